@@ -1,0 +1,159 @@
+"""Composition root of the window: builds settings, log, services and main window, and nothing else knows them all."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+
+import pyqtgraph as pg
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import QColor, QPalette
+from PySide6.QtWidgets import QApplication
+
+from hyrisk_desktop.demonstration import Demonstration, prepare_demonstration
+from hyrisk_desktop.errors import HyRiskError
+from hyrisk_desktop.gui.application import Services
+from hyrisk_desktop.gui.commands import results_text
+from hyrisk_desktop.gui.log import safe_traceback, set_up_logging
+from hyrisk_desktop.gui.main_window import MainWindow
+from hyrisk_desktop.gui.session import RiskStatus
+from hyrisk_desktop.i18n import install_language, tr
+from hyrisk_desktop.paths import config_dir, log_dir, resources_dir
+from hyrisk_desktop.settings import Settings
+
+_log = logging.getLogger(__name__)
+# Python threads hand over every 5 ms by default; while a worker parses headers that adds up to visible stalls.
+_SWITCH_INTERVAL_S = 0.0005
+
+
+def make_application(arguments: list[str]) -> QApplication:
+    """The QApplication in the program's dark style; the one already there, if any."""
+    existing = QApplication.instance()
+    application = existing if isinstance(existing, QApplication) else QApplication(arguments)
+    application.setApplicationName("HyRisk Desktop")
+    application.setStyle("Fusion")
+    application.setPalette(_dark_palette())
+    application.setStyleSheet((resources_dir() / "style" / "dark.qss").read_text(encoding="utf-8"))
+    pg.setConfigOptions(background="k", foreground="w", antialias=False, imageAxisOrder="row-major")
+    return application
+
+
+def _dark_palette() -> QPalette:
+    palette = QPalette()
+    role = QPalette.ColorRole
+    for which, colour in (
+        (role.Window, "#1b1f24"),
+        (role.WindowText, "#dfe4ea"),
+        (role.Base, "#181b20"),
+        (role.AlternateBase, "#1f242a"),
+        (role.Text, "#dfe4ea"),
+        (role.Button, "#2b3138"),
+        (role.ButtonText, "#dfe4ea"),
+        (role.Highlight, "#2f5d8f"),
+        (role.HighlightedText, "#ffffff"),
+        (role.ToolTipBase, "#21262c"),
+        (role.ToolTipText, "#dfe4ea"),
+        (role.PlaceholderText, "#8b96a3"),
+    ):
+        palette.setColor(which, QColor(colour))
+    for which in (role.WindowText, role.Text, role.ButtonText):
+        palette.setColor(QPalette.ColorGroup.Disabled, which, QColor("#6d7782"))
+    return palette
+
+
+def build_window(settings: Settings, log_directory: Path | None) -> tuple[MainWindow, Services]:
+    """The window and its services, wired; the model begins to load once the event loop runs."""
+    services = Services.build(settings, set_up_logging(log_directory))
+    window = MainWindow(services)
+    # After the first paint, so that the window is usable before torch is touched.
+    QTimer.singleShot(150, window, services.load_model)
+    return window, services
+
+
+def run_gui(path: Path | None, *, demonstration: bool = False) -> int:
+    """Show the window, open ``path`` or the demonstration exam if given, and run until it is closed."""
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    settings = Settings(config_dir() / "settings.json")
+    install_language(resources_dir() / "locale", settings["language"])
+    application = make_application(sys.argv[:1])
+    window, services = build_window(settings, log_dir())
+    _install_hooks(window)
+    window.show()
+    if demonstration:
+        services.open_demonstration()
+    elif path is not None:
+        services.loader.open_path(path)
+    return application.exec()
+
+
+def _install_hooks(window: MainWindow) -> None:
+    """Unexpected errors go to the log and one dialog; Ctrl+C in the terminal closes the window."""
+
+    def report(kind: type[BaseException], error: BaseException, _: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            window.close()
+            return
+        _log.error("Unexpected error:\n%s", safe_traceback(error))
+        if isinstance(error, Exception):
+            window.commands.show_error(error)
+
+    sys.excepthook = report
+    threading.excepthook = lambda args: _log.error(
+        "Unexpected error in a thread:\n%s", safe_traceback(args.exc_value) if args.exc_value else ""
+    )
+    signal.signal(signal.SIGINT, lambda *_: window.close())
+    # Python sees signals only when it runs: an idle event loop has to come up for air.
+    timer = QTimer(window)
+    timer.timeout.connect(lambda: None)
+    timer.start(500)
+
+
+def run_demonstration_offscreen() -> int:
+    """The demonstration without a display: read the synthetic exam, print the readout and a screenshot's path."""
+    os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    application = make_application(sys.argv[:1])
+    print(tr("No display: reading the synthetic demonstration exam offscreen…"), file=sys.stderr)  # noqa: T201
+    demonstration = prepare_demonstration()
+    window, services = build_window(Settings(None), None)
+    window.resize(1600, 1000)
+    window.show()
+    services.loader.open_path(demonstration.folder)
+    try:
+        done = _wait_for_reading(application, services, demonstration)
+        shot = Path(tempfile.gettempdir()) / "hyrisk-demonstration.png"
+        window.grab().save(str(shot))
+        readout = results_text(services.session)
+    finally:
+        window.close()
+    print(readout)  # noqa: T201
+    print(tr("Screenshot: {path}", path=shot))  # noqa: T201
+    if not done:
+        print(tr("The risk was not computed; run “hyrisk doctor” to see why."), file=sys.stderr)  # noqa: T201
+    return 0 if done else 3
+
+
+def _wait_for_reading(application: QApplication, services: Services, demonstration: Demonstration) -> bool:
+    """Place the centre and grade once the exam is open; True when the risk shows, False after two minutes or no model."""
+    session = services.session
+    deadline = time.monotonic() + 120
+    failures: list[Exception] = []
+    services.loader.failed.connect(failures.append)
+    while time.monotonic() < deadline and not failures:
+        application.processEvents()
+        time.sleep(0.01)
+        if session.can_measure and session.read.centre is None:
+            session.place_centre(demonstration.centre)
+            session.set_grade(demonstration.grade)
+        if session.risk is not None or (session.scores is not None and session.risk_status is RiskStatus.NO_MODEL):
+            application.processEvents()
+            return session.risk is not None
+    if failures and isinstance(failures[0], HyRiskError):
+        raise failures[0]
+    return False

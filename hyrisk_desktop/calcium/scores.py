@@ -1,0 +1,148 @@
+"""Region Agatston, volume score and its square root, with the lesions behind them."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyrisk_desktop.calcium.lesions import Lesion, find_lesions
+from hyrisk_desktop.calcium.profiles import STANDARD, ScoringProfile
+from hyrisk_desktop.calcium.region import REGION_SIZE_XYZ, Region
+from hyrisk_desktop.errors import InputError
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging.volume import CTVolume, Finding, Severity, Voxel
+
+CATEGORY_UPPER_BOUNDS = (0.0, 10.0, 100.0, 400.0)
+"""Rumberger's bins: {0}, (0,10], (10,100], (100,400], (400,inf); the last has no upper bound."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CalciumScores:
+    """The scores of one region of one series.
+
+    Attributes:
+        series_uid: the series the pixels came from; checked before the scores are shown.
+        centre: heart centre (x, y, z), or None for a box that the reader drew.
+        region: the box asked for; ``region_mm`` its size (x, y, z).
+        profile: name of the scoring profile.
+        agatston: unitless, corrected to a 3 mm increment by the standard profile.
+        volume_mm3: counted voxels x voxel volume (Callister 1998).
+        lesions: all, the excluded ones too; totals hold only those not excluded.
+        label_start: voxel of ``labels[0, 0, 0]``; ``labels`` [z, y, x] holds the lesion's index plus one.
+    """
+
+    series_uid: str
+    centre: Voxel | None
+    region: Region
+    region_mm: tuple[float, float, float]
+    profile: str
+    agatston: float
+    volume_mm3: float
+    lesions: tuple[Lesion, ...]
+    label_start: Voxel
+    labels: NDArray[np.int32]
+    findings: tuple[Finding, ...]
+
+    @property
+    def sqrt_volume(self) -> float:
+        """Square root of the volume score."""
+        return math.sqrt(self.volume_mm3)
+
+    @property
+    def category(self) -> int:
+        """0 to 4, see `CATEGORY_UPPER_BOUNDS`."""
+        return agatston_category(self.agatston)
+
+
+def agatston_category(agatston: float) -> int:
+    """Index of the Rumberger bin that holds ``agatston`` (upper bounds belong to the bin below)."""
+    return bisect_left(CATEGORY_UPPER_BOUNDS, agatston)
+
+
+def category_bounds(category: int) -> str:
+    """The bounds of a category as text, shown wherever a category shows, e.g. ``"10 < A ≤ 100"``."""
+    return ("A = 0", "0 < A ≤ 10", "10 < A ≤ 100", "100 < A ≤ 400", "A > 400")[category]
+
+
+def score_region(
+    volume: CTVolume,
+    centre: Voxel,
+    *,
+    size_xyz: tuple[int, int, int] = REGION_SIZE_XYZ,
+    profile: ScoringProfile = STANDARD,
+    excluded: Collection[Voxel] = (),
+) -> CalciumScores:
+    """Score the box of ``size_xyz`` voxels around the heart centre.
+
+    Args:
+        centre: voxel (x, y, z) inside ``volume``.
+        excluded: voxels whose lesions do not count.
+
+    Raises:
+        InputError: ``centre`` lies outside the volume, or the region has no extent.
+    """
+    if not volume.contains(centre):
+        depth, rows, columns = volume.shape_zyx
+        raise InputError(
+            "centre_outside",
+            tr(
+                "The heart centre {centre} lies outside the volume; x must be 0 to {x}, y 0 to {y}, z 0 to {z}.",
+                centre=centre,
+                x=columns - 1,
+                y=rows - 1,
+                z=depth - 1,
+            ),
+        )
+    return score_box(volume, Region.around(centre, size_xyz), centre=centre, profile=profile, excluded=excluded)
+
+
+def score_box(
+    volume: CTVolume,
+    region: Region,
+    *,
+    centre: Voxel | None = None,
+    profile: ScoringProfile = STANDARD,
+    excluded: Collection[Voxel] = (),
+) -> CalciumScores:
+    """Score any box, e.g. one around the whole heart."""
+    found = find_lesions(volume, region, profile, excluded)
+    counted = [lesion for lesion in found.lesions if not lesion.excluded]
+    return CalciumScores(
+        series_uid=volume.series_uid,
+        centre=centre,
+        region=region,
+        region_mm=region.size_mm(volume),
+        profile=profile.name,
+        agatston=math.fsum(lesion.agatston for lesion in counted),
+        volume_mm3=math.fsum(lesion.volume_mm3 for lesion in counted),
+        lesions=found.lesions,
+        label_start=found.region.start,
+        labels=found.labels,
+        findings=_findings(found.lesions, region, found.region),
+    )
+
+
+def _findings(lesions: tuple[Lesion, ...], asked: Region, inside: Region) -> tuple[Finding, ...]:
+    findings = []
+    if cut := sum(lesion.cut_by_border and not lesion.excluded for lesion in lesions):
+        findings.append(
+            Finding(
+                "lesion_cut",
+                Severity.INFO,
+                tr("The border of the score region cuts {count} lesion(s); only the part inside is counted.", count=cut),
+            )
+        )
+    if asked != inside:
+        findings.append(
+            Finding(
+                "region_outside",
+                Severity.WARNING,
+                tr("The score region reaches outside the volume; calcium there can't be counted."),
+            )
+        )
+    return tuple(findings)

@@ -1,0 +1,1 @@
+"""What leaves the program: documents built from a reading."""

@@ -1,0 +1,134 @@
+"""One reading as one JSON document: what `hyrisk score --json` prints, and the findings in their order.
+
+The CLI, the window and (later) batches and reports all build it here, so that the same input gives the same numbers.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import sys
+from typing import Any
+
+from hyrisk_desktop import __version__
+from hyrisk_desktop.calcium import CalciumScores
+from hyrisk_desktop.calcium.grading import consistency_findings
+from hyrisk_desktop.imaging.volume import CTVolume, Finding, Severity, Voxel
+from hyrisk_desktop.risk.reading import RiskReading
+
+_ORDER = {Severity.UNFIT: 0, Severity.WARNING: 1, Severity.INFO: 2}
+_LIBRARIES = ("numpy", "scipy", "pydicom", "SimpleITK", "torch", "torchvision")
+
+
+def collect_findings(
+    scan: tuple[Finding, ...],
+    centre: tuple[Finding, ...],
+    scores: CalciumScores | None,
+    grade: float | None,
+    risk: RiskReading | None,
+) -> tuple[Finding, ...]:
+    """Everything that qualifies the numbers, one finding per code, worst first."""
+    found = [*scan, *centre]
+    if scores is not None:
+        found += scores.findings
+        found += consistency_findings(grade, scores.agatston)
+    if risk is not None:
+        found += risk.findings
+    unique: dict[str, Finding] = {}
+    for finding in found:
+        unique.setdefault(finding.code, finding)
+    return tuple(sorted(unique.values(), key=lambda finding: _ORDER[finding.severity]))
+
+
+def score_document(
+    volume: CTVolume,
+    centre: Voxel,
+    scores: CalciumScores,
+    risk: RiskReading | None,
+    findings: tuple[Finding, ...],
+) -> dict[str, Any]:
+    """The JSON object of one reading (DICOM keywords become the contract's snake case)."""
+    a = volume.attributes
+    return {
+        "exam": {
+            "patient_id": a.get("PatientID"),
+            "study_uid": a.get("StudyInstanceUID"),
+            "series_uid": volume.series_uid,
+            "modality": a.get("Modality"),
+            "manufacturer": a.get("Manufacturer"),
+            "kernel": a.get("ConvolutionKernel"),
+            "kvp": _number(a.get("KVP")),
+            "contrast": any(f.code.startswith("contrast") for f in findings),
+        },
+        "geometry": {
+            "shape_zyx": list(volume.shape_zyx),
+            "spacing_mm_xyz": [float(s) for s in volume.spacing_mm],
+            "slice_increment_mm": float(volume.spacing_mm[2]),
+            "origin_mm": [float(v) for v in volume.origin_mm],
+        },
+        "center": {"voxel_xyz": list(centre), "mm_lps": list(volume.voxel_to_mm(centre))},
+        "calcium": _calcium(scores),
+        "risk": None if risk is None else _risk(risk),
+        "findings": [{"code": f.code, "severity": str(f.severity), "message": f.message} for f in findings],
+        "versions": versions(),
+        "research_use_only": True,
+    }
+
+
+def _calcium(scores: CalciumScores) -> dict[str, Any]:
+    return {
+        "profile": scores.profile,
+        "region_voxels_xyz": list(scores.region.size_xyz),
+        "region_mm_xyz": list(scores.region_mm),
+        "agatston": scores.agatston,
+        "category": scores.category,
+        "volume_mm3": scores.volume_mm3,
+        "sqrt_volume": scores.sqrt_volume,
+        "lesions": [
+            {
+                "slice": lesion.slice,
+                "center_xyz": list(lesion.center_xyz),
+                "area_mm2": lesion.area_mm2,
+                "max_hu": lesion.max_hu,
+                "mean_hu": lesion.mean_hu,
+                "agatston": lesion.agatston,
+                "volume_mm3": lesion.volume_mm3,
+            }
+            for lesion in scores.lesions
+            if not lesion.excluded
+        ],
+    }
+
+
+def _risk(risk: RiskReading) -> dict[str, Any]:
+    return {
+        "model": risk.model,
+        "sha256": risk.sha256,
+        "demonstration": risk.demonstration,
+        "risknet": risk.risknet,
+        "hyrisknet": risk.hyrisknet,
+        "interval": list(risk.interval),
+        "percentile": risk.percentile,
+        "by_grade": list(risk.by_grade),
+        "calibrated": risk.calibrated,
+        "prevalence": risk.prevalence,
+        "device": risk.device,
+    }
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return None if not text else float(text)
+    except ValueError:
+        return None
+
+
+def versions() -> dict[str, str]:
+    """Versions of the program, Python and the libraries that numbers pass through; importing none of them."""
+    found = {"hyrisk_desktop": __version__, "python": platform.python_version(), "platform": sys.platform}
+    for name in _LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found

@@ -1,0 +1,150 @@
+"""Every action as one table: menus, shortcuts, and the sheet behind "?" are loops over it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
+
+from hyrisk_desktop.i18n import tr
+
+
+@dataclass(frozen=True, slots=True)
+class ActionSpec:
+    """One row.
+
+    Attributes:
+        key: name of the command method; also the action's objectName.
+        text: translated menu text.
+        menu: translated menu title; "" for keys and mouse gestures that are only listed on the sheet.
+        shortcuts: Qt key sequences; for rows without a menu, what the sheet says.
+        needs_exam: disabled while no complete exam is open.
+        checkable: shows a check mark.
+    """
+
+    key: str
+    text: str
+    menu: str
+    shortcuts: tuple[str, ...] = ()
+    needs_exam: bool = True
+    checkable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A window preset; `level` None means the one stored in the DICOM header."""
+
+    key: str
+    name: str
+    level: float | None
+    width: float | None
+
+
+def presets() -> tuple[Preset, ...]:
+    """Window presets on the digit keys."""
+    return (
+        Preset("0", tr("DICOM header"), None, None),
+        Preset("1", tr("Soft tissue"), 40, 400),
+        Preset("2", tr("Lung"), -600, 1500),
+        Preset("3", tr("Bone"), 350, 2000),
+        Preset("4", tr("Mediastinum"), 25, 350),
+        Preset("5", tr("Network"), 150, 700),
+    )
+
+
+def action_table() -> tuple[ActionSpec, ...]:
+    """All actions in menu order."""
+    file, read, view, tools, help_ = tr("&File"), tr("&Read"), tr("&View"), tr("&Tools"), tr("&Help")
+    window = tr("Window preset")
+    mouse = tr("Mouse and keys on the image")
+    a = ActionSpec
+    preset_rows = tuple(
+        a(
+            f"preset_{p.key}",
+            p.name if p.level is None else tr("{name} ({width:g} / {level:g})", name=p.name, width=p.width, level=p.level),
+            window,
+            (p.key,),
+        )
+        for p in presets()
+    )
+    return (
+        a("open_folder", tr("Open exam &folder…"), file, ("Ctrl+O",), needs_exam=False),
+        a("open_file", tr("Open exam f&ile…"), file, ("Ctrl+Shift+O",), needs_exam=False),
+        a("open_demonstration", tr("Open the &demonstration exam (synthetic)"), file, (), needs_exam=False),
+        a("choose_series", tr("Choose another &series…"), file, ("Ctrl+L",)),
+        a("cancel_loading", tr("&Cancel loading"), file, ("Ctrl+.",), needs_exam=False),
+        a("copy_results", tr("Cop&y the numbers as text"), file, ("Ctrl+Shift+C",)),
+        a("quit", tr("&Quit"), file, ("Ctrl+Q",), needs_exam=False),
+        a("place_centre", tr("Place &heart centre (next click)"), read, ("H",), checkable=True),
+        a("go_to_centre", tr("&Go to the heart centre"), read, ("C",)),
+        *(
+            a(f"grade_{g}", tr("Grade {grade}", grade=g), read, (f"Alt+{g}",))
+            for g in range(4)
+        ),
+        a("clear_grade", tr("Clear the grade"), read, ("Alt+Backspace",)),
+        a("toggle_lesion", tr("E&xclude or include the lesion at the cursor"), read, ("X",)),
+        a("whole_heart_box", tr("Whole-heart &box instead of the region"), read, ("B",), checkable=True),
+        a("undo", tr("&Undo"), read, ("Ctrl+Z",)),
+        a("redo", tr("Re&do"), read, ("Ctrl+Shift+Z", "Ctrl+Y")),
+        *preset_rows,
+        a("cycle_overlays", tr("Cycle &overlays (all, marks only, none)"), view, ("I",), needs_exam=False),
+        a("cycle_slab", tr("Cycle slab &MIP (1 slice, 5, 10, 20 mm)"), view, ("M",)),
+        a("ruler", tr("&Ruler"), view, ("R",), checkable=True),
+        a("probe", tr("HU &probe (mean and SD around the pointer)"), view, ("V",), checkable=True),
+        a("reset_view", tr("Reset &view and tools"), view, ("Esc",), needs_exam=False),
+        a("choose_model", tr("Choose a &model bundle…"), tools, (), needs_exam=False),
+        a("use_bundled_model", tr("Use the &demonstration model"), tools, (), needs_exam=False),
+        a("show_log", tr("Show the &log"), tools, (), needs_exam=False),
+        a("show_shortcuts", tr("&Keyboard shortcuts"), help_, ("?", "F1"), needs_exam=False),
+        a("show_model_card", tr("&Model card"), help_, (), needs_exam=False),
+        a("show_about", tr("&About HyRisk Desktop"), help_, (), needs_exam=False),
+        a("", tr("Scroll through the slices"), mouse, (tr("Wheel"), "PgUp / PgDn", "↑ ↓")),
+        a("", tr("First and last slice"), mouse, ("Home / End",)),
+        a("", tr("Window width and level"), mouse, (tr("Left drag"),)),
+        a("", tr("Pan"), mouse, (tr("Middle drag"),)),
+        a("", tr("Zoom"), mouse, (tr("Right drag"), tr("Ctrl+wheel"))),
+        a("", tr("Move the linked cursor"), mouse, (tr("Click"),)),
+        a("", tr("Exclude or include a lesion"), mouse, (tr("Double-click on it"),)),
+        a("", tr("Nudge the heart centre just placed by 1 or 5 pixels"), mouse, ("← ↑ → ↓", "Shift+← ↑ → ↓")),
+        a("", tr("Move the heart centre by one slice"), mouse, ("Ctrl+↑ ↓",)),
+        a("", tr("Move between image, grade and lesions"), mouse, ("Tab", "Shift+Tab")),
+        a("", tr("Grade while the grade box has the focus"), mouse, ("0 1 2 3",)),
+    )
+
+
+def build_menus(
+    bar: QMenuBar, owner: QWidget, trigger: Callable[[str], None], submenu_of_view: str
+) -> dict[str, QAction]:
+    """Fill ``bar`` from the table; each action calls ``trigger`` with its key.
+
+    Args:
+        submenu_of_view: title of the menu that is put inside View instead of on the bar.
+
+    Returns:
+        Actions by key.
+    """
+    menus: dict[str, QMenu] = {}
+    actions: dict[str, QAction] = {}
+    for spec in action_table():
+        if not spec.key:
+            continue
+        if spec.menu not in menus:
+            parent = menus.get(tr("&View"), None)
+            if spec.menu == submenu_of_view and parent is None:
+                parent = menus.setdefault(tr("&View"), bar.addMenu(tr("&View")))
+            menus[spec.menu] = parent.addMenu(spec.menu) if spec.menu == submenu_of_view else bar.addMenu(spec.menu)
+        action = QAction(spec.text, owner, checkable=spec.checkable)
+        action.setObjectName(spec.key)
+        action.setShortcuts([QKeySequence(s) for s in spec.shortcuts])
+        action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
+        action.triggered.connect(_caller(trigger, spec.key))
+        menus[spec.menu].addAction(action)
+        actions[spec.key] = action
+    return actions
+
+
+def _caller(trigger: Callable[[str], None], key: str) -> Callable[..., None]:
+    return lambda *_: trigger(key)

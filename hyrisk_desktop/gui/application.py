@@ -1,0 +1,70 @@
+"""What the window is given: the session and the services behind it, built once by `app`."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from hyrisk_desktop.demonstration import Demonstration, prepare_demonstration
+from hyrisk_desktop.gui.exam_loader import ExamLoader
+from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
+from hyrisk_desktop.gui.log import MemoryLog
+from hyrisk_desktop.gui.risk_service import RiskService
+from hyrisk_desktop.gui.session import Session
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging import shutdown_decoders
+from hyrisk_desktop.paths import bundled_model_dir
+from hyrisk_desktop.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Services:
+    """The parts behind the window, wired to one session."""
+
+    settings: Settings
+    log: MemoryLog
+    runner: JobRunner
+    session: Session
+    loader: ExamLoader
+    risk: RiskService
+
+    @classmethod
+    def build(cls, settings: Settings, log: MemoryLog) -> Services:
+        """Make and wire all parts; nothing runs yet."""
+        runner, session = JobRunner(), Session()
+        return cls(settings, log, runner, session, ExamLoader(session, runner), RiskService(session, runner))
+
+    def model_dir(self) -> Path:
+        """The model bundle in use: the user's choice, or the bundled one."""
+        return Path(self.settings["model"]) if self.settings["model"] else bundled_model_dir()
+
+    def load_model(self) -> None:
+        """Load the model in use on the worker thread."""
+        self.risk.load_model(self.model_dir(), self.settings["device"] or None)
+
+    def open_demonstration(self) -> None:
+        """Make the demonstration exam if needed, then open it."""
+
+        def work(context: JobContext) -> Demonstration:
+            return prepare_demonstration(context.progress, context.token)
+
+        def progressed(done: int, total: int) -> None:
+            self.loader.progressed.emit(tr("Making the synthetic demonstration exam (first time only)"), done, total)
+
+        def succeeded(demonstration: Demonstration) -> None:
+            self.loader.open_path(demonstration.folder)
+
+        def failed(error: Exception) -> None:
+            self.loader.idle.emit()
+            self.loader.failed.emit(error)
+
+        self.loader.progressed.emit(tr("Preparing the demonstration exam"), 0, 0)
+        self.runner.run_io(Job("making the demonstration exam", work, succeeded, failed, self.loader.idle.emit, progressed))
+
+    def close(self) -> None:
+        """Stop all work; after this no thread or child process is left."""
+        self.runner.close()
+        shutdown_decoders()

@@ -1,0 +1,305 @@
+"""What each action of the table does: one method per key, none of which reads a file or runs a network itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QDialog, QFileDialog, QWidget
+
+from hyrisk_desktop.calcium import Region, category_bounds
+from hyrisk_desktop.errors import HyRiskError
+from hyrisk_desktop.gui.actions import presets
+from hyrisk_desktop.gui.dialogs.message import ErrorDialog, TextDialog
+from hyrisk_desktop.gui.dialogs.series import SeriesDialog
+from hyrisk_desktop.gui.dialogs.shortcuts import ShortcutsDialog
+from hyrisk_desktop.gui.session import Session
+from hyrisk_desktop.gui.viewer.desk import Desk
+from hyrisk_desktop.gui.viewer.slice_view import Tool
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging import CTVolume, SeriesRecord, Voxel
+from hyrisk_desktop.settings import Settings
+
+if TYPE_CHECKING:
+    from hyrisk_desktop.gui.application import Services
+
+_SLABS_MM = (0.0, 5.0, 10.0, 20.0)
+_WHOLE_HEART_MM = (130.0, 120.0, 110.0)
+
+
+class Commands(QObject):
+    """Carries out actions.
+
+    Signals:
+        message: a line for the status bar.
+        states_changed: check marks or enabled states of actions may have changed.
+    """
+
+    message = Signal(str)
+    states_changed = Signal()
+
+    def __init__(self, services: Services, desk: Desk, window: QWidget) -> None:
+        super().__init__(window)
+        self._services = services
+        self._session: Session = services.session
+        self._settings: Settings = services.settings
+        self._desk = desk
+        self._window = window
+        services.loader.failed.connect(self.show_error)
+        services.risk.failed.connect(self.show_error)
+
+    @Slot(str)
+    def run(self, key: str) -> None:
+        """Carry out the action ``key``; what goes wrong becomes one dialog."""
+        try:
+            if key.startswith("preset_"):
+                self.choose_preset(key.removeprefix("preset_"))
+            elif key.startswith("grade_"):
+                self._session.set_grade(float(key.removeprefix("grade_")))
+            else:
+                getattr(self, key)()
+        except HyRiskError as e:
+            self.show_error(e)
+        self.states_changed.emit()
+
+    # --- files
+
+    def open_folder(self) -> None:
+        """Ask for a folder and open the exam in it."""
+        name = QFileDialog.getExistingDirectory(self._window, tr("Open exam folder"), self._start_folder())
+        if name:
+            self._services.loader.open_path(Path(name))
+
+    def open_file(self) -> None:
+        """Ask for a file and open the exam it belongs to."""
+        kinds = tr("Exams (*.dcm *.ima DICOMDIR *.zip *.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd);;All files (*)")
+        name, _ = QFileDialog.getOpenFileName(self._window, tr("Open exam file"), self._start_folder(), kinds)
+        if name:
+            self._services.loader.open_path(Path(name))
+
+    def _start_folder(self) -> str:
+        recent = self._settings["recent_exams"]
+        return str(Path(recent[0]).parent) if recent else str(Path.home())
+
+    def open_demonstration(self) -> None:
+        """Open the synthetic exam, making it first if needed."""
+        self._services.open_demonstration()
+
+    def choose_series(self) -> None:
+        """Show all series found and let the reader pick another."""
+        exam = self._session.exam
+        if exam is None:
+            return
+        dialog = SeriesDialog(exam.alternatives or (exam.record,), exam.record.series_uid, self._window)
+        dialog.chosen.connect(self._open_series)
+        dialog.open()
+
+    @Slot(object)
+    def _open_series(self, record: SeriesRecord) -> None:
+        exam = self._session.exam
+        if exam is not None and record.series_uid != exam.record.series_uid:
+            self._services.loader.open_record(record, exam.alternatives)
+
+    def cancel_loading(self) -> None:
+        """Stop opening an exam; the one open before stays."""
+        self._services.loader.cancel()
+
+    def copy_results(self) -> None:
+        """Put the numbers on the clipboard, with what they must not be read without; no patient data."""
+        text = results_text(self._session)
+        if text:
+            QGuiApplication.clipboard().setText(text)
+            self.message.emit(tr("The numbers are on the clipboard (without patient data)."))
+
+    def quit(self) -> None:
+        """Close the window."""
+        self._window.close()
+
+    # --- the read
+
+    def place_centre(self) -> None:
+        """The next click places the heart centre; pressed again, it does not."""
+        self._toggle_tool(Tool.PLACE_CENTRE)
+
+    def go_to_centre(self) -> None:
+        """Look at the heart centre."""
+        if self._session.read.centre is not None:
+            self._session.set_view(position=self._session.read.centre, centre_selected=True)
+
+    def clear_grade(self) -> None:
+        """Take the grade away."""
+        self._session.set_grade(None)
+
+    def toggle_lesion(self) -> None:
+        """Exclude or include the lesion under the linked cursor."""
+        self._desk.toggle_lesion_at(self._session.view.position)
+
+    def whole_heart_box(self) -> None:
+        """Score a box around the whole heart, whose corners can be dragged; pressed again, the region."""
+        session = self._session
+        if session.read.box is not None:
+            session.edit(box=None)
+        elif session.volume is not None:
+            session.edit(box=default_box(session.volume, session.read.centre or session.view.position))
+
+    def undo(self) -> None:
+        """Take back the last change of the read."""
+        self._session.undo()
+
+    def redo(self) -> None:
+        """Bring back the change last taken back."""
+        self._session.redo()
+
+    # --- the view
+
+    def choose_preset(self, key: str) -> None:
+        """Set window width and level."""
+        preset = next(p for p in presets() if p.key == key)
+        if preset.level is not None and preset.width is not None:
+            self._session.set_view(level=float(preset.level), width=float(preset.width))
+            return
+        window = dicom_window(self._session.volume)
+        if window is None:
+            self.message.emit(tr("This series stores no window."))
+        else:
+            self._session.set_view(level=window[0], width=window[1])
+
+    def cycle_overlays(self) -> None:
+        """All overlays, marks only, none."""
+        self._settings["overlay_level"] = level = (self._settings["overlay_level"] - 1) % 3
+        self._desk.set_overlay_level(level)
+
+    def cycle_slab(self) -> None:
+        """The next slab thickness of the maximum intensity projection."""
+        volume = self._session.volume
+        if volume is None:
+            return
+        slices = [max(1, round(mm / volume.spacing_mm[2])) for mm in _SLABS_MM]
+        thicker = [n for n in slices if n > self._session.view.slab]
+        self._session.set_view(slab=thicker[0] if thicker else 1)
+
+    def ruler(self) -> None:
+        """Measure on the images."""
+        self._toggle_tool(Tool.RULER)
+
+    def probe(self) -> None:
+        """Mean and SD of HU around the pointer."""
+        self._toggle_tool(Tool.PROBE)
+
+    def _toggle_tool(self, tool: Tool) -> None:
+        if self._session.can_measure:
+            self._desk.set_tool(Tool.WINDOW if self._desk.tool is tool else tool)
+
+    def reset_view(self) -> None:
+        """Esc: plain pointer, whole slices."""
+        self._desk.reset()
+
+    # --- model, log and help
+
+    def choose_model(self) -> None:
+        """Ask for a model bundle and load it."""
+        name = QFileDialog.getExistingDirectory(self._window, tr("Choose a model bundle"), str(Path.home()))
+        if name:
+            self._settings["model"] = name
+            self._services.load_model()
+
+    def use_bundled_model(self) -> None:
+        """Go back to the demonstration model."""
+        self._settings["model"] = ""
+        self._services.load_model()
+
+    def show_log(self) -> None:
+        """Show what the program has noted; it holds no patient data."""
+        self._open(TextDialog(tr("Log"), "\n".join(self._services.log.lines), self._window))
+
+    def show_shortcuts(self) -> None:
+        """The "?" sheet."""
+        self._open(ShortcutsDialog(self._window))
+
+    def show_model_card(self) -> None:
+        """The model's own account of its data, results and limits."""
+        card = self._services.model_dir() / "CARD.md"
+        try:
+            text = card.read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            text = tr("This model has no card.")
+        self._open(TextDialog(tr("Model card"), text, self._window))
+
+    def show_about(self) -> None:
+        """What this is, and what it is not for."""
+        self._open(TextDialog(tr("About HyRisk Desktop"), about_text(), self._window, size=(620, 380)))
+
+    def _open(self, dialog: QDialog) -> None:
+        dialog.open()
+
+    @Slot(object)
+    def show_error(self, error: Exception) -> None:
+        """One sentence, with details to copy."""
+        self.message.emit(error.message if isinstance(error, HyRiskError) else tr("Something went wrong; see the log."))
+        self._open(ErrorDialog(error, self._window))
+
+
+def default_box(volume: CTVolume, around: Voxel) -> Region:
+    """A box of about a heart's size around ``around``, inside ``volume``."""
+    w, h, d = (
+        max(3, min(n, round(mm / s)))
+        for mm, s, n in zip(_WHOLE_HEART_MM, volume.spacing_mm, volume.shape_zyx[::-1], strict=True)
+    )
+    return Region.around(around, (w, h, d)).clipped(volume)
+
+
+def dicom_window(volume: CTVolume | None) -> tuple[float, float] | None:
+    """Level and width stored in the header (the first of several), or None."""
+    if volume is None:
+        return None
+    try:
+        level = float(volume.attributes["WindowCenter"].split("\\")[0].strip("[] ,"))
+        width = float(volume.attributes["WindowWidth"].split("\\")[0].strip("[] ,"))
+    except (KeyError, ValueError):
+        return None
+    return (level, width) if width >= 1 else None
+
+
+def results_text(session: Session) -> str:
+    """The numbers as lines of text, each with what qualifies it; empty when there are none."""
+    scores, risk = session.scores, session.risk
+    if scores is None:
+        return ""
+    whole = session.read.box is not None
+    w, h, d = scores.region_mm
+    lines = [
+        tr("HyRisk Desktop – research use only"),
+        tr("Heart centre (x, y, z): {centre}", centre=scores.centre) if scores.centre else "",
+        tr("{what}: {a:.1f} ({bounds}), {w:.0f} × {h:.0f} × {d:.0f} mm, profile {profile}",
+           what=tr("Whole-heart box Agatston") if whole else tr("Region Agatston"), a=scores.agatston,
+           bounds=category_bounds(scores.category), w=w, h=h, d=d, profile=scores.profile),
+        tr("Volume: {v:.1f} mm³, square root {s:.2f}", v=scores.volume_mm3, s=scores.sqrt_volume),
+        tr("Grade: {grade:g}", grade=session.read.grade) if session.read.grade is not None else tr("Not graded"),
+    ]
+    if risk is not None:
+        note = tr(" (demonstration model, trained on synthetic phantoms)") if risk.demonstration else ""
+        lines += [
+            tr("Risk: {risk:.1f} %, interval {low:.1f} to {high:.1f} %{note}",
+               risk=100 * risk.risk, low=100 * risk.interval[0], high=100 * risk.interval[1], note=note),
+            tr("Model {model} {sha}, assumed prevalence {p:.0f} %",
+               model=risk.model, sha=risk.sha256[:12], p=100 * risk.prevalence),
+        ]
+    if session.exam is not None and session.exam.synthetic:
+        lines.append(tr("Exam: synthetic phantom, not a patient"))
+    lines += [f.message for f in session.findings]
+    return "\n".join(line for line in lines if line)
+
+
+def about_text() -> str:
+    """The About text."""
+    from hyrisk_desktop.exchange.reading_document import versions
+
+    head = tr(
+        "HyRisk Desktop reads an all-cause mortality risk from a low-dose chest CT with HyRiskNet, next to the Agatston "
+        "and volume scores.\n\nResearch use only. It is not a medical device and must not be used for diagnosis or treatment.\n\n"
+        "Method: Yan, Guo, Wang, De Man, Kalra, “Hybrid deep neural networks for all-cause mortality prediction from "
+        "LDCT images”, 2018.\n\nVersions:\n"
+    )
+    return head + "\n".join(f"  {name} {version}" for name, version in versions().items())

@@ -1,0 +1,76 @@
+"""One sentence to the reader, with the details that help whoever supports them; never modal over a dialog."""
+
+from __future__ import annotations
+
+import json
+
+from PySide6.QtCore import Qt, Slot
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
+
+from hyrisk_desktop.errors import HyRiskError
+from hyrisk_desktop.exchange.reading_document import versions
+from hyrisk_desktop.gui.log import safe_traceback
+from hyrisk_desktop.i18n import tr
+
+
+def describe(error: Exception) -> tuple[str, str]:
+    """A sentence for the reader, and details without patient data: code or traceback, and versions."""
+    if isinstance(error, HyRiskError):
+        sentence, what = error.message, f"code: {error.code}"
+    else:
+        sentence = tr("Something went wrong that should not have; nothing you entered is lost. The log has the details.")
+        what = safe_traceback(error)
+    return sentence, f"{what}\n{json.dumps(versions(), indent=1)}"
+
+
+class TextDialog(QDialog):
+    """A title and a text to read, scroll and copy."""
+
+    def __init__(self, title: str, text: str, parent: QWidget | None = None, *, size: tuple[int, int] = (760, 520)) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(title)
+        self.resize(*size)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self._view = QPlainTextEdit(text)
+        self._view.setReadOnly(True)
+        self._view.setAccessibleName(title)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        copy = buttons.addButton(tr("Copy"), QDialogButtonBox.ButtonRole.ActionRole)
+        copy.clicked.connect(self._copy)
+        buttons.rejected.connect(self.close)
+        layout = QVBoxLayout(self)
+        layout.addWidget(self._view)
+        layout.addWidget(buttons)
+
+    @Slot()
+    def _copy(self) -> None:
+        QGuiApplication.clipboard().setText(self._view.toPlainText())
+
+
+class ErrorDialog(QDialog):
+    """What happened and what to do, with a button that copies the details."""
+
+    def __init__(self, error: Exception, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("errorDialog")
+        self.setWindowTitle(tr("HyRisk Desktop"))
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        sentence, self._details = describe(error)
+        label = QLabel(sentence)
+        label.setObjectName("errorSentence")
+        label.setWordWrap(True)
+        label.setMinimumWidth(440)
+        label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok)
+        copy = buttons.addButton(tr("Copy details"), QDialogButtonBox.ButtonRole.ActionRole)
+        copy.setObjectName("copyDetails")
+        copy.clicked.connect(self._copy)
+        buttons.accepted.connect(self.accept)
+        layout = QVBoxLayout(self)
+        layout.addWidget(label)
+        layout.addWidget(buttons)
+
+    @Slot()
+    def _copy(self) -> None:
+        QGuiApplication.clipboard().setText(self._details)

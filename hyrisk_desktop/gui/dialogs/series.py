@@ -1,0 +1,73 @@
+"""Every series found, the chosen one first, with why; the reader may pick another."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QHeaderView,
+    QLabel,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging import SeriesRecord
+
+
+class SeriesDialog(QDialog):
+    """Signals ``chosen`` with a SeriesRecord."""
+
+    chosen = Signal(object)
+
+    def __init__(self, records: tuple[SeriesRecord, ...], current: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("seriesDialog")
+        self.setWindowTitle(tr("Series of this exam"))
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.resize(900, 360)
+        self._records = records
+        headers = (tr("Series"), tr("Kind"), tr("Slices"), tr("Increment"), tr("Kernel"), tr("Why"))
+        self.table = QTableWidget(len(records), len(headers))
+        self.table.setObjectName("seriesTable")
+        self.table.setAccessibleName(tr("Series found"))
+        self.table.setHorizontalHeaderLabels(list(headers))
+        self.table.verticalHeader().hide()
+        self.table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
+        self.table.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
+        self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        self.table.setWordWrap(True)
+        for row, record in enumerate(records):
+            self._fill(row, record)
+        self.table.resizeColumnsToContents()
+        self.table.horizontalHeader().setSectionResizeMode(len(headers) - 1, QHeaderView.ResizeMode.Stretch)
+        self.table.resizeRowsToContents()
+        self.table.selectRow(next((i for i, r in enumerate(records) if r.series_uid == current), 0))
+        self.table.doubleClicked.connect(self._choose)
+        open_and_close = QDialogButtonBox.StandardButton.Open | QDialogButtonBox.StandardButton.Cancel
+        buttons = QDialogButtonBox(open_and_close)
+        buttons.accepted.connect(self._choose)
+        buttons.rejected.connect(self.close)
+        layout = QVBoxLayout(self)
+        layout.addWidget(QLabel(tr("The series ranked best is first. Grey ones can't be scored.")))
+        layout.addWidget(self.table)
+        layout.addWidget(buttons)
+
+    def _fill(self, row: int, record: SeriesRecord) -> None:
+        increment = "" if record.increment_mm is None else tr("{mm:.2f} mm", mm=record.increment_mm)
+        texts = (record.description, record.kind.value, str(record.slice_count), increment, record.kernel, record.reason)
+        for column, text in enumerate(texts):
+            item = QTableWidgetItem(text)
+            if not record.suitable:
+                item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsEnabled)
+            self.table.setItem(row, column, item)
+
+    @Slot()
+    def _choose(self) -> None:
+        row = self.table.currentRow()
+        if 0 <= row < len(self._records) and self._records[row].suitable:
+            self.chosen.emit(self._records[row])
+            self.close()

@@ -1,0 +1,65 @@
+"""The "?" sheet: every shortcut, made from the action table."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeySequence
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+
+from hyrisk_desktop.gui.actions import ActionSpec, action_table
+from hyrisk_desktop.i18n import tr
+
+
+def _keys(spec: ActionSpec) -> str:
+    if not spec.key:
+        return "   ".join(spec.shortcuts)
+    native = QKeySequence.SequenceFormat.NativeText
+    return "   ".join(QKeySequence(s).toString(native) for s in spec.shortcuts)
+
+
+class ShortcutsDialog(QDialog):
+    """Two columns of groups, one per menu."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("shortcutsDialog")
+        self.setWindowTitle(tr("Keyboard shortcuts"))
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.resize(980, 640)
+        groups: dict[str, list[ActionSpec]] = {}
+        for spec in action_table():
+            if spec.shortcuts:
+                groups.setdefault(spec.menu, []).append(spec)
+        sheet = QWidget()
+        columns = QGridLayout(sheet)
+        columns.setHorizontalSpacing(36)
+        # Fill the shorter column first, so that the sheet fits one screen.
+        heights = [0, 0]
+        for title, specs in groups.items():
+            column = heights.index(min(heights))
+            heights[column] += len(specs) + 2
+            columns.addWidget(self._group(title, specs), heights[column], column, Qt.AlignmentFlag.AlignTop)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setWidget(sheet)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.rejected.connect(self.close)
+        layout = QVBoxLayout(self)
+        layout.addWidget(scroll)
+        layout.addWidget(buttons)
+
+    @staticmethod
+    def _group(title: str, specs: list[ActionSpec]) -> QWidget:
+        group = QWidget()
+        grid = QGridLayout(group)
+        grid.setContentsMargins(0, 0, 0, 8)
+        heading = QLabel(title.replace("&", ""))
+        heading.setObjectName("heading")
+        grid.addWidget(heading, 0, 0, 1, 2)
+        for row, spec in enumerate(specs, start=1):
+            keys = QLabel(_keys(spec))
+            keys.setObjectName("keys")
+            grid.addWidget(keys, row, 0)
+            grid.addWidget(QLabel(spec.text.replace("&", "")), row, 1)
+        grid.setColumnStretch(1, 1)
+        return group

@@ -1,0 +1,157 @@
+"""Opens exams off the GUI thread and hands them to the session; only the newest opening counts."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from hyrisk_desktop.errors import ExamError
+from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
+from hyrisk_desktop.gui.session import Exam, Session
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging import CTVolume, SeriesRecord, check_volume, find_series, read_volume
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Preview:
+    exam: Exam
+    slice_index: int
+
+
+def is_synthetic(record: SeriesRecord) -> bool:
+    """Whether this program's own phantom generator made the series (it says so in the header)."""
+    return record.attributes.get("PatientName", "").upper().startswith("SYNTHETIC")
+
+
+class ExamLoader(QObject):
+    """Finds series, reads the chosen one, shows its first image early.
+
+    Signals:
+        progressed: what is being done, done, total; total 0 means unknown.
+        opened: an exam is open and complete; carries the path it was opened from, or None.
+        failed: the error; the exam open before is still open.
+        idle: nothing is loading any more.
+    """
+
+    progressed = Signal(str, int, int)
+    opened = Signal(object)
+    failed = Signal(object)
+    idle = Signal()
+
+    def __init__(self, session: Session, runner: JobRunner, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._runner = runner
+        self._current: Job | None = None
+
+    @property
+    def loading(self) -> bool:
+        """Whether an exam is being opened."""
+        return self._current is not None
+
+    def open_path(self, path: Path) -> None:
+        """Open the best series at ``path``: a folder, a DICOM file, a DICOMDIR, a zip or an image file."""
+
+        def find(context: JobContext) -> tuple[SeriesRecord, tuple[SeriesRecord, ...]]:
+            return choose(tuple(find_series(path, progress=context.progress, cancel=context.token)))
+
+        self._start(find, path)
+
+    def open_record(self, record: SeriesRecord, alternatives: tuple[SeriesRecord, ...]) -> None:
+        """Open a series that was found before."""
+        self._start(lambda _: (record, alternatives), None)
+
+    def cancel(self) -> None:
+        """Stop loading; the exam open before stays."""
+        if self._current is not None:
+            self._current.cancel()
+
+    def _start(
+        self,
+        find: Callable[[JobContext], tuple[SeriesRecord, tuple[SeriesRecord, ...]]],
+        path: Path | None,
+    ) -> None:
+        self.cancel()
+        stage = [tr("Looking for series")]
+
+        def work(context: JobContext) -> Exam:
+            started = time.monotonic()
+            record, alternatives = find(context)
+            stage[0] = tr("Loading")
+            exam = read_exam(record, alternatives, context)
+            _log.info("Opened an exam of %d slices in %.2f s", record.slice_count, time.monotonic() - started)
+            return exam
+
+        def current(callback: Callable[..., None]) -> Callable[..., None]:
+            # A superseded job still ends, but it has nothing to say any more.
+            return lambda *values: callback(*values) if self._current is job else None
+
+        def progressed(done: int, total: int) -> None:
+            self.progressed.emit(stage[0], done, total)
+            self._session.image_grew()
+
+        def succeeded(exam: Exam) -> None:
+            self._end()
+            self._session.complete(exam)
+            self.opened.emit(path)
+
+        def failed(error: Exception) -> None:
+            self._end()
+            self._session.abandon_preview()
+            self.failed.emit(error)
+
+        def cancelled() -> None:
+            self._end()
+            self._session.abandon_preview()
+
+        def partial(preview: _Preview) -> None:
+            self._session.show_preview(preview.exam, preview.slice_index)
+
+        job = Job(
+            "opening an exam",
+            work,
+            current(succeeded),
+            current(failed),
+            current(cancelled),
+            current(progressed),
+            current(partial),
+        )
+        self._current = job
+        self.progressed.emit(stage[0], 0, 0)
+        self._runner.run_io(job)
+
+    def _end(self) -> None:
+        self._current = None
+        self.idle.emit()
+
+
+def choose(records: tuple[SeriesRecord, ...]) -> tuple[SeriesRecord, tuple[SeriesRecord, ...]]:
+    """The first record, which the finder ranks best, if it can be scored; raises ExamError with its reason if not."""
+    if not records or not records[0].suitable:
+        raise ExamError(
+            "no_suitable_series",
+            records[0].reason if records else tr("There is no CT exam here; choose a folder that holds one."),
+        )
+    return records[0], records
+
+
+def read_exam(record: SeriesRecord, alternatives: tuple[SeriesRecord, ...], context: JobContext) -> Exam:
+    """Read a series, showing its first image as soon as it is decoded, and check it."""
+    first: list[Exam] = []
+
+    def on_first(preview: CTVolume, index: int) -> None:
+        exam = Exam(preview, record, alternatives, synthetic=is_synthetic(record), loading=True)
+        first.append(exam)
+        context.partial(_Preview(exam, index))
+
+    volume = read_volume(record, progress=context.progress, cancel=context.token, on_first=on_first)
+    context.token.raise_if_cancelled()
+    exam = first[0] if first else Exam(volume, record, alternatives, synthetic=is_synthetic(record))
+    return replace(exam, volume=volume, findings=(*volume.findings, *check_volume(volume)), loading=False)

@@ -1,0 +1,65 @@
+"""The program's own log: a rotating file and the last lines in memory. It never holds patient data.
+
+Only this program's loggers are written: libraries quote the values they stumble over, and those may be a
+patient's. For the same reason a traceback is logged without the exception's message.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import traceback
+from collections import deque
+from pathlib import Path
+
+_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+def safe_traceback(error: BaseException) -> str:
+    """Frames and exception types of ``error`` and its causes, without messages or values."""
+    lines = []
+    seen: BaseException | None = error
+    while seen is not None:
+        lines += [
+            f"  {Path(frame.filename).name}:{frame.lineno} in {frame.name}"
+            for frame in traceback.extract_tb(seen.__traceback__)
+        ]
+        lines.append(f"{type(seen).__module__}.{type(seen).__qualname__}")
+        seen = seen.__cause__ or seen.__context__
+    return "\n".join(lines)
+
+
+class MemoryLog(logging.Handler):
+    """Keeps the last lines for the log viewer."""
+
+    def __init__(self, capacity: int = 2000) -> None:
+        super().__init__()
+        self.lines: deque[str] = deque(maxlen=capacity)
+        self.setFormatter(logging.Formatter(_FORMAT))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one line."""
+        self.lines.append(self.format(record))
+
+
+def set_up_logging(directory: Path | None) -> MemoryLog:
+    """Send the program's log to memory and, where ``directory`` can be written, to a rotating file there."""
+    logger = logging.getLogger("hyrisk_desktop")
+    logger.setLevel(logging.INFO)
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
+    memory = MemoryLog()
+    logger.addHandler(memory)
+    if directory is not None:
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            file = logging.handlers.RotatingFileHandler(
+                directory / "hyrisk.log", maxBytes=1_000_000, backupCount=3, encoding="utf-8"
+            )
+        except OSError:
+            logger.warning("The log can't be written to a file (is the disk full or read-only?).")
+        else:
+            file.setFormatter(logging.Formatter(_FORMAT))
+            logger.addHandler(file)
+    return memory

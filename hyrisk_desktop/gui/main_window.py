@@ -1,0 +1,233 @@
+"""The main window: assembles the parts and decides nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, QSize, Qt, Slot
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QFontMetrics, QShowEvent
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QMenu,
+    QProgressBar,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from hyrisk_desktop.gui.actions import action_table, build_menus
+from hyrisk_desktop.gui.application import Services
+from hyrisk_desktop.gui.commands import Commands
+from hyrisk_desktop.gui.panels.calcium_panel import CalciumPanel
+from hyrisk_desktop.gui.panels.findings_panel import FindingsPanel
+from hyrisk_desktop.gui.panels.grade_panel import GradePanel
+from hyrisk_desktop.gui.panels.risk_panel import RiskPanel
+from hyrisk_desktop.gui.viewer.desk import Desk
+from hyrisk_desktop.gui.viewer.slice_view import Tool
+from hyrisk_desktop.i18n import tr
+
+PANEL_WIDTH = 448
+
+
+class MainWindow(QMainWindow):
+    """Images on the left, the reading panel on the right, status and progress below."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__()
+        self._services = services
+        self.setObjectName("mainWindow")
+        self.setAcceptDrops(True)
+        self.desk = Desk(services.session)
+        self.commands = Commands(services, self.desk, self)
+        self.actions_by_key: dict[str, QAction] = build_menus(
+            self.menuBar(), self, self.commands.run, submenu_of_view=tr("Window preset")
+        )
+        self._recent = QMenu(tr("&Recent exams"), self)
+        file_menu = self.actions_by_key["open_folder"].associatedObjects()[-1]
+        assert isinstance(file_menu, QMenu)
+        file_menu.insertMenu(self.actions_by_key["open_demonstration"], self._recent)
+        self._recent.aboutToShow.connect(self._fill_recent)
+        self._assemble()
+        self._make_status_bar()
+        self._connect()
+        self.desk.set_overlay_level(services.settings["overlay_level"])
+        self._restore_layout()
+        self._show_exam()
+        self._show_states()
+
+    def _assemble(self) -> None:
+        session = self._services.session
+        panel = QWidget()
+        panel.setObjectName("readingPanel")
+        column = QVBoxLayout(panel)
+        column.setContentsMargins(8, 2, 8, 8)
+        column.setSpacing(4)
+        self.grade_panel = GradePanel(session)
+        self.calcium_panel = CalciumPanel(session)
+        for part, stretch in (
+            (self.grade_panel, 0),
+            (RiskPanel(session), 0),
+            (FindingsPanel(session), 2),
+            (self.calcium_panel, 3),
+        ):
+            column.addWidget(part, stretch)
+        scroll = QScrollArea()
+        scroll.setObjectName("readingScroll")
+        scroll.setWidget(panel)
+        scroll.setWidgetResizable(True)
+        scroll.setFixedWidth(PANEL_WIDTH)
+        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        central = QWidget()
+        row = QHBoxLayout(central)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addWidget(self.desk, 1)
+        row.addWidget(scroll)
+        self.setCentralWidget(central)
+
+    def _make_status_bar(self) -> None:
+        self._message = QLabel()
+        self._message.setObjectName("statusMessage")
+        self._message.setAccessibleName(tr("Status"))
+        self._progress = QProgressBar()
+        self._progress.setObjectName("jobProgress")
+        self._progress.setAccessibleName(tr("Progress"))
+        self._progress.setFixedWidth(220)
+        self._progress.setVisible(False)
+        notice = QLabel(tr("Research use only"))
+        notice.setObjectName("researchNotice")
+        self.statusBar().addWidget(self._message, 1)
+        self.statusBar().addPermanentWidget(self._progress)
+        self.statusBar().addPermanentWidget(notice)
+        self.statusBar().setSizeGripEnabled(False)
+
+    def _connect(self) -> None:
+        session, loader = self._services.session, self._services.loader
+        session.exam_changed.connect(self._show_exam)
+        for signal in (session.exam_changed, session.read_changed, self.desk.tool_changed, self.commands.states_changed):
+            signal.connect(self._show_states)
+        loader.progressed.connect(self._show_progress)
+        loader.idle.connect(self._hide_progress)
+        loader.opened.connect(self._remember)
+        self.commands.message.connect(self.show_message)
+
+    # --- showing
+
+    @Slot()
+    def _show_exam(self) -> None:
+        exam = self._services.session.exam
+        name = tr("HyRisk Desktop – research use only")
+        self.setWindowTitle(f"{exam.record.description or tr('Exam')} – {name}" if exam else name)
+        if exam is None:
+            self.show_message(tr("Open an exam (Ctrl+O), or drop a folder or file on this window."))
+        elif not exam.loading:
+            self.show_message(exam.record.reason)
+
+    @Slot()
+    def _show_states(self) -> None:
+        session = self._services.session
+        for spec in action_table():
+            if spec.key and spec.needs_exam:
+                self.actions_by_key[spec.key].setEnabled(session.can_measure)
+        self.actions_by_key["undo"].setEnabled(session.can_undo)
+        self.actions_by_key["redo"].setEnabled(session.can_redo)
+        self.actions_by_key["cancel_loading"].setEnabled(self._services.loader.loading)
+        self.actions_by_key["place_centre"].setChecked(self.desk.tool is Tool.PLACE_CENTRE)
+        self.actions_by_key["ruler"].setChecked(self.desk.tool is Tool.RULER)
+        self.actions_by_key["probe"].setChecked(self.desk.tool is Tool.PROBE)
+        self.actions_by_key["whole_heart_box"].setChecked(session.read.box is not None)
+
+    @Slot(str)
+    def show_message(self, text: str) -> None:
+        """One line in the status bar; the whole text as its tooltip."""
+        room = max(200, self.width() - 420)
+        self._message.setText(QFontMetrics(self._message.font()).elidedText(text, Qt.TextElideMode.ElideRight, room))
+        self._message.setToolTip(text)
+
+    @Slot(str, int, int)
+    def _show_progress(self, what: str, done: int, total: int) -> None:
+        self._progress.setVisible(True)
+        self._progress.setRange(0, total)
+        self._progress.setValue(done)
+        self.show_message(tr("{what}… {done} of {total}", what=what, done=done, total=total) if total else f"{what}…")
+        self.actions_by_key["cancel_loading"].setEnabled(self._services.loader.loading)
+
+    @Slot()
+    def _hide_progress(self) -> None:
+        self._progress.setVisible(False)
+        self._show_exam()
+        self._show_states()
+
+    # --- recent exams and drops
+
+    @Slot(object)
+    def _remember(self, path: Path | None) -> None:
+        exam = self._services.session.exam
+        if path is not None and exam is not None and not exam.synthetic:
+            self._services.settings.add_recent(path)
+
+    @Slot()
+    def _fill_recent(self) -> None:
+        self._recent.clear()
+        for name in self._services.settings["recent_exams"]:
+            action = self._recent.addAction(name.replace("&", "&&"))
+            action.setData(name)
+            action.triggered.connect(self._open_recent)
+        if self._recent.isEmpty():
+            self._recent.addAction(tr("None yet")).setEnabled(False)
+        else:
+            self._recent.addSeparator()
+            self._recent.addAction(tr("Forget these")).triggered.connect(self._forget_recent)
+
+    @Slot()
+    def _open_recent(self) -> None:
+        action = self.sender()
+        if isinstance(action, QAction):
+            self._services.loader.open_path(Path(action.data()))
+
+    @Slot()
+    def _forget_recent(self) -> None:
+        self._services.settings["recent_exams"] = []
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Files and folders may be dropped anywhere on the window."""
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open the first file or folder dropped."""
+        files = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
+        if files:
+            event.acceptProposedAction()
+            self._services.loader.open_path(Path(files[0]))
+
+    # --- layout
+
+    def sizeHint(self) -> QSize:
+        """A size that suits a full-HD screen."""
+        return QSize(1500, 940)
+
+    def _restore_layout(self) -> None:
+        settings = self._services.settings
+        geometry = QByteArray.fromBase64(settings["window_geometry"].encode())
+        if geometry.isEmpty() or not self.restoreGeometry(geometry):
+            available = self.screen().availableGeometry()
+            self.resize(self.sizeHint().boundedTo(available.size()))
+        self.desk.restore_layout(settings["window_state"])
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """The images get the keyboard first."""
+        super().showEvent(event)
+        self.desk.focus_image()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Keep the layout; stop all work."""
+        settings = self._services.settings
+        settings["window_geometry"] = bytes(self.saveGeometry().toBase64().data()).decode()
+        settings["window_state"] = self.desk.layout_state()
+        self._services.close()
+        super().closeEvent(event)

@@ -1,0 +1,233 @@
+"""Agatston, category with its bounds, volume and its square root, and the lesions behind them."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QAbstractTableModel, QItemSelection, QModelIndex, QPersistentModelIndex, Qt, Slot
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import (
+    QComboBox,
+    QGridLayout,
+    QGroupBox,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from hyrisk_desktop.calcium import PROFILES, Lesion, category_bounds
+from hyrisk_desktop.gui.session import Session
+from hyrisk_desktop.gui.viewer.display import EXCLUDED_COLOUR, WEIGHT_COLOURS
+from hyrisk_desktop.i18n import tr
+
+_NOTHING = "–"
+_Index = QModelIndex | QPersistentModelIndex
+
+
+class LesionModel(QAbstractTableModel):
+    """The session's lesions; the check box of the first column counts a lesion or leaves it out."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._lesions: tuple[Lesion, ...] = ()
+        self._headers = (
+            tr("Slice"),
+            tr("x, y"),
+            tr("mm²"),
+            tr("Max"),
+            tr("Mean"),
+            tr("Agatston"),
+            tr("mm³"),
+        )
+
+    def show_lesions(self, lesions: tuple[Lesion, ...]) -> None:
+        """Replace the rows; the same lesions with other marks keep the selection."""
+        if len(lesions) == len(self._lesions) and all(
+            a.peak == b.peak for a, b in zip(lesions, self._lesions, strict=True)
+        ):
+            self._lesions = lesions
+            if lesions:
+                self.dataChanged.emit(self.index(0, 0), self.index(len(lesions) - 1, len(self._headers) - 1))
+            return
+        self.beginResetModel()
+        self._lesions = lesions
+        self.endResetModel()
+
+    def lesion(self, row: int) -> Lesion:
+        """The lesion of a row."""
+        return self._lesions[row]
+
+    def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008  Qt's own default
+        """Number of lesions."""
+        return 0 if parent.isValid() else len(self._lesions)
+
+    def columnCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008
+        """Number of columns."""
+        return 0 if parent.isValid() else len(self._headers)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        """Column titles."""
+        if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
+            return self._headers[section]
+        return None
+
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        """Texts, check marks and the colour of the Agatston weight."""
+        if not index.isValid():
+            return None
+        lesion = self._lesions[index.row()]
+        column = index.column()
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self._text(lesion, column)
+        if role == Qt.ItemDataRole.CheckStateRole and column == 0:
+            return Qt.CheckState.Unchecked if lesion.excluded else Qt.CheckState.Checked
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        if role == Qt.ItemDataRole.ForegroundRole:
+            if lesion.excluded:
+                return QColor(*EXCLUDED_COLOUR)
+            if column == 3:
+                return QColor(*WEIGHT_COLOURS[lesion.weight - 1])
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return self._tip(lesion)
+        return None
+
+    @staticmethod
+    def _text(lesion: Lesion, column: int) -> str:
+        x, y, _ = lesion.center_xyz
+        return (
+            f"{lesion.slice}",
+            f"{x:.0f}, {y:.0f}",
+            f"{lesion.area_mm2:.1f}" + ("*" if lesion.cut_by_border else ""),
+            f"{lesion.max_hu:.0f}",
+            f"{lesion.mean_hu:.0f}",
+            f"{lesion.agatston:.1f}",
+            f"{lesion.volume_mm3:.1f}",
+        )[column]
+
+    @staticmethod
+    def _tip(lesion: Lesion) -> str:
+        parts = [tr("Agatston weight {weight}.", weight=lesion.weight)]
+        if lesion.cut_by_border:
+            parts.append(tr("* cut by the region's border."))
+        if lesion.excluded:
+            parts.append(tr("Excluded; check the box to count it."))
+        return " ".join(parts)
+
+    def flags(self, index: _Index) -> Qt.ItemFlag:
+        """Rows can be selected; the first column can be checked."""
+        flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
+        return flags | Qt.ItemFlag.ItemIsUserCheckable if index.column() == 0 else flags
+
+    def setData(self, index: _Index, value: object, role: int = Qt.ItemDataRole.EditRole) -> bool:
+        """A click on the check box excludes or includes the lesion."""
+        if role != Qt.ItemDataRole.CheckStateRole or not index.isValid():
+            return False
+        self._session.toggle_lesion(index.row())
+        return True
+
+
+class CalciumPanel(QGroupBox):
+    """Reads the session's scores."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(tr("Calcium scores of the region"), parent)
+        self._session = session
+        self._agatston_caption = QLabel()
+        self._agatston = self._label("agatstonValue", tr("Agatston score"))
+        self._category = self._label("agatstonCategory", tr("Agatston category"))
+        self._volume = self._label("volumeValue", tr("Volume score"))
+        self._sqrt = self._label("sqrtVolumeValue", tr("Square root of the volume score"))
+        self._region = QLabel()
+        self._region.setObjectName("caption")
+        self._region.setWordWrap(True)
+        self._profile = QComboBox()
+        self._profile.setObjectName("profileChoice")
+        self._profile.setAccessibleName(tr("Scoring profile"))
+        self._profile.addItems(list(PROFILES))
+        self._profile.textActivated.connect(self._choose_profile)
+        grid = QGridLayout()
+        grid.setVerticalSpacing(2)
+        right = Qt.AlignmentFlag.AlignRight
+        for row, (caption, widget) in enumerate(
+            (
+                (self._agatston_caption, self._agatston),
+                (QLabel(tr("Category (Rumberger)")), self._category),
+                (QLabel(tr("Volume")), self._volume),
+                (QLabel(tr("√ Volume")), self._sqrt),
+            )
+        ):
+            grid.addWidget(caption, row, 0)
+            grid.addWidget(widget, row, 1, right)
+        self._model = LesionModel(session, self)
+        self.table = self._make_table()
+        layout = QVBoxLayout(self)
+        layout.setSpacing(5)
+        layout.addLayout(grid)
+        below = QHBoxLayout()
+        below.addWidget(self._region, 1)
+        below.addWidget(self._profile)
+        layout.addLayout(below)
+        layout.addWidget(self.table, 1)
+        session.scores_changed.connect(self._show)
+        self._show()
+
+    def _make_table(self) -> QTableView:
+        table = QTableView()
+        table.setObjectName("lesionTable")
+        table.setAccessibleName(tr("Lesions"))
+        table.setModel(self._model)
+        table.setSelectionBehavior(QTableView.SelectionBehavior.SelectRows)
+        table.setSelectionMode(QTableView.SelectionMode.SingleSelection)
+        table.setTabKeyNavigation(False)
+        table.verticalHeader().hide()
+        table.verticalHeader().setDefaultSectionSize(22)
+        table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        table.horizontalHeader().setStretchLastSection(True)
+        table.setMinimumHeight(110)
+        table.setShowGrid(False)
+        table.selectionModel().selectionChanged.connect(self._look_at_selected)
+        return table
+
+    @staticmethod
+    def _label(name: str, accessible: str) -> QLabel:
+        label = QLabel(_NOTHING)
+        label.setObjectName(name)
+        label.setAccessibleName(accessible)
+        return label
+
+    @Slot()
+    def _show(self) -> None:
+        scores = self._session.scores
+        whole = self._session.read.box is not None
+        self.setTitle(tr("Calcium scores of the whole-heart box") if whole else tr("Calcium scores of the region"))
+        self._agatston_caption.setText(tr("Whole-heart box Agatston") if whole else tr("Region Agatston"))
+        self._profile.setCurrentText(self._session.read.profile)
+        self._profile.setEnabled(self._session.can_measure)
+        if scores is None:
+            for label in (self._agatston, self._category, self._volume, self._sqrt):
+                label.setText(_NOTHING)
+            self._region.setText(tr("Place the heart centre (H)."))
+            self._model.show_lesions(())
+            return
+        self._agatston.setText(f"{scores.agatston:.1f}")
+        self._category.setText(tr("{n}  ({bounds})", n=scores.category, bounds=category_bounds(scores.category)))
+        self._volume.setText(tr("{v:.1f} mm³", v=scores.volume_mm3))
+        self._sqrt.setText(f"{scores.sqrt_volume:.2f}")
+        w, h, d = scores.region.size_xyz
+        mm = scores.region_mm
+        text = tr("{w} × {h} × {d} voxels = {a:.0f} × {b:.0f} × {c:.0f} mm", w=w, h=h, d=d, a=mm[0], b=mm[1], c=mm[2])
+        self._region.setText(text if whole else text + tr("; not a whole-heart score"))
+        self._model.show_lesions(scores.lesions)
+
+    @Slot(str)
+    def _choose_profile(self, name: str) -> None:
+        self._session.edit(profile=name)
+
+    @Slot(QItemSelection, QItemSelection)
+    def _look_at_selected(self, selected: QItemSelection, _deselected: QItemSelection) -> None:
+        rows = selected.indexes()
+        if rows:
+            self._session.set_view(position=self._model.lesion(rows[0].row()).peak, centre_selected=False)

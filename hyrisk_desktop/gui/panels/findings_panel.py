@@ -1,0 +1,49 @@
+"""What a reader must know about this scan, in sentences, beside the numbers they qualify."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Slot
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QGroupBox, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+
+from hyrisk_desktop.gui.session import Session
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging import Severity
+
+_COLOURS = {Severity.UNFIT: "#ff6b6b", Severity.WARNING: "#ffb454", Severity.INFO: "#a5afba"}
+_SIGNS = {Severity.UNFIT: "✖", Severity.WARNING: "▲", Severity.INFO: "•"}
+
+
+class FindingsPanel(QGroupBox):
+    """Lists the session's findings, worst first."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(tr("Findings"), parent)
+        self._session = session
+        self._list = QListWidget()
+        self._list.setObjectName("findingsList")
+        self._list.setAccessibleName(tr("Findings"))
+        self._list.setWordWrap(True)
+        self._list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._list.setSelectionMode(QListWidget.SelectionMode.NoSelection)
+        self._list.setMinimumHeight(84)
+        layout = QVBoxLayout(self)
+        layout.addWidget(self._list)
+        for signal in (session.exam_changed, session.scores_changed, session.risk_changed):
+            signal.connect(self._show)
+        self._show()
+
+    @Slot()
+    def _show(self) -> None:
+        findings = self._session.findings
+        texts = [f"{_SIGNS[f.severity]}  {f.message}" for f in findings]
+        if not texts and self._session.can_measure:
+            texts = [tr("Nothing to report about this scan.")]
+        if texts == [self._list.item(i).text() for i in range(self._list.count())]:
+            return
+        self._list.clear()
+        for i, text in enumerate(texts):
+            item = QListWidgetItem(text)
+            if i < len(findings):
+                item.setForeground(QColor(_COLOURS[findings[i].severity]))
+            self._list.addItem(item)

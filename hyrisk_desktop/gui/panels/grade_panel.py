@@ -1,0 +1,116 @@
+"""Grade buttons 0 to 3 with a reference picture each, and a field for a mean of readers."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, QSize, Qt, Slot
+from PySide6.QtGui import QIcon, QKeyEvent
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QDoubleSpinBox,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from hyrisk_desktop.calcium.grading import GRADES, grade_word
+from hyrisk_desktop.gui.session import Session
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.paths import resources_dir
+
+_UNSET = -0.1
+_DIGITS = {Qt.Key.Key_0: 0, Qt.Key.Key_1: 1, Qt.Key.Key_2: 2, Qt.Key.Key_3: 3}
+
+
+class GradePanel(QGroupBox):
+    """Shows and sets the session's grade. Bare digits 0-3 work while anything in it has the focus."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(tr("Coronary artery calcification, grade"), parent)
+        self._session = session
+        self._group = QButtonGroup(self)
+        self._group.setExclusive(False)
+        row = QHBoxLayout()
+        row.setSpacing(6)
+        for grade in GRADES:
+            button = self._button(grade)
+            self._group.addButton(button, grade)
+            row.addWidget(button)
+        self._group.idClicked.connect(self._click)
+        self._value = QDoubleSpinBox()
+        self._value.setObjectName("gradeValue")
+        self._value.setAccessibleName(tr("Grade, also fractional"))
+        self._value.setRange(_UNSET, 3.0)
+        self._value.setDecimals(2)
+        self._value.setSingleStep(0.25)
+        self._value.setSpecialValueText("–")
+        self._value.setKeyboardTracking(False)
+        self._value.valueChanged.connect(self._enter)
+        caption = QLabel(tr("&Mean of readers"))
+        caption.setBuddy(self._value)
+        note = QLabel(tr("Pictures: synthetic phantoms"))
+        note.setObjectName("caption")
+        below = QHBoxLayout()
+        below.addWidget(note, 1)
+        below.addWidget(caption)
+        below.addWidget(self._value)
+        layout = QVBoxLayout(self)
+        layout.addLayout(row)
+        layout.addLayout(below)
+        for widget in (*self._group.buttons(), self._value):
+            widget.installEventFilter(self)
+        session.read_changed.connect(self._show)
+        session.exam_changed.connect(self._show)
+        self._show()
+
+    def _button(self, grade: int) -> QToolButton:
+        button = QToolButton()
+        button.setObjectName(f"grade{grade}")
+        word = grade_word(grade)
+        button.setText(tr("{grade} {word}", grade=grade, word=word))
+        button.setAccessibleName(tr("Grade {grade}, {word}", grade=grade, word=word))
+        button.setToolTip(tr("Grade {grade}, {word} (Alt+{grade}). The picture is a synthetic phantom.", grade=grade, word=word))
+        button.setCheckable(True)
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
+        picture = resources_dir() / "grades" / f"grade{grade}.png"
+        if picture.is_file():
+            button.setIcon(QIcon(str(picture)))
+        button.setIconSize(QSize(64, 64))
+        # The row shares the panel's width evenly, whatever the words' lengths.
+        button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        return button
+
+    def eventFilter(self, watched: object, event: QEvent) -> bool:
+        """Bare digits grade here, although they choose window presets elsewhere."""
+        if isinstance(event, QKeyEvent) and isinstance(watched, QToolButton):
+            grade = _DIGITS.get(Qt.Key(event.key()))
+            if grade is not None and event.modifiers() == Qt.KeyboardModifier.NoModifier:
+                if event.type() == QEvent.Type.ShortcutOverride:
+                    event.accept()
+                    return True
+                if event.type() == QEvent.Type.KeyPress:
+                    self._session.set_grade(grade)
+                    return True
+        return super().eventFilter(watched, event)
+
+    @Slot(int)
+    def _click(self, grade: int) -> None:
+        self._session.set_grade(grade)
+        self._show()
+
+    @Slot(float)
+    def _enter(self, value: float) -> None:
+        self._session.set_grade(None if value < 0 else value)
+
+    @Slot()
+    def _show(self) -> None:
+        grade = self._session.read.grade
+        self.setEnabled(self._session.can_measure)
+        for button in self._group.buttons():
+            button.setChecked(self._group.id(button) == grade)
+        self._value.blockSignals(True)
+        self._value.setValue(_UNSET if grade is None else grade)
+        self._value.blockSignals(False)

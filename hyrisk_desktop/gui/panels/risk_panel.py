@@ -1,0 +1,168 @@
+"""The risk with everything it must not be read without: interval, percentile, model, prevalence, research use."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QRectF, QSize, Qt, Slot
+from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent
+from PySide6.QtWidgets import QGridLayout, QGroupBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from hyrisk_desktop.gui.session import RiskStatus, Session
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.risk.reading import RiskReading
+
+_NOTHING = "–"
+
+
+def percent(risk: float) -> str:
+    """A risk in [0, 1] as text; whole per cent, as the network's precision allows no more."""
+    return tr("{risk:.0f} %", risk=100 * risk)
+
+
+class ByGradeStrip(QWidget):
+    """Four bars: the risk at grades 0 to 3, with the current grade marked."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._risks: tuple[float, ...] = ()
+        self._grade: float | None = None
+        self.setMinimumHeight(54)
+        self.setObjectName("byGradeStrip")
+        self.setAccessibleName(tr("Risk by grade"))
+
+    def sizeHint(self) -> QSize:
+        """Room for four bars and their captions."""
+        return QSize(200, 54)
+
+    def show_risks(self, risks: tuple[float, ...], grade: float | None) -> None:
+        """Risks at grades 0 to 3 (empty: nothing to show) and the current grade."""
+        self._risks, self._grade = risks, grade
+        words = ", ".join(tr("grade {g}: {risk}", g=g, risk=percent(r)) for g, r in enumerate(risks))
+        self.setAccessibleDescription(words)
+        self.setToolTip(words)
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Bars from 0 to 100 %, so that two exams can be compared by eye."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        font = QFont(self.font())
+        font.setPixelSize(11)
+        painter.setFont(font)
+        gap, caption = 6.0, 15.0
+        width = (self.width() - 3 * gap) / 4
+        track = self.height() - 2 * caption
+        for g in range(4):
+            x = g * (width + gap)
+            current = self._grade is not None and round(self._grade) == g
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(QColor("#2b3038"))
+            painter.drawRoundedRect(QRectF(x, caption, width, track), 2, 2)
+            if self._risks:
+                height = track * self._risks[g]
+                painter.setBrush(QColor("#4da3ff" if current else "#5b6675"))
+                painter.drawRoundedRect(QRectF(x, caption + track - height, width, height), 2, 2)
+            painter.setPen(QColor("#e8edf2" if current else "#a5afba"))
+            text = percent(self._risks[g]) if self._risks else _NOTHING
+            painter.drawText(QRectF(x, 0, width, caption), Qt.AlignmentFlag.AlignCenter, text)
+            label = tr("grade {g}", g=g)
+            painter.drawText(
+                QRectF(x, caption + track, width, caption),
+                Qt.AlignmentFlag.AlignCenter,
+                f"▸ {label}" if current else label,
+            )
+
+
+class RiskPanel(QGroupBox):
+    """Reads the session's risk, or says in one sentence why there is none."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(tr("All-cause mortality risk (HyRiskNet)"), parent)
+        self._session = session
+        self._value = self._label("riskValue", tr("Risk"))
+        self._interval = self._label("riskInterval", tr("Interval of the risk"))
+        self._percentile = self._label("riskPercentile", tr("Percentile in the reference cohort"))
+        self._image_only = self._label("risknetValue", tr("RiskNet, image only"))
+        self._note = self._label("riskNote", tr("Which model, and what its risk assumes"))
+        self._note.setWordWrap(True)
+        self._note.setMinimumHeight(34)
+        self._note.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._demonstration = QLabel(tr("demonstration model,\ntrained on synthetic phantoms"))
+        self._demonstration.setObjectName("demonstrationBadge")
+        self._strip = ByGradeStrip()
+        top = QHBoxLayout()
+        top.addWidget(self._value)
+        top.addWidget(self._demonstration, 1, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        grid = QGridLayout()
+        grid.setVerticalSpacing(2)
+        for row, (caption, label) in enumerate(
+            (
+                (tr("Interval (click ±3 px, ±1 slice; crops)"), self._interval),
+                (tr("Percentile in reference cohort"), self._percentile),
+                (tr("RiskNet, image only"), self._image_only),
+            )
+        ):
+            grid.addWidget(QLabel(caption), row, 0)
+            grid.addWidget(label, row, 1, Qt.AlignmentFlag.AlignRight)
+        research = QLabel(tr("Research use only. Not for diagnosis or treatment."))
+        research.setObjectName("researchNotice")
+        layout = QVBoxLayout(self)
+        layout.setSpacing(5)
+        for item in (top, grid, self._strip, self._note, research):
+            layout.addLayout(item) if isinstance(item, (QHBoxLayout, QGridLayout)) else layout.addWidget(item)
+        session.risk_changed.connect(self._show)
+        session.exam_changed.connect(self._show)
+        self._show()
+
+    @staticmethod
+    def _label(name: str, accessible: str) -> QLabel:
+        label = QLabel(_NOTHING)
+        label.setObjectName(name)
+        label.setAccessibleName(accessible)
+        return label
+
+    @Slot()
+    def _show(self) -> None:
+        reading = self._session.risk
+        self._demonstration.setVisible(reading is not None and reading.demonstration)
+        if reading is None:
+            for label in (self._value, self._interval, self._percentile, self._image_only):
+                label.setText(_NOTHING)
+            self._strip.show_risks((), self._session.read.grade)
+            self._note.setText(self._why_nothing())
+            return
+        self._show_reading(reading)
+
+    def _show_reading(self, reading: RiskReading) -> None:
+        self._value.setText(percent(reading.risk))
+        low, high = reading.interval
+        self._interval.setText(tr("{low:.0f} to {high:.0f} %", low=100 * low, high=100 * high))
+        of = tr("HyRiskNet") if reading.hyrisknet is not None else tr("RiskNet")
+        where = _NOTHING if reading.percentile is None else tr("{p:.0f} of 100 ({of})", p=reading.percentile, of=of)
+        self._percentile.setText(where)
+        self._image_only.setText(percent(reading.risknet))
+        self._strip.show_risks(reading.by_grade, reading.grade)
+        kind = tr("calibrated") if reading.calibrated else tr("not calibrated")
+        head = tr("No grade yet: image-only risk. ") if reading.hyrisknet is None else ""
+        text = tr(
+            "{model} ({sha}), {kind}, assumes a prevalence of {prevalence:.0f} %.",
+            model=reading.model,
+            sha=reading.sha256[:8],
+            kind=kind,
+            prevalence=100 * reading.prevalence,
+        )
+        self._note.setText(head + text)
+
+    def _why_nothing(self) -> str:
+        session = self._session
+        status = session.risk_status
+        if status is RiskStatus.NO_MODEL:
+            return session.risk_message
+        if status is RiskStatus.MODEL_LOADING:
+            return tr("The model is loading…")
+        if status is RiskStatus.FAILED:
+            return session.risk_message
+        if status is RiskStatus.COMPUTING:
+            return tr("Computing…")
+        if session.exam is None:
+            return tr("Open an exam to begin.")
+        return tr("Press H and click the centre of the heart.")

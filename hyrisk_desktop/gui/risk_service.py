@@ -1,0 +1,122 @@
+"""Asks the worker thread for the risk whenever the session's question changes, and drops stale answers."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal, Slot
+
+from hyrisk_desktop.errors import HyRiskError
+from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
+from hyrisk_desktop.gui.session import RiskRequest, RiskStatus, Session
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging import CTVolume
+from hyrisk_desktop.risk import RiskReading
+
+if TYPE_CHECKING:
+    from hyrisk_desktop.risk import Predictor
+
+_log = logging.getLogger(__name__)
+
+
+class RiskService(QObject):
+    """Owns the predictor, which only the worker thread touches.
+
+    Signals:
+        model_loaded: a model is ready or can't be used; the session knows which.
+        failed: a prediction failed unexpectedly.
+    """
+
+    model_loaded = Signal()
+    failed = Signal(object)
+
+    def __init__(self, session: Session, runner: JobRunner, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._runner = runner
+        self._predictor: Predictor | None = None
+        self._loading: Job | None = None
+        self._running: RiskRequest | None = None
+        session.read_changed.connect(self._ask)
+
+    def load_model(self, directory: Path, device: str | None) -> None:
+        """Load and warm up a bundle on the worker thread; the newest call wins."""
+        if self._loading is not None:
+            self._loading.cancel()
+        self._session.set_model(None, tr("The model is loading…"))
+        self._session.set_risk_status(RiskStatus.MODEL_LOADING)
+
+        def work(context: JobContext) -> Predictor:
+            from hyrisk_desktop.risk.preload import import_torch
+
+            import_torch()
+            context.token.raise_if_cancelled()
+            from hyrisk_desktop.risk.predictor import Predictor
+
+            predictor = Predictor(directory, device)
+            context.token.raise_if_cancelled()
+            predictor.warm_up()
+            return predictor
+
+        def succeeded(predictor: Predictor) -> None:
+            if self._loading is not job:
+                return
+            self._loading = None
+            self._predictor = predictor
+            _log.info("Model %s on %s is ready", predictor.bundle.sha256[:8], predictor.device.type)
+            self._session.set_model((predictor.bundle.name, predictor.bundle.sha256))
+            self.model_loaded.emit()
+            self._ask()
+
+        def failed(error: Exception) -> None:
+            if self._loading is not job:
+                return
+            self._loading = None
+            self._predictor = None
+            message = error.message if isinstance(error, HyRiskError) else tr("The model can't be loaded; see the log.")
+            self._session.set_model(None, tr("No risk: {reason} Calcium scoring goes on.", reason=message))
+            self.model_loaded.emit()
+
+        job = Job("loading the model", work, succeeded, failed)
+        self._loading = job
+        self._runner.run_model(job)
+
+    @Slot()
+    def _ask(self) -> None:
+        """Start the prediction that the session needs now, unless one is under way: its end asks again."""
+        request = self._session.risk_request()
+        volume = self._session.volume
+        if request is None or volume is None or self._predictor is None:
+            return
+        self._session.set_risk_status(RiskStatus.COMPUTING)
+        if self._running is None:
+            self._run(request, volume, self._predictor)
+
+    def _run(self, request: RiskRequest, volume: CTVolume, predictor: Predictor) -> None:
+        self._running = request
+
+        def work(_: JobContext) -> RiskReading:
+            return predictor.predict(volume, request.centre, request.grade)
+
+        def succeeded(reading: RiskReading) -> None:
+            self._running = None
+            if not self._session.apply_risk(request, reading):
+                self._ask()
+
+        def failed(error: Exception) -> None:
+            self._running = None
+            if self._session.risk_request() != request:
+                self._ask()
+                return
+            expected = isinstance(error, HyRiskError)
+            message = error.message if isinstance(error, HyRiskError) else tr("The risk could not be computed; see the log.")
+            self._session.set_risk_status(RiskStatus.FAILED, message)
+            if not expected:
+                self.failed.emit(error)
+
+        def cancelled() -> None:
+            self._running = None
+
+        self._runner.run_model(Job("predicting the risk", work, succeeded, failed, cancelled))

@@ -1,0 +1,331 @@
+"""The one live state of the window: which exam, which read of it, what was measured, and how it is looked at.
+
+Widgets hold no truth: they re-read the session on its few signals. A result is applied only if it still
+belongs to what is open; see `Session.apply_risk`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from PySide6.QtCore import QObject, Signal
+
+from hyrisk_desktop.calcium import STANDARD, CalciumScores, Region, get_profile, score_box, score_region
+from hyrisk_desktop.calcium.grading import check_grade
+from hyrisk_desktop.exchange.reading_document import collect_findings
+from hyrisk_desktop.imaging import CTVolume, Finding, SeriesRecord, Voxel, check_centre
+from hyrisk_desktop.risk import RiskReading
+
+MAX_UNDO = 200
+_exam_ids = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exam:
+    """An exam that is open.
+
+    Attributes:
+        volume: the chosen series' pixels, complete unless ``loading``.
+        record, alternatives: the series chosen, and all that were found beside it.
+        findings: of the whole scan.
+        synthetic: made by this program's phantom generator; said on the image and beside every number.
+        loading: ``volume`` still fills.
+        exam_id: unique in this run, so that reopening the same series is another exam.
+    """
+
+    volume: CTVolume
+    record: SeriesRecord
+    alternatives: tuple[SeriesRecord, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    synthetic: bool = False
+    loading: bool = False
+    exam_id: int = field(default_factory=lambda: next(_exam_ids))
+
+
+@dataclass(frozen=True, slots=True)
+class ReadState:
+    """The reader's judgement so far; every change makes a new one, and the old ones are the undo stack.
+
+    Attributes:
+        centre: heart centre (x, y, z). grade: 0 to 3, fractional allowed.
+        excluded: voxels whose lesions do not count.
+        box: the whole-heart box where the reader chose it instead of the region around the centre.
+        profile: name of the scoring profile.
+    """
+
+    centre: Voxel | None = None
+    grade: float | None = None
+    excluded: frozenset[Voxel] = frozenset()
+    box: Region | None = None
+    profile: str = STANDARD.name
+
+
+@dataclass(frozen=True, slots=True)
+class ViewState:
+    """How the images are looked at: cursor voxel, window and slab thickness in slices."""
+
+    position: Voxel = (0, 0, 0)
+    level: float = 40.0
+    width: float = 400.0
+    slab: int = 1
+    centre_selected: bool = False
+
+
+class RiskStatus(Enum):
+    """What the risk panel has to say."""
+
+    MODEL_LOADING = "model_loading"
+    NO_MODEL = "no_model"
+    NO_CENTRE = "no_centre"
+    COMPUTING = "computing"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class RiskRequest:
+    """What a prediction is asked for; its answer counts only while all of this still holds."""
+
+    exam_id: int
+    series_uid: str
+    centre: Voxel
+    grade: float | None
+
+
+class Session(QObject):
+    """The live state, its edits with undo, and its signals."""
+
+    exam_changed = Signal()
+    image_changed = Signal()
+    read_changed = Signal()
+    scores_changed = Signal()
+    risk_changed = Signal()
+    view_changed = Signal()
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.exam: Exam | None = None
+        self.read = ReadState()
+        self.view = ViewState()
+        self.scores: CalciumScores | None = None
+        self.centre_findings: tuple[Finding, ...] = ()
+        self.risk: RiskReading | None = None
+        self.risk_status = RiskStatus.MODEL_LOADING
+        self.risk_message = ""
+        self.model: tuple[str, str] | None = None
+        """Name and weights hash of the loaded model."""
+        self._undo: list[ReadState] = []
+        self._redo: list[ReadState] = []
+        self._before_preview: tuple[Exam | None, ReadState, ViewState, list[ReadState]] | None = None
+
+    # --- exams
+
+    @property
+    def volume(self) -> CTVolume | None:
+        """The pixels on screen."""
+        return self.exam.volume if self.exam else None
+
+    @property
+    def can_measure(self) -> bool:
+        """An exam is open and complete."""
+        return self.exam is not None and not self.exam.loading
+
+    def show_preview(self, exam: Exam, slice_index: int) -> None:
+        """Show the first image of an exam that still loads; the exam open before comes back if that fails."""
+        if self._before_preview is None:
+            self._before_preview = (self.exam, self.read, self.view, self._undo)
+        x, y = exam.volume.shape_zyx[2] // 2, exam.volume.shape_zyx[1] // 2
+        self._install(exam, ReadState(), replace(self.view, position=(x, y, slice_index), slab=1), [])
+
+    def complete(self, exam: Exam) -> None:
+        """The exam has loaded: measuring may begin. Where the reader looks is kept from the preview."""
+        self._before_preview = None
+        if self.exam is not None and self.exam.exam_id == exam.exam_id:
+            self._install(exam, self.read, self.view, self._undo)
+        else:
+            depth, rows, columns = exam.volume.shape_zyx
+            view = replace(self.view, position=(columns // 2, rows // 2, depth // 2), slab=1)
+            self._install(exam, ReadState(), view, [])
+
+    def abandon_preview(self) -> None:
+        """Loading failed or was cancelled: bring back the exam that was open, with its read."""
+        if self._before_preview is not None:
+            exam, read, view, undo = self._before_preview
+            self._before_preview = None
+            self._install(exam, read, view, undo)
+
+    def image_grew(self) -> None:
+        """More slices of the preview have arrived."""
+        if self.exam is not None and self.exam.loading:
+            self.image_changed.emit()
+
+    def _install(self, exam: Exam | None, read: ReadState, view: ViewState, undo: list[ReadState]) -> None:
+        self.exam, self.read, self.view = exam, read, view
+        self._undo, self._redo = undo, []
+        # Nothing measured on another exam may stay, not for one frame.
+        self.risk, self.scores = None, None
+        self.exam_changed.emit()
+        self._measure()
+        self.read_changed.emit()
+        self.view_changed.emit()
+
+    # --- the read
+
+    def edit(self, **changes: object) -> None:
+        """Change fields of `ReadState`, remembering the state before for undo."""
+        if not self.can_measure:
+            return
+        new = replace(self.read, **changes)  # type: ignore[arg-type]
+        if new == self.read:
+            return
+        self._undo = [*self._undo[-MAX_UNDO:], self.read]
+        self._redo = []
+        self._set_read(new)
+
+    def place_centre(self, voxel: Voxel) -> None:
+        """Put the heart centre on ``voxel``, select it for nudging, and look at it."""
+        volume = self.volume
+        if volume is None or not self.can_measure or not volume.contains(voxel):
+            return
+        self.edit(centre=voxel)
+        self.set_view(position=voxel, centre_selected=True)
+
+    def nudge_centre(self, dx: int, dy: int, dz: int) -> None:
+        """Move the heart centre by voxels, staying inside the volume."""
+        if self.read.centre is not None and self.volume is not None:
+            x, y, z = self.read.centre
+            self.place_centre(_clamp((x + dx, y + dy, z + dz), self.volume))
+
+    def set_grade(self, grade: float | None) -> None:
+        """Set or clear the grade (0 to 3)."""
+        self.edit(grade=None if grade is None else check_grade(grade))
+
+    def toggle_lesion(self, index: int) -> None:
+        """Exclude the lesion, or count it again."""
+        if self.scores is None or not 0 <= index < len(self.scores.lesions):
+            return
+        lesion = self.scores.lesions[index]
+        if not lesion.excluded:
+            self.edit(excluded=self.read.excluded | {lesion.peak})
+            return
+        # The lesion may hold several excluded voxels if the region has moved since.
+        x0, y0, z0 = self.scores.label_start
+        labels = self.scores.labels
+        inside = {
+            (x, y, z)
+            for x, y, z in self.read.excluded
+            if 0 <= z - z0 < labels.shape[0]
+            and 0 <= y - y0 < labels.shape[1]
+            and 0 <= x - x0 < labels.shape[2]
+            and labels[z - z0, y - y0, x - x0] == index + 1
+        }
+        self.edit(excluded=self.read.excluded - inside)
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is an edit to take back."""
+        return bool(self._undo)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is an edit to bring back."""
+        return bool(self._redo)
+
+    def undo(self) -> None:
+        """Take back the last edit of the read."""
+        if self._undo:
+            self._redo = [*self._redo, self.read]
+            state, self._undo = self._undo[-1], self._undo[:-1]
+            self._set_read(state)
+
+    def redo(self) -> None:
+        """Bring back the edit last taken back."""
+        if self._redo:
+            self._undo = [*self._undo, self.read]
+            state, self._redo = self._redo[-1], self._redo[:-1]
+            self._set_read(state)
+
+    def _set_read(self, read: ReadState) -> None:
+        moved = read.centre != self.read.centre
+        self.read = read
+        self._measure(keep_centre_findings=not moved)
+        self.read_changed.emit()
+        if moved and read.centre is not None:
+            self.set_view(position=read.centre)
+
+    # --- scores and risk
+
+    def _measure(self, *, keep_centre_findings: bool = False) -> None:
+        """Scores at once; the risk is invalid until the worker answers for this very state."""
+        volume, read = self.volume, self.read
+        self.risk = None
+        if self.risk_status in (RiskStatus.READY, RiskStatus.COMPUTING, RiskStatus.FAILED):
+            self.risk_status = RiskStatus.NO_CENTRE
+        self.scores = None
+        if not keep_centre_findings:
+            self.centre_findings = ()
+        if volume is not None and self.can_measure and (read.centre is not None or read.box is not None):
+            profile = get_profile(read.profile)
+            if read.box is not None:
+                self.scores = score_box(volume, read.box, centre=read.centre, profile=profile, excluded=read.excluded)
+            elif read.centre is not None:
+                self.scores = score_region(volume, read.centre, profile=profile, excluded=read.excluded)
+            if read.centre is not None and not keep_centre_findings:
+                self.centre_findings = check_centre(volume, read.centre)
+        self.scores_changed.emit()
+        self.risk_changed.emit()
+
+    def risk_request(self) -> RiskRequest | None:
+        """What the worker should answer now, or None while there is nothing to ask."""
+        if not self.can_measure or self.exam is None or self.read.centre is None or self.model is None:
+            return None
+        return RiskRequest(self.exam.exam_id, self.exam.volume.series_uid, self.read.centre, self.read.grade)
+
+    def apply_risk(self, request: RiskRequest, reading: RiskReading) -> bool:
+        """Show ``reading`` if it answers what is on screen now; a stale answer is dropped.
+
+        Everything that identifies the answer is compared: exam, series, centre, grade and model.
+        """
+        if request != self.risk_request() or self.model is None:
+            return False
+        answered = (reading.series_uid, reading.centre, reading.grade, reading.sha256)
+        if answered != (request.series_uid, request.centre, request.grade, self.model[1]):
+            return False
+        self.risk = reading
+        self.set_risk_status(RiskStatus.READY)
+        return True
+
+    def set_model(self, model: tuple[str, str] | None, message: str = "") -> None:
+        """A model has loaded (name, weights hash), or none can be used and ``message`` says why."""
+        self.model = model
+        self.risk = None
+        self.set_risk_status(RiskStatus.NO_CENTRE if model else RiskStatus.NO_MODEL, message)
+
+    def set_risk_status(self, status: RiskStatus, message: str = "") -> None:
+        """Tell the risk panel how things stand."""
+        self.risk_status, self.risk_message = status, message
+        self.risk_changed.emit()
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings that qualify the numbers on screen, worst first."""
+        scan = self.exam.findings if self.exam else ()
+        return collect_findings(scan, self.centre_findings, self.scores, self.read.grade, self.risk)
+
+    # --- the view
+
+    def set_view(self, **changes: object) -> None:
+        """Change fields of `ViewState`; the position is kept inside the volume."""
+        new = replace(self.view, **changes)  # type: ignore[arg-type]
+        if self.volume is not None:
+            new = replace(new, position=_clamp(new.position, self.volume))
+        if new != self.view:
+            self.view = new
+            self.view_changed.emit()
+
+
+def _clamp(voxel: Voxel, volume: CTVolume) -> Voxel:
+    x, y, z = (min(max(v, 0), n - 1) for v, n in zip(voxel, volume.shape_zyx[::-1], strict=True))
+    return x, y, z

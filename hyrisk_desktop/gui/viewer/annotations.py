@@ -1,0 +1,213 @@
+"""What is painted over a slice in widget pixels: marks, corner texts, orientation letters, scale and ruler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
+
+from hyrisk_desktop.calcium import Region
+from hyrisk_desktop.gui.viewer import interaction
+from hyrisk_desktop.gui.viewer.display import ORIENTATION_LETTERS, PlaneGeometry
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging import Voxel
+
+CURSOR = QColor(90, 170, 255, 110)
+CENTRE = QColor(255, 225, 60)
+REGION = QColor(80, 230, 140)
+PATCH = QColor(110, 190, 255)
+BOX = QColor(255, 160, 60)
+TEXT = QColor(222, 228, 234)
+_SHADOW = QColor(0, 0, 0, 200)
+_MARGIN = 8.0
+ToWidget = Callable[[float, float], QPointF]
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What lies on the image, in voxels."""
+
+    position: Voxel | None = None
+    centre: Voxel | None = None
+    centre_selected: bool = False
+    region: Region | None = None
+    patch: Region | None = None
+    box: Region | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Annotations:
+    """Corner texts (lines top to bottom) and visibility.
+
+    Attributes:
+        banner: shown in the middle of the upper edge, e.g. "SYNTHETIC".
+        hint: one line in the middle of the lower edge: what the next click does.
+    """
+
+    top_left: tuple[str, ...] = ()
+    top_right: tuple[str, ...] = ()
+    bottom_left: tuple[str, ...] = ()
+    bottom_right: tuple[str, ...] = ()
+    banner: str = ""
+    hint: str = ""
+    show_marks: bool = True
+    show_texts: bool = True
+
+
+def paint_marks(
+    painter: QPainter, marks: Marks, geometry: PlaneGeometry, index: int, to_widget: ToWidget
+) -> None:
+    """Draw cursor lines, region, patch, box and heart centre where they cross this slice."""
+
+    def corners(region: Region) -> QRectF:
+        u0, v0, u1, v1 = geometry.rectangle(region)
+        su, sv = geometry.spacing_uv
+        a = to_widget((u0 + 0.5) * su, (v0 + 0.5) * sv)
+        b = to_widget((u1 + 0.5) * su, (v1 + 0.5) * sv)
+        return QRectF(a, b)
+
+    def point(voxel: Voxel) -> QPointF:
+        u, v, _ = geometry.to_plane(voxel)
+        return to_widget((u + 0.5) * geometry.spacing_uv[0], (v + 0.5) * geometry.spacing_uv[1])
+
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    if marks.position is not None:
+        _cursor_lines(painter, point(marks.position))
+    for region, colour, style in (
+        (marks.patch, PATCH, Qt.PenStyle.DashLine),
+        (marks.region, REGION, Qt.PenStyle.SolidLine),
+    ):
+        if region is not None and geometry.crosses(region, index):
+            painter.setPen(QPen(colour, 1.4, style))
+            painter.drawRect(corners(region))
+    if marks.box is not None:
+        rectangle = corners(marks.box)
+        inside = geometry.crosses(marks.box, index)
+        painter.setPen(QPen(BOX, 1.4, Qt.PenStyle.SolidLine if inside else Qt.PenStyle.DotLine))
+        painter.drawRect(rectangle)
+        painter.setBrush(BOX)
+        for corner in (rectangle.topLeft(), rectangle.topRight(), rectangle.bottomLeft(), rectangle.bottomRight()):
+            painter.drawRect(QRectF(corner.x() - 3.5, corner.y() - 3.5, 7, 7))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+    if marks.centre is not None:
+        on_slice = round(geometry.to_plane(marks.centre)[2]) == index
+        _centre(painter, point(marks.centre), on_slice=on_slice, selected=marks.centre_selected)
+
+
+def _cursor_lines(painter: QPainter, at: QPointF) -> None:
+    """Lines of the linked cursor, open around the spot so that they hide nothing there."""
+    view = painter.window()
+    painter.setPen(QPen(CURSOR, 1))
+    gap = 16.0
+    painter.drawLine(QPointF(0, at.y()), QPointF(at.x() - gap, at.y()))
+    painter.drawLine(QPointF(at.x() + gap, at.y()), QPointF(view.width(), at.y()))
+    painter.drawLine(QPointF(at.x(), 0), QPointF(at.x(), at.y() - gap))
+    painter.drawLine(QPointF(at.x(), at.y() + gap), QPointF(at.x(), view.height()))
+
+
+def _centre(painter: QPainter, at: QPointF, *, on_slice: bool, selected: bool) -> None:
+    colour = QColor(CENTRE)
+    if not on_slice:
+        colour.setAlpha(110)
+    for pen in (QPen(_SHADOW, 3.6), QPen(colour, 1.8)):
+        painter.setPen(pen)
+        for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+            painter.drawLine(QPointF(at.x() + 3 * dx, at.y() + 3 * dy), QPointF(at.x() + 10 * dx, at.y() + 10 * dy))
+        if selected and on_slice:
+            painter.drawEllipse(at, 12.5, 12.5)
+
+
+def paint_annotations(
+    painter: QPainter,
+    annotations: Annotations,
+    size: tuple[int, int],
+    zoom: float,
+    geometry: PlaneGeometry,
+    ruler: tuple[tuple[float, float], tuple[float, float]] | None,
+    to_widget: ToWidget,
+) -> None:
+    """Draw the texts in the corners, the letters at the edges, the scale, the hint and the ruler."""
+    width, height = size
+    font = QFont(painter.font())
+    font.setPixelSize(13 if min(width, height) > 380 else 11)
+    painter.setFont(font)
+    metrics = QFontMetricsF(font)
+    if annotations.show_texts:
+        half = width / 2 - 2 * _MARGIN
+        _corner(painter, metrics, annotations.top_left, _MARGIN, _MARGIN, half, right=False, up=False)
+        _corner(painter, metrics, annotations.top_right, width - _MARGIN, _MARGIN, half, right=True, up=False)
+        _corner(painter, metrics, annotations.bottom_left, _MARGIN, height - _MARGIN, half, right=False, up=True)
+        _corner(painter, metrics, annotations.bottom_right, width - _MARGIN, height - _MARGIN, half, right=True, up=True)
+        _letters(painter, metrics, geometry, width, height)
+        _scale(painter, metrics, geometry, zoom, height)
+    # What kind of picture this is, and what a click does, is never hidden.
+    if annotations.banner:
+        _line(painter, metrics, annotations.banner, QColor(255, 170, 60), width / 2, _MARGIN + metrics.ascent() + 18)
+    if annotations.hint:
+        _line(painter, metrics, annotations.hint, CENTRE, width / 2, height - _MARGIN - metrics.height() * 2.4)
+    if ruler is not None:
+        a, b = to_widget(*ruler[0]), to_widget(*ruler[1])
+        for pen in (QPen(_SHADOW, 3.5), QPen(CENTRE, 1.6)):
+            painter.setPen(pen)
+            painter.drawLine(a, b)
+        length = tr("{mm:.1f} mm", mm=interaction.distance_mm(a=ruler[0], b=ruler[1]))
+        _text(painter, length, CENTRE, b.x() + 8, b.y() - 6)
+
+
+def _text(painter: QPainter, text: str, colour: QColor, x: float, y: float) -> None:
+    painter.setPen(_SHADOW)
+    for dx, dy in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+        painter.drawText(QPointF(x + dx, y + dy), text)
+    painter.setPen(colour)
+    painter.drawText(QPointF(x, y), text)
+
+
+def _line(painter: QPainter, metrics: QFontMetricsF, text: str, colour: QColor, middle: float, y: float) -> None:
+    _text(painter, text, colour, middle - metrics.horizontalAdvance(text) / 2, y)
+
+
+def _corner(
+    painter: QPainter,
+    metrics: QFontMetricsF,
+    lines: tuple[str, ...],
+    x: float,
+    y: float,
+    room: float,
+    *,
+    right: bool,
+    up: bool,
+) -> None:
+    shown = [metrics.elidedText(line, Qt.TextElideMode.ElideRight, room) for line in lines if line]
+    top = y - len(shown) * metrics.height() if up else y
+    for i, line in enumerate(shown):
+        left = x - metrics.horizontalAdvance(line) if right else x
+        _text(painter, line, TEXT, left, top + i * metrics.height() + metrics.ascent())
+
+
+def _letters(painter: QPainter, metrics: QFontMetricsF, geometry: PlaneGeometry, width: int, height: int) -> None:
+    left, right, top, bottom = ORIENTATION_LETTERS[geometry.plane]
+    middle = height / 2 + metrics.ascent() / 2
+    _text(painter, left, TEXT, _MARGIN, middle)
+    _text(painter, right, TEXT, width - _MARGIN - metrics.horizontalAdvance(right), middle)
+    _line(painter, metrics, top, TEXT, width / 2, _MARGIN + metrics.ascent())
+    _line(painter, metrics, bottom, TEXT, width / 2, height - _MARGIN)
+
+
+def _scale(painter: QPainter, metrics: QFontMetricsF, geometry: PlaneGeometry, zoom: float, height: int) -> None:
+    """A scale along the left edge: the longest of 10, 5, 2 or 1 cm that fits, with a tick every centimetre."""
+    px_per_mm = zoom / geometry.spacing_uv[0]
+    if px_per_mm <= 0:
+        return
+    length = next((cm for cm in (10, 5, 2, 1) if cm * 10 * px_per_mm <= height * 0.34), 0)
+    if not length:
+        return
+    x, px = _MARGIN + 18, length * 10 * px_per_mm
+    top = height / 2 - px / 2
+    painter.setPen(QPen(TEXT, 1.2))
+    painter.drawLine(QPointF(x, top), QPointF(x, top + px))
+    for cm in range(length + 1):
+        y = top + cm * 10 * px_per_mm
+        painter.drawLine(QPointF(x, y), QPointF(x + (8 if cm % 5 == 0 else 5), y))
+    _text(painter, tr("{cm} cm", cm=length), TEXT, x + 12, top + metrics.ascent() / 2)

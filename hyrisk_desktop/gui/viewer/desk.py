@@ -1,0 +1,326 @@
+"""The three linked views and their keys, driven by the session."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from PySide6.QtCore import QByteArray, Qt, Signal, Slot
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
+
+from hyrisk_desktop.calcium import Region
+from hyrisk_desktop.gui.session import Session
+from hyrisk_desktop.gui.viewer import interaction
+from hyrisk_desktop.gui.viewer.annotations import Annotations, Marks
+from hyrisk_desktop.gui.viewer.display import Plane, PlaneGeometry, lesion_at, window_table
+from hyrisk_desktop.gui.viewer.overlay_text import Corners, axial_corners, pointer_text, side_corners
+from hyrisk_desktop.gui.viewer.slice_view import SliceView, Tool
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging import Voxel
+
+PATCH_SIZE_XYZ = (161, 161, 3)
+PROBE_RADIUS_MM = 5.0
+_AXES = {Plane.AXIAL: 2, Plane.CORONAL: 1, Plane.SAGITTAL: 0}
+_NAMES = {Plane.AXIAL: "axialView", Plane.CORONAL: "coronalView", Plane.SAGITTAL: "sagittalView"}
+
+
+class Desk(QWidget):
+    """Axial view on the left, sagittal and coronal on the right, all showing the session's position.
+
+    Signals:
+        tool_changed: the left button does something else now.
+        pointer_changed: text about the voxel under the pointer.
+    """
+
+    tool_changed = Signal()
+    pointer_changed = Signal(str)
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._overlay_level = 2
+        self._pointer: Voxel | None = None
+        self._shown_window: tuple[float, float] | None = None
+        self._shown: dict[Plane, tuple[object, ...]] = {}
+        self._draft_box: Region | None = None
+        self.views = {plane: SliceView() for plane in Plane}
+        titles = {
+            Plane.AXIAL: tr("Axial image"),
+            Plane.CORONAL: tr("Coronal image"),
+            Plane.SAGITTAL: tr("Sagittal image"),
+        }
+        for plane, view in self.views.items():
+            view.setObjectName(_NAMES[plane])
+            view.setAccessibleName(titles[plane])
+            view.installEventFilter(self)
+            view.scrolled.connect(lambda steps, p=plane: self.scroll(p, steps))
+            view.picked.connect(self._pick)
+            view.centre_placed.connect(self._place)
+            view.double_clicked.connect(self._double_click)
+            view.hovered.connect(self._hover)
+            view.window_dragged.connect(self._drag_window)
+            view.box_dragged.connect(self._drag_box)
+        self._lay_out()
+        session.exam_changed.connect(self._show_exam)
+        session.image_changed.connect(self._show_grown_image)
+        session.read_changed.connect(self._show_marks)
+        session.scores_changed.connect(self._show_slices)
+        session.view_changed.connect(self._show_view)
+        self._show_exam()
+
+    def _lay_out(self) -> None:
+        side = QSplitter(Qt.Orientation.Vertical)
+        side.addWidget(self.views[Plane.SAGITTAL])
+        side.addWidget(self.views[Plane.CORONAL])
+        splitter = QSplitter(Qt.Orientation.Horizontal)
+        splitter.addWidget(self.views[Plane.AXIAL])
+        splitter.addWidget(side)
+        splitter.setStretchFactor(0, 5)
+        splitter.setStretchFactor(1, 2)
+        splitter.setSizes([700, 300])
+        self._splitters = (splitter, side)
+        for part in self._splitters:
+            part.setHandleWidth(4)
+            part.setChildrenCollapsible(False)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(splitter)
+
+    def layout_state(self) -> str:
+        """Splitter positions, for the settings."""
+        return "|".join(bytes(s.saveState().toBase64().data()).decode() for s in self._splitters)
+
+    def restore_layout(self, state: str) -> None:
+        """Inverse of `layout_state`; anything else leaves the default."""
+        for splitter, part in zip(self._splitters, state.split("|"), strict=False):
+            splitter.restoreState(QByteArray.fromBase64(part.encode()))
+
+    def focus_image(self) -> None:
+        """Give the axial view the keyboard."""
+        self.views[Plane.AXIAL].setFocus()
+
+    # --- showing
+
+    def _geometry(self, plane: Plane) -> PlaneGeometry | None:
+        volume = self._session.volume
+        return None if volume is None else PlaneGeometry(plane, volume.shape_zyx, volume.spacing_mm)
+
+    @Slot()
+    def _show_exam(self) -> None:
+        self._shown.clear()
+        self._pointer = None
+        self._draft_box = None
+        self.set_tool(Tool.WINDOW)
+        for plane, view in self.views.items():
+            view.set_volume(self._session.volume, self._geometry(plane))
+
+    @Slot()
+    def _show_grown_image(self) -> None:
+        for view in self.views.values():
+            view.refresh()
+
+    @Slot()
+    def _show_view(self) -> None:
+        view_state = self._session.view
+        if (window := (view_state.level, view_state.width)) != self._shown_window:
+            self._shown_window = window
+            table = window_table(*window)
+            for view in self.views.values():
+                view.set_window_table(table)
+            self._shown.clear()
+        self._show_slices()
+        self._show_marks()
+
+    @Slot()
+    def _show_slices(self) -> None:
+        """Redraw only the planes whose picture has changed: scrolling one plane leaves the other two."""
+        session = self._session
+        if session.volume is None:
+            return
+        for plane, view in self.views.items():
+            index = session.view.position[_AXES[plane]]
+            slab = session.view.slab
+            key = (session.volume, index, slab, session.scores)
+            if self._shown.get(plane) != key:
+                self._shown[plane] = key
+                view.show_slice(index, slab, session.scores)
+
+    @Slot()
+    def _show_marks(self) -> None:
+        marks = self._marks()
+        for plane, view in self.views.items():
+            view.set_marks(replace(marks, centre_selected=marks.centre_selected and plane is Plane.AXIAL))
+        self._annotate()
+
+    def _marks(self) -> Marks:
+        session = self._session
+        if session.volume is None:
+            return Marks()
+        centre = session.read.centre
+        box = self._draft_box or session.read.box
+        patch = None if centre is None else Region.around(centre, PATCH_SIZE_XYZ)
+        region = None if centre is None or box is not None else Region.around(centre)
+        return Marks(session.view.position, centre, session.view.centre_selected, region, patch, box)
+
+    def _annotate(self) -> None:
+        exam, view_state = self._session.exam, self._session.view
+        if exam is None:
+            return
+        for plane, view in self.views.items():
+            geometry = self._geometry(plane)
+            assert geometry is not None
+            corners: Corners
+            hint = banner = ""
+            if plane is Plane.AXIAL:
+                corners = axial_corners(exam, view_state, view.zoom, self._pointer_text())
+                hint = self._hint()
+                banner = tr("SYNTHETIC PHANTOM – NOT A PATIENT") if exam.synthetic else ""
+            else:
+                corners = side_corners(geometry, view_state)
+            view.set_annotations(
+                Annotations(
+                    corners.top_left,
+                    corners.top_right,
+                    corners.bottom_left,
+                    corners.bottom_right,
+                    banner,
+                    hint,
+                    show_marks=self._overlay_level >= 1,
+                    show_texts=self._overlay_level >= 2,
+                )
+            )
+
+    def _hint(self) -> str:
+        tool = self.views[Plane.AXIAL].tool
+        if tool is Tool.PLACE_CENTRE:
+            return tr("Click the centre of the heart (Esc cancels)")
+        if tool is Tool.RULER:
+            return tr("Drag to measure (Esc ends)")
+        if self._session.view.centre_selected and self._session.read.centre is not None:
+            return tr("Arrows nudge the centre, Shift by 5 (Esc ends)")
+        return ""
+
+    def _pointer_text(self) -> str:
+        volume = self._session.volume
+        if volume is None or self._pointer is None or not volume.contains(self._pointer):
+            return ""
+        probing = self.views[Plane.AXIAL].tool is Tool.PROBE
+        return pointer_text(volume, self._pointer, probe_radius_mm=PROBE_RADIUS_MM if probing else None)
+
+    # --- tools and keys
+
+    @property
+    def tool(self) -> Tool:
+        """What the left button does."""
+        return self.views[Plane.AXIAL].tool
+
+    def set_tool(self, tool: Tool) -> None:
+        """Choose what the left button does in all three views."""
+        for view in self.views.values():
+            view.set_tool(tool)
+            if tool is not Tool.RULER:
+                view.clear_ruler()
+        self.tool_changed.emit()
+        self._annotate()
+
+    def set_overlay_level(self, level: int) -> None:
+        """2 marks and texts, 1 marks only, 0 the bare image."""
+        self._overlay_level = level
+        self._annotate()
+
+    def reset(self) -> None:
+        """Whole slices, plain pointer, no ruler, centre not selected, one slice thick."""
+        self.set_tool(Tool.WINDOW)
+        for view in self.views.values():
+            view.fit()
+        self._session.set_view(centre_selected=False, slab=1)
+        self.focus_image()
+
+    def scroll(self, plane: Plane, steps: int) -> None:
+        """Move the position along ``plane``'s normal."""
+        position = list(self._session.view.position)
+        position[_AXES[plane]] += steps
+        x, y, z = position
+        self._session.set_view(position=(x, y, z), centre_selected=False)
+
+    def eventFilter(self, watched: object, event: object) -> bool:
+        """Keys on the images scroll and nudge."""
+        if isinstance(event, QKeyEvent) and event.type() == QKeyEvent.Type.KeyPress and isinstance(watched, SliceView):
+            return self._key(watched, event)
+        return False
+
+    def _key(self, view: SliceView, event: QKeyEvent) -> bool:
+        plane = next(p for p, v in self.views.items() if v is view)
+        key, modifiers = event.key(), event.modifiers()
+        arrows = {
+            Qt.Key.Key_Left: (-1, 0),
+            Qt.Key.Key_Right: (1, 0),
+            Qt.Key.Key_Up: (0, -1),
+            Qt.Key.Key_Down: (0, 1),
+        }
+        if key in arrows:
+            self._arrow(plane, arrows[Qt.Key(key)], modifiers)
+        elif key == Qt.Key.Key_PageUp:
+            self.scroll(plane, 1)
+        elif key == Qt.Key.Key_PageDown:
+            self.scroll(plane, -1)
+        elif key == Qt.Key.Key_Home:
+            self.scroll(plane, 1_000_000)
+        elif key == Qt.Key.Key_End:
+            self.scroll(plane, -1_000_000)
+        else:
+            return False
+        return True
+
+    def _arrow(self, plane: Plane, step: tuple[int, int], modifiers: Qt.KeyboardModifier) -> None:
+        dx, dy = step
+        session = self._session
+        if modifiers & Qt.KeyboardModifier.ControlModifier:
+            session.nudge_centre(0, 0, -dy)
+        elif session.view.centre_selected and session.read.centre is not None:
+            size = 5 if modifiers & Qt.KeyboardModifier.ShiftModifier else 1
+            session.nudge_centre(dx * size, dy * size, 0)
+        else:
+            self.scroll(plane, dx - dy)
+
+    # --- what the reader does on the images
+
+    @Slot(object)
+    def _pick(self, voxel: Voxel) -> None:
+        self._session.set_view(position=voxel, centre_selected=voxel == self._session.read.centre)
+
+    @Slot(object)
+    def _place(self, voxel: Voxel) -> None:
+        self.set_tool(Tool.WINDOW)
+        self._session.place_centre(voxel)
+
+    @Slot(object)
+    def _double_click(self, voxel: Voxel) -> None:
+        self._session.set_view(position=voxel)
+        self.toggle_lesion_at(voxel)
+
+    def toggle_lesion_at(self, voxel: Voxel) -> None:
+        """Exclude or include the lesion that holds ``voxel``, if one does."""
+        if self._session.scores is not None and (index := lesion_at(self._session.scores, voxel)) is not None:
+            self._session.toggle_lesion(index)
+
+    @Slot(object)
+    def _hover(self, voxel: Voxel | None) -> None:
+        if voxel != self._pointer:
+            self._pointer = voxel
+            self._annotate()
+            self.pointer_changed.emit(self._pointer_text())
+
+    @Slot(float, float)
+    def _drag_window(self, dx: float, dy: float) -> None:
+        view = self._session.view
+        level, width = interaction.drag_window(level=view.level, width=view.width, dx_px=dx, dy_px=dy)
+        self._session.set_view(level=level, width=width)
+
+    @Slot(object, bool)
+    def _drag_box(self, region: Region, done: bool) -> None:
+        # Scores follow when the corner is let go; until then only the outline moves, so that a drag is one undo step.
+        self._draft_box = None if done else region
+        if done:
+            self._session.edit(box=region)
+        self._show_marks()

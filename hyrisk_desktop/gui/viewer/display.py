@@ -1,0 +1,158 @@
+"""From a volume to what a view draws: planes, windows and colours, as plain functions of arrays.
+
+Plane coordinates are (u, v) in voxels, u to the right and v down on screen. Volumes are stored with x to the
+patient's left, y to the back and z to the head, so images come out as radiologists expect: patient's right on
+the left of the picture in axial and coronal views, front on the left in sagittal ones, head up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyrisk_desktop.calcium import CalciumScores, Region
+from hyrisk_desktop.imaging import Voxel
+from hyrisk_desktop.imaging.volume import HuArray
+
+WEIGHT_COLOURS = ((255, 214, 10), (255, 149, 0), (255, 59, 48), (255, 64, 230))
+"""RGB of Agatston weights 1 to 4."""
+EXCLUDED_COLOUR = (130, 140, 150)
+_OVERLAY_ALPHA = 150
+
+
+class Plane(Enum):
+    """The three orthogonal planes."""
+
+    AXIAL = "axial"
+    CORONAL = "coronal"
+    SAGITTAL = "sagittal"
+
+
+ORIENTATION_LETTERS = {
+    # left, right, top, bottom of the picture
+    Plane.AXIAL: ("R", "L", "A", "P"),
+    Plane.CORONAL: ("R", "L", "H", "F"),
+    Plane.SAGITTAL: ("A", "P", "H", "F"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneGeometry:
+    """How one plane cuts a volume of ``shape_zyx`` voxels of ``spacing_mm`` (x, y, z)."""
+
+    plane: Plane
+    shape_zyx: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+
+    @property
+    def count(self) -> int:
+        """Number of slices in this plane."""
+        return self.shape_zyx[{Plane.AXIAL: 0, Plane.CORONAL: 1, Plane.SAGITTAL: 2}[self.plane]]
+
+    @property
+    def size_uv(self) -> tuple[int, int]:
+        """Columns and rows of the picture."""
+        d, r, c = self.shape_zyx
+        return {Plane.AXIAL: (c, r), Plane.CORONAL: (c, d), Plane.SAGITTAL: (r, d)}[self.plane]
+
+    @property
+    def spacing_uv(self) -> tuple[float, float]:
+        """Millimetres per column and row."""
+        x, y, z = self.spacing_mm
+        return {Plane.AXIAL: (x, y), Plane.CORONAL: (x, z), Plane.SAGITTAL: (y, z)}[self.plane]
+
+    def to_plane(self, voxel: tuple[float, float, float]) -> tuple[float, float, float]:
+        """(x, y, z) -> (u, v, slice)."""
+        x, y, z = voxel
+        flipped = self.shape_zyx[0] - 1 - z
+        return {Plane.AXIAL: (x, y, z), Plane.CORONAL: (x, flipped, y), Plane.SAGITTAL: (y, flipped, x)}[self.plane]
+
+    def to_voxel(self, u: float, v: float, index: int) -> Voxel:
+        """Nearest voxel (x, y, z) to a place in slice ``index``; may lie outside the volume."""
+        i, j = int(np.floor(u + 0.5)), int(np.floor(v + 0.5))
+        if self.plane is Plane.AXIAL:
+            return i, j, index
+        z = self.shape_zyx[0] - 1 - j
+        return (i, index, z) if self.plane is Plane.CORONAL else (index, i, z)
+
+    def cut(self, array: NDArray[np.generic], index: int, slab: int = 1) -> NDArray[np.generic]:
+        """The picture [v, u] of slice ``index`` of a [z, y, x] array; with ``slab`` > 1 the maximum over that many."""
+        low = max(0, index - (slab - 1) // 2)
+        high = min(self.count, index + slab // 2 + 1)
+        axis = {Plane.AXIAL: 0, Plane.CORONAL: 1, Plane.SAGITTAL: 2}[self.plane]
+        part = array[(slice(None),) * axis + (slice(low, high),)]
+        picture = part.max(axis=axis) if high - low > 1 else np.squeeze(part, axis=axis)
+        return picture if self.plane is Plane.AXIAL else picture[::-1]
+
+    def rectangle(self, region: Region) -> tuple[float, float, float, float]:
+        """Edges (u0, v0, u1, v1) in plane coordinates, half a voxel outside the region's outer voxels."""
+        (x0, y0, z0), (x1, y1, z1) = region.start, region.stop
+        u0, va, _ = self.to_plane((x0, y0, z0))
+        u1, vb, _ = self.to_plane((x1 - 1, y1 - 1, z1 - 1))
+        return u0 - 0.5, min(va, vb) - 0.5, u1 + 0.5, max(va, vb) + 0.5
+
+    def crosses(self, region: Region, index: int) -> bool:
+        """Whether slice ``index`` passes through ``region``."""
+        low, high = self.to_plane(region.start)[2], self.to_plane(region.stop)[2]
+        return low <= index < high
+
+
+def window_table(level: float, width: float) -> NDArray[np.uint8]:
+    """Grey value of every int16 HU, indexed by its bits as uint16: one gather per frame instead of arithmetic.
+
+    The linear VOI LUT function of DICOM PS3.3 C.11.2.1.2 to display values 0 to 255.
+    """
+    width = max(width, 1.0)
+    bits = np.arange(65536, dtype=np.uint16)
+    hu = bits.view(np.int16).astype(np.float32)
+    grey = ((hu - (level - 0.5)) / max(width - 1.0, 1e-3) + 0.5) * 255.0
+    return np.clip(np.rint(grey), 0, 255).astype(np.uint8)
+
+
+def apply_window(picture: HuArray, table: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """HU picture -> grey picture, C-contiguous."""
+    if picture.dtype != np.int16:
+        picture = np.clip(np.rint(picture), -32768, 32767).astype(np.int16)
+    return table[np.ascontiguousarray(picture).view(np.uint16)]
+
+
+def calcium_colours(scores: CalciumScores, geometry: PlaneGeometry, index: int) -> NDArray[np.uint8] | None:
+    """RGBA picture of the lesions that slice ``index`` cuts, over the scores' label box only, or None.
+
+    The picture covers ``geometry.rectangle(label_region(scores))``.
+    """
+    labels = scores.labels
+    start = scores.label_start
+    plane = geometry.plane
+    offset = {Plane.AXIAL: start[2], Plane.CORONAL: start[1], Plane.SAGITTAL: start[0]}[plane]
+    axis = {Plane.AXIAL: 0, Plane.CORONAL: 1, Plane.SAGITTAL: 2}[plane]
+    if not scores.lesions or not 0 <= index - offset < labels.shape[axis]:
+        return None
+    cut = labels.take(index - offset, axis=axis)
+    if not cut.any():
+        return None
+    table = np.zeros((len(scores.lesions) + 1, 4), np.uint8)
+    for i, lesion in enumerate(scores.lesions):
+        colour = EXCLUDED_COLOUR if lesion.excluded else WEIGHT_COLOURS[lesion.weight - 1]
+        table[i + 1] = (*colour, _OVERLAY_ALPHA)
+    return table[cut if plane is Plane.AXIAL else cut[::-1]]
+
+
+def label_region(scores: CalciumScores) -> Region:
+    """The box that the scores' labels cover."""
+    x, y, z = scores.label_start
+    d, r, c = scores.labels.shape
+    return Region((x, y, z), (x + c, y + r, z + d))
+
+
+def lesion_at(scores: CalciumScores, voxel: Voxel) -> int | None:
+    """Index of the lesion that holds ``voxel``, or None."""
+    x, y, z = (v - s for v, s in zip(voxel, scores.label_start, strict=True))
+    d, r, c = scores.labels.shape
+    if not (0 <= x < c and 0 <= y < r and 0 <= z < d):
+        return None
+    label = int(scores.labels[z, y, x])
+    return label - 1 if label else None

@@ -1,0 +1,110 @@
+"""The corner texts of the views, as radiology workstations lay them out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from hyrisk_desktop.gui.session import Exam, ViewState
+from hyrisk_desktop.gui.viewer.display import Plane, PlaneGeometry
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging import CTVolume, Voxel
+
+
+@dataclass(frozen=True, slots=True)
+class Corners:
+    """Lines of the four corners, top to bottom."""
+
+    top_left: tuple[str, ...]
+    top_right: tuple[str, ...]
+    bottom_left: tuple[str, ...]
+    bottom_right: tuple[str, ...]
+
+
+def dicom_date(text: str) -> str:
+    """``20010131`` -> ``2001-01-31``; anything else as it is."""
+    return f"{text[:4]}-{text[4:6]}-{text[6:8]}" if len(text) == 8 and text.isdigit() else text
+
+
+def person_name(text: str) -> str:
+    """DICOM PN ``Family^Given^Middle^Prefix^Suffix`` -> ``Family, Given Middle``."""
+    family, _, rest = text.split("=")[0].partition("^")
+    given = " ".join(part for part in rest.split("^")[:2] if part)
+    return f"{family}, {given}" if given else family
+
+
+def technique(a: Mapping[str, str], volume: CTVolume) -> tuple[str, ...]:
+    """Tube, kernel and slices in two lines; what the header lacks is left out."""
+    tube = " · ".join(
+        text
+        for text in (
+            tr("{kvp} kVp", kvp=_short(a["KVP"])) if a.get("KVP") else "",
+            tr("{mas} mAs", mas=_short(a["Exposure"])) if a.get("Exposure") else "",
+            a.get("ConvolutionKernel", ""),
+        )
+        if text
+    )
+    thickness = tr("{mm} mm thick", mm=_short(a["SliceThickness"])) if a.get("SliceThickness") else ""
+    increment = tr("increment {mm:.2f} mm", mm=volume.spacing_mm[2])
+    pixel = tr("pixel {mm:.3f} mm", mm=volume.spacing_mm[0])
+    return tube, " · ".join(t for t in (thickness, increment, pixel) if t)
+
+
+def _short(number: str) -> str:
+    try:
+        return f"{float(number):g}"
+    except ValueError:
+        return number
+
+
+def axial_corners(exam: Exam, view: ViewState, zoom: float, under_pointer: str) -> Corners:
+    """Patient top left, study top right, technique bottom left, slice and window bottom right."""
+    a, volume = exam.volume.attributes, exam.volume
+    who = (
+        person_name(a.get("PatientName", "")),
+        tr("ID {id}", id=a["PatientID"]) if a.get("PatientID") else "",
+        " · ".join(t for t in (a.get("PatientSex", ""), a.get("PatientAge", "")) if t),
+    )
+    what = (
+        dicom_date(a.get("StudyDate", "")),
+        a.get("StudyDescription", ""),
+        a.get("SeriesDescription", ""),
+        a.get("InstitutionName", "") or a.get("Manufacturer", ""),
+    )
+    z = view.position[2]
+    depth = volume.shape_zyx[0]
+    slab = tr("MIP {mm:.1f} mm", mm=view.slab * volume.spacing_mm[2]) if view.slab > 1 else ""
+    where = (
+        slab,
+        tr("Slice {n} / {count} (z {z})", n=z + 1, count=depth, z=z),
+        tr("{mm:.1f} mm", mm=volume.voxel_to_mm(view.position)[2]),
+        tr("Zoom {zoom:.0%}", zoom=zoom),
+        tr("W {width:.0f}  L {level:.0f}", width=view.width, level=view.level),
+    )
+    return Corners(who, what, (under_pointer, *technique(a, volume)), where)
+
+
+def side_corners(geometry: PlaneGeometry, view: ViewState) -> Corners:
+    """The reformatted planes say only what they are and where."""
+    index = round(geometry.to_plane(view.position)[2])
+    name = tr("Coronal") if geometry.plane is Plane.CORONAL else tr("Sagittal")
+    axis = "y" if geometry.plane is Plane.CORONAL else "x"
+    return Corners((name,), (tr("{axis} {n} / {count}", axis=axis, n=index + 1, count=geometry.count),), (), ())
+
+
+def pointer_text(volume: CTVolume, voxel: Voxel | None, *, probe_radius_mm: float | None = None) -> str:
+    """HU under the pointer; with a probe radius, mean and SD of the disc around it too."""
+    if voxel is None:
+        return ""
+    x, y, z = voxel
+    text = tr("({x}, {y}, {z})  {hu:.0f} HU", x=x, y=y, z=z, hu=volume.hu[z, y, x])
+    if probe_radius_mm is None:
+        return text
+    rx, ry = (max(1, round(probe_radius_mm / s)) for s in volume.spacing_mm[:2])
+    rows, columns = np.ogrid[max(0, y - ry) : y + ry + 1, max(0, x - rx) : x + rx + 1]
+    disc = ((rows - y) / ry) ** 2 + ((columns - x) / rx) ** 2 <= 1.0
+    patch = volume.hu[z, max(0, y - ry) : y + ry + 1, max(0, x - rx) : x + rx + 1]
+    values = patch[disc[: patch.shape[0], : patch.shape[1]]]
+    return text + tr("   ⌀ {mm:.0f} mm: mean {mean:.0f}, SD {sd:.0f} HU", mm=2 * probe_radius_mm, mean=values.mean(), sd=values.std())

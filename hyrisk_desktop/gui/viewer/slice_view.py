@@ -1,0 +1,366 @@
+"""One plane of the open exam: the picture, the marks on it, and the mouse.
+
+The view holds no truth. It is told what to show, and says in signals what the reader did.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import NDArray
+from PySide6.QtCore import QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QMouseEvent,
+    QPainter,
+    QPalette,
+    QResizeEvent,
+    QTransform,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import QWidget
+
+from hyrisk_desktop.calcium import CalciumScores, Region
+from hyrisk_desktop.gui.viewer import interaction
+from hyrisk_desktop.gui.viewer.annotations import Annotations, Marks, paint_annotations, paint_marks
+from hyrisk_desktop.gui.viewer.display import (
+    PlaneGeometry,
+    apply_window,
+    calcium_colours,
+    label_region,
+)
+from hyrisk_desktop.imaging import CTVolume, Voxel
+
+
+class Tool(Enum):
+    """What the left mouse button does."""
+
+    WINDOW = "window"
+    PLACE_CENTRE = "place_centre"
+    RULER = "ruler"
+    PROBE = "probe"
+
+
+@dataclass
+class _Drag:
+    """A drag under way."""
+
+    button: Qt.MouseButton
+    start: QPointF
+    last: QPointF
+    corner: interaction.Corner | None = None
+    ruler: bool = False
+
+
+class SliceView(pg.GraphicsView):
+    """Shows one slice (or slab) of a volume in one plane.
+
+    Signals carry voxels (x, y, z) as tuples, level and width in HU, and whole slices.
+    """
+
+    centre_placed = Signal(object)
+    picked = Signal(object)
+    double_clicked = Signal(object)
+    hovered = Signal(object)
+    scrolled = Signal(int)
+    window_dragged = Signal(float, float)
+    box_dragged = Signal(object, bool)
+    ruler_changed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent, background="k")
+        self.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMinimumSize(120, 120)
+        self._box = pg.ViewBox(enableMouse=False, enableMenu=False, invertY=True, lockAspect=1.0, border=None)
+        self._box.setDefaultPadding(0)
+        self._image = pg.ImageItem(axisOrder="row-major")
+        self._calcium = pg.ImageItem(axisOrder="row-major")
+        self._calcium.setZValue(1)
+        self._box.addItem(self._image)
+        self._box.addItem(self._calcium)
+        self.setCentralItem(self._box)
+        self._volume: CTVolume | None = None
+        self._geometry: PlaneGeometry | None = None
+        self._index, self._slab = 0, 1
+        self._table: NDArray[np.uint8] = np.zeros(65536, np.uint8)
+        self._scores: CalciumScores | None = None
+        self._marks = Marks()
+        self._annotations = Annotations()
+        self._drag: _Drag | None = None
+        self._wheel_rest = 0
+        self._fitted = True
+        self._tool = Tool.WINDOW
+        self._ruler: tuple[tuple[float, float], tuple[float, float]] | None = None
+        self._ruler_index = 0
+
+    # --- what to show
+
+    @property
+    def index(self) -> int:
+        """Slice on show."""
+        return self._index
+
+    @property
+    def geometry_of_plane(self) -> PlaneGeometry | None:
+        """How this view cuts the volume; None while it is empty."""
+        return self._geometry
+
+    @property
+    def tool(self) -> Tool:
+        """What the left button does."""
+        return self._tool
+
+    def set_tool(self, tool: Tool) -> None:
+        """Choose what the left button does; the pointer shows it."""
+        self._tool = tool
+        shape = Qt.CursorShape.ArrowCursor if tool is Tool.WINDOW else Qt.CursorShape.CrossCursor
+        self.setCursor(shape)
+
+    def set_volume(self, volume: CTVolume | None, geometry: PlaneGeometry | None) -> None:
+        """Show another volume, or nothing."""
+        refit = geometry is None or self._geometry is None or geometry != self._geometry
+        self._volume, self._geometry = volume, geometry
+        self._ruler = None
+        if volume is None or geometry is None:
+            self._image.clear()
+            self._calcium.clear()
+            self.viewport().update()
+            return
+        u, v = geometry.spacing_uv
+        self._image.setTransform(QTransform.fromScale(u, v))
+        if refit:
+            self.fit()
+
+    def set_window_table(self, table: NDArray[np.uint8]) -> None:
+        """Grey values by HU bits, see `display.window_table`."""
+        self._table = table
+
+    def show_slice(self, index: int, slab: int, scores: CalciumScores | None) -> None:
+        """Draw slice ``index``."""
+        self._index, self._slab, self._scores = index, slab, scores
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Draw the current slice again (its pixels, window or scores have changed)."""
+        if self._volume is None or self._geometry is None:
+            return
+        picture = self._geometry.cut(self._volume.hu, self._index, self._slab)
+        self._image.setImage(apply_window(picture, self._table), autoLevels=False, levels=None)
+        self._show_calcium()
+
+    def _show_calcium(self) -> None:
+        colours = None
+        if self._scores is not None and self._geometry is not None and self._annotations.show_marks:
+            colours = calcium_colours(self._scores, self._geometry, self._index)
+        if colours is None or self._scores is None or self._geometry is None:
+            self._calcium.clear()
+            return
+        u0, v0, _, _ = self._geometry.rectangle(label_region(self._scores))
+        su, sv = self._geometry.spacing_uv
+        transform = QTransform.fromTranslate((u0 + 0.5) * su, (v0 + 0.5) * sv).scale(su, sv)
+        self._calcium.setTransform(transform)
+        self._calcium.setImage(colours, autoLevels=False, levels=None)
+
+    def set_marks(self, marks: Marks) -> None:
+        """Cursor lines, centre, region, patch and box."""
+        self._marks = marks
+        self.viewport().update()
+
+    def set_annotations(self, annotations: Annotations) -> None:
+        """Corner texts and what of all this is visible."""
+        changed = annotations.show_marks != self._annotations.show_marks
+        self._annotations = annotations
+        if changed:
+            self._show_calcium()
+        self.viewport().update()
+
+    # --- zoom
+
+    def fit(self) -> None:
+        """Show the whole slice."""
+        self._fitted = True
+        self._ruler = None
+        if self._geometry is not None:
+            (columns, rows), (su, sv) = self._geometry.size_uv, self._geometry.spacing_uv
+            self._box.setRange(QRectF(0, 0, columns * su, rows * sv), padding=0, disableAutoRange=True)
+
+    @property
+    def zoom(self) -> float:
+        """Screen pixels per image pixel along x."""
+        if self._geometry is None:
+            return 1.0
+        pixel_mm = self._box.viewPixelSize()[0]
+        return float(self._geometry.spacing_uv[0] / pixel_mm) if pixel_mm else 1.0
+
+    def _zoom(self, factor: float, around: QPointF) -> None:
+        self._fitted = False
+        self._box.scaleBy((1 / factor, 1 / factor), center=self._to_mm(around))
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Keep the whole slice in view unless the reader has zoomed."""
+        super().resizeEvent(event)
+        # pyqtgraph calls this from its own constructor, before ours has run.
+        if getattr(self, "_fitted", False) and self._geometry is not None:
+            self.fit()
+
+    # --- places
+
+    def _to_mm(self, position: QPointF) -> QPointF:
+        return self._box.mapSceneToView(self.mapToScene(position.toPoint()))
+
+    def _to_uv(self, position: QPointF) -> tuple[float, float] | None:
+        if self._geometry is None:
+            return None
+        mm, (su, sv) = self._to_mm(position), self._geometry.spacing_uv
+        return mm.x() / su - 0.5, mm.y() / sv - 0.5
+
+    def _to_voxel(self, position: QPointF) -> Voxel | None:
+        uv = self._to_uv(position)
+        if uv is None or self._geometry is None or self._volume is None:
+            return None
+        voxel = self._geometry.to_voxel(uv[0], uv[1], self._index)
+        return voxel if self._volume.contains(voxel) else None
+
+    def position_of(self, voxel: Voxel) -> QPointF:
+        """Widget position of the centre of ``voxel`` (x, y, z), whatever slice is on show."""
+        if self._geometry is None:
+            return QPointF()
+        (u, v, _), (su, sv) = self._geometry.to_plane(voxel), self._geometry.spacing_uv
+        return self._mm_to_widget((u + 0.5) * su, (v + 0.5) * sv)
+
+    def _mm_to_widget(self, x: float, y: float) -> QPointF:
+        return QPointF(self.mapFromScene(self._box.mapViewToScene(QPointF(x, y))))
+
+    # --- painting
+
+    def drawForeground(self, painter: QPainter, rect: QRectF) -> None:
+        """Marks and texts, in widget pixels so that their lines and letters keep their size."""
+        super().drawForeground(painter, rect)
+        if self._geometry is None:
+            return
+        painter.save()
+        painter.resetTransform()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        ruler = self._ruler if self._ruler_index == self._index else None
+        if self._annotations.show_marks:
+            paint_marks(painter, self._marks, self._geometry, self._index, self._mm_to_widget)
+        size = (self.viewport().width(), self.viewport().height())
+        paint_annotations(painter, self._annotations, size, self.zoom, self._geometry, ruler, self._mm_to_widget)
+        painter.restore()
+
+    # --- the mouse
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Begin a drag, or place the heart centre."""
+        event.accept()
+        self.setFocus(Qt.FocusReason.MouseFocusReason)
+        position = event.position()
+        self._drag = drag = _Drag(event.button(), position, position)
+        if event.button() != Qt.MouseButton.LeftButton:
+            return
+        uv = self._to_uv(position)
+        if self._tool is Tool.RULER:
+            mm = self._to_mm(position)
+            drag.ruler = True
+            self._ruler, self._ruler_index = ((mm.x(), mm.y()), (mm.x(), mm.y())), self._index
+        elif self._tool is not Tool.PLACE_CENTRE and self._marks.box is not None and uv and self._geometry:
+            drag.corner = interaction.hit_corner(
+                rectangle=self._geometry.rectangle(self._marks.box), point=uv, tolerance=self._handle_tolerance()
+            )
+
+    def _handle_tolerance(self) -> tuple[float, float]:
+        assert self._geometry is not None
+        mm = interaction.HANDLE_TOLERANCE_PX * self._box.viewPixelSize()[0]
+        return mm / self._geometry.spacing_uv[0], mm / self._geometry.spacing_uv[1]
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Go on with a drag, or say what lies under the pointer."""
+        event.accept()
+        position = event.position()
+        drag = self._drag
+        if drag is None:
+            self.hovered.emit(self._to_voxel(position))
+            return
+        dx, dy = position.x() - drag.last.x(), position.y() - drag.last.y()
+        drag.last = position
+        if drag.button == Qt.MouseButton.MiddleButton:
+            self._fitted = False
+            pixel_w, pixel_h = self._box.viewPixelSize()
+            self._box.translateBy(x=-dx * pixel_w, y=-dy * pixel_h)
+        elif drag.button == Qt.MouseButton.RightButton:
+            self._zoom(interaction.zoom_factor(dy_px=-dy), drag.start)
+        elif drag.ruler and self._ruler is not None:
+            mm = self._to_mm(position)
+            self._ruler = (self._ruler[0], (mm.x(), mm.y()))
+            self.ruler_changed.emit()
+            self.viewport().update()
+        elif drag.corner is not None:
+            self._drag_box(drag.corner, position, done=False)
+        elif self._tool is Tool.WINDOW and not self._is_click(drag):
+            self.window_dragged.emit(dx, dy)
+
+    def _is_click(self, drag: _Drag) -> bool:
+        return interaction.is_click(dx_px=drag.last.x() - drag.start.x(), dy_px=drag.last.y() - drag.start.y())
+
+    def _drag_box(self, corner: interaction.Corner, position: QPointF, *, done: bool) -> None:
+        uv = self._to_uv(position)
+        if uv is not None and self._geometry is not None and self._marks.box is not None:
+            region: Region = interaction.drag_corner(
+                region=self._marks.box, geometry=self._geometry, corner=corner, point=uv
+            )
+            self.box_dragged.emit(region, done)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """End a drag; one that did not move was a click."""
+        event.accept()
+        drag, self._drag = self._drag, None
+        if drag is None:
+            return
+        drag.last = event.position()
+        if drag.corner is not None:
+            self._drag_box(drag.corner, event.position(), done=True)
+            return
+        if drag.button != Qt.MouseButton.LeftButton or drag.ruler or not self._is_click(drag):
+            return
+        voxel = self._to_voxel(event.position())
+        if voxel is not None:
+            (self.centre_placed if self._tool is Tool.PLACE_CENTRE else self.picked).emit(voxel)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Two quick clicks on a lesion take it out of the totals, or put it back."""
+        event.accept()
+        voxel = self._to_voxel(event.position())
+        if event.button() == Qt.MouseButton.LeftButton and voxel is not None and self._tool is Tool.WINDOW:
+            self.double_clicked.emit(voxel)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Scroll through the slices; with Ctrl, zoom around the pointer."""
+        event.accept()
+        steps, self._wheel_rest = interaction.wheel_steps(angle=event.angleDelta().y(), remainder=self._wheel_rest)
+        if not steps:
+            return
+        if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            self._zoom(1.15**steps, event.position())
+        else:
+            self.scrolled.emit(steps)
+
+    def leaveEvent(self, event: object) -> None:
+        """The pointer has left: nothing lies under it."""
+        self.hovered.emit(None)
+
+    def clear_ruler(self) -> None:
+        """Take the measured line away."""
+        self._ruler = None
+        self.viewport().update()
+
+    @staticmethod
+    def background_palette() -> QPalette:
+        """Black, also before the first image."""
+        palette = QPalette()
+        palette.setColor(QPalette.ColorRole.Window, QColor("black"))
+        return palette

@@ -1,0 +1,29 @@
+"""Exams on disk -> checked CT volumes.
+
+`find_series` and `read_volume` are the two calls that turn a disk into pixels; `check_volume` and `check_centre` say
+whether the pixels are fit to be scored. Heavy libraries are imported inside functions: a window has to be up fast.
+"""
+
+from hyrisk_desktop.imaging.checks import check_centre, check_volume
+from hyrisk_desktop.imaging.decoder import shutdown_decoders, warm_decoders
+from hyrisk_desktop.imaging.dicom import read_volume
+from hyrisk_desktop.imaging.hashing import hash_files
+from hyrisk_desktop.imaging.records import Kind, SeriesRecord
+from hyrisk_desktop.imaging.series import find_series
+from hyrisk_desktop.imaging.volume import CTVolume, Finding, Severity, Voxel
+
+__all__ = [
+    "CTVolume",
+    "Finding",
+    "Kind",
+    "SeriesRecord",
+    "Severity",
+    "Voxel",
+    "check_centre",
+    "check_volume",
+    "find_series",
+    "hash_files",
+    "read_volume",
+    "shutdown_decoders",
+    "warm_decoders",
+]

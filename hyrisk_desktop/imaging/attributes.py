@@ -1,0 +1,142 @@
+"""Header text for overlays and reports, by pydicom, from the bounded header bytes of one file per series."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from hyrisk_desktop.imaging.tags import DEFLATED_LE, MAX_HEADER_BYTES, Header, inflate
+
+SHOWN = [
+    "SpecificCharacterSet",
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "PatientAge",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "StudyDescription",
+    "AccessionNumber",
+    "SeriesDescription",
+    "SeriesNumber",
+    "SeriesDate",
+    "SeriesTime",
+    "AcquisitionDate",
+    "AcquisitionTime",
+    "BodyPartExamined",
+    "ProtocolName",
+    "PatientPosition",
+    "InstitutionName",
+    "ReferringPhysicianName",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "SoftwareVersions",
+    "StationName",
+    "ConvolutionKernel",
+    "KVP",
+    "XRayTubeCurrent",
+    "Exposure",
+    "ExposureTime",
+    "SliceThickness",
+    "SpacingBetweenSlices",
+    "ReconstructionDiameter",
+    "DataCollectionDiameter",
+    "GantryDetectorTilt",
+    "ContrastBolusAgent",
+    "ContrastBolusRoute",
+    "WindowCenter",
+    "WindowWidth",
+    "WindowCenterWidthExplanation",
+    "Modality",
+    "ImageType",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "FrameOfReferenceUID",
+    "SOPClassUID",
+    "RescaleType",
+    "PixelPaddingValue",
+    "PixelSpacing",
+    "CTDIvol",
+    "LossyImageCompression",
+    "TransferSyntaxUID",
+]
+_MAX_TEXT = 1024
+
+
+def read_attributes(header: Header) -> Mapping[str, str]:
+    """The shown keywords of a file that `read_header` accepted; what can't be decoded is left out."""
+    texts: dict[str, str] = {}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd values are normal here and are checked where they matter
+            dataset = parse_header(header, SHOWN)
+            for keyword in SHOWN:
+                if (text := _text_of(dataset, keyword)) is not None:
+                    texts[keyword] = text
+    except (Exception, RecursionError):  # noqa: BLE001 - pydicom raises of every kind on damaged headers
+        for keyword in SHOWN:
+            if keyword in ("Modality", "SeriesInstanceUID", "StudyInstanceUID", "PatientID"):
+                texts.setdefault(keyword, header.text(keyword))
+    texts.setdefault("TransferSyntaxUID", header.syntax)
+    return MappingProxyType(texts)
+
+
+def parse_header(header: Header, keywords: Iterable[str] | None = None) -> Any:
+    """A pydicom data set of the header's bytes, pixels excluded; only ``keywords`` where given.
+
+    Raises:
+        Exception: of any kind that pydicom raises on damaged input, RecursionError among them.
+    """
+    import pydicom
+    from pydicom.filereader import read_dataset
+
+    quiet_pydicom()
+
+    end = header.pixel_offset if header.pixel_offset >= 0 else MAX_HEADER_BYTES
+    wanted: Any = list(keywords) if keywords is not None else None
+    if header.syntax == DEFLATED_LE:
+        data = inflate(header, end)
+        return read_dataset(io.BytesIO(data), False, True, stop_when=_at_pixels, specific_tags=_tags(wanted))
+    with open(header.path, "rb") as stream:
+        data = stream.read(end)
+    return pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True, force=True, specific_tags=wanted)
+
+
+def quiet_pydicom() -> None:
+    """Keep pydicom from logging: its warnings quote the values they are about, names among them."""
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+
+
+def _tags(keywords: list[str] | None) -> Any:
+    from pydicom.tag import Tag
+
+    return [Tag(k) for k in keywords] if keywords is not None else None
+
+
+def _at_pixels(tag: Any, _vr: Any, _length: Any) -> bool:
+    return int(tag) >= 0x7FE00000
+
+
+def _text_of(dataset: Any, keyword: str) -> str | None:
+    try:
+        if keyword not in dataset:
+            return None
+        value = dataset[keyword].value
+    except Exception:  # noqa: BLE001 - one undecodable value must not cost the others
+        return None
+    if value is None or str(value) == "None":
+        return ""
+    text = str(value) if isinstance(value, str) or not isinstance(value, Iterable) else "\\".join(map(str, value))
+    return "".join(c for c in text[:_MAX_TEXT] if c.isprintable()).strip()
+
+
+def image_file_attributes(path: Path) -> Mapping[str, str]:
+    """What an image file without DICOM header can be shown with: its name."""
+    return MappingProxyType({"SeriesDescription": path.name})

@@ -1,0 +1,131 @@
+"""Which of several series to read: the order, and the reason in one plain sentence each."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging.kernels import kernel_of
+from hyrisk_desktop.imaging.records import Kind, SeriesRecord
+
+WANTED_INCREMENT_MM = 2.5
+_WHOLE_CHEST_MM = 200.0
+_SHORTEST_MM, _FEWEST_SLICES = 20.0, 3
+_OTHER_BODY_PARTS = frozenset(
+    [
+        "HEAD",
+        "BRAIN",
+        "SKULL",
+        "NECK",
+        "ABDOMEN",
+        "PELVIS",
+        "KNEE",
+        "HIP",
+        "FOOT",
+        "ANKLE",
+        "HAND",
+        "WRIST",
+        "ELBOW",
+        "SHOULDER",
+        "SPINE",
+        "CSPINE",
+        "LSPINE",
+        "SINUS",
+    ]
+)
+_NO_CONTRAST = frozenset(
+    ("", "NONE", "NO", "N", "NO CONTRAST", "WITHOUT", "W/O", "0", "OHNE", "NATIVE", "NATIV", "NON")
+)
+
+
+def contrast_agent(record_or_text: str) -> str:
+    """The contrast agent named in ContrastBolusAgent, or "" where the text says there was none."""
+    text = record_or_text.strip()
+    return "" if text.upper().strip(" .-") in _NO_CONTRAST else text
+
+
+@dataclasses.dataclass(frozen=True, slots=True, order=True)
+class _Rank:
+    """Compared field by field, smaller first."""
+
+    unsuitable: bool
+    other_body_part: bool
+    derived: bool
+    contrast: bool
+    partial: bool
+    sharpness: float
+    off_increment: float
+    fewer: int
+    uid: str
+
+
+def rank(records: Sequence[SeriesRecord]) -> list[SeriesRecord]:
+    """Sort series, the one to read first, and give each its reason."""
+    judged = [_with_suitability(record) for record in records]
+    judged.sort(key=_rank_of)
+    best = judged[0]
+    return [_with_reason(record, best, len(judged)) for record in judged]
+
+
+def _extent(record: SeriesRecord) -> float:
+    return record.slice_count * (record.increment_mm or 0.0)
+
+
+def _with_suitability(record: SeriesRecord) -> SeriesRecord:
+    if not record.suitable or record.kind is Kind.IMAGE_FILE:
+        return record
+    if record.slice_count < _FEWEST_SLICES or _extent(record) < _SHORTEST_MM:
+        reason = tr("Only {count} slices: too few to hold a heart. Open the whole series.", count=record.slice_count)
+        return dataclasses.replace(record, suitable=False, reason=reason)
+    return record
+
+
+def _rank_of(record: SeriesRecord) -> _Rank:
+    words = record.image_type.upper().split("\\")
+    kernel = kernel_of(record.kernel, record.attributes.get("Manufacturer", ""))
+    return _Rank(
+        unsuitable=not record.suitable,
+        other_body_part=record.attributes.get("BodyPartExamined", "").upper() in _OTHER_BODY_PARTS,
+        derived=words[:1] == ["DERIVED"],
+        contrast=bool(contrast_agent(record.attributes.get("ContrastBolusAgent", ""))),
+        partial=_extent(record) < _WHOLE_CHEST_MM,
+        sharpness=round(kernel.sharpness, 2),
+        off_increment=round(abs((record.increment_mm or 99.0) - WANTED_INCREMENT_MM), 3),
+        fewer=-record.slice_count,
+        uid=record.series_uid,
+    )
+
+
+def _with_reason(record: SeriesRecord, best: SeriesRecord, count: int) -> SeriesRecord:
+    if not record.suitable:
+        return record
+    if record is best:
+        reason = (
+            tr("The only readable CT series here.")
+            if count == 1
+            else tr(
+                "Chosen: axial CT, {count} slices every {increment:.1f} mm, kernel {kernel}.",
+                count=record.slice_count,
+                increment=record.increment_mm or 0.0,
+                kernel=record.kernel or tr("unknown"),
+            )
+        )
+        return dataclasses.replace(record, reason=reason)
+    return dataclasses.replace(record, reason=_why_after(_rank_of(record), _rank_of(best)))
+
+
+def _why_after(mine: _Rank, best: _Rank) -> str:
+    if mine.other_body_part != best.other_body_part:
+        return tr("Ranked after the chosen series: another part of the body.")
+    if mine.derived != best.derived:
+        return tr("Ranked after the chosen series: reformatted rather than original slices.")
+    if mine.contrast != best.contrast:
+        return tr("Ranked after the chosen series: made with contrast agent.")
+    if mine.partial != best.partial:
+        return tr("Ranked after the chosen series: it covers less than the whole chest.")
+    if mine.sharpness != best.sharpness:
+        return tr("Ranked after the chosen series: its kernel is sharper.")
+    if mine.off_increment != best.off_increment:
+        return tr("Ranked after the chosen series: its slice spacing is farther from 2.5 mm.")
+    return tr("Ranked after the chosen series: it offers nothing better.")

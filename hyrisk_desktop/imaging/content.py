@@ -1,0 +1,72 @@
+"""Do the pixels of neighbouring slices belong together? What the headers can't tell of a misfiled slice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyrisk_desktop.errors import ExamError
+from hyrisk_desktop.i18n import tr
+
+_SAMPLES = 32
+_LOW, _HIGH = -1000, 500  # jumps are judged by tissue and air, not by padding or metal
+_JUMP_FACTOR, _JUMP_FLOOR_HU = 8.0, 100.0
+_STRANGER_FACTOR, _STRANGER_FLOOR_HU = 3.0, 60.0
+
+
+class Contents:
+    """Small thumbnails of the slices, taken while each lies in the cache."""
+
+    def __init__(self, count: int, rows: int, columns: int) -> None:
+        self._steps = max(1, rows // _SAMPLES), max(1, columns // _SAMPLES)
+        shape = hu_thumb_shape(rows, columns, self._steps)
+        self._thumbs = np.zeros((count, *shape), np.float32)
+
+    def note(self, index: int, hu: NDArray[Any]) -> None:
+        """Remember slice ``index`` [y, x]; safe from several threads for different slices."""
+        step_y, step_x = self._steps
+        self._thumbs[index] = hu[step_y // 2 :: step_y, step_x // 2 :: step_x]
+
+    def check(self) -> None:
+        """Refuse a blank slice among others, a slice unlike both its neighbours, or a jump in the series.
+
+        Raises:
+            ExamError: one was found.
+        """
+        count = len(self._thumbs)
+        blank = self._thumbs.min(axis=(1, 2)) == self._thumbs.max(axis=(1, 2))
+        if blank.any() and (~blank).sum() > count // 2:
+            number = int(np.flatnonzero(blank)[0]) + 1
+            raise ExamError(
+                "blank_slice",
+                tr("Slice {number} of this series is blank. Export the complete series again.", number=number),
+            )
+        if count < 6:
+            return
+        thumbs = np.clip(self._thumbs, _LOW, _HIGH, out=self._thumbs)
+        jumps, across = _differences(thumbs, 1), _differences(thumbs, 2)
+        both = np.minimum(jumps[:-1], jumps[1:])
+        strange = (both > _STRANGER_FACTOR * across) & (both > _STRANGER_FLOOR_HU)
+        wild = jumps > max(_JUMP_FACTOR * float(np.median(jumps)), _JUMP_FLOOR_HU)
+        if not (strange.any() or wild.any()):
+            return
+        number = int(np.flatnonzero(strange)[0]) + 2 if strange.any() else int(np.flatnonzero(wild)[0]) + 2
+        raise ExamError(
+            "slice_jump",
+            tr(
+                "Slice {number} doesn't continue its neighbours: slices may be mixed up. Export it again.",
+                number=number,
+            ),
+        )
+
+
+def hu_thumb_shape(rows: int, columns: int, steps: tuple[int, int]) -> tuple[int, int]:
+    """Shape of ``slice[s // 2 :: s]`` in both axes."""
+    return tuple(len(range(s // 2, n, s)) for n, s in zip((rows, columns), steps, strict=True))  # type: ignore[return-value]
+
+
+def _differences(thumbs: NDArray[np.float32], apart: int) -> NDArray[np.float64]:
+    """Mean absolute difference in HU of slices that many apart."""
+    return np.asarray(np.abs(thumbs[apart:] - thumbs[:-apart]).mean(axis=(1, 2)), np.float64)

@@ -1,0 +1,244 @@
+"""Read a DICOM CT series into one checked volume, fast and strictly."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyrisk_desktop.errors import ExamError
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging import decoder
+from hyrisk_desktop.imaging.content import Contents
+from hyrisk_desktop.imaging.decoder_child import FrameTask
+from hyrisk_desktop.imaging.native import Changed, OutOfRange, Recipe, all_whole, read_native_slice, recipe_of
+from hyrisk_desktop.imaging.records import Kind, SeriesRecord
+from hyrisk_desktop.imaging.series import refusal_of
+from hyrisk_desktop.imaging.sharing import share
+from hyrisk_desktop.imaging.slices import MAX_VOXELS, Stack, stack_slices
+from hyrisk_desktop.imaging.tags import NATIVE_SYNTAXES, BadHeader, Header, NotDicom, read_header
+from hyrisk_desktop.imaging.volume import CTVolume, Finding, Severity
+from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
+
+AIR_HU = -1024
+OnFirst = Callable[[CTVolume, int], None]
+"""Called as ``on_first(preview, slice_index)``; the preview's array goes on filling."""
+
+
+def read_volume(
+    record: SeriesRecord,
+    *,
+    progress: Progress = no_progress,
+    cancel: CancelToken | None = None,
+    on_first: OnFirst | None = None,
+) -> CTVolume:
+    """Read a series that `find_series` found.
+
+    Args:
+        record: the series.
+        progress: called as ``progress(slices done, slices in all)``.
+        cancel: polled between slices.
+        on_first: called from this thread once the geometry holds and the middle slice is decoded. Slices not yet
+            read hold -1024. It is called again, with another array, in the rare case that the HU don't fit int16.
+
+    Returns:
+        HU as int16, or float32 where slope or intercept aren't whole numbers or int16 can't hold the values.
+
+    Raises:
+        ExamError: the series can't be read, or its slices don't make one trustworthy volume.
+        Cancelled: ``cancel`` was set.
+    """
+    try:
+        if record.kind is Kind.IMAGE_FILE:
+            from hyrisk_desktop.imaging.image_files import read_image
+
+            return read_image(record, progress=progress, cancel=cancel, on_first=on_first)
+        if record.kind is Kind.ENHANCED:
+            from hyrisk_desktop.imaging.enhanced import read_enhanced
+
+            return read_enhanced(record, progress=progress, cancel=cancel, on_first=on_first)
+        if refusal := refusal_of(record.kind):
+            raise refusal
+        return _read_series(record, progress, cancel, on_first)
+    except MemoryError as e:
+        raise ExamError("memory", tr("There isn't enough memory for this exam. Close other programs.")) from e
+    except OSError as e:
+        raise ExamError(
+            "unreadable",
+            tr(
+                "{name} can't be read: {why}.",
+                name=Path(e.filename).name if isinstance(e.filename, str | os.PathLike) else tr("A file"),
+                why=e.strerror or type(e).__name__,
+            ),
+        ) from e
+
+
+def _read_series(
+    record: SeriesRecord, progress: Progress, cancel: CancelToken | None, on_first: OnFirst | None
+) -> CTVolume:
+    stack = record.stack or stack_slices(current_headers(record))
+    dtype: Any = np.int16 if all_whole(stack.headers) else np.float32
+    for attempt in range(3):
+        try:
+            return _Filling(record, stack, dtype, progress, cancel, on_first).run()
+        except OutOfRange:
+            dtype = np.float32
+        except Changed:
+            if attempt == 2:
+                break
+            stack = stack_slices(current_headers(record))
+            dtype = np.int16 if all_whole(stack.headers) else np.float32
+    raise ExamError("changing", tr("The exam's files are being changed by another program. Try again later."))
+
+
+def current_headers(record: SeriesRecord) -> tuple[Header, ...]:
+    """The headers that the finder read, or new ones for files that have changed since."""
+    known = {h.path: h for h in record.headers}
+    headers = []
+    for path in record.files:
+        header = known.get(path)
+        status = path.stat()
+        if header is None or (header.size, header.mtime_ns) != (status.st_size, status.st_mtime_ns):
+            try:
+                header = read_header(path)
+            except (NotDicom, BadHeader) as e:
+                raise ExamError(
+                    "damaged", tr("{name} is damaged and can't be read. Copy or export it again.", name=path.name)
+                ) from e
+        headers.append(header)
+    return tuple(headers)
+
+
+def new_volume(
+    record: SeriesRecord, shape: tuple[int, int, int], dtype: Any, stack_findings: tuple[Finding, ...], grid: Any
+) -> CTVolume:
+    """A volume of air of this record on this grid; its array is to be filled in place."""
+    if shape[0] * shape[1] * shape[2] > MAX_VOXELS:
+        raise ExamError("too_large", tr("This series is too large to be opened."))
+    return CTVolume(
+        hu=np.empty(shape, dtype),
+        spacing_mm=grid.spacing_mm,
+        origin_mm=grid.origin_mm,
+        direction=grid.direction,
+        series_uid=record.series_uid,
+        attributes=record.attributes,
+        findings=record.findings + stack_findings,
+    )
+
+
+class _Filling:
+    """One attempt at filling a volume from a checked stack."""
+
+    def __init__(
+        self,
+        record: SeriesRecord,
+        stack: Stack,
+        dtype: Any,
+        progress: Progress,
+        cancel: CancelToken | None,
+        on_first: OnFirst | None,
+    ) -> None:
+        first = stack.headers[0]
+        self.rows, self.columns = first.number("Rows") or 0, first.number("Columns") or 0
+        inside = (self.columns, self.rows) if stack.grid.transpose else (self.rows, self.columns)
+        self.stack, self.progress, self.cancel, self.on_first = stack, progress, cancel, on_first
+        findings = stack.findings + _slice_findings(stack)
+        self.count = len(stack.headers)
+        self.volume = new_volume(record, (self.count, *inside), dtype, findings, stack.grid)
+        self.contents = Contents(self.count, *inside)
+        self.recipes: dict[tuple[object, ...], Recipe] = {}
+        self.done = 0
+
+    def run(self) -> CTVolume:
+        """Read all slices, the middle one first, and check that they continue each other."""
+        hu, middle = self.volume.hu, self.count // 2
+        if self.on_first:
+            hu.fill(AIR_HU)
+        order = [middle, *range(middle), *range(middle + 1, self.count)]
+        native = [z for z in order if self.stack.headers[z].syntax in NATIVE_SYNTAXES]
+        packed = [z for z in order if self.stack.headers[z].syntax not in NATIVE_SYNTAXES]
+        if native:
+            self._read_native(native)
+        if packed:
+            self._decode(packed)
+        self.contents.check()
+        return self.volume
+
+    def _read_native(self, order: Sequence[int]) -> None:
+        """The first slice alone, so that it shows at once; then the others, with a second thread's help."""
+        self._native_slice(order[0])
+        self._finished(order[0])
+        share(order[1:], self._native_slice, lambda done: self.progress(1 + done, self.count), self.cancel)
+        self.done = len(order)
+
+    def _native_slice(self, z: int) -> None:
+        header = self.stack.headers[z]
+        recipe = recipe_of(header, self.recipes)
+        if self.stack.grid.turned:
+            stored: NDArray[Any] = np.empty((self.rows, self.columns), self.volume.hu.dtype)
+            read_native_slice(header, stored, recipe)
+            self.volume.hu[z] = self.stack.grid.turn(stored)
+        else:
+            read_native_slice(header, self.volume.hu[z], recipe)
+        self.contents.note(z, self.volume.hu[z])
+
+    def _finished(self, z: int) -> None:
+        self.done += 1
+        if self.done == 1 and self.on_first:
+            self.on_first(self.volume, z)
+        self.progress(self.done, self.count)
+
+    def _decode(self, packed: Sequence[int]) -> None:
+        """Decode the compressed slices in child processes."""
+        hu, headers = self.volume.hu, self.stack.headers
+
+        def task_of(z: int) -> Callable[[str], FrameTask]:
+            return lambda segment: FrameTask(str(headers[z].path), self.rows, self.columns, hu.dtype.name, segment)
+
+        def receive(index: int, memory: memoryview) -> None:
+            z = packed[index]
+            hu[z] = self.stack.grid.turn(decoder.frame_from(memory, hu.dtype, self.rows, self.columns))
+            self.contents.note(z, hu[z])
+            self._finished(z)
+
+        size = self.rows * self.columns * hu.itemsize
+        try:
+            decoder.decoders().frames(map(task_of, packed), size, receive, count=len(packed), cancel=self.cancel)
+        except decoder.DecodeError as e:
+            if e.kind == "range" and hu.dtype == np.int16:
+                raise OutOfRange from None
+            raise decode_failure(e.kind, headers[packed[e.index]].path.name) from e
+
+
+def decode_failure(kind: str, name: str) -> ExamError:
+    """The one sentence for a frame that can't be decoded."""
+    if kind == "memory":
+        return ExamError("memory", tr("Decoding {name} needs more memory than is allowed. Export it again.", name=name))
+    if kind == "timeout":
+        return ExamError(
+            "decode_timeout", tr("Decoding {name} took too long and was stopped. Export it again.", name=name)
+        )
+    return ExamError(
+        "undecodable", tr("The image in {name} is damaged and can't be decoded. Export it again.", name=name)
+    )
+
+
+def _slice_findings(stack: Stack) -> tuple[Finding, ...]:
+    findings = []
+    if len(stack.headers) == 1:
+        message = tr("A single slice: its slice increment is taken from the slice thickness.")
+        findings.append(Finding("single_slice", Severity.WARNING, message))
+    if stack.grid.turned:
+        message = tr("The images were turned to the usual view: patient's right on the left, front at the top.")
+        findings.append(Finding("turned", Severity.INFO, message))
+    return tuple(findings)
+
+
+def with_findings(volume: CTVolume, *more: Finding) -> CTVolume:
+    """The same volume with further findings."""
+    return dataclasses.replace(volume, findings=volume.findings + more)

@@ -1,0 +1,189 @@
+"""NIfTI, NRRD and MetaImage files: a grid and values, but no DICOM header.
+
+They are opened by SimpleITK in a child process like compressed DICOM: their readers are native code as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hyrisk_desktop.errors import ExamError
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging import decoder
+from hyrisk_desktop.imaging.attributes import image_file_attributes
+from hyrisk_desktop.imaging.decoder_child import ImageTask, SlabTask
+from hyrisk_desktop.imaging.geometry import Grid, Vector
+from hyrisk_desktop.imaging.records import Kind, SeriesRecord
+from hyrisk_desktop.imaging.slices import MAX_MATRIX, MAX_VOXELS
+from hyrisk_desktop.imaging.volume import CTVolume, Finding, Severity
+from hyrisk_desktop.jobs import CancelToken, Progress
+
+_AIR_BELOW = -300.0
+_FEWEST_KINDS = 64
+_SECONDS = 300.0
+
+
+def image_record(path: Path) -> SeriesRecord:
+    """The record of one image file, from its header alone.
+
+    Raises:
+        ExamError: it can't be read, or holds no three-dimensional scalar image.
+    """
+    try:
+        facts = decoder.decoders().call(ImageTask(str(path)))
+    except decoder.DecodeError as e:
+        raise _unreadable(path, e) from e
+    shape, _, grid = _grid(path, facts)
+    files = (path, *_data_files(path))
+    return SeriesRecord(
+        series_uid=_content_hash(files),
+        study_uid="",
+        modality="",
+        kind=Kind.IMAGE_FILE,
+        description=path.name,
+        kernel="",
+        slice_count=shape[0],
+        files=files,
+        increment_mm=grid.spacing_mm[2],
+        attributes=image_file_attributes(path),
+    )
+
+
+def read_image(
+    record: SeriesRecord,
+    *,
+    progress: Progress,
+    cancel: CancelToken | None,
+    on_first: Callable[[CTVolume, int], None] | None,
+) -> CTVolume:
+    """Read an image file; see `imaging.dicom.read_volume` for arguments and errors."""
+    from hyrisk_desktop.imaging.dicom import AIR_HU, new_volume
+
+    path = record.files[0]
+    try:
+        with decoder.decoders().session(cancel, seconds=_SECONDS) as ask:
+            facts, _ = ask(lambda _: ImageTask(str(path), load=True), 1)
+            shape, axes, grid = _grid(path, facts)
+            whole = facts["whole"] and facts["low"] >= -32768 and facts["high"] <= 32767
+            findings = _value_findings(path, facts)
+            dtype: Any = np.dtype(np.int16 if whole else np.float32)
+            volume = new_volume(record, shape, dtype, findings, grid)
+            volume.hu.fill(AIR_HU)
+            # The file's own slices may run along any axis of the volume: fill a view that is seen the file's way.
+            view = _as_stored(volume.hu, axes, facts["direction"])
+            count = len(view)
+            for done, index in enumerate(range(count)):
+                _, memory = ask(_slab(index, dtype.name), view[0].nbytes)
+                view[index] = np.ndarray(view.shape[1:], dtype, buffer=memory)
+                del memory
+                if index == count - 1 and on_first:
+                    on_first(volume, shape[0] // 2)
+                progress(done + 1, count)
+    except decoder.DecodeError as e:
+        raise _unreadable(path, e) from e
+    return volume
+
+
+def _slab(index: int, dtype: str) -> Callable[[str], SlabTask]:
+    return lambda segment: SlabTask(index, dtype, segment)
+
+
+def _grid(path: Path, facts: dict[str, Any]) -> tuple[tuple[int, int, int], tuple[int, int, int], Grid]:
+    """Shape [z, y, x], the file axis behind each volume axis, and the grid turned to the usual axial view."""
+    size = list(facts["size"])
+    dimension = len(size)
+    while len(size) > 3 and size[-1] == 1:
+        size.pop()
+    if len(size) != 3 or facts["components"] != 1 or min(size) < 1 or max(size) > MAX_MATRIX:
+        raise ExamError(
+            "not_a_volume", tr("{name} holds no single three-dimensional CT image. Open a CT volume.", name=path.name)
+        )
+    if size[0] * size[1] * size[2] > MAX_VOXELS:
+        raise ExamError("too_large", tr("{name} is too large to be opened.", name=path.name))
+    matrix: Vector = np.array(facts["direction"], np.float64).reshape(dimension, dimension)[:3, :3]
+    spacing = np.array(facts["spacing"][:3], np.float64)
+    origin = np.array(facts["origin"][:3], np.float64)
+    if (
+        not (
+            np.isfinite(spacing).all() and (spacing > 0.01).all() and (spacing < 50).all() and np.isfinite(origin).all()
+        )
+        or not np.isfinite(matrix).all()
+        or float(np.abs(matrix.T @ matrix - np.eye(3)).max()) > 1e-3
+    ):
+        raise ExamError("geometry", tr("{name} gives no usable geometry. Convert it from DICOM again.", name=path.name))
+    axes = tuple(int(a) for a in np.abs(matrix).argmax(axis=1))  # the file axis that runs along x, y, z
+    if sorted(axes) != [0, 1, 2]:
+        raise ExamError("geometry", tr("{name} lies askew. Convert it to an axial volume.", name=path.name))
+    signs = np.array([1.0 if matrix[row, axis] > 0 else -1.0 for row, axis in enumerate(axes)])
+    corner = sum(
+        (matrix[:, axis] * spacing[axis] * (size[axis] - 1) for row, axis in enumerate(axes) if signs[row] < 0),
+        start=origin,
+    )
+    shape = (size[axes[2]], size[axes[1]], size[axes[0]])
+    grid = Grid(
+        order=tuple(range(shape[0])),
+        spacing_mm=(float(spacing[axes[0]]), float(spacing[axes[1]]), float(spacing[axes[2]])),
+        origin_mm=(float(corner[0]), float(corner[1]), float(corner[2])),
+        direction=np.column_stack([matrix[:, axis] * sign for axis, sign in zip(axes, signs, strict=True)]),
+    )
+    return shape, (axes[0], axes[1], axes[2]), grid
+
+
+def _as_stored(hu: Any, axes: tuple[int, int, int], direction: tuple[float, ...]) -> Any:
+    """A view of the volume [z, y, x] with the file's own axis order [third, second, first] and senses."""
+    dimension = round(len(direction) ** 0.5)
+    matrix = np.array(direction, np.float64).reshape(dimension, dimension)[:3, :3]
+    flipped = hu[tuple(slice(None, None, 1 if matrix[row, axes[row]] > 0 else -1) for row in (2, 1, 0))]
+    # Volume axis x (array axis 2) holds file axis axes[0]; the file's array axis of file axis f is 2 - f.
+    order = [0, 0, 0]
+    for row, axis in enumerate(axes):
+        order[2 - axis] = 2 - row
+    return flipped.transpose(order)
+
+
+def _value_findings(path: Path, facts: dict[str, Any]) -> tuple[Finding, ...]:
+    if facts["kinds"] < _FEWEST_KINDS or facts["high"] - facts["low"] < 200:
+        raise ExamError(
+            "not_ct", tr("{name} holds a label map or a mask and no CT. Open the CT volume.", name=path.name)
+        )
+    if facts["low"] > _AIR_BELOW:
+        message = tr("The values don't look like Hounsfield units: there is no air. Scores and risk do not hold.")
+        return (Finding("not_hu", Severity.UNFIT, message),)
+    return ()
+
+
+def _data_files(path: Path) -> tuple[Path, ...]:
+    """The file that a detached header (.nhdr, .mhd) names, where it lies beside it."""
+    if path.suffix.lower() not in (".nhdr", ".mhd"):
+        return ()
+    try:
+        with open(path, "rb") as stream:
+            text = stream.read(1 << 16).decode("latin-1")
+    except OSError:
+        return ()
+    names = re.findall(r"(?im)^\s*(?:data ?file:|ElementDataFile\s*=)\s*(.+?)\s*$", text)
+    return tuple(p for name in names if (p := path.parent / Path(name).name).is_file() and p != path)
+
+
+def _content_hash(files: tuple[Path, ...]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        with open(file, "rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return "sha256:" + digest.hexdigest()
+
+
+def _unreadable(path: Path, error: decoder.DecodeError) -> ExamError:
+    if error.kind == "memory":
+        return ExamError("memory", tr("{name} needs more memory than is allowed.", name=path.name))
+    if error.kind == "timeout":
+        return ExamError("decode_timeout", tr("Reading {name} took too long and was stopped.", name=path.name))
+    return ExamError(
+        "undecodable", tr("{name} is damaged or no image file. Convert it from DICOM again.", name=path.name)
+    )

@@ -1,0 +1,196 @@
+"""Uncompressed pixels: from bytes in a file to HU in a preallocated volume."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyrisk_desktop.errors import ExamError
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging.slices import truncated
+from hyrisk_desktop.imaging.tags import (
+    DEFLATED_LE,
+    EXPLICIT_LE,
+    IMPLICIT_LE,
+    OPEN_FLAGS,
+    TAGS,
+    BadHeader,
+    Header,
+    inflate,
+)
+
+_SLOPE, _INTERCEPT = TAGS["RescaleSlope"], TAGS["RescaleIntercept"]
+
+
+class Changed(Exception):
+    """A file changed between finding and reading."""
+
+
+class OutOfRange(Exception):
+    """A HU value that int16 can't hold; the volume has to be float32."""
+
+
+def rescale_of(header: Header) -> tuple[float, float]:
+    """Slope and intercept of a slice (1 and 0 where absent)."""
+    slope, intercept = header.floats("RescaleSlope"), header.floats("RescaleIntercept")
+    return (slope or (1.0,))[0], (intercept or (0.0,))[0]
+
+
+def all_whole(headers: Sequence[Header]) -> bool:
+    """Whether the slopes and intercepts of all slices keep whole numbers whole."""
+    distinct = {(h.values.get(_SLOPE), h.values.get(_INTERCEPT)): h for h in headers}
+    return all(value.is_integer() for h in distinct.values() for value in rescale_of(h))
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How the stored values of a slice become HU; the same for most slices of a series."""
+
+    plain: bool
+    signed: bool
+    allowed: tuple[int, int] | None
+    slope: float
+    intercept: float
+
+
+_RECIPE_TAGS = tuple(
+    TAGS[k]
+    for k in ("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "RescaleSlope", "RescaleIntercept")
+)
+
+
+def recipe_of(header: Header, known: dict[tuple[object, ...], Recipe]) -> Recipe:
+    """The recipe of a slice, from ``known`` where a slice like it came before."""
+    key = (header.syntax, *map(header.values.get, _RECIPE_TAGS))
+    if (recipe := known.get(key)) is None:
+        plain = header.number("BitsAllocated") == 16 and header.syntax in (IMPLICIT_LE, EXPLICIT_LE)
+        signed = header.number("PixelRepresentation") == 1
+        recipe = known[key] = Recipe(plain, signed, _allowed_range(header, signed), *rescale_of(header))
+    return recipe
+
+
+def read_native_slice(header: Header, target: NDArray[Any], recipe: Recipe) -> None:
+    """Read one uncompressed frame into ``target`` [row, column] (int16 or float32, contiguous) as HU.
+
+    Raises:
+        OutOfRange: int16 can't hold a value.
+        Changed: the file is another one than when its header was read.
+        ExamError: the file is shorter than its header says.
+        OSError: it can't be read.
+    """
+    if recipe.plain and target.dtype == np.int16 and sys.byteorder == "little":
+        _read_bytes(header, target.data.cast("B"))
+        stored = target if recipe.signed else target.view(np.uint16)
+        _clean_unused_bits(header, stored, recipe.allowed)
+        _rescale_in_place(stored, target, recipe.slope, recipe.intercept)
+        return
+    stored = _stored_values(header)
+    _clean_unused_bits(header, stored, recipe.allowed)
+    apply_rescale(stored, target, recipe.slope, recipe.intercept)
+
+
+def _read_bytes(header: Header, target: memoryview) -> None:
+    """Fill ``target`` from the file's pixel data; refuse a file that changed since its header was read."""
+    descriptor = os.open(header.path, OPEN_FLAGS)
+    try:
+        status = os.fstat(descriptor)
+        if (status.st_size, status.st_mtime_ns) != (header.size, header.mtime_ns):
+            raise Changed
+        if hasattr(os, "preadv"):
+            count = os.preadv(descriptor, [target], header.pixel_offset)
+        else:
+            with open(os.dup(descriptor), "rb", buffering=0) as stream:
+                stream.seek(header.pixel_offset)
+                count = stream.readinto(target)
+        if count != len(target):
+            raise truncated(header)
+    finally:
+        os.close(descriptor)
+
+
+def _stored_values(header: Header) -> NDArray[Any]:
+    """Stored values of the frame(s) as a writable flat-to-2D array of their own type."""
+    rows, columns, bits = (header.number(k) or 0 for k in ("Rows", "Columns", "BitsAllocated"))
+    kind = "i" if header.number("PixelRepresentation") == 1 else "u"
+    dtype = np.dtype(f"{'>' if header.big_endian else '<'}{kind}{bits // 8}")
+    frames = max(header.number("NumberOfFrames") or 1, 1)
+    raw = bytearray(rows * columns * frames * dtype.itemsize)
+    if header.syntax == DEFLATED_LE:
+        try:
+            data = inflate(header, header.pixel_offset + len(raw))
+        except BadHeader:
+            raise truncated(header) from None
+        if len(data) < header.pixel_offset + len(raw):
+            raise truncated(header)
+        raw[:] = data[header.pixel_offset :]
+    else:
+        _read_bytes(header, memoryview(raw))
+    values = np.frombuffer(raw, dtype).reshape((rows, columns) if frames == 1 else (frames, rows, columns))
+    return values.astype(dtype.newbyteorder("="), copy=False)
+
+
+def read_native_frames(header: Header) -> NDArray[Any]:
+    """Stored values [frame, row, column] of an uncompressed multi-frame file."""
+    values = _stored_values(header)
+    _clean_unused_bits(header, values, _allowed_range(header, values.dtype.kind == "i"))
+    return values.reshape((-1, *values.shape[-2:]))
+
+
+def _allowed_range(header: Header, signed: bool) -> tuple[int, int] | None:
+    """Least and greatest value of BitsStored bits; None where all bits are in use."""
+    allocated = header.number("BitsAllocated") or 16
+    bits = header.number("BitsStored") or allocated
+    if bits >= allocated:
+        return None
+    return (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+
+
+def _clean_unused_bits(header: Header, stored: NDArray[Any], allowed: tuple[int, int] | None) -> None:
+    """Clear what lies outside BitsStored (old overlays), as GDCM does; sign-extend signed values."""
+    if allowed is None or (int(stored.min()) >= allowed[0] and int(stored.max()) <= allowed[1]):
+        return
+    allocated = header.number("BitsAllocated") or 16
+    bits = header.number("BitsStored") or allocated
+    shift = allocated - bits
+    if (header.number("HighBit") or bits - 1) != bits - 1:
+        raise ExamError(
+            "bad_matrix", tr("The file {name} describes its image wrongly. Export it again.", name=header.path.name)
+        )
+    np.left_shift(stored, shift, out=stored)
+    np.right_shift(stored, shift, out=stored)
+
+
+def _rescale_in_place(stored: NDArray[Any], target: NDArray[Any], slope: float, intercept: float) -> None:
+    """HU in the memory of the stored values themselves: no second array, one pass in the cache."""
+    if stored is target and slope == 1 and intercept == 0:
+        return
+    # One pass over the pixels instead of two where the other end can't leave the range anyway.
+    unsigned = stored.dtype.kind == "u"
+    low = 0 if unsigned and abs(intercept) <= 32768 else int(stored.min())
+    high = 32767 if not unsigned and slope == 1 and -65535 < intercept <= 0 else int(stored.max())
+    ends = (low * slope + intercept, high * slope + intercept)
+    if min(ends) < -32768 or max(ends) > 32767:
+        raise OutOfRange
+    # Modulo 2**16 the steps may wrap on the way; the result can't, as its ends were checked.
+    if slope != 1:
+        np.multiply(target, np.int16(_wrapped(slope)), out=target)
+    if intercept:
+        np.add(target, np.int16(_wrapped(intercept)), out=target)
+
+
+def _wrapped(value: float) -> int:
+    return (int(value) + 32768) % 65536 - 32768
+
+
+def apply_rescale(stored: NDArray[Any], target: NDArray[Any], slope: float, intercept: float) -> None:
+    """Write ``stored * slope + intercept`` to ``target``; raises OutOfRange where int16 can't hold it."""
+    values = stored.astype(np.float64) * slope + intercept
+    if target.dtype == np.int16 and (values.min() < -32768 or values.max() > 32767):
+        raise OutOfRange
+    np.copyto(target, values, casting="unsafe")

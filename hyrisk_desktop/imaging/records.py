@@ -1,0 +1,88 @@
+"""What the finder tells of one series, before any pixel is read."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+
+from hyrisk_desktop.imaging.slices import Stack
+from hyrisk_desktop.imaging.tags import Header
+from hyrisk_desktop.imaging.volume import Finding
+
+
+class Kind(StrEnum):
+    """What a series is made of."""
+
+    AXIAL = "axial"
+    REFORMAT = "reformat"
+    LOCALIZER = "localizer"
+    SECONDARY = "secondary"
+    DERIVED = "derived"
+    ENHANCED = "enhanced"
+    IMAGE_FILE = "image_file"
+
+
+class TemporaryFolder:
+    """A private folder that goes when the last record naming it goes, or at the program's end."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="hyrisk-"))
+        # Not TemporaryDirectory: that one warns when it is collected, and here being collected is the plan.
+        self._finalizer = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+    def remove(self) -> None:
+        """Delete the folder now."""
+        self._finalizer()
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesRecord:
+    """One series as found on disk.
+
+    Attributes:
+        series_uid: SeriesInstanceUID, or ``sha256:...`` of an image file's content.
+        study_uid: StudyInstanceUID, or "".
+        modality: "CT", or "" for image files.
+        kind: what it is made of.
+        description: SeriesDescription, or an image file's name.
+        kernel: ConvolutionKernel, or "".
+        slice_count: number of slices (frames) that `read_volume` would return.
+        files: the files, in order of discovery; for DICOM one per slice.
+        image_type: ImageType as stored, values joined by backslashes.
+        thickness_mm: SliceThickness in mm, None where unknown.
+        increment_mm: distance of slices in mm, None where unknown or where the geometry doesn't hold.
+        attributes: DICOM keywords to text, for overlays, reports and findings.
+        suitable: whether it can be read and scored.
+        reason: one plain sentence: why it is chosen, ranked after another, or unsuitable.
+        problem: code of the error that `read_volume` would raise, or "".
+        findings: what the finder noticed; `read_volume` hands them on.
+        headers: what the finder read of each DICOM file, so that it isn't read again.
+        stack: the checked geometry, so that it isn't checked again.
+        holder: keeps the temporary folder of an unpacked zip alive.
+    """
+
+    series_uid: str
+    study_uid: str
+    modality: str
+    kind: Kind
+    description: str
+    kernel: str
+    slice_count: int
+    files: tuple[Path, ...]
+    image_type: str = ""
+    thickness_mm: float | None = None
+    increment_mm: float | None = None
+    attributes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    suitable: bool = True
+    reason: str = ""
+    problem: str = ""
+    findings: tuple[Finding, ...] = ()
+    headers: tuple[Header, ...] = field(default=(), repr=False, compare=False)
+    stack: Stack | None = field(default=None, repr=False, compare=False)
+    holder: TemporaryFolder | None = field(default=None, repr=False, compare=False)

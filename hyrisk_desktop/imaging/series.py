@@ -1,0 +1,270 @@
+"""Find the CT series behind a path, judge them, and choose the one to read."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from hyrisk_desktop.errors import ExamError
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging.attributes import read_attributes
+from hyrisk_desktop.imaging.choice import rank
+from hyrisk_desktop.imaging.geometry import is_axial
+from hyrisk_desktop.imaging.records import Kind, SeriesRecord
+from hyrisk_desktop.imaging.slices import stack_slices
+from hyrisk_desktop.imaging.sources import Source, is_image_file, list_source
+from hyrisk_desktop.imaging.tags import BadHeader, Header, NotDicom, read_header
+from hyrisk_desktop.imaging.volume import Finding, Severity
+from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
+
+_CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+_ENHANCED = frozenset(("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2"))
+_LOCALIZER_WORDS = frozenset(("LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW", "REF_SURVIEW", "SCANOGRAM"))
+_PAGE_WORDS = frozenset(("DOSE", "DOSE_INFO", "SCREEN SAVE", "SCREENSAVE", "PATIENT_INFO", "RESULTS", "PROTOCOL"))
+_PROJECTION_WORDS = frozenset(("MIP", "MINIP", "MAXIP", "PROJECTION IMAGE", "VRT", "SSD", "3D", "VOLUME_RENDERED"))
+_MAP_WORDS = frozenset(("PERFUSION", "RCBF", "RCBV", "MTT", "TTP", "IODINE", "VNC", "EFF_Z", "ELECTRON_DENSITY"))
+
+
+@dataclasses.dataclass(slots=True)
+class _Found:
+    """What the walk through the files gathered."""
+
+    groups: dict[tuple[str, Kind], list[Header]] = dataclasses.field(default_factory=dict)
+    images: list[Path] = dataclasses.field(default_factory=list)
+    others: Counter[str] = dataclasses.field(default_factory=Counter)
+    damaged: list[str] = dataclasses.field(default_factory=list)
+
+
+def find_series(
+    path: Path | str, *, progress: Progress = no_progress, cancel: CancelToken | None = None
+) -> list[SeriesRecord]:
+    """Find the CT series behind a folder, a DICOM file, a DICOMDIR, a zip or a NIfTI, NRRD or MHA file.
+
+    A single DICOM file stands for the series it belongs to among the files beside it. Only headers are read.
+
+    Args:
+        path: what the user opened.
+        progress: called as ``progress(files done, files in all)``.
+        cancel: polled between files.
+
+    Returns:
+        At least one record; the chosen series first, then the others as they rank. Where none is suitable, all
+        have ``suitable`` False and say why.
+
+    Raises:
+        ExamError: there is no CT at all behind the path.
+        Cancelled: ``cancel`` was set.
+    """
+    path = Path(path)
+    source = list_source(path, cancel)
+    found = _look_through(source, progress, cancel)
+    if source.opened is not None:
+        _narrow_to(found, source.opened)
+    records = [_record(uid, kind, headers, found, source) for (uid, kind), headers in found.groups.items()]
+    if not records and found.images:
+        from hyrisk_desktop.imaging.image_files import image_record
+
+        records = list(_image_records(found.images, image_record, alone=source.opened is not None))
+        records = [dataclasses.replace(r, holder=source.holder) for r in records]
+    if not records:
+        raise _nothing_found(path, source, found)
+    return rank(records)
+
+
+def _look_through(source: Source, progress: Progress, cancel: CancelToken | None) -> _Found:
+    found = _Found()
+    total = len(source.files)
+    for done, file in enumerate(source.files):
+        if done % 32 == 0:
+            if cancel:
+                cancel.raise_if_cancelled()
+            progress(done, total)
+        if is_image_file(file):
+            found.images.append(file)
+            continue
+        try:
+            header = read_header(file)
+        except NotDicom:
+            continue
+        except (BadHeader, OSError):
+            found.damaged.append(file.name)
+            continue
+        if (kind := kind_of(header)) is None:
+            found.others[header.text("Modality") or tr("unknown")] += 1
+        else:
+            found.groups.setdefault((header.text("SeriesInstanceUID"), kind), []).append(header)
+    progress(total, total)
+    return found
+
+
+def kind_of(header: Header) -> Kind | None:
+    """What one file is a piece of; None where it is no CT image."""
+    if header.text("Modality") != "CT":
+        return None
+    words = frozenset(header.words("ImageType"))
+    if header.text("SOPClassUID") in _ENHANCED:
+        return Kind.ENHANCED
+    if words & _LOCALIZER_WORDS:
+        return Kind.LOCALIZER
+    if header.text("SOPClassUID") != _CT_IMAGE or words & _PAGE_WORDS or (header.number("SamplesPerPixel") or 1) != 1:
+        return Kind.SECONDARY
+    if words & _PROJECTION_WORDS or words & _MAP_WORDS:
+        return Kind.DERIVED
+    return Kind.AXIAL
+
+
+def _narrow_to(found: _Found, opened: Path) -> None:
+    """Keep the series of the opened file, without other versions of that very slice."""
+    if is_image_file(opened):
+        found.groups.clear()
+        return
+    for key, headers in list(found.groups.items()):
+        mine = next((h for h in headers if h.path == opened), None)
+        if mine is None:
+            del found.groups[key]
+            continue
+        place = mine.raw("ImagePositionPatient")
+        found.groups[key] = [
+            h
+            for h in headers
+            if h is mine
+            or (h.raw("ImagePositionPatient") != place and h.raw("SOPInstanceUID") != mine.raw("SOPInstanceUID"))
+        ]
+    if not found.groups:
+        found.images.clear()
+
+
+def _set_aside(kind: Kind, headers: list[Header]) -> tuple[list[Header], Kind, tuple[Finding, ...]]:
+    """Part the few slices that lie across the axial ones: unlabelled localizers inside the series."""
+    if kind is not Kind.AXIAL:
+        return headers, kind, ()
+    by_orientation: dict[bytes, list[Header]] = {}
+    for header in headers:
+        by_orientation.setdefault(header.raw("ImageOrientationPatient"), []).append(header)
+    across = [
+        h
+        for orientation, those in by_orientation.items()
+        if orientation and not is_axial(those[0].floats("ImageOrientationPatient"))
+        for h in those
+    ]
+    if len(across) == len(headers):
+        return headers, Kind.REFORMAT, ()
+    if not across or len(across) > max(3, len(headers) // 20):
+        return headers, kind, ()
+    gone = {id(h) for h in across}
+    return [h for h in headers if id(h) not in gone], kind, (_localizer_finding(len(across)),)
+
+
+def _localizer_finding(count: int) -> Finding:
+    message = tr("{count} localizer images inside this series were set aside.", count=count)
+    return Finding("localizer_set_aside", Severity.INFO, message)
+
+
+def _record(uid: str, kind: Kind, headers: list[Header], found: _Found, source: Source) -> SeriesRecord:
+    findings = list(source.findings)
+    headers, kind, aside = _set_aside(kind, headers)
+    findings += aside
+    if kind is Kind.AXIAL and (uid, Kind.LOCALIZER) in found.groups:
+        findings.append(_localizer_finding(len(found.groups[uid, Kind.LOCALIZER])))
+    if found.damaged:
+        message = tr("{count} damaged files were left out.", count=len(found.damaged))
+        findings.append(Finding("damaged_files", Severity.WARNING, message))
+    first = headers[0]
+    attributes = read_attributes(first)
+    record = SeriesRecord(
+        series_uid=uid,
+        study_uid=first.text("StudyInstanceUID"),
+        modality="CT",
+        kind=kind,
+        description=attributes.get("SeriesDescription", ""),
+        kernel=attributes.get("ConvolutionKernel", ""),
+        slice_count=len(headers),
+        files=tuple(h.path for h in headers),
+        image_type=first.text("ImageType"),
+        thickness_mm=next(iter(first.floats("SliceThickness")), None),
+        attributes=attributes,
+        findings=tuple(findings),
+        headers=tuple(headers),
+        holder=source.holder,
+    )
+    return _with_geometry(record)
+
+
+def _with_geometry(record: SeriesRecord) -> SeriesRecord:
+    """Fill in increment and slice count, or the reason why the series can't be read."""
+    try:
+        if record.kind is Kind.ENHANCED:
+            from hyrisk_desktop.imaging.enhanced import frames_of
+
+            frames = frames_of(record)
+            return dataclasses.replace(
+                record,
+                slice_count=len(frames.order),
+                increment_mm=frames.grid.spacing_mm[2],
+                thickness_mm=frames.thickness_mm,
+                kernel=record.kernel or frames.kernel,
+            )
+        if refusal := refusal_of(record.kind):
+            raise refusal
+        stack = stack_slices(record.headers)
+    except ExamError as e:
+        return dataclasses.replace(record, suitable=False, reason=e.message, problem=e.code)
+    increment = stack.grid.spacing_mm[2] if len(stack.headers) > 1 else None
+    return dataclasses.replace(record, increment_mm=increment, slice_count=len(stack.headers), stack=stack)
+
+
+def refusal_of(kind: Kind) -> ExamError | None:
+    """Why a series of this kind can't be read at all; None for those that can."""
+    match kind:
+        case Kind.LOCALIZER:
+            return ExamError("localizer", tr("This is a localizer. Open the axial series of this exam."))
+        case Kind.SECONDARY:
+            return ExamError(
+                "secondary", tr("This is a secondary capture or a dose page and no scan. Open the axial series.")
+            )
+        case Kind.REFORMAT:
+            return ExamError("not_axial", tr("The slices are not axial. Open the axial series of this exam."))
+        case Kind.DERIVED:
+            return ExamError(
+                "derived", tr("These are computed pictures (a projection or a map). Open the original axial series.")
+            )
+        case _:
+            return None
+
+
+def _image_records(
+    images: Sequence[Path], make: Callable[[Path], SeriesRecord], *, alone: bool
+) -> Iterable[SeriesRecord]:
+    for image in images:
+        try:
+            yield make(image)
+        except ExamError:
+            if alone or len(images) == 1:
+                raise
+
+
+def _nothing_found(path: Path, source: Source, found: _Found) -> ExamError:
+    name = path.name or str(path)
+    if found.others:
+        kinds = ", ".join(sorted(found.others))
+        return ExamError(
+            "no_ct",
+            tr(
+                "{name} holds no CT exam, only objects of another kind ({kinds}). Open a CT series.",
+                name=name,
+                kinds=kinds,
+            ),
+        )
+    if found.damaged:
+        return ExamError(
+            "damaged",
+            tr("{name} holds no readable CT exam: its files are damaged. Copy or export them again.", name=name),
+        )
+    if source.opened is None and path.is_dir():
+        return ExamError(
+            "no_exam",
+            tr("The folder {name} holds no CT exam. Choose a folder with DICOM files of a chest CT.", name=name),
+        )
+    return ExamError("no_exam", tr("{name} holds no CT exam. Choose a chest CT.", name=name))

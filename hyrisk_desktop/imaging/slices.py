@@ -1,0 +1,272 @@
+"""The strict reader's rules: which slices may make one volume, and in which grid."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyrisk_desktop.errors import ExamError
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging.geometry import Grid, axes_of, make_grid
+from hyrisk_desktop.imaging.tags import DEFLATED_LE, NATIVE_SYNTAXES, TAGS, Header
+from hyrisk_desktop.imaging.volume import Finding, Severity
+
+_REQUIRED = (
+    "SeriesInstanceUID",
+    "ImageOrientationPatient",
+    "PixelSpacing",
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "PixelRepresentation",
+    "RescaleSlope",
+    "RescaleIntercept",
+)
+_IDENTITY = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex")
+_STUDY = ("StudyInstanceUID", "FrameOfReferenceUID", "Modality")
+_ACQUISITION = ("Manufacturer", "KVP", "ConvolutionKernel", "SliceThickness", "RescaleType", "ContrastBolusAgent")
+_PIXELS = ("SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "BitsStored", "HighBit")
+_SIGNATURE = tuple(TAGS[k] for k in dict.fromkeys((*_REQUIRED, *_IDENTITY, *_STUDY, *_ACQUISITION, *_PIXELS)))
+_POSITION, _SOP_UID = TAGS["ImagePositionPatient"], TAGS["SOPInstanceUID"]
+_META_UID = TAGS["MediaStorageSOPInstanceUID"]
+MAX_MATRIX = 8192
+MAX_VOXELS = 4 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Checked slices in volume order (feet to head) on their grid."""
+
+    headers: tuple[Header, ...]
+    grid: Grid
+    findings: tuple[Finding, ...] = ()
+
+
+def stack_slices(headers: Sequence[Header]) -> Stack:
+    """Check single-frame slices of one series and order them.
+
+    Raises:
+        ExamError: they do not make one trustworthy volume.
+    """
+    kinds = _distinct(headers)
+    for header in kinds:
+        _check_kind(header)
+    for header in headers:
+        _check_slice(header)
+    kept, findings = _without_copies(headers)
+    _check_same_scan(kinds)
+    first = kept[0]
+    grid = make_grid(
+        _positions(kept),
+        first.floats("ImageOrientationPatient"),
+        first.floats("PixelSpacing"),
+        (first.number("Rows") or 0, first.number("Columns") or 0),
+        next(iter(first.floats("SliceThickness")), None),
+    )
+    if _differ(kinds, _ACQUISITION):
+        raise ExamError(
+            "mixed_acquisitions",
+            tr("Images of different scans or reconstructions are mixed in this series. Export the series again."),
+        )
+    ordered = tuple(kept[i] for i in grid.order)
+    _check_instance_numbers(ordered)
+    return Stack(ordered, grid, findings)
+
+
+def _positions(headers: Sequence[Header]) -> NDArray[np.float64]:
+    """ImagePositionPatient of each slice, [n, 3] in mm."""
+    try:
+        positions = np.array([h.floats("ImagePositionPatient") for h in headers], np.float64)
+    except ValueError:  # of different lengths
+        positions = np.empty(0)
+    if positions.shape != (len(headers), 3):
+        raise ExamError("position", tr("A slice has no usable position. Export the series again."))
+    return positions
+
+
+def _distinct(headers: Sequence[Header]) -> tuple[Header, ...]:
+    """One header of each kind: hundreds of slices agree in all but place and number, so few need a close look."""
+    kinds: dict[tuple[object, ...], Header] = {}
+    for header in headers:
+        found = (header.syntax, header.pixel_length, header.pixel_offset < 0, *map(header.values.get, _SIGNATURE))
+        kinds.setdefault(found, header)
+    return tuple(kinds.values())
+
+
+def _check_kind(header: Header) -> None:
+    """Refuse slices that lack what their HU values depend on."""
+    for keyword in _REQUIRED:
+        if not header.values.get(TAGS[keyword], b"").strip(b" "):
+            raise _missing(header, keyword)
+    check_pixel_description(header)
+
+
+def _check_slice(header: Header) -> None:
+    """Refuse a slice without place or name, one that contradicts itself, or one that is cut short."""
+    values = header.values
+    if not values.get(_POSITION):
+        raise _missing(header, "ImagePositionPatient")
+    name = values.get(_SOP_UID)
+    if not name:
+        raise _missing(header, "SOPInstanceUID")
+    meta = values.get(_META_UID)
+    if meta and meta != name and meta.strip(b" \0") != name.strip(b" \0"):
+        raise ExamError(
+            "uid_mismatch",
+            tr(
+                "The file {name} contradicts itself about which image it holds. Export the series again.",
+                name=header.path.name,
+            ),
+        )
+    if header.syntax != DEFLATED_LE and header.size < header.pixel_offset + max(header.pixel_length, 0):
+        raise truncated(header)
+
+
+def _missing(header: Header, keyword: str) -> ExamError:
+    return ExamError(
+        "missing_tag",
+        tr(
+            "The file {name} lacks {tag}, which this program needs to measure. Export the series again.",
+            name=header.path.name,
+            tag=keyword,
+        ),
+    )
+
+
+def truncated(header: Header) -> ExamError:
+    """The sentence for a file with fewer bytes than its image needs."""
+    return ExamError(
+        "truncated", tr("The file {name} is cut short or damaged. Copy or export it again.", name=header.path.name)
+    )
+
+
+def check_pixel_description(header: Header) -> None:
+    """Refuse pixels that are absent, coloured, of an unknown width or of an absurd size, or cut short."""
+    name = header.path.name
+    rows, columns = header.number("Rows") or 0, header.number("Columns") or 0
+    bits, stored = header.number("BitsAllocated"), header.number("BitsStored")
+    if header.pixel_offset < 0:
+        raise ExamError("no_pixels", tr("The file {name} holds no image. Open the series with images.", name=name))
+    if (header.number("SamplesPerPixel") or 1) != 1 or header.words("PhotometricInterpretation")[:1] not in (
+        (),
+        ("MONOCHROME1",),
+        ("MONOCHROME2",),
+    ):
+        raise ExamError("not_grey", tr("The file {name} is a colour picture and not a CT slice.", name=name))
+    if not (0 < rows <= MAX_MATRIX and 0 < columns <= MAX_MATRIX) or bits not in (8, 16, 32):
+        raise ExamError("bad_matrix", tr("The file {name} describes its image wrongly. Export it again.", name=name))
+    if stored is not None and not 1 <= stored <= bits:
+        raise ExamError("bad_matrix", tr("The file {name} describes its image wrongly. Export it again.", name=name))
+    slope, intercept = header.floats("RescaleSlope"), header.floats("RescaleIntercept")
+    for value in (slope, intercept):
+        if len(value) > 1 or (value and not (np.isfinite(value[0]) and abs(value[0]) < 1e6)):
+            raise ExamError("rescale", tr("The file {name} gives no usable HU scale. Export it again.", name=name))
+    if slope == (0.0,):
+        raise ExamError("rescale", tr("The file {name} gives no usable HU scale. Export it again.", name=name))
+    if header.words("RescaleType")[:1] not in ((), ("HU",), ("US",), ("HU_MOD",)):
+        raise ExamError("not_hu", tr("The images are not in Hounsfield units. Open the original CT series."))
+    _check_length(header, rows * columns * bits // 8)
+
+
+def _check_length(header: Header, frame_bytes: int) -> None:
+    native = header.syntax in NATIVE_SYNTAXES
+    if native != (header.pixel_length >= 0):
+        raise ExamError(
+            "wrong_syntax",
+            tr("The file {name} names another encoding than it has. Export it again.", name=header.path.name),
+        )
+    if not native:
+        return
+    wanted = frame_bytes * max(header.number("NumberOfFrames") or 1, 1)
+    # An odd number of bytes is padded to an even one; a few writers pad more, none less.
+    if header.pixel_length not in (wanted, wanted + wanted % 2):
+        raise truncated(header)
+
+
+def _without_copies(headers: Sequence[Header]) -> tuple[tuple[Header, ...], tuple[Finding, ...]]:
+    """Drop files that are byte for byte copies of another one; refuse two versions of one image."""
+    seen: dict[bytes, Header] = {}
+    kept: list[Header] = []
+    for header in headers:
+        other = seen.setdefault(header.values[_SOP_UID], header)
+        if other is header:
+            kept.append(header)
+        elif other.size != header.size or _digest(other) != _digest(header):
+            raise ExamError(
+                "duplicate_slice",
+                tr(
+                    "The files {one} and {other} claim to be the same image but differ. Export the series again.",
+                    one=other.path.name,
+                    other=header.path.name,
+                ),
+            )
+    if not (copies := len(headers) - len(kept)):
+        return tuple(kept), ()
+    message = tr("{count} files are exact copies of others and were left out.", count=copies)
+    return tuple(kept), (Finding("copies_left_out", Severity.INFO, message),)
+
+
+def _digest(header: Header) -> bytes:
+    with open(header.path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
+
+
+def _check_same_scan(headers: Sequence[Header]) -> None:
+    """Refuse slices of different patients, scans, matrices or orientations under one series UID."""
+    if _differ(headers, _IDENTITY):
+        raise ExamError(
+            "mixed_patients",
+            tr("Images of different patients are mixed in this series. Don't use it; export each patient again."),
+        )
+    if _differ(headers, _STUDY):
+        raise ExamError(
+            "mixed_studies", tr("Images of different examinations are mixed in this series. Export the series again.")
+        )
+    if len(Counter((h.number("Rows"), h.number("Columns")) for h in headers)) > 1 or _differ(
+        headers, ("PixelSpacing",)
+    ):
+        raise ExamError(
+            "mixed_matrix",
+            tr("The series mixes images of different sizes. Export each reconstruction as a series of its own."),
+        )
+    first = axes_of(headers[0].floats("ImageOrientationPatient"))
+    seen = {headers[0].values[TAGS["ImageOrientationPatient"]]}
+    for header in headers:
+        if (raw := header.values[TAGS["ImageOrientationPatient"]]) not in seen:
+            seen.add(raw)
+            axes = axes_of(header.floats("ImageOrientationPatient"))
+            if max(float(np.abs(a - b).max()) for a, b in zip(axes, first, strict=True)) > 1e-3:
+                raise ExamError(
+                    "mixed_orientation",
+                    tr("The series mixes images of different orientations. Open a series of axial slices only."),
+                )
+
+
+def _differ(headers: Sequence[Header], keywords: Sequence[str]) -> bool:
+    """Whether any keyword has two different values; an absent value agrees with every other."""
+    for tag, keyword in ((TAGS[k], k) for k in keywords):
+        values = {raw.strip(b" \0") for h in headers if (raw := h.values.get(tag))} - {b""}
+        if len(values) > 1:
+            numbers = {h.floats(keyword) for h in headers if h.raw(keyword)}
+            if len(numbers) != 1 or () in numbers:
+                return True
+    return False
+
+
+def _check_instance_numbers(ordered: Sequence[Header]) -> None:
+    """Refuse slices whose numbers run against their positions: one of the two was relabelled."""
+    numbers = [h.number("InstanceNumber") for h in ordered]
+    known = [n for n in numbers if n is not None]
+    if len(known) != len(numbers) or len(set(known)) == 1:
+        return
+    steps = np.diff(known)
+    if not ((steps > 0).all() or (steps < 0).all()):
+        raise ExamError(
+            "instance_order",
+            tr("The slices' numbers and positions contradict each other. Export the series again."),
+        )

@@ -1,0 +1,230 @@
+"""From what the user opened (folder, file, DICOMDIR, zip) to a list of files."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from hyrisk_desktop.errors import ExamError
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging.attributes import quiet_pydicom
+from hyrisk_desktop.imaging.records import TemporaryFolder
+from hyrisk_desktop.imaging.tags import BadHeader, NotDicom, read_header
+from hyrisk_desktop.imaging.volume import Finding, Severity
+from hyrisk_desktop.jobs import CancelToken
+
+IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+_DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
+_MAX_FILES = 200_000
+_MAX_DICOMDIR_BYTES = 64 << 20
+_MAX_ZIP_MEMBERS = 50_000
+_MAX_ZIP_BYTES = 16 << 30
+_MAX_MEMBER_BYTES = 4 << 30
+_MAX_RATIO, _RATIO_FREE_BYTES = 50, 512 << 20
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Files to look through.
+
+    Attributes:
+        files: the files.
+        opened: the one file that the user named, where it was a DICOM file or an image file.
+        findings: what was noticed on the way, such as missing targets of a DICOMDIR.
+        holder: keeps an unpacked zip's folder alive.
+    """
+
+    files: tuple[Path, ...]
+    opened: Path | None = None
+    findings: tuple[Finding, ...] = ()
+    holder: TemporaryFolder | None = field(default=None, repr=False)
+
+
+def is_image_file(path: Path) -> bool:
+    """Whether the name is that of a NIfTI, NRRD or MetaImage file."""
+    return path.name.lower().endswith(IMAGE_SUFFIXES)
+
+
+def list_source(path: Path, cancel: CancelToken | None) -> Source:
+    """The files behind ``path``; ExamError where it is missing, unreadable or no exam at all."""
+    try:
+        if path.is_dir():
+            return Source(_walk_folder(path, cancel))
+        if not path.is_file():
+            raise ExamError("not_found", tr("{name} doesn't exist. Choose a folder or a file.", name=path.name))
+        if is_image_file(path):
+            return Source((path,), opened=path)
+        with open(path, "rb") as stream:
+            magic = stream.read(4)
+        if magic[:2] == b"PK" and magic[2:] in (b"\x03\x04", b"\x05\x06"):
+            return _unpack_zip(path, cancel)
+        return _from_dicom_file(path)
+    except OSError as e:
+        raise ExamError(
+            "unreadable", tr("{name} can't be read: {why}.", name=path.name, why=e.strerror or type(e).__name__)
+        ) from e
+
+
+def _walk_folder(folder: Path, cancel: CancelToken | None) -> tuple[Path, ...]:
+    found: list[Path] = []
+    for parent, folders, names in os.walk(folder):
+        if cancel:
+            cancel.raise_if_cancelled()
+        folders.sort()
+        found.extend(Path(parent, name) for name in sorted(names) if not name.startswith("."))
+        if len(found) > _MAX_FILES:
+            raise ExamError(
+                "too_many_files",
+                tr("The folder {name} holds too many files. Open one exam's folder.", name=folder.name),
+            )
+    return tuple(found)
+
+
+def _from_dicom_file(path: Path) -> Source:
+    try:
+        header = read_header(path)
+    except NotDicom:
+        raise ExamError(
+            "not_an_exam",
+            tr(
+                "{name} is no CT exam. Open a DICOM file or folder, a zip of one, or a NIfTI, NRRD or MHA file.",
+                name=path.name,
+            ),
+        ) from None
+    except BadHeader as e:
+        raise ExamError(
+            "damaged", tr("{name} is damaged and can't be read. Copy or export it again.", name=path.name)
+        ) from e
+    if header.text("SOPClassUID") == _DIRECTORY_CLASS or path.name.upper() == "DICOMDIR":
+        return _from_dicomdir(path)
+    if header.raw("SOPClassUID") == b"" and header.pixel_offset < 0:
+        return _from_dicomdir(path)
+    siblings = tuple(p for p in sorted(path.parent.iterdir()) if p.is_file() and not is_image_file(p))
+    return Source(siblings, opened=path)
+
+
+def _from_dicomdir(path: Path) -> Source:
+    """The files that a DICOMDIR names, those that are there."""
+    names = _dicomdir_names(path)
+    root = path.parent
+    present = [found for name in names if (found := _inside(root, name)) is not None]
+    missing = len(names) - len(present)
+    if not present:
+        raise ExamError(
+            "dicomdir_empty",
+            tr(
+                "None of the images that {name} lists is there. Copy the whole disc and open its folder.",
+                name=path.name,
+            ),
+        )
+    findings: tuple[Finding, ...] = ()
+    if missing:
+        message = tr("{missing} of the {total} images that {name} lists are missing.", missing=missing,
+                     total=len(names), name=path.name)  # fmt: skip
+        findings = (Finding("dicomdir_missing", Severity.WARNING, message),)
+    return Source(tuple(dict.fromkeys(present)), findings=findings)
+
+
+def _dicomdir_names(path: Path) -> list[tuple[str, ...]]:
+    import warnings
+
+    import pydicom
+
+    quiet_pydicom()
+    damaged = ExamError(
+        "damaged", tr("{name} is damaged and can't be read. Open the folder beside it.", name=path.name)
+    )
+    if path.stat().st_size > _MAX_DICOMDIR_BYTES:
+        raise damaged
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dataset = pydicom.dcmread(path, force=True)
+            names = []
+            for record in dataset.get("DirectoryRecordSequence", None) or ():
+                reference = record.get("ReferencedFileID", None)
+                if reference and str(record.get("DirectoryRecordType", "")).strip() in ("IMAGE", ""):
+                    parts = (reference,) if isinstance(reference, str) else tuple(reference)
+                    names.append(tuple(str(part) for part in parts))
+    except (Exception, RecursionError) as e:
+        raise damaged from e
+    return names
+
+
+def _inside(root: Path, parts: tuple[str, ...]) -> Path | None:
+    """The file of these path components below ``root``, whatever the letters' case; None where there is none."""
+    place = root
+    for part in (p for name in parts for p in PurePosixPath(name.replace("\\", "/")).parts):
+        if part in ("..", "/", ".", ""):
+            return None  # a directory must not lead out of its own disc
+        candidate = place / part
+        if not candidate.exists():
+            try:
+                matches = [p for p in place.iterdir() if p.name.lower().rstrip(".") == part.lower()]
+            except OSError:
+                return None
+            if not matches:
+                return None
+            candidate = matches[0]
+        place = candidate
+    if place == root or not place.is_file() or not place.resolve().is_relative_to(root.resolve()):
+        return None
+    return place
+
+
+def _unpack_zip(path: Path, cancel: CancelToken | None) -> Source:
+    """Unpack into a private folder under counted names: what a member calls itself never becomes a path."""
+    broken = ExamError("zip_damaged", tr("The zip {name} is damaged. Copy it again.", name=path.name))
+    locked = ExamError("zip_locked", tr("The zip {name} is locked with a password. Unpack it first.", name=path.name))
+    too_large = ExamError(
+        "zip_too_large", tr("The zip {name} would unpack to an implausible size and was not opened.", name=path.name)
+    )
+    folder = TemporaryFolder()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [m for m in archive.infolist() if not m.is_dir()]
+            total = sum(m.file_size for m in members)
+            packed = path.stat().st_size
+            if len(members) > _MAX_ZIP_MEMBERS or total > max(
+                _RATIO_FREE_BYTES, min(_MAX_ZIP_BYTES, _MAX_RATIO * packed)
+            ):
+                raise too_large
+            if any(m.flag_bits & 1 for m in members):
+                raise locked
+            files = []
+            for number, member in enumerate(members):
+                if cancel:
+                    cancel.raise_if_cancelled()
+                target = folder.path / f"{number:06d}{_known_suffix(member.filename)}"
+                if not _unpack_member(archive, member, target):
+                    raise too_large
+                files.append(target)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as e:
+        folder.remove()
+        raise broken from e
+    except BaseException:
+        folder.remove()
+        raise
+    opened = files[0] if len(files) == 1 and is_image_file(files[0]) else None
+    return Source(tuple(files), opened=opened, holder=folder)
+
+
+def _known_suffix(name: str) -> str:
+    lower = name.lower()
+    return next((suffix for suffix in sorted(IMAGE_SUFFIXES, key=len, reverse=True) if lower.endswith(suffix)), ".dcm")
+
+
+def _unpack_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> bool:
+    """Write one member; False where it holds more than it declared."""
+    allowed = min(member.file_size, _MAX_MEMBER_BYTES)
+    with archive.open(member) as source, open(target, "wb") as out:
+        while chunk := source.read(_CHUNK):
+            allowed -= len(chunk)
+            if allowed < 0:
+                return False
+            out.write(chunk)
+    return True

@@ -1,0 +1,44 @@
+"""Where things lie: the program's resources, and the user's settings, logs, models and cache."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+_APP = "HyRisk Desktop"
+DEMONSTRATION_MODEL = "hyrisknet-34-demo"
+
+
+def resources_dir() -> Path:
+    """The program's own files: inside the package when installed, at the top of a checkout otherwise."""
+    package = Path(__file__).resolve().parent
+    installed = package / "resources"
+    return installed if installed.is_dir() else package.parent / "resources"
+
+
+def bundled_model_dir() -> Path:
+    """The demonstration model that ships with the program."""
+    return resources_dir() / "models" / DEMONSTRATION_MODEL
+
+
+def _user(kind: str, default: str) -> Path:
+    # One variable moves everything, for tests and for portable installations on a stick or a share.
+    home = os.environ.get("HYRISK_HOME")
+    return Path(home) / kind if home else Path(default)
+
+
+def config_dir() -> Path:
+    """Settings."""
+    return _user("config", platformdirs.user_config_dir(_APP, appauthor=False))
+
+
+def cache_dir() -> Path:
+    """Files that can be made again, such as the demonstration exam."""
+    return _user("cache", platformdirs.user_cache_dir(_APP, appauthor=False))
+
+
+def log_dir() -> Path:
+    """Log files; they hold no patient data."""
+    return _user("log", platformdirs.user_log_dir(_APP, appauthor=False))

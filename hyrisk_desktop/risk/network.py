@@ -1,0 +1,68 @@
+"""RiskNet-x and HyRiskNet-x: a ResNet over a 3-slice heart patch, its features joined with the CAC score.
+
+Yan, Guo, Wang, De Man, Kalra: "Hybrid deep neural networks for all-cause mortality prediction from LDCT
+images" (2018). Both networks share one trunk and live in one module: RiskNet is the trunk with
+``image_head``; HyRiskNet is the same trunk with ``fused_head`` over its F features and one score.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torchvision import models
+
+DEPTHS = (18, 34, 50, 101, 152)
+NON_SURVIVOR = 1
+"""Index of the class whose probability is the risk."""
+
+
+def feature_width(depth: int) -> int:
+    """Number of trunk features F: 512 for ResNet-18 and -34, 2048 for the deeper ones."""
+    return 512 if depth in (18, 34) else 2048
+
+
+class HyRiskNet(nn.Module):
+    """Trunk, image-only head (RiskNet) and fused head (HyRiskNet).
+
+    Args:
+        depth: 18, 34, 50, 101 or 152.
+        trunk_weights: a torchvision weights name such as ``"IMAGENET1K_V1"``, or None for random weights.
+
+    Raises:
+        ValueError: ``depth`` is not one of `DEPTHS`.
+    """
+
+    def __init__(self, depth: int = 34, trunk_weights: str | None = None) -> None:
+        super().__init__()
+        if depth not in DEPTHS:
+            raise ValueError(f"depth must be one of {DEPTHS}, not {depth}")
+        trunk = cast(models.ResNet, models.get_model(f"resnet{depth}", weights=trunk_weights))
+        trunk.fc = nn.Identity()  # type: ignore[assignment]
+        self.depth = depth
+        self.trunk = trunk
+        self.image_head = nn.Linear(feature_width(depth), 2)
+        self.fused_head = nn.Linear(feature_width(depth) + 1, 2)
+
+    def features(self, images: Tensor) -> Tensor:
+        """[N, 3, H, W] normalised images -> [N, F] features."""
+        return cast(Tensor, self.trunk(images))
+
+    def image_logits(self, features: Tensor) -> Tensor:
+        """[N, F] -> [N, 2] logits of RiskNet."""
+        return cast(Tensor, self.image_head(features))
+
+    def fused_logits(self, features: Tensor, score: Tensor) -> Tensor:
+        """[N, F] features and [N] score inputs in about [-1, 1] -> [N, 2] logits of HyRiskNet."""
+        return cast(Tensor, self.fused_head(torch.cat([features, score[:, None].to(features.dtype)], dim=1)))
+
+    def forward(self, images: Tensor, score: Tensor | None = None) -> Tensor:
+        """[N, 3, H, W] images -> [N, 2] logits; HyRiskNet's where ``score`` [N] is given, else RiskNet's."""
+        features = self.features(images)
+        return self.image_logits(features) if score is None else self.fused_logits(features, score)
+
+
+def log_odds(logits: Tensor) -> Tensor:
+    """[N, 2] logits -> [N] log odds of the non-survivor class (softmax's inverse)."""
+    return logits[:, NON_SURVIVOR] - logits[:, 1 - NON_SURVIVOR]

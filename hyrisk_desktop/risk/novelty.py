@@ -1,0 +1,75 @@
+"""Is this image like what the model was trained on? A Mahalanobis guard on features, and acquisition ranges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging.volume import CTVolume, Finding, Severity
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Novelty:
+    """Statistics of the training features, kept in the bundle.
+
+    Attributes:
+        mean: [F] feature mean.
+        whitening: [K, F] rows that turn a centred feature into K uncorrelated values of unit variance.
+        threshold: distance above which an image is called unlike the training data (a high quantile
+            of held-out training-like images).
+        ranges: acquisition value -> (lowest, highest) in training; keys ``pixel_mm`` and ``increment_mm``.
+    """
+
+    mean: NDArray[np.float32]
+    whitening: NDArray[np.float32]
+    threshold: float
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def distance(self, features: NDArray[np.float32]) -> float:
+        """Mahalanobis distance of [F] ``features``, divided by sqrt(K) so that about 1 is typical."""
+        white = self.whitening @ (features - self.mean)
+        return float(np.sqrt(np.mean(white**2)))
+
+
+def novelty_findings(novelty: Novelty | None, features: NDArray[np.float32], volume: CTVolume) -> tuple[Finding, ...]:
+    """Findings where the image or its acquisition lies outside what the model has seen."""
+    if novelty is None:
+        return ()
+    found = []
+    if (distance := novelty.distance(features)) > novelty.threshold:
+        found.append(
+            Finding(
+                "unlike_training",
+                Severity.WARNING,
+                tr(
+                    "This patch looks unlike the model's training data (distance {distance:.1f}, limit {limit:.1f}): "
+                    "check the heart centre, and do not rely on the risk.",
+                    distance=distance,
+                    limit=novelty.threshold,
+                ),
+            )
+        )
+    actual = {"pixel_mm": volume.spacing_mm[0], "increment_mm": volume.spacing_mm[2]}
+    names = {"pixel_mm": tr("pixel spacing"), "increment_mm": tr("slice increment")}
+    for key, value in actual.items():
+        low, high = novelty.ranges.get(key, (-np.inf, np.inf))
+        # A hundredth of a millimetre is rounding, not another protocol.
+        if not low - 0.01 <= value <= high + 0.01:
+            found.append(
+                Finding(
+                    f"{key.removesuffix('_mm')}_outside_training",
+                    Severity.WARNING,
+                    tr(
+                        "The {name} of {value:.2f} mm lies outside the model's training range "
+                        "({low:.2f} to {high:.2f} mm).",
+                        name=names[key],
+                        value=value,
+                        low=low,
+                        high=high,
+                    ),
+                )
+            )
+    return tuple(found)

@@ -1,0 +1,206 @@
+"""The one object that runs the network: on CUDA when there is one, else on the CPU, always in fp32.
+
+A `Predictor` belongs to one thread at a time (the job runner's worker, or the CLI's main thread).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hyrisk_desktop.errors import BundleError, InputError
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging.volume import CTVolume, Finding, HuArray, Severity, Voxel
+from hyrisk_desktop.risk.bundle import ModelBundle, load_bundle
+from hyrisk_desktop.risk.calibration import PlattCalibration, percentile
+from hyrisk_desktop.risk.network import HyRiskNet, log_odds
+from hyrisk_desktop.risk.novelty import novelty_findings
+from hyrisk_desktop.risk.preprocessing import cut_block, prepare, score_input
+from hyrisk_desktop.risk.reading import RiskReading
+from hyrisk_desktop.risk.uncertainty import CLICK_SHIFT_SLICES, interval_views
+
+_CACHED_CENTRES = 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """What one centre's pixels led to: [views, F] features, and whether the patch left the volume."""
+
+    features: Tensor
+    outside: bool
+
+
+def choose_device(name: str | None = None) -> torch.device:
+    """CUDA when there is one, else the CPU; or the named one.
+
+    Raises:
+        InputError: CUDA was asked for and there is none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("no_cuda", tr("There is no CUDA device here; choose --device cpu, or leave it out."))
+    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def describe_device() -> str:
+    """The device that would compute, in words."""
+    if not torch.cuda.is_available():
+        return tr("cpu ({threads} threads); no CUDA device", threads=torch.get_num_threads())
+    return f"cuda ({torch.cuda.get_device_name()})"
+
+
+class Predictor:
+    """A loaded model bundle, ready to predict.
+
+    Args:
+        directory: the bundle's folder.
+        device: ``"cpu"``, ``"cuda"``, or None to choose.
+
+    Raises:
+        BundleError: see `bundle.load_bundle`.
+        InputError: the named device does not exist.
+    """
+
+    def __init__(self, directory: Path, device: str | None = None) -> None:
+        self.device = choose_device(device)
+        self.bundle, model = load_bundle(directory)
+        if self.bundle.score_input != "grade":
+            raise BundleError(
+                "bundle_score_input",
+                tr(
+                    "The model “{name}” expects the score input “{score}”; this program feeds the grade.",
+                    name=self.bundle.name,
+                    score=self.bundle.score_input,
+                ),
+            )
+        # The same answer on either device: TF32 would move CUDA's by more than the promised 1e-4.
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
+        self._model: HyRiskNet = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._views = interval_views(self.bundle.preprocessing)
+        self._seen: OrderedDict[bytes, _Seen] = OrderedDict()
+
+    def warm_up(self) -> None:
+        """Run the network once, so that the first click does not pay for lazy initialisation."""
+        size = self.bundle.preprocessing.input_size
+        with torch.inference_mode():
+            self._forward(torch.zeros((len(self._views), 3, size, size), device=self.device))
+
+    def predict(self, volume: CTVolume, centre: Voxel, grade: float | None = None) -> RiskReading:
+        """Risk at ``centre`` (x, y, z) for ``grade`` 0..3, or the image-only risk without a grade.
+
+        The network's features are kept, so a new grade at the same centre costs one linear layer. They are
+        found again by the pixels themselves, never by a name: another exam can't inherit them.
+
+        Raises:
+            InputError: the centre lies outside the volume, or the grade outside 0..3.
+        """
+        if not volume.contains(centre):
+            raise InputError("centre_outside", tr("The heart centre lies outside the volume; place it on the image."))
+        if grade is not None and not 0 <= grade <= 3:
+            raise InputError("grade_range", tr("The grade must lie between 0 and 3."))
+        seen = self._look(volume.hu, centre)
+        with torch.inference_mode():
+            return self._read(volume, centre, grade, seen)
+
+    def input_batch(self, hu: HuArray, centre: Voxel) -> tuple[Tensor, bool]:
+        """The views' network input [views, 3, size, size] on the device, and whether the patch left the volume."""
+        block, outside = self._block(hu, centre)
+        return self._prepare(block), outside
+
+    def _block(self, hu: HuArray, centre: Voxel) -> tuple[HuArray, bool]:
+        columns, rows, slices = self.bundle.preprocessing.patch_xyz
+        size = (columns, rows, slices + 2 * CLICK_SHIFT_SLICES)
+        block, outside = cut_block(hu, centre, size, self.bundle.preprocessing.hu_window[0])
+        if outside:
+            # The interval's outer slices may leave the volume without the patch itself doing so.
+            outside = cut_block(hu, centre, (columns, rows, slices), 0.0)[1]
+            if not outside:
+                block = _repeat_edge_slices(block, hu.shape[0], centre[2])
+        return block, outside
+
+    def _prepare(self, block: HuArray) -> Tensor:
+        slices = self.bundle.preprocessing.patch_xyz[2]
+        # torch has no uint16 arithmetic and CT may be big-endian in memory-mapped files: float32 settles both.
+        slab = torch.from_numpy(block.astype(np.float32)).to(self.device)
+        patches = torch.stack(
+            [slab[(z := CLICK_SHIFT_SLICES + view.slice_shift) : z + slices] for view in self._views]
+        )
+        return prepare(patches, [view.crop for view in self._views], self.bundle.preprocessing)
+
+    def _forward(self, batch: Tensor) -> Tensor:
+        return self._model.features(batch.contiguous(memory_format=torch.channels_last))
+
+    def _look(self, hu: HuArray, centre: Voxel) -> _Seen:
+        block, outside = self._block(hu, centre)
+        key = hashlib.blake2b(block.tobytes() + str(block.dtype).encode(), digest_size=16).digest()
+        if key in self._seen:
+            self._seen.move_to_end(key)
+            return self._seen[key]
+        with torch.inference_mode():
+            seen = _Seen(self._forward(self._prepare(block)), outside)
+        self._seen[key] = seen
+        if len(self._seen) > _CACHED_CENTRES:
+            self._seen.popitem(last=False)
+        return seen
+
+    def _read(self, volume: CTVolume, centre: Voxel, grade: float | None, seen: _Seen) -> RiskReading:
+        bundle = self.bundle
+        image_risks = self._risks("risknet", self._model.image_logits(seen.features))
+        central = seen.features[:1]
+        by_grade = [float(self._fused(central, float(g))[0]) for g in range(4)]
+        risks = image_risks if grade is None else self._fused(seen.features, grade)
+        head = "risknet" if grade is None else "hyrisknet"
+        first = central[0].float().cpu().numpy()
+        outside: tuple[Finding, ...] = ()
+        if seen.outside:
+            outside = (
+                Finding(
+                    "patch_outside",
+                    Severity.WARNING,
+                    tr("The patch reaches outside the volume; the model sees emptiness there."),
+                ),
+            )
+        return RiskReading(
+            series_uid=volume.series_uid,
+            centre=centre,
+            grade=grade,
+            model=bundle.name,
+            sha256=bundle.sha256,
+            demonstration=bundle.demonstration,
+            risknet=float(image_risks[0]),
+            hyrisknet=None if grade is None else float(risks[0]),
+            interval=(float(risks.min()), float(risks.max())),
+            percentile=percentile(float(risks[0]), bundle.reference.get(head, np.empty(0))),
+            by_grade=(by_grade[0], by_grade[1], by_grade[2], by_grade[3]),
+            calibrated=head in bundle.calibration,
+            prevalence=self._calibration(head).prevalence,
+            findings=outside + novelty_findings(bundle.novelty, first, volume),
+            device=self.device.type,
+        )
+
+    def _fused(self, features: Tensor, grade: float) -> NDArray[np.float64]:
+        score = torch.full((features.shape[0],), score_input(grade), device=features.device)
+        return self._risks("hyrisknet", self._model.fused_logits(features, score))
+
+    def _risks(self, head: str, logits: Tensor) -> NDArray[np.float64]:
+        return self._calibration(head).risk(log_odds(logits).double().cpu().numpy())
+
+    def _calibration(self, head: str) -> PlattCalibration:
+        return self.bundle.calibration.get(head, PlattCalibration())
+
+
+def _repeat_edge_slices(block: HuArray, depth: int, z: int) -> HuArray:
+    """Fill the interval's slices beyond the volume's ends with the nearest slice: there is no click beyond them."""
+    half = block.shape[0] // 2
+    block = block.copy()
+    for i in range(block.shape[0]):
+        inside = min(max(z - half + i, 0), depth - 1)
+        block[i] = block[inside - z + half]
+    return block

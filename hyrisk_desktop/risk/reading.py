@@ -1,0 +1,51 @@
+"""What a prediction answers: plain values that any layer may hold, without torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hyrisk_desktop.imaging.volume import Finding, Voxel
+
+
+@dataclass(frozen=True, slots=True)
+class RiskReading:
+    """One calibrated answer of one model for one centre and grade.
+
+    Attributes:
+        series_uid: the series the pixels came from; checked before the reading is shown.
+        centre: heart centre (x, y, z) in voxels.
+        grade: the CAC grade that went in (0 to 3, fractional allowed), or None.
+        model: the bundle's name; ``sha256``: hash of its weights.
+        demonstration: the model was trained on synthetic phantoms only.
+        risknet: image-only risk in [0, 1].
+        hyrisknet: risk from image and score, or None without a grade.
+        interval: lowest and highest risk over clicks near the centre and over crops, of ``hyrisknet``
+            where there is a grade, else of ``risknet``.
+        percentile: share of the reference cohort with a lower risk, 0 to 100; None without a reference.
+        by_grade: hyrisknet risk at grades 0, 1, 2, 3.
+        calibrated: whether the risks went through the bundle's calibration.
+        prevalence: outcome prevalence that the calibrated risk assumes.
+        findings: what the model noticed (unlike its training data, patch outside the volume).
+        device: "cpu" or "cuda".
+    """
+
+    series_uid: str
+    centre: Voxel
+    grade: float | None
+    model: str
+    sha256: str
+    demonstration: bool
+    risknet: float
+    hyrisknet: float | None
+    interval: tuple[float, float]
+    percentile: float | None
+    by_grade: tuple[float, float, float, float]
+    calibrated: bool
+    prevalence: float
+    findings: tuple[Finding, ...]
+    device: str
+
+    @property
+    def risk(self) -> float:
+        """The risk to headline: HyRiskNet's where there is a grade, else RiskNet's."""
+        return self.risknet if self.hyrisknet is None else self.hyrisknet

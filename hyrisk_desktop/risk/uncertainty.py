@@ -1,0 +1,40 @@
+"""Which other clicks and crops a reader could as well have made: the views behind a risk's interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hyrisk_desktop.risk.preprocessing import Crop, Preprocessing, centred_crop
+
+CLICK_SHIFT_PX = 3
+CLICK_SHIFT_SLICES = 1
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One look at the heart: a shift of the click in slices, and the crop of the patch there."""
+
+    slice_shift: int
+    crop: Crop
+
+
+def interval_views(preprocessing: Preprocessing) -> tuple[View, ...]:
+    """The reader's own view first, then the corners of what clicks and crops may differ by.
+
+    Clicks move +-3 pixels along x and y in the slice, and along both diagonals in the slices +-1; crops take
+    the smallest and largest side of training. A shifted click moves the patch, and with it the crop: cutting
+    the crop at a shifted place of the same patch is the same pixels, since the inference crop leaves a margin.
+    """
+    s = CLICK_SHIFT_PX
+    crop = centred_crop(preprocessing)
+    in_slice = [View(0, centred_crop(preprocessing, shift=shift)) for shift in ((s, 0), (-s, 0), (0, s), (0, -s))]
+    across = [
+        View(dz, centred_crop(preprocessing, shift=shift))
+        for dz, shift in ((-CLICK_SHIFT_SLICES, (0, 0)), (CLICK_SHIFT_SLICES, (0, 0)))
+    ]
+    diagonal = [
+        View(-CLICK_SHIFT_SLICES, centred_crop(preprocessing, shift=(s, s))),
+        View(CLICK_SHIFT_SLICES, centred_crop(preprocessing, shift=(-s, -s))),
+    ]
+    crops = [View(0, centred_crop(preprocessing, ratio)) for ratio in preprocessing.training_crop]
+    return (View(0, crop), *in_slice, *across, *diagonal, *crops)

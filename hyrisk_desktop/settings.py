@@ -1,0 +1,87 @@
+"""Settings as a table; stored as one JSON file that is replaced whole, never half written."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_log = logging.getLogger(__name__)
+_MAX_RECENT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table; a stored value of another type than ``default`` is ignored."""
+
+    key: str
+    default: Any
+    help: str
+
+
+TABLE = (
+    Setting("recent_exams", [], "Exams opened last, newest first."),
+    Setting("window_geometry", "", "Position and size of the main window (Qt's saveGeometry, base64)."),
+    Setting("window_state", "", "Panels and splitters of the main window (Qt's saveState, base64)."),
+    Setting("overlay_level", 2, "Image overlays: 0 none, 1 marks only, 2 marks and texts."),
+    Setting("model", "", "Folder of the model bundle; empty: the demonstration model that ships with the program."),
+    Setting("device", "", "cpu, cuda, or empty to choose."),
+    Setting("language", "en", "Language of the texts."),
+)
+_DEFAULTS = {row.key: row.default for row in TABLE}
+
+
+class Settings:
+    """The user's settings.
+
+    Args:
+        path: the JSON file; a missing or damaged one means defaults. None keeps everything in memory.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._values: dict[str, Any] = dict(_DEFAULTS)
+        if path is None:
+            return
+        try:
+            stored = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError):
+            _log.warning("The settings file can't be read; defaults are used.")
+            return
+        if isinstance(stored, dict):
+            self._values |= {k: v for k, v in stored.items() if k in _DEFAULTS and type(v) is type(_DEFAULTS[k])}
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if type(value) is not type(_DEFAULTS[key]):
+            raise TypeError(f"setting {key} takes {type(_DEFAULTS[key]).__name__}")
+        if self._values[key] != value:
+            self._values[key] = value
+            self._save()
+
+    def add_recent(self, path: Path) -> None:
+        """Put ``path`` first among the recent exams."""
+        rest = [entry for entry in self["recent_exams"] if entry != str(path)]
+        self["recent_exams"] = [str(path), *rest][:_MAX_RECENT]
+
+    def _save(self) -> None:
+        if self._path is None:
+            return
+        temporary = self._path.with_suffix(".tmp")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with open(temporary, "w", encoding="utf-8") as file:
+                json.dump(self._values, file, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, self._path)
+        except OSError:
+            # A read-only home must not stop a reading; the settings then last for this run only.
+            _log.warning("The settings can't be saved (is the disk full or read-only?).")

@@ -1,0 +1,104 @@
+"""Calcium: lesions along the coronary arteries, and what is mistaken for them.
+
+A lesion is a short chain of irregular blobs on the wall of its vessel. Blobs are rows [n, 5]: x, y, z, radius
+(mm, world) and HU above soft tissue.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_training.phantom.heart import CALCIFIED_VESSELS, Heart
+from model_training.phantom.subject import Subject, stream
+from model_training.phantom.thorax import Thorax
+
+F64 = NDArray[np.float64]
+
+SOFT_TISSUE_HU = 45.0
+MEAN_WEIGHT = 3.4
+"""Density weight assumed when a score is turned into a volume: Agatston = volume x weight / 3."""
+
+
+def _chain(
+    rng: np.random.Generator, path: F64, at: float, volume_mm3: float, hu: float, wall_mm: float
+) -> F64:
+    """A lesion of about ``volume_mm3`` on ``path`` [n, 3] starting at the fraction ``at`` of its length."""
+    radius = float(np.clip((volume_mm3 / 13.0) ** (1 / 3), 0.55, 2.2))
+    spacing = 0.8 * radius
+    blob = 4.19 * (0.8 * radius) ** 3
+    count = int(np.clip(round(volume_mm3 / (0.6 * blob)), 1, 40))
+    steps = np.linalg.norm(np.diff(path, axis=0), axis=1)
+    along = np.concatenate([[0.0], np.cumsum(steps)])
+    where = at * along[-1] + spacing * np.arange(count)
+    where = np.where(where > along[-1], 2 * along[-1] - where, where)
+    centres = np.stack([np.interp(where, along, path[:, axis]) for axis in range(3)], axis=1)
+    side = rng.normal(0, 1, 3)
+    side *= wall_mm / (np.linalg.norm(side) + 1e-9)
+    centres = centres + side + rng.normal(0, 0.42 * radius, (count, 3))
+    radii = radius * rng.uniform(0.5, 1.1, count)
+    density = (hu - SOFT_TISSUE_HU) * rng.uniform(0.55, 1.15, count)
+    return np.column_stack([centres, radii, density])
+
+
+def coronary_calcium(subject: Subject, heart: Heart) -> F64:
+    """Blobs [n, 5] of the coronary lesions and faint spots."""
+    rng = stream(subject.seed, "calcium")
+    names = list(CALCIFIED_VESSELS)
+    share = np.array(list(CALCIFIED_VESSELS.values()))
+    blobs = []
+    if subject.lesions:
+        volume = 3.0 * subject.agatston_target / MEAN_WEIGHT
+        portions = np.exp(rng.normal(0, 1.1, subject.lesions))
+        for portion in portions / portions.sum():
+            path = heart.coronaries[names[rng.choice(len(names), p=share)]]
+            hu = math.exp(math.log(520.0) + 0.30 * rng.standard_normal() + 0.22 * subject.traits["dens"])
+            # Plaque is commonest in the proximal thirds of the vessels.
+            place = float(rng.beta(1.0, 5.2))
+            blobs.append(_chain(rng, path, place, max(portion * volume, 2.0), float(np.clip(hu, 340, 1300)), 0.8))
+    for _ in range(subject.faint):
+        path = heart.coronaries[names[rng.choice(len(names), p=share)]]
+        blobs.append(_chain(rng, path, float(rng.beta(1.0, 5.2)), rng.uniform(1.0, 4.0), rng.uniform(180, 260), 0.6))
+    return np.concatenate(blobs) if blobs else np.zeros((0, 5))
+
+
+def other_calcium(subject: Subject, heart: Heart, thorax: Thorax) -> F64:
+    """Blobs [n, 5] that are not coronary: aortic wall and root, mitral annulus, hilar and mediastinal nodes."""
+    rng = stream(subject.seed, "distractors")
+    trait = subject.traits["aocalc"]
+    blobs = [np.zeros((0, 5))]
+    for _ in range(rng.poisson(math.exp(0.35 + 0.8 * trait))):
+        # Plaques hug the wall of the descending aorta and the arch.
+        at = rng.uniform(0.0, len(thorax.descending) - 2.01)
+        i = int(at)
+        centre = thorax.descending[i] + (at - i) * (thorax.descending[i + 1] - thorax.descending[i])
+        blobs.append(_arc(rng, centre, thorax.aorta_mm, rng.uniform(380, 1000)))
+    if rng.random() < 1 / (1 + math.exp(2.6 - 0.9 * trait)):
+        for _ in range(1 + rng.poisson(0.8)):
+            height = rng.uniform(0, 30)
+            angle = rng.uniform(0, 2 * math.pi)
+            wall = np.array([heart.root_wall(angle + 0.12 * step, height) for step in range(rng.integers(1, 6))])
+            blobs.append(_chain(rng, np.vstack([wall, wall[-1:] + 0.1]), 0.0, rng.uniform(4, 40), rng.uniform(400, 1000), 0.2))
+    if rng.random() < 1 / (1 + math.exp(2.6 - 0.8 * trait)):
+        ring = np.linspace(rng.uniform(0.2, 1.0), rng.uniform(1.4, 2.8), 14)
+        local = np.stack([20 + 17 * np.cos(ring), 21 + 0 * ring, -6 + 15 * np.sin(ring)], axis=1)
+        blobs.append(_chain(rng, heart.to_world(local), 0.0, rng.uniform(20, 160), rng.uniform(400, 900), 0.3))
+    for _ in range(rng.poisson(0.35)):
+        node = np.array([rng.choice([-40.0, 38.0, -8.0]), 38.0, 40.0]) + rng.normal(0, 7, 3)
+        path = np.array([node, node + rng.normal(0, 3, 3)])
+        blobs.append(_chain(rng, path, 0.0, rng.uniform(8, 90), rng.uniform(300, 900), 0.5))
+    return np.concatenate(blobs)
+
+
+def _arc(rng: np.random.Generator, centre: F64, radius: float, hu: float) -> F64:
+    """A thin plaque on a vessel wall around ``centre`` [3], in the axial plane."""
+    start, count = rng.uniform(0, 2 * math.pi), int(rng.integers(2, 11))
+    angle = start + np.arange(count) * 1.4 / radius
+    wall = radius + rng.normal(0, 0.4, count)
+    z = centre[2] + rng.normal(0, 0.8, count)
+    return np.column_stack([
+        centre[0] + wall * np.cos(angle), centre[1] + wall * np.sin(angle), z,
+        rng.uniform(0.7, 1.5, count), (hu - SOFT_TISSUE_HU) * rng.uniform(0.7, 1.1, count),
+    ])  # fmt: skip

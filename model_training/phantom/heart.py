@@ -1,0 +1,234 @@
+"""The heart: chambers, fat, pericardium, great vessels at its base, and the coronary paths.
+
+Shapes are written in the heart's own frame (mm, nominal size) and carried into the world by the subject's
+size, rotation and shift. Centres and radii follow textbook anatomy of a supine adult.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_training.phantom.fields import F32, Points, capsule, ellipsoid, noise, smooth_min
+from model_training.phantom.subject import Subject, stream
+
+F64 = NDArray[np.float64]
+
+LV_AXIS = (0.66, -0.50, -0.56)
+"""From the base of the left ventricle to its apex."""
+
+CLICK = (9.0, -5.0, 13.5)
+"""Where readers click in the heart's frame: the level of the proximal coronary arteries, a little above the middle."""
+
+_CHAMBERS: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
+    "lv": ((22, -2, -14), (46, 31, 33)),  # the first radius lies along LV_AXIS
+    "rv": ((2, -24, -14), (46, 30, 22)),
+    "ra": ((-33, 4, -6), (26, 22, 25)),
+    "la": ((4, 30, 10), (33, 19, 22)),
+    "outflow": ((2, -20, 22), (19, 15, 18)),
+}
+_APPENDAGES: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
+    "left appendage": ((34, 12, 22), (8, 13, 10)),
+    "right appendage": ((-24, -16, 18), (10, 12, 12)),
+}
+_CORONARIES: dict[str, list[tuple[float, float, float]]] = {
+    "LM": [(8, 0, 18), (14, -2, 18), (20, -1, 17)],
+    "LAD": [(20, -1, 17), (25, -10, 16), (30, -19, 12), (35, -29, 4), (40, -37, -8), (46, -42, -22), (52, -40, -36)],
+    "LCx": [(20, -1, 17), (28, 7, 14), (36, 16, 8), (41, 24, -2), (38, 32, -13), (29, 37, -22)],
+    "RCA": [(-7, -6, 16), (-14, -13, 16), (-23, -19, 10), (-31, -22, 0), (-33, -20, -14), (-26, -10, -28), (-8, 6, -36)],
+    "diagonal": [(30, -19, 12), (40, -16, 6), (50, -14, -6), (58, -14, -20)],
+    "vein": [(42, -34, -8), (34, -18, 12), (32, 6, 15), (40, 22, 6), (30, 38, -8), (6, 42, -18), (-16, 34, -18)],
+}
+CALCIFIED_VESSELS = {"LM": 0.07, "LAD": 0.43, "LCx": 0.20, "RCA": 0.30}
+
+
+def rotation(angles_deg: tuple[float, float, float]) -> F64:
+    """Rotation matrix about x, then y, then z."""
+    a, b, c = (math.radians(angle) for angle in angles_deg)
+    about_x = np.array([[1, 0, 0], [0, math.cos(a), -math.sin(a)], [0, math.sin(a), math.cos(a)]])
+    about_y = np.array([[math.cos(b), 0, math.sin(b)], [0, 1, 0], [-math.sin(b), 0, math.cos(b)]])
+    about_z = np.array([[math.cos(c), -math.sin(c), 0], [math.sin(c), math.cos(c), 0], [0, 0, 1]])
+    product: F64 = about_z @ about_y @ about_x
+    return product
+
+
+def _axis_frame(axis: tuple[float, float, float]) -> F64:
+    """Rows: ``axis`` and two directions across it."""
+    u = np.asarray(axis) / np.linalg.norm(axis)
+    v = np.array([-u[1], u[0], 0.0]) / math.hypot(u[0], u[1])
+    w = np.array([u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]])
+    return np.stack([u, v, w])
+
+
+@dataclass(frozen=True)
+class HeartFields:
+    """Distances (mm, on the points they were asked for) to the heart's surfaces."""
+
+    chambers: F32
+    cavities: F32
+    pericardium: F32
+    paracardiac: F32
+    vessels: F32
+    root: F32
+
+
+class Heart:
+    """One subject's heart.
+
+    Attributes:
+        scale, turn, fat_mm: size factor, rotation matrix, thickness of the epicardial fat over the hull.
+        paracardiac_mm: thickness of the fat outside the pericardium.
+    """
+
+    def __init__(self, subject: Subject) -> None:
+        rng = stream(subject.seed, "heart")
+        traits = subject.traits
+        self.scale = math.exp(0.095 * traits["size"]) * (1.02 if subject.male else 0.96)
+        self.turn = rotation((rng.normal(0, 6), rng.normal(0, 6), rng.normal(0, 7)))
+        self.fat_mm = max(4.6 + 2.4 * traits["eat"], 0.4)
+        self.paracardiac_mm = max(5.0 + 4.0 * traits["para"], 0.5)
+        self.warp_offset = rng.uniform(0, 64, 3)
+        # Deeper grooves in fatter hearts: the chambers shrink a little inside the hull they span.
+        self._chambers = {
+            name: (np.asarray(centre) + rng.normal(0, 2, 3), np.asarray(radii) * np.exp(rng.normal(0, 0.05, 3)))
+            for name, (centre, radii) in {**_CHAMBERS, **_APPENDAGES}.items()
+        }
+        self._root = np.array([-1, -1, 18]) + rng.normal(0, 1.5, 3)
+        self._root_radius = float(np.clip(15.5 + 0.5 * traits["age"] + rng.normal(0, 1.2), 12, 20))
+        self._rng_paths = rng.normal(0, 1.6, (6, 8, 3))
+        self.click = self.to_world(np.asarray(CLICK) + rng.normal(0, (3.0, 3.0, 2.0)))
+
+    def to_world(self, local: F64) -> F64:
+        """Heart frame to world, mm; [..., 3]."""
+        world: F64 = self.scale * (local @ self.turn.T)
+        return world
+
+    def to_local(self, points: Points) -> Points:
+        """World to heart frame, mm."""
+        m = (self.turn / self.scale).astype(np.float32)
+        x, y, z = points
+        local = tuple(m[0, i] * x + m[1, i] * y + m[2, i] * z for i in range(3))
+        return local[0], local[1], local[2]
+
+    def _warped(self, points: Points) -> Points:
+        """Push open-mesh points around by a few mm of smooth noise, so that no surface is a perfect ellipsoid."""
+        x, y, z = (axis.ravel() for axis in points)
+        shifted = [
+            points[i] + np.float32(2.6) * noise(x, y, z, 24.0, self.warp_offset + 17.0 * i) for i in range(3)
+        ]
+        return shifted[0], shifted[1], shifted[2]
+
+    def _chamber(self, name: str, points: Points, shrink: float = 0.0) -> F32:
+        """Distance to one chamber, its radii reduced by ``shrink`` mm."""
+        centre, radii = self._chambers[name]
+        radii = np.maximum(radii - shrink, 4.0)
+        if name != "lv":
+            return ellipsoid(points, centre, radii)
+        frame = _axis_frame(LV_AXIS).astype(np.float32)
+        x, y, z = (points[i] - np.float32(centre[i]) for i in range(3))
+        along = tuple(row[0] * x + row[1] * y + row[2] * z for row in frame)
+        return ellipsoid((along[0], along[1], along[2]), (0, 0, 0), radii)
+
+    def fields(self, points: Points) -> HeartFields:
+        """All surfaces at open-mesh ``points``."""
+        local = self.to_local(self._warped(points))
+        parts = {name: self._chamber(name, local) for name in self._chambers}
+        muscle = parts["lv"]
+        hull = parts["lv"]
+        for name in ("rv", "ra", "la", "outflow"):
+            muscle = smooth_min(muscle, parts[name], 3.0)
+            hull = smooth_min(hull, parts[name], 26.0)
+        for name in _APPENDAGES:
+            muscle = np.minimum(muscle, parts[name])
+        vessels = self._great_vessels(local)
+        hull = smooth_min(hull, vessels[1] + np.float32(4.0), 16.0)
+        cavities = np.minimum(self._chamber("lv", local, 10.0), self._chamber("rv", local, 4.0))
+        # More fat in the grooves and over the right heart than over the free wall of the left ventricle.
+        uneven = 1.0 + 0.25 * noise(*(axis.ravel() for axis in points), 30.0, self.warp_offset + 5.0)
+        uneven = uneven * (1.0 - np.clip(local[0] * 0.006 + local[1] * 0.004, -0.35, 0.35))
+        pericardium = hull - np.float32(self.fat_mm / self.scale) * uneven
+        front = np.clip(0.45 - local[1] * 0.012 - local[2] * 0.008, 0.10, 1.5)
+        pads = np.minimum(
+            ellipsoid(local, (-46, -36, -30), (16 + self.paracardiac_mm, 14 + self.paracardiac_mm, 26)),
+            ellipsoid(local, (48, -44, -40), (18 + self.paracardiac_mm, 12 + self.paracardiac_mm, 24)),
+        )
+        outside = pericardium - np.float32(self.paracardiac_mm / self.scale) * front
+        paracardiac = smooth_min(outside, pads + np.float32(6.0), 10.0)
+        s = np.float32(self.scale)
+        return HeartFields(muscle * s, cavities * s, pericardium * s, paracardiac * s, vessels[0] * s, vessels[1] * s)
+
+    def _great_vessels(self, p: Points) -> tuple[F32, F32]:
+        """Distance to the vessels that leave the heart, and to those of them that the pericardium wraps."""
+        root, r = self._root, self._root_radius
+        ascending = smooth_min(
+            capsule(p, root, (-9, -4, 52), r, r - 1.0), capsule(p, (-9, -4, 52), (-4, 10, 78), r - 1.0, r - 2.0), 4.0
+        )
+        trunk = capsule(p, (8, -18, 30), (16, 6, 48), 13.5, 13.0)
+        branches = np.minimum(
+            capsule(p, (16, 6, 48), (-34, 22, 40), 11.0, 9.0), capsule(p, (16, 6, 48), (40, 30, 44), 11.0, 9.0)
+        )
+        cava = np.minimum(
+            capsule(p, (-27, 2, 14), (-30, 4, 95), 9.5, 9.0), capsule(p, (-30, 12, -22), (-28, 14, -70), 11.5)
+        )
+        veins = np.minimum(
+            np.minimum(capsule(p, (-20, 32, 10), (-56, 34, 4), 7.0, 6.0), capsule(p, (-18, 28, 20), (-50, 14, 22), 6.5, 5.0)),
+            np.minimum(capsule(p, (30, 32, 8), (56, 42, 2), 7.0, 5.5), capsule(p, (30, 28, 20), (54, 18, 26), 6.0, 5.0)),
+        )
+        wrapped = np.minimum(ascending, trunk)
+        every = np.minimum(np.minimum(wrapped, branches), np.minimum(cava, veins))
+        return every, wrapped
+
+    def _epicardium(self, local: F64) -> F64:
+        """Distance of points [n, 3] (heart frame, no warp) to the chambers."""
+        points = tuple(local[:, i].astype(np.float32) for i in range(3))
+        mesh: Points = (points[0], points[1], points[2])
+        surface = self._chamber("lv", mesh)
+        for name in ("rv", "ra", "la", "outflow"):
+            surface = smooth_min(surface, self._chamber(name, mesh), 3.0)
+        root = ellipsoid(mesh, self._root, (self._root_radius,) * 3)
+        return np.minimum(surface, root).astype(np.float64)
+
+    @cached_property
+    def coronaries(self) -> dict[str, F64]:
+        """World paths [n, 3] of the coronary arteries (and one vein), about 1.5 mm between points.
+
+        Control points are pushed by Newton steps to 2.2 mm outside the chambers, so that vessels run in the grooves.
+        """
+        paths = {}
+        for index, (name, control) in enumerate(_CORONARIES.items()):
+            nodes = np.asarray(control, np.float64)
+            nodes = nodes + self._rng_paths[index, : len(nodes)] * np.linspace(0.3, 1.0, len(nodes))[:, None]
+            dense = _resample(nodes, 1.5)
+            for _ in range(4):
+                value = self._epicardium(dense)
+                gradient = np.stack(
+                    [self._epicardium(dense + step) - value for step in 0.5 * np.eye(3)], axis=1
+                ) / 0.5
+                norm = np.linalg.norm(gradient, axis=1, keepdims=True) + 1e-6
+                dense = dense - np.clip(value - 2.2, -6, 6)[:, None] * gradient / norm**2 * 0.8
+            dense[1:-1] = 0.25 * dense[:-2] + 0.5 * dense[1:-1] + 0.25 * dense[2:]
+            paths[name] = self.to_world(dense)
+        return paths
+
+    def root_wall(self, angle: float, height: float) -> F64:
+        """A world point on the wall of the ascending aorta at ``angle`` (radians), ``height`` mm above the root."""
+        r = self._root_radius - 0.5
+        local = self._root + np.array([r * math.cos(angle), r * math.sin(angle), 0.0])
+        local = local + height / 34.0 * (np.array([-9.0, -4.0, 52.0]) - self._root)
+        return self.to_world(local)
+
+
+def _resample(nodes: F64, step_mm: float) -> F64:
+    """A Catmull-Rom curve through ``nodes`` at about ``step_mm``."""
+    padded = np.concatenate([2 * nodes[:1] - nodes[1:2], nodes, 2 * nodes[-1:] - nodes[-2:-1]])
+    pieces = []
+    for i in range(1, len(padded) - 2):
+        n = max(2, int(np.linalg.norm(padded[i + 1] - padded[i]) / step_mm))
+        t = np.arange(n)[:, None] / n
+        a, b, c, d = padded[i - 1 : i + 3]
+        pieces.append(0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3))
+    return np.concatenate([*pieces, nodes[-1:]])

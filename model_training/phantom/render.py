@@ -1,0 +1,292 @@
+"""A phantom's voxels: the same code draws a patch, a slab of the heart or a whole exam."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_training.phantom.calcium import coronary_calcium, other_calcium
+from model_training.phantom.fields import F32, CoarseGrid, Grid, block, coverage, noise
+from model_training.phantom.heart import Heart
+from model_training.phantom.scanner import Scanner, add_noise, blur, make_scanner, smear
+from model_training.phantom.subject import Subject, make_subject, stream
+from model_training.phantom.thorax import Thorax
+from model_training.phantom.vessels import lung_tree
+
+F64 = NDArray[np.float64]
+Int16 = NDArray[np.int16]
+
+MARGIN = 6
+"""Pixels drawn around a block and cut off after blurring."""
+CHUNK = 6
+"""Slices drawn at once, so that the arrays stay in the cache."""
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """A subject with its anatomy, calcium and acquisition."""
+
+    subject: Subject
+    heart: Heart
+    thorax: Thorax
+    scanner: Scanner
+
+    @cached_property
+    def tissue(self) -> dict[str, float]:
+        """HU of the tissues, by name."""
+        rng = stream(self.subject.seed, "tissue")
+        traits = self.subject.traits
+        return {
+            "blood": 43.0 + rng.normal(0, 3.5),
+            "myocardium": 48.0 + rng.normal(0, 2.5),
+            "muscle": 48.0 + 9.0 * traits["muscle"] + rng.normal(0, 2),
+            "heart fat": -96.0 + 6.0 * traits["eatq"],
+            "fat": -104.0 + rng.normal(0, 3.0),
+            "lung": -862.0 - 18.0 * traits["emph"] + rng.normal(0, 10),
+            "liver": 56.0 - 5.0 * traits["adip"] + rng.normal(0, 4),
+            "marrow": 165.0 - 28.0 * traits["age"] + rng.normal(0, 20),
+        }
+
+    @cached_property
+    def offset(self) -> F64:
+        """Where this subject starts in the noise lattice."""
+        return stream(self.subject.seed, "texture").uniform(0, 64, 3)
+
+    @cached_property
+    def tree(self) -> F64:
+        """Lung vessels [n, 8]."""
+        return lung_tree(self.subject.seed, self.thorax.midline)
+
+    @cached_property
+    def blobs(self) -> F64:
+        """All calcium [n, 5]."""
+        return np.concatenate(
+            [coronary_calcium(self.subject, self.heart), other_calcium(self.subject, self.heart, self.thorax)]
+        )
+
+    def grid(self, columns: int, rows: int, slices: int) -> Grid:
+        """A block of voxels with the click in its middle voxel."""
+        first = (-(columns // 2), -(rows // 2), -(slices // 2))
+        return self.grid_from(first, (columns, rows, slices))
+
+    def grid_from(self, first_index: tuple[int, int, int], shape_xyz: tuple[int, int, int]) -> Grid:
+        """A block of voxels whose first voxel is ``first_index`` (x, y, z) away from the click."""
+        centre = self.heart.click
+        return block(centre, first_index, shape_xyz, self.scanner.pixel_mm, self.scanner.increment_mm)
+
+
+def make_phantom(seed: int) -> Phantom:
+    """The phantom of ``seed``."""
+    subject = make_subject(seed)
+    return Phantom(subject, Heart(subject), Thorax(subject), make_scanner(subject))
+
+
+def render(phantom: Phantom, grid: Grid, *, noisy: bool = True) -> Int16:
+    """HU values [z, y, x] of ``phantom`` on ``grid``, without the padding outside the scan circle."""
+    wide = grid.padded(MARGIN)
+    voxels = np.empty(grid.shape, np.int16)
+    for start in range(0, len(grid.z), CHUNK):
+        part = wide.slices(start, min(start + CHUNK, len(grid.z)))
+        image = _draw(phantom, part)
+        if noisy:
+            centre = (phantom.thorax.midline, phantom.thorax.depth)
+            add_noise(image, phantom.subject.seed, phantom.scanner, part, centre)
+        inner = image[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
+        np.rint(np.clip(inner, -1024, 3071), out=inner)
+        voxels[start : start + len(part.z)] = inner
+    return voxels
+
+
+class _Canvas:
+    """An image that tissues are painted on, each over what lies there."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        self.coarse = CoarseGrid(grid)
+        self.image = np.full(grid.shape, -1000.0, np.float32)
+
+    def share(self, distance: F32, width_mm: float) -> F32 | None:
+        """Share of each pixel inside a shape given on the coarse lattice; None when it's nowhere near."""
+        if distance.min() > width_mm + 2.0:
+            return None
+        return coverage(self.coarse.raise_to_pixels(distance), width_mm)
+
+    def band(self, distance: F32, half_width_mm: float) -> F32 | None:
+        """Share of each pixel within ``half_width_mm`` of a surface: the sheet itself is too thin for the lattice."""
+        if distance.min() > half_width_mm + 2.0 or distance.max() < -half_width_mm - 2.0:
+            return None
+        return coverage(np.abs(self.coarse.raise_to_pixels(distance)) - np.float32(half_width_mm), 1.0)
+
+    def paint(self, distance: F32, hu: F32 | float, width_mm: float = 1.0) -> None:
+        """Cover the inside of ``distance`` with ``hu`` (a number, or an array of pixels)."""
+        inside = self.share(distance, width_mm)
+        if inside is not None:
+            self.cover(inside, hu)
+
+    def cover(self, inside: F32, hu: F32 | float) -> None:
+        """Blend ``hu`` over the image by the share ``inside``."""
+        difference = np.subtract(hu, self.image, dtype=np.float32)
+        difference *= inside
+        self.image += difference
+
+
+def _draw(phantom: Phantom, grid: Grid) -> F32:
+    """The clean image [z, y, x], blurred as the kernel blurs."""
+    canvas = _Canvas(grid)
+    _paint_body(phantom, canvas)
+    _paint_tubes(phantom, canvas)
+    scanner = phantom.scanner
+    sigma = scanner.kernel.blur_fwhm_mm / 2.355 / scanner.pixel_mm
+    image = canvas.image
+    calcium = _calcium(phantom, grid)
+    if calcium is not None:
+        calcium = smear(calcium, 1.6 * scanner.motion_mm / scanner.pixel_mm, scanner.motion_angle_rad)
+        image += calcium
+    image = blur(image, sigma)
+    if scanner.kernel.boost:
+        image += np.float32(scanner.kernel.boost) * (image - blur(image, 1.2 / scanner.pixel_mm))
+    return image
+
+
+def _paint_body(phantom: Phantom, canvas: _Canvas) -> None:
+    """Everything large: chest wall, lungs, mediastinum, heart, great vessels, bones, upper abdomen."""
+    hu, grid, coarse = phantom.tissue, canvas.grid, canvas.coarse
+    heart = phantom.heart.fields(coarse.points)
+    chest = phantom.thorax.fields(coarse.points, heart.paracardiac)
+    fine = noise(grid.x, grid.y, grid.z, 3.2, phantom.offset)
+    medium = noise(grid.x, grid.y, grid.z, 7.5, phantom.offset + 11.0)
+    # Septa and small vessels in fat: thin sheets where smooth noise crosses zero.
+    strands = np.maximum(0.0, 1.0 - np.abs(medium + 0.35 * fine) * np.float32(7.0))
+    fat = np.float32(hu["fat"]) + np.float32(5.0) * fine + np.float32(16.0) * strands
+    inner_fat = np.float32(hu["heart fat"]) + np.float32(7.0) * fine + np.float32(34.0) * strands
+    motion = phantom.scanner.motion_mm
+
+    couch = canvas.band(chest.couch, 0.9)
+    if couch is not None:
+        canvas.cover(couch, -60.0)
+    canvas.paint(chest.skin, 20.0)
+    canvas.paint(chest.skin + np.float32(1.8), fat, 0.8)
+    meat = np.float32(hu["muscle"]) + np.float32(5.0) * fine
+    marbled = meat - np.float32(70.0) * np.clip(medium * 0.9 - 0.9, 0, 1)
+    canvas.paint(chest.wall, marbled)
+    # Fat between the muscles of the rib cage and those that lie on it.
+    between = canvas.band(chest.plane, 0.7)
+    if between is not None:
+        inside = canvas.share(chest.wall + np.float32(3.5), 1.0)
+        if inside is not None:
+            canvas.cover(between * inside * np.clip(np.float32(0.6) + np.float32(0.5) * medium, 0, 1), fat)
+    canvas.paint(chest.cage - np.float32(1.2), inner_fat)
+    canvas.paint(chest.abdomen, np.float32(-98.0) + np.float32(18.0) * strands)
+    canvas.paint(chest.liver, np.float32(hu["liver"]) + np.float32(2.0) * medium)
+    canvas.paint(chest.stomach, np.float32(38.0) + np.float32(6.0) * medium)
+    canvas.paint(chest.gas, -970.0, 2.0)
+    _paint_lung(phantom, canvas, chest.lung, fine, medium)
+
+    rim = canvas.share(np.abs(heart.pericardium) - np.float32(0.55), 1.0)
+    if rim is not None:
+        canvas.cover(rim * np.float32(0.75), 5.0)
+    canvas.paint(heart.chambers, np.float32(hu["myocardium"]) + np.float32(2.0) * medium, 1.0 + 0.8 * motion)
+    canvas.paint(heart.cavities, hu["blood"], 2.0)
+    # A broken plane of fat round the root and the pulmonary trunk, where chambers lean on them.
+    plane = canvas.share(np.abs(heart.root - np.float32(0.5)) - np.float32(0.7), 1.0)
+    if plane is not None:
+        canvas.cover(plane * np.clip(np.float32(0.45) + np.float32(0.5) * medium, 0, 0.9), inner_fat)
+    canvas.paint(heart.vessels, hu["blood"] + 2.0, 1.2)
+    canvas.paint(chest.aorta, hu["blood"])
+    canvas.paint(chest.oesophagus, 36.0 + 10.0 * medium, 1.6)
+    wall = canvas.share(chest.airway - np.float32(1.1), 1.0)
+    if wall is not None:
+        canvas.cover(wall, 20.0)
+        canvas.paint(chest.airway, -985.0, 1.2)
+    canvas.paint(chest.disc, 85.0 + 8.0 * medium)
+    canvas.paint(chest.cartilage, 95.0 + 18.0 * medium)
+    canvas.paint(chest.bone, 430.0 + 60.0 * fine)
+    canvas.paint(chest.marrow, np.float32(hu["marrow"]) + np.float32(38.0) * fine, 1.4)
+
+
+def _paint_lung(phantom: Phantom, canvas: _Canvas, distance: F32, fine: F32, medium: F32) -> None:
+    """Lung tissue with its texture, low-attenuation clusters and dependent density."""
+    inside = canvas.share(distance, 1.4)
+    if inside is None:
+        return
+    emphysema = phantom.subject.traits["emph"]
+    share = 1.0 / (1.0 + math.exp(2.8 - 1.45 * emphysema))
+    # The cut is the normal quantile of the share, near enough for shares of 0.5-70 %.
+    cut = 4.91 * ((1 - share) ** 0.14 - share**0.14)
+    gradient = (canvas.grid.y[None, :, None] - np.float32(phantom.thorax.depth)) * np.float32(0.22)
+    tissue = np.float32(phantom.tissue["lung"]) + gradient + np.float32(22.0) * fine + np.float32(10.0) * medium
+    holes = np.clip((np.float32(0.75) * medium + np.float32(0.66) * fine - np.float32(cut)) * 3.0, 0, 1)
+    tissue += holes * (np.float32(-975.0) - tissue) * np.float32(0.85)
+    canvas.cover(inside, tissue)
+    lung = np.flatnonzero(inside.any(axis=(1, 2)))
+    if len(lung):
+        for row in phantom.tree:
+            _stroke(canvas.image, canvas.grid, row, 38.0, inside)
+
+
+def _paint_tubes(phantom: Phantom, canvas: _Canvas) -> None:
+    """Coronary arteries and a cardiac vein."""
+    grid = canvas.grid
+    for name, path in phantom.heart.coronaries.items():
+        radii = np.linspace(2.1, 1.0, len(path)) * (0.9 if name == "vein" else 1.0)
+        for i in range(0, len(path) - 1, 2):
+            end = min(i + 2, len(path) - 1)
+            _stroke(canvas.image, grid, np.array([*path[i], *path[end], radii[i], radii[end]]), phantom.tissue["blood"])
+
+
+def _window(axis: F32, low: float, high: float) -> slice:
+    """Indices of ``axis`` between ``low`` and ``high``."""
+    return slice(int(np.searchsorted(axis, low)), int(np.searchsorted(axis, high, side="right")))
+
+
+def _stroke(image: F32, grid: Grid, row: F64, hu: float, inside: F32 | None = None) -> None:
+    """Draw one tapered segment [8] into ``image``, only where ``inside`` allows it."""
+    reach = max(row[6], row[7]) + 1.5
+    slice_reach = reach + 0.5 * grid.increment_mm
+    zs = _window(grid.z, min(row[2], row[5]) - slice_reach, max(row[2], row[5]) + slice_reach)
+    if zs.start >= zs.stop:
+        return
+    ys = _window(grid.y, min(row[1], row[4]) - reach, max(row[1], row[4]) + reach)
+    xs = _window(grid.x, min(row[0], row[3]) - reach, max(row[0], row[3]) + reach)
+    if ys.start >= ys.stop or xs.start >= xs.stop:
+        return
+    x, y = grid.x[None, None, xs] - np.float32(row[0]), grid.y[None, ys, None] - np.float32(row[1])
+    ax, ay, az = (np.float32(row[3 + i] - row[i]) for i in range(3))
+    per_length = np.float32(1.0) / (ax * ax + ay * ay + az * az + np.float32(1e-6))
+    share = np.zeros((zs.stop - zs.start, ys.stop - ys.start, xs.stop - xs.start), np.float32)
+    for sub in (-0.33, 0.33):
+        z = grid.z[zs, None, None] - np.float32(row[2] - sub * grid.increment_mm)
+        t = np.clip((x * ax + y * ay + z * az) * per_length, 0, 1)
+        distance = np.sqrt((x - t * ax) ** 2 + (y - t * ay) ** 2 + (z - t * az) ** 2)
+        share += np.clip(0.5 - (distance - row[6] - t * np.float32(row[7] - row[6])), 0, 1)
+    share *= np.float32(0.5)
+    if inside is not None:
+        share *= inside[zs, ys, xs]
+    window = image[zs, ys, xs]
+    window += share * (np.float32(hu) - window)
+
+
+def _calcium(phantom: Phantom, grid: Grid) -> F32 | None:
+    """HU that calcium adds [z, y, x], or None when there is none here."""
+    added: F32 | None = None
+    for x0, y0, z0, radius, hu in phantom.blobs:
+        reach = radius + 1.0
+        zs = _window(grid.z, z0 - reach - 0.5 * grid.increment_mm, z0 + reach + 0.5 * grid.increment_mm)
+        ys, xs = _window(grid.y, y0 - reach, y0 + reach), _window(grid.x, x0 - reach, x0 + reach)
+        if zs.start >= zs.stop or ys.start >= ys.stop or xs.start >= xs.stop:
+            continue
+        if added is None:
+            added = np.zeros(grid.shape, np.float32)
+        plane = (grid.x[None, xs] - np.float32(x0)) ** 2 + (grid.y[ys, None] - np.float32(y0)) ** 2
+        total = np.zeros((zs.stop - zs.start, *plane.shape), np.float32)
+        for sub in (-0.4, -0.2, 0.0, 0.2, 0.4):
+            z = grid.z[zs, None, None] + np.float32(sub * grid.increment_mm - z0)
+            total += np.clip(0.5 - (np.sqrt(plane[None] + z * z) - np.float32(radius)) / grid.pixel_mm, 0, 1)
+        window = added[zs, ys, xs]
+        # Blobs of one lesion overlap; their densities don't add up.
+        np.maximum(window, total * np.float32(0.2 * hu), out=window)
+    return added

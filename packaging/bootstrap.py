@@ -1,0 +1,217 @@
+"""The two commands of the README, for a machine with nothing but Python 3.11 or newer.
+
+    python3 packaging/bootstrap.py run     set up, then start the program on the demonstration exam
+    python3 packaging/bootstrap.py test    set up with the test tools, then run every check
+
+Setting up means: a virtual environment in .venv, the locked dependencies, and Qt's system libraries. What is
+already there is left alone, so the second time takes seconds. Standard library only, on purpose.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+VENV = ROOT / ".venv"
+CONSTRAINTS = ROOT / "packaging" / "constraints.txt"
+
+# Shared library -> Debian package, for Qt's two platforms on Linux.
+OFFSCREEN_LIBRARIES = {
+    "libGL.so.1": "libgl1",
+    "libEGL.so.1": "libegl1",
+    "libxkbcommon.so.0": "libxkbcommon0",
+    "libdbus-1.so.3": "libdbus-1-3",
+    "libfontconfig.so.1": "libfontconfig1",
+    "libglib-2.0.so.0": "libglib2.0-0",
+}
+XCB_LIBRARIES = {
+    "libxkbcommon-x11.so.0": "libxkbcommon-x11-0",
+    "libxcb-cursor.so.0": "libxcb-cursor0",
+    "libxcb-icccm.so.4": "libxcb-icccm4",
+    "libxcb-keysyms.so.1": "libxcb-keysyms1",
+    "libxcb-shape.so.0": "libxcb-shape0",
+}
+# Without any font Qt draws empty boxes.
+FONTS = "fonts-dejavu-core"
+TEST_PROGRAMS = {"Xvfb": "xvfb", "xdotool": "xdotool"}
+
+
+class SetupError(Exception):
+    """One sentence that says what to do."""
+
+
+def say(text: str) -> None:
+    print(f"[hyrisk] {text}", flush=True)
+
+
+def python() -> Path:
+    return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def check_python() -> None:
+    if sys.version_info < (3, 11):
+        version = ".".join(map(str, sys.version_info[:2]))
+        raise SetupError(f"HyRisk Desktop needs Python 3.11 or newer, and this is {version}: run this file with a newer one.")
+
+
+def make_environment() -> None:
+    if python().exists() and subprocess.run([python(), "-c", "import pip"], capture_output=True).returncode == 0:
+        return
+    say("Making the virtual environment .venv")
+    try:
+        venv.create(VENV, with_pip=True, clear=True)
+    except (OSError, subprocess.CalledProcessError) as e:
+        raise SetupError(
+            f"The virtual environment can't be made in {VENV} ({e}); on Debian or Ubuntu install python3-venv, "
+            "and check that the folder can be written."
+        ) from e
+
+
+def fingerprint(extra: str) -> str:
+    content = (ROOT / "pyproject.toml").read_bytes() + CONSTRAINTS.read_bytes() + Path(__file__).read_bytes()
+    return hashlib.sha256(content + f"{sys.version}{extra}{ROOT}".encode()).hexdigest()
+
+
+def install(extra: str) -> None:
+    """Install the program (editable) with ``extra`` unless exactly this was installed before."""
+    stamp = VENV / f"installed-{extra or 'program'}"
+    wanted = fingerprint(extra)
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return
+    say("Installing the locked dependencies; the first time downloads about 3 GB (torch) and takes some minutes")
+    target = f".[{extra}]" if extra else "."
+    command = [python(), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
+    command += ["--constraint", CONSTRAINTS, "--editable", target]
+    started, recent = time.monotonic(), []
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            recent = [*recent[-15:], line.rstrip()]
+            words = line.split()
+            if words[:1] == ["Collecting"] and len(words) > 1:
+                say(f"  {time.monotonic() - started:4.0f} s  fetching {words[1].split('=')[0]}")
+            elif line.startswith("Installing collected"):
+                say(f"  {time.monotonic() - started:4.0f} s  unpacking {line.count(',') + 1} packages")
+    if process.returncode:
+        print("\n".join(recent), file=sys.stderr)
+        raise SetupError("The dependencies could not be installed: see pip's lines above; check the network and free disk space (8 GB), then run this again.")
+    stamp.write_text(wanted)
+    say(f"  done in {time.monotonic() - started:.0f} s")
+
+
+def missing_packages(libraries: dict[str, str], programs: dict[str, str]) -> list[str]:
+    missing = [package for program, package in programs.items() if shutil.which(program) is None]
+    for library, package in libraries.items():
+        try:
+            ctypes.CDLL(library)
+        except OSError:
+            missing.append(package)
+    if not any(Path(folder).rglob("*.ttf") for folder in ("/usr/share/fonts", "/usr/local/share/fonts") if Path(folder).is_dir()):
+        missing.append(FONTS)
+    return missing
+
+
+def install_system_packages(packages: list[str]) -> None:
+    """Install Debian packages as root; otherwise say exactly what to run."""
+    apt = shutil.which("apt-get")
+    command = f"apt-get install --yes --no-install-recommends {' '.join(packages)}"
+    if apt is None or not hasattr(os, "geteuid"):
+        raise SetupError(f"Qt needs these system libraries (names as in Debian): {' '.join(packages)}. Install them and run this again.")
+    if os.geteuid() != 0:
+        raise SetupError(f"Qt needs system libraries that are not there. Run: sudo {command}")
+    say(f"Installing system packages: {' '.join(packages)}")
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for step in (["apt-get", "update"], command.split()):
+        result = subprocess.run(step, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        if result.returncode:
+            print(result.stderr[-2000:], file=sys.stderr)
+            raise SetupError(f"“{' '.join(step)}” failed: see its lines above; run it by hand, then this again.")
+
+
+def set_up(extra: str, *, programs: dict[str, str], with_display: bool) -> None:
+    check_python()
+    if sys.platform.startswith("linux"):
+        libraries = OFFSCREEN_LIBRARIES | (XCB_LIBRARIES if with_display else {})
+        if packages := missing_packages(libraries, programs):
+            install_system_packages(packages)
+    make_environment()
+    install(extra)
+
+
+def has_display() -> bool:
+    return not sys.platform.startswith("linux") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def run(arguments: list[str]) -> int:
+    set_up("", programs={}, with_display=has_display())
+    say("Starting HyRisk Desktop")
+    return subprocess.call([python(), "-m", "hyrisk_desktop.cli", *(arguments or ["demo"])])
+
+
+def test(arguments: list[str]) -> int:
+    linux = sys.platform.startswith("linux")
+    set_up("test", programs=TEST_PROGRAMS if linux else {}, with_display=True)
+    tests = [python(), "-m", "pytest"]
+    offscreen = os.environ | {"QT_QPA_PLATFORM": "offscreen"}
+    if arguments:
+        return subprocess.call([*tests, *arguments], cwd=ROOT, env=offscreen)
+    checks = (
+        ("ruff", [python(), "-m", "ruff", "check", "."]),
+        ("ruff format", [python(), "-m", "ruff", "format", "--check", "--quiet", "."]),
+        ("mypy", [python(), "-m", "mypy"]),
+        ("import-linter", [python(), "-c", "from importlinter.cli import lint_imports_command as c; c()"]),
+        ("pytest", [*tests, "--ignore=tests/e2e", "--ignore=tests/benchmarks"]),
+    )
+    failed = []
+    for name, command in checks:
+        say(f"Running {name}")
+        if subprocess.call(command, cwd=ROOT, env=offscreen):
+            failed.append(name)
+    say("Running the user stories in a real window" + (" under Xvfb" if linux else ""))
+    if subprocess.call([*on_virtual_display(linux), *tests, "tests/e2e"], cwd=ROOT, env=window_environment()):
+        failed.append("user stories")
+    if failed:
+        say(f"FAILED: {', '.join(failed)}")
+        return 1
+    say("Everything passed")
+    return 0
+
+
+def window_environment() -> dict[str, str]:
+    environment = dict(os.environ)
+    environment.pop("QT_QPA_PLATFORM", None)
+    environment.pop("WAYLAND_DISPLAY", None)
+    return environment
+
+
+def on_virtual_display(linux: bool) -> list[str]:
+    if not linux:
+        return []
+    return ["xvfb-run", "--auto-servernum", "--server-args=-screen 0 1920x1080x24"]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=("run", "test"))
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="for the program, or for pytest")
+    options = parser.parse_args()
+    try:
+        return run(options.arguments) if options.command == "run" else test(options.arguments)
+    except SetupError as e:
+        print(f"[hyrisk] {e}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
