@@ -46,7 +46,9 @@ def _require_display() -> None:
 
 
 @cli.callback(invoke_without_command=True)
-def _main(context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+def _main(
+    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
+) -> None:
     if version:
         typer.echo(__version__)
         raise typer.Exit
@@ -63,7 +65,9 @@ def gui(path: Annotated[Path | None, typer.Argument(metavar="[PATH]")] = None) -
     raise typer.Exit(run_gui(path))
 
 
-@cli.command(help=tr("Open a synthetic demonstration exam; without a display, read it offscreen and print the readout."))
+@cli.command(
+    help=tr("Open a synthetic demonstration exam; without a display, read it offscreen and print the readout.")
+)
 def demo() -> None:
     """Open the demonstration exam."""
     from hyrisk_desktop import app
@@ -137,8 +141,17 @@ def _score_document(
 def _print_readout(document: dict[str, Any]) -> None:
     calcium, risk = document["calcium"], document["risk"]
     size = " × ".join(f"{mm:.0f}" for mm in calcium["region_mm_xyz"])
-    typer.echo(tr("Region Agatston   {a:.1f}  ({size} mm, profile {p})", a=calcium["agatston"], size=size, p=calcium["profile"]))
-    typer.echo(tr("Volume            {v:.1f} mm³, square root {s:.2f}", v=calcium["volume_mm3"], s=calcium["sqrt_volume"]))
+    typer.echo(
+        tr(
+            "Region Agatston   {a:.1f}  ({size} mm, profile {p})",
+            a=calcium["agatston"],
+            size=size,
+            p=calcium["profile"],
+        )
+    )
+    typer.echo(
+        tr("Volume            {v:.1f} mm³, square root {s:.2f}", v=calcium["volume_mm3"], s=calcium["sqrt_volume"])
+    )
     head = risk["risknet"] if risk["hyrisknet"] is None else risk["hyrisknet"]
     low, high = risk["interval"]
     typer.echo(tr("Risk              {r:.1%}, interval {low:.1%} to {high:.1%}", r=head, low=low, high=high))

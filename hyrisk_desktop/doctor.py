@@ -106,4 +106,3 @@ def _self_test_risk() -> str:
     if not (0 <= first <= 1 and first == second):
         raise HyRiskError("self_test", tr("The model does not answer the same twice."))
     return tr("answers the same twice")
-

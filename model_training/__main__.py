@@ -25,6 +25,12 @@ def _phantom_exam(arguments: argparse.Namespace) -> None:
     write_exam(arguments.out, seed, arguments.workers, _progress)
 
 
+def _phantom_grades(arguments: argparse.Namespace) -> None:
+    from model_training.phantom.grades import write_grades
+
+    write_grades(arguments.out)
+
+
 def _train(arguments: argparse.Namespace) -> None:
     # Torch's threads spin by default, which on busy cores costs several times the work itself.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -45,6 +51,22 @@ def _train(arguments: argparse.Namespace) -> None:
     train(load_cohort(arguments.cohort), arguments.out, config, _progress)
 
 
+def _export(arguments: argparse.Namespace) -> None:
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from model_training.dataset import load_cohort
+    from model_training.export import Cohorts, export
+
+    cohorts = Cohorts(
+        load_cohort(arguments.training),
+        load_cohort(arguments.stage_two),
+        load_cohort(arguments.calibration),
+        load_cohort(arguments.test),
+    )
+    bundle = export(arguments.run_directory, cohorts, arguments.out, arguments.name)
+    for name, row in bundle.training["results"]["auc"].items():
+        print(f"{name:12s} {row['expected_auc']:.4f}  {row['auc']:.4f} {row['ci']}")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m model_training", description=__doc__)
     commands = parser.add_subparsers(required=True)
@@ -63,6 +85,10 @@ def _parser() -> argparse.ArgumentParser:
     exam.add_argument("--workers", type=int, default=2)
     exam.set_defaults(run=_phantom_exam, one_thread=True)
 
+    grades = phantom.add_parser("grades", help="the reference pictures of the visual grades")
+    grades.add_argument("--out", type=Path, required=True)
+    grades.set_defaults(run=_phantom_grades, one_thread=True)
+
     train = commands.add_parser("train", help="stage one: RiskNet on a cohort; resumes a run that was killed")
     train.add_argument("cohort", type=Path)
     train.add_argument("--network", default="hyrisknet-34")
@@ -73,6 +99,14 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--seed", type=int, default=20180617)
     train.add_argument("--out", type=Path, required=True)
     train.set_defaults(run=_train, one_thread=False)
+
+    export = commands.add_parser("export", help="stage two, calibration, results and the model bundle of a finished run")
+    export.add_argument("run_directory", metavar="RUN", type=Path)
+    for part in ("training", "stage-two", "calibration", "test"):
+        export.add_argument(f"--{part}", type=Path, required=True, metavar="COHORT")
+    export.add_argument("--name", default="HyRiskNet-34 demonstration")
+    export.add_argument("--out", type=Path, required=True)
+    export.set_defaults(run=_export, one_thread=False)
     return parser
 
 

@@ -12,7 +12,7 @@ import json
 import math
 import os
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -108,10 +108,10 @@ def train(data: CohortData, run: Path, config: TrainConfig, progress: Progress =
     run.mkdir(parents=True, exist_ok=True)
     cases = np.arange(len(data))
     training, validation = cases[: len(data) - config.validation], cases[len(data) - config.validation :]
-    preprocessing = with_statistics(Preprocessing(hu_window=config.hu_window), data.patches[: len(training)])
+    preprocessing = with_statistics(_preprocessing(config), data.patches[: len(training)])
     _claim(run, config, data, preprocessing)
     torch.manual_seed(config.seed)
-    model = HyRiskNet(config.depth).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = HyRiskNet(config.depth).to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=config.weight_decay)
     plan = make_plan(config, len(training))
     state = _Progress(**_load_checkpoint(run, model, optimiser))
@@ -130,10 +130,9 @@ def train(data: CohortData, run: Path, config: TrainConfig, progress: Progress =
     return model.eval()
 
 
-def run_preprocessing(run: Path) -> Preprocessing:
-    """The preprocessing a run was trained with."""
-    data = json.loads((run / "config.json").read_text(encoding="utf-8"))
-    return Preprocessing.from_json(data["preprocessing"])
+def _preprocessing(config: TrainConfig) -> Preprocessing:
+    """The program's preprocessing with this run's window; the last phase's size is the one it will be read at."""
+    return Preprocessing(hu_window=config.hu_window, input_size=config.phases[-1].size)
 
 
 def load_run(run: Path) -> tuple[HyRiskNet, dict[str, Any]]:
@@ -291,7 +290,9 @@ def _load_checkpoint(run: Path, model: HyRiskNet, optimiser: torch.optim.Optimiz
     for key, value in tensors.items():
         if key.startswith("optimiser."):
             _, index, name = key.split(".")
-            moments.setdefault(int(index), {})[name] = value.contiguous(memory_format=torch.channels_last) if value.dim() == 4 else value
+            if value.dim() == 4:
+                value = value.contiguous(memory_format=torch.channels_last)
+            moments.setdefault(int(index), {})[name] = value
     optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
     return {"step": mark["step"], "best_loss": mark["best_loss"]}
 
@@ -307,8 +308,3 @@ def parse_phases(text: str) -> tuple[Phase, ...]:
         return tuple(Phase(int(size), float(epochs)) for size, epochs in pairs)
     except ValueError as e:
         raise InputError("phases", tr("Write phases as SIZE:EPOCHS,SIZE:EPOCHS, for example 96:6,224:1.")) from e
-
-
-def with_phases(config: TrainConfig, text: str) -> TrainConfig:
-    """``config`` with the phases of ``text``."""
-    return replace(config, phases=parse_phases(text))

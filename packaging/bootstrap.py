@@ -42,7 +42,7 @@ XCB_LIBRARIES = {
 }
 # Without any font Qt draws empty boxes.
 FONTS = "fonts-dejavu-core"
-TEST_PROGRAMS = {"Xvfb": "xvfb", "xdotool": "xdotool"}
+TEST_PROGRAMS = {"Xvfb": "xvfb", "xauth": "xauth", "xdotool": "xdotool"}
 
 
 class SetupError(Exception):
@@ -60,7 +60,9 @@ def python() -> Path:
 def check_python() -> None:
     if sys.version_info < (3, 11):
         version = ".".join(map(str, sys.version_info[:2]))
-        raise SetupError(f"HyRisk Desktop needs Python 3.11 or newer, and this is {version}: run this file with a newer one.")
+        raise SetupError(
+            f"HyRisk Desktop needs Python 3.11 or newer, and this is {version}: run this file with a newer one."
+        )
 
 
 def make_environment() -> None:
@@ -103,7 +105,9 @@ def install(extra: str) -> None:
                 say(f"  {time.monotonic() - started:4.0f} s  unpacking {line.count(',') + 1} packages")
     if process.returncode:
         print("\n".join(recent), file=sys.stderr)
-        raise SetupError("The dependencies could not be installed: see pip's lines above; check the network and free disk space (8 GB), then run this again.")
+        raise SetupError(
+            "The dependencies could not be installed: see pip's lines above; check the network and free disk space (8 GB), then run this again."
+        )
     stamp.write_text(wanted)
     say(f"  done in {time.monotonic() - started:.0f} s")
 
@@ -115,7 +119,11 @@ def missing_packages(libraries: dict[str, str], programs: dict[str, str]) -> lis
             ctypes.CDLL(library)
         except OSError:
             missing.append(package)
-    if not any(Path(folder).rglob("*.ttf") for folder in ("/usr/share/fonts", "/usr/local/share/fonts") if Path(folder).is_dir()):
+    if not any(
+        Path(folder).rglob("*.ttf")
+        for folder in ("/usr/share/fonts", "/usr/local/share/fonts")
+        if Path(folder).is_dir()
+    ):
         missing.append(FONTS)
     return missing
 
@@ -125,7 +133,9 @@ def install_system_packages(packages: list[str]) -> None:
     apt = shutil.which("apt-get")
     command = f"apt-get install --yes --no-install-recommends {' '.join(packages)}"
     if apt is None or not hasattr(os, "geteuid"):
-        raise SetupError(f"Qt needs these system libraries (names as in Debian): {' '.join(packages)}. Install them and run this again.")
+        raise SetupError(
+            f"Qt needs these system libraries (names as in Debian): {' '.join(packages)}. Install them and run this again."
+        )
     if os.geteuid() != 0:
         raise SetupError(f"Qt needs system libraries that are not there. Run: sudo {command}")
     say(f"Installing system packages: {' '.join(packages)}")

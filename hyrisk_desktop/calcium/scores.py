@@ -134,7 +134,9 @@ def _findings(lesions: tuple[Lesion, ...], asked: Region, inside: Region) -> tup
             Finding(
                 "lesion_cut",
                 Severity.INFO,
-                tr("The border of the score region cuts {count} lesion(s); only the part inside is counted.", count=cut),
+                tr(
+                    "The border of the score region cuts {count} lesion(s); only the part inside is counted.", count=cut
+                ),
             )
         )
     if asked != inside:

@@ -64,7 +64,9 @@ def action_table() -> tuple[ActionSpec, ...]:
     preset_rows = tuple(
         a(
             f"preset_{p.key}",
-            p.name if p.level is None else tr("{name} ({width:g} / {level:g})", name=p.name, width=p.width, level=p.level),
+            p.name
+            if p.level is None
+            else tr("{name} ({width:g} / {level:g})", name=p.name, width=p.width, level=p.level),
             window,
             (p.key,),
         )
@@ -80,10 +82,7 @@ def action_table() -> tuple[ActionSpec, ...]:
         a("quit", tr("&Quit"), file, ("Ctrl+Q",), needs_exam=False),
         a("place_centre", tr("Place &heart centre (next click)"), read, ("H",), checkable=True),
         a("go_to_centre", tr("&Go to the heart centre"), read, ("C",)),
-        *(
-            a(f"grade_{g}", tr("Grade {grade}", grade=g), read, (f"Alt+{g}",))
-            for g in range(4)
-        ),
+        *(a(f"grade_{g}", tr("Grade {grade}", grade=g), read, (f"Alt+{g}",)) for g in range(4)),
         a("clear_grade", tr("Clear the grade"), read, ("Alt+Backspace",)),
         a("toggle_lesion", tr("E&xclude or include the lesion at the cursor"), read, ("X",)),
         a("whole_heart_box", tr("Whole-heart &box instead of the region"), read, ("B",), checkable=True),
@@ -128,20 +127,21 @@ def build_menus(
     """
     menus: dict[str, QMenu] = {}
     actions: dict[str, QAction] = {}
+
+    def menu(title: str) -> QMenu:
+        if title not in menus:
+            menus[title] = menu(tr("&View")).addMenu(title) if title == submenu_of_view else bar.addMenu(title)
+        return menus[title]
+
     for spec in action_table():
         if not spec.key:
             continue
-        if spec.menu not in menus:
-            parent = menus.get(tr("&View"), None)
-            if spec.menu == submenu_of_view and parent is None:
-                parent = menus.setdefault(tr("&View"), bar.addMenu(tr("&View")))
-            menus[spec.menu] = parent.addMenu(spec.menu) if spec.menu == submenu_of_view else bar.addMenu(spec.menu)
         action = QAction(spec.text, owner, checkable=spec.checkable)
         action.setObjectName(spec.key)
         action.setShortcuts([QKeySequence(s) for s in spec.shortcuts])
         action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
         action.triggered.connect(_caller(trigger, spec.key))
-        menus[spec.menu].addAction(action)
+        menu(spec.menu).addAction(action)
         actions[spec.key] = action
     return actions
 

@@ -62,7 +62,9 @@ class Services:
             self.loader.failed.emit(error)
 
         self.loader.progressed.emit(tr("Preparing the demonstration exam"), 0, 0)
-        self.runner.run_io(Job("making the demonstration exam", work, succeeded, failed, self.loader.idle.emit, progressed))
+        self.runner.run_io(
+            Job("making the demonstration exam", work, succeeded, failed, self.loader.idle.emit, progressed)
+        )
 
     def close(self) -> None:
         """Stop all work; after this no thread or child process is left."""

@@ -272,19 +272,35 @@ def results_text(session: Session) -> str:
     lines = [
         tr("HyRisk Desktop – research use only"),
         tr("Heart centre (x, y, z): {centre}", centre=scores.centre) if scores.centre else "",
-        tr("{what}: {a:.1f} ({bounds}), {w:.0f} × {h:.0f} × {d:.0f} mm, profile {profile}",
-           what=tr("Whole-heart box Agatston") if whole else tr("Region Agatston"), a=scores.agatston,
-           bounds=category_bounds(scores.category), w=w, h=h, d=d, profile=scores.profile),
+        tr(
+            "{what}: {a:.1f} ({bounds}), {w:.0f} × {h:.0f} × {d:.0f} mm, profile {profile}",
+            what=tr("Whole-heart box Agatston") if whole else tr("Region Agatston"),
+            a=scores.agatston,
+            bounds=category_bounds(scores.category),
+            w=w,
+            h=h,
+            d=d,
+            profile=scores.profile,
+        ),
         tr("Volume: {v:.1f} mm³, square root {s:.2f}", v=scores.volume_mm3, s=scores.sqrt_volume),
         tr("Grade: {grade:g}", grade=session.read.grade) if session.read.grade is not None else tr("Not graded"),
     ]
     if risk is not None:
         note = tr(" (demonstration model, trained on synthetic phantoms)") if risk.demonstration else ""
         lines += [
-            tr("Risk: {risk:.1f} %, interval {low:.1f} to {high:.1f} %{note}",
-               risk=100 * risk.risk, low=100 * risk.interval[0], high=100 * risk.interval[1], note=note),
-            tr("Model {model} {sha}, assumed prevalence {p:.0f} %",
-               model=risk.model, sha=risk.sha256[:12], p=100 * risk.prevalence),
+            tr(
+                "Risk: {risk:.1f} %, interval {low:.1f} to {high:.1f} %{note}",
+                risk=100 * risk.risk,
+                low=100 * risk.interval[0],
+                high=100 * risk.interval[1],
+                note=note,
+            ),
+            tr(
+                "Model {model} {sha}, assumed prevalence {p:.0f} %",
+                model=risk.model,
+                sha=risk.sha256[:12],
+                p=100 * risk.prevalence,
+            ),
         ]
     if session.exam is not None and session.exam.synthetic:
         lines.append(tr("Exam: synthetic phantom, not a patient"))

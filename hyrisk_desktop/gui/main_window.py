@@ -108,7 +108,12 @@ class MainWindow(QMainWindow):
     def _connect(self) -> None:
         session, loader = self._services.session, self._services.loader
         session.exam_changed.connect(self._show_exam)
-        for signal in (session.exam_changed, session.read_changed, self.desk.tool_changed, self.commands.states_changed):
+        for signal in (
+            session.exam_changed,
+            session.read_changed,
+            self.desk.tool_changed,
+            self.commands.states_changed,
+        ):
             signal.connect(self._show_states)
         loader.progressed.connect(self._show_progress)
         loader.idle.connect(self._hide_progress)

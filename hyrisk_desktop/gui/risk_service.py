@@ -111,7 +111,9 @@ class RiskService(QObject):
                 self._ask()
                 return
             expected = isinstance(error, HyRiskError)
-            message = error.message if isinstance(error, HyRiskError) else tr("The risk could not be computed; see the log.")
+            message = (
+                error.message if isinstance(error, HyRiskError) else tr("The risk could not be computed; see the log.")
+            )
             self._session.set_risk_status(RiskStatus.FAILED, message)
             if not expected:
                 self.failed.emit(error)

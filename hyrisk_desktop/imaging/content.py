@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.i18n import tr
 
-_SAMPLES = 32
+_SAMPLES = 24
 _LOW, _HIGH = -1000, 500  # jumps are judged by tissue and air, not by padding or metal
 _JUMP_FACTOR, _JUMP_FLOOR_HU = 8.0, 100.0
 _STRANGER_FACTOR, _STRANGER_FLOOR_HU = 3.0, 60.0

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from multiprocessing import spawn
 from multiprocessing.connection import Connection, wait
 from multiprocessing.shared_memory import SharedMemory
 from typing import Any
@@ -29,10 +30,11 @@ TASK_SECONDS = 60.0
 START_SECONDS = 60.0
 _MOST_CHILDREN = 6
 _POLL_SECONDS = 0.1
+_CHILD_NAME = "hyrisk-decoder"
 
 
 class DecodeError(Exception):
-    """A task failed; ``kind`` is "undecodable", "range", "memory", "crash" or "timeout"."""
+    """A task failed; ``kind`` is "undecodable", "range", "memory", "crash", "timeout" or "start"."""
 
     def __init__(self, kind: str, index: int = 0) -> None:
         super().__init__(kind)
@@ -184,18 +186,41 @@ class DecoderPool:
                 for child in _ready(busy):
                     index = child.task
                     _answer(child, index)
-                    assert child.segment is not None and child.segment.buf is not None
-                    receive(index, child.segment.buf[:frame_bytes])
+                    buffer = child.segment.buf if child.segment else None
+                    assert buffer is not None
+                    receive(index, buffer[:frame_bytes])
                     child.task = -1
                     if not _hand_next(child, queue, frame_bytes, seconds):
                         busy.remove(child)
 
 
+def _spare_main() -> None:
+    """Let our children start without running the program's main module again.
+
+    Spawning imports it in each child: slow for a program with a window, and an endless loop for a script without
+    an ``if __name__`` guard. The children need nothing of it. Other children of the program are left as they are.
+    """
+    original = getattr(spawn, "get_preparation_data", None)
+    if original is None or getattr(original, "spares_main", False):
+        return
+
+    def prepare(name: str) -> dict[str, Any]:
+        data: dict[str, Any] = original(name)
+        if name == _CHILD_NAME:
+            for key in ("init_main_from_name", "init_main_from_path"):
+                data.pop(key, None)
+        return data
+
+    prepare.spares_main = True  # type: ignore[attr-defined]
+    spawn.get_preparation_data = prepare
+
+
 def _start() -> _Child:
+    _spare_main()
     # Always spawn: the parent has threads (Qt's among them), and a forked copy of their locks deadlocks.
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=serve, args=(theirs,), name="hyrisk-decoder", daemon=True)
+    process = context.Process(target=serve, args=(theirs,), name=_CHILD_NAME, daemon=True)
     process.start()
     theirs.close()
     return _Child(process, ours)
@@ -224,7 +249,10 @@ def _hand(child: _Child, task: Task, index: int, seconds: float) -> None:
 def _ready(busy: list[_Child]) -> list[_Child]:
     """Children that answered or died; raises DecodeError when one's clock ran out."""
     wait([c.connection for c in busy], _POLL_SECONDS)
-    ready = [c for c in busy if c.connection.poll()]
+    for child in busy:
+        if not child.answered and child.connection.poll():
+            _greet(child)
+    ready = [c for c in busy if c.answered and c.connection.poll()]
     now = time.monotonic()
     for child in busy:
         if child not in ready and now > child.deadline:
@@ -232,12 +260,20 @@ def _ready(busy: list[_Child]) -> list[_Child]:
     return ready
 
 
+def _greet(child: _Child) -> None:
+    """Take a fresh child's sign of life; one that died before could not be started at all."""
+    try:
+        child.connection.recv()
+    except (EOFError, OSError):
+        raise DecodeError("start", child.task) from None
+    child.answered = True
+
+
 def _answer(child: _Child, index: int) -> Any:
     try:
         state, value = child.connection.recv()
     except (EOFError, OSError):
         raise DecodeError("crash", index) from None
-    child.answered = True
     if state != "ok":
         child.task = -1
         raise DecodeError(value, index)

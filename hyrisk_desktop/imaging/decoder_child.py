@@ -5,7 +5,9 @@ A damaged frame may abort or hang this process; nothing else is lost then. It im
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import tempfile
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -64,8 +66,14 @@ Task = FrameTask | ImageTask | SlabTask | FaultTask
 
 def serve(connection: Connection) -> None:
     """Answer tasks until the parent closes the connection: ``("ok", value)`` or ``("error", kind)``."""
+    # Ctrl+C is for the parent, which then ends its children in order.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _limit_memory()
+    _mute()
+    import SimpleITK  # noqa: F401 - before the sign of life, so that a warm child is a ready one
+
     worker = _Worker()
+    connection.send(("ready", None))
     while True:
         try:
             task: Task | None = connection.recv()
@@ -95,6 +103,14 @@ def _limit_memory() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
     except (ImportError, ValueError, OSError):
         pass  # Windows has no such limit, and macOS may refuse it
+
+
+def _mute() -> None:
+    """Drop what native decoders print: it may quote the file's values, and it reaches the user's terminal."""
+    with contextlib.suppress(OSError):
+        silence = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silence, 2)
+        os.close(silence)
 
 
 class _Worker:
@@ -163,9 +179,16 @@ class _Worker:
         values = sitk.GetArrayFromImage(reader.Execute())
         while values.ndim > 3 and values.shape[0] == 1:
             values = values[0]
+        if values.dtype.kind == "f":
+            np.nan_to_num(values, copy=False, nan=-1024.0, posinf=32767.0, neginf=-1024.0)
         low, high = float(values.min()), float(values.max())
         whole = values.dtype.kind in "iu" or all(bool((np.rint(part) == part).all()) for part in values)
-        facts |= {"low": low, "high": high, "whole": whole, "kinds": len(np.unique(values.ravel()[::997]))}
+        facts |= {
+            "low": low,
+            "high": high,
+            "whole": whole,
+            "kinds": len(np.unique(values.ravel()[:: max(1, values.size // 200_000)])),
+        }
         self._image = values
         return facts
 

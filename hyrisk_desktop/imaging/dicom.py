@@ -219,6 +219,8 @@ def decode_failure(kind: str, name: str) -> ExamError:
     """The one sentence for a frame that can't be decoded."""
     if kind == "memory":
         return ExamError("memory", tr("Decoding {name} needs more memory than is allowed. Export it again.", name=name))
+    if kind == "start":
+        return ExamError("decoder_start", tr("The image decoder could not be started. Start the program again."))
     if kind == "timeout":
         return ExamError(
             "decode_timeout", tr("Decoding {name} took too long and was stopped. Export it again.", name=name)

@@ -148,7 +148,7 @@ def _as_stored(hu: Any, axes: tuple[int, int, int], direction: tuple[float, ...]
 
 
 def _value_findings(path: Path, facts: dict[str, Any]) -> tuple[Finding, ...]:
-    if facts["kinds"] < _FEWEST_KINDS or facts["high"] - facts["low"] < 200:
+    if facts["high"] - facts["low"] < 100 or (facts["kinds"] < _FEWEST_KINDS and facts["low"] > _AIR_BELOW):
         raise ExamError(
             "not_ct", tr("{name} holds a label map or a mask and no CT. Open the CT volume.", name=path.name)
         )
@@ -182,6 +182,8 @@ def _content_hash(files: tuple[Path, ...]) -> str:
 def _unreadable(path: Path, error: decoder.DecodeError) -> ExamError:
     if error.kind == "memory":
         return ExamError("memory", tr("{name} needs more memory than is allowed.", name=path.name))
+    if error.kind == "start":
+        return ExamError("decoder_start", tr("The image decoder could not be started. Start the program again."))
     if error.kind == "timeout":
         return ExamError("decode_timeout", tr("Reading {name} took too long and was stopped.", name=path.name))
     return ExamError(

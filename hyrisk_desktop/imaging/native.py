@@ -50,13 +50,17 @@ def all_whole(headers: Sequence[Header]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How the stored values of a slice become HU; the same for most slices of a series."""
+    """How the stored values of a slice become HU; the same for most slices of a series.
+
+    ``safe`` tells that no value within ``allowed`` can leave int16, so that the pixels needn't be looked at for it.
+    """
 
     plain: bool
     signed: bool
     allowed: tuple[int, int] | None
     slope: float
     intercept: float
+    safe: bool
 
 
 _RECIPE_TAGS = tuple(
@@ -71,7 +75,9 @@ def recipe_of(header: Header, known: dict[tuple[object, ...], Recipe]) -> Recipe
     if (recipe := known.get(key)) is None:
         plain = header.number("BitsAllocated") == 16 and header.syntax in (IMPLICIT_LE, EXPLICIT_LE)
         signed = header.number("PixelRepresentation") == 1
-        recipe = known[key] = Recipe(plain, signed, _allowed_range(header, signed), *rescale_of(header))
+        allowed, (slope, intercept) = _allowed_range(header, signed), rescale_of(header)
+        safe = allowed is not None and all(-32768 <= end * slope + intercept <= 32767 for end in allowed)
+        recipe = known[key] = Recipe(plain, signed, allowed, slope, intercept, safe)
     return recipe
 
 
@@ -88,7 +94,7 @@ def read_native_slice(header: Header, target: NDArray[Any], recipe: Recipe) -> N
         _read_bytes(header, target.data.cast("B"))
         stored = target if recipe.signed else target.view(np.uint16)
         _clean_unused_bits(header, stored, recipe.allowed)
-        _rescale_in_place(stored, target, recipe.slope, recipe.intercept)
+        _rescale_in_place(stored, target, recipe)
         return
     stored = _stored_values(header)
     _clean_unused_bits(header, stored, recipe.allowed)
@@ -153,7 +159,10 @@ def _allowed_range(header: Header, signed: bool) -> tuple[int, int] | None:
 
 def _clean_unused_bits(header: Header, stored: NDArray[Any], allowed: tuple[int, int] | None) -> None:
     """Clear what lies outside BitsStored (old overlays), as GDCM does; sign-extend signed values."""
-    if allowed is None or (int(stored.min()) >= allowed[0] and int(stored.max()) <= allowed[1]):
+    if allowed is None:
+        return
+    above_low = stored.dtype.kind == "u" or int(stored.min()) >= allowed[0]
+    if above_low and int(stored.max()) <= allowed[1]:
         return
     allocated = header.number("BitsAllocated") or 16
     bits = header.number("BitsStored") or allocated
@@ -166,10 +175,22 @@ def _clean_unused_bits(header: Header, stored: NDArray[Any], allowed: tuple[int,
     np.right_shift(stored, shift, out=stored)
 
 
-def _rescale_in_place(stored: NDArray[Any], target: NDArray[Any], slope: float, intercept: float) -> None:
+def _rescale_in_place(stored: NDArray[Any], target: NDArray[Any], recipe: Recipe) -> None:
     """HU in the memory of the stored values themselves: no second array, one pass in the cache."""
+    slope, intercept = recipe.slope, recipe.intercept
     if stored is target and slope == 1 and intercept == 0:
         return
+    if not recipe.safe:
+        _check_range(stored, slope, intercept)
+    # Modulo 2**16 the steps may wrap on the way; the result can't, as its ends were checked.
+    if slope != 1:
+        np.multiply(target, np.int16(_wrapped(slope)), out=target)
+    if intercept:
+        np.add(target, np.int16(_wrapped(intercept)), out=target)
+
+
+def _check_range(stored: NDArray[Any], slope: float, intercept: float) -> None:
+    """Raise OutOfRange where int16 can't hold the HU of these stored values."""
     # One pass over the pixels instead of two where the other end can't leave the range anyway.
     unsigned = stored.dtype.kind == "u"
     low = 0 if unsigned and abs(intercept) <= 32768 else int(stored.min())
@@ -177,11 +198,6 @@ def _rescale_in_place(stored: NDArray[Any], target: NDArray[Any], slope: float, 
     ends = (low * slope + intercept, high * slope + intercept)
     if min(ends) < -32768 or max(ends) > 32767:
         raise OutOfRange
-    # Modulo 2**16 the steps may wrap on the way; the result can't, as its ends were checked.
-    if slope != 1:
-        np.multiply(target, np.int16(_wrapped(slope)), out=target)
-    if intercept:
-        np.add(target, np.int16(_wrapped(intercept)), out=target)
 
 
 def _wrapped(value: float) -> int:

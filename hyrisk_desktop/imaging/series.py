@@ -12,18 +12,21 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.attributes import read_attributes
 from hyrisk_desktop.imaging.choice import rank
 from hyrisk_desktop.imaging.geometry import is_axial
+from hyrisk_desktop.imaging.layout import Layouts
 from hyrisk_desktop.imaging.records import Kind, SeriesRecord
 from hyrisk_desktop.imaging.slices import stack_slices
 from hyrisk_desktop.imaging.sources import Source, is_image_file, list_source
-from hyrisk_desktop.imaging.tags import BadHeader, Header, NotDicom, read_header
+from hyrisk_desktop.imaging.tags import TAGS, BadHeader, Header, NotDicom, read_header
 from hyrisk_desktop.imaging.volume import Finding, Severity
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
 
 _CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 _ENHANCED = frozenset(("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2"))
+_ACCOMPANIMENTS = (Kind.LOCALIZER, Kind.SECONDARY)  # what may lie inside a series of slices without being one
 _LOCALIZER_WORDS = frozenset(("LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW", "REF_SURVIEW", "SCANOGRAM"))
 _PAGE_WORDS = frozenset(("DOSE", "DOSE_INFO", "SCREEN SAVE", "SCREENSAVE", "PATIENT_INFO", "RESULTS", "PROTOCOL"))
 _PROJECTION_WORDS = frozenset(("MIP", "MINIP", "MAXIP", "PROJECTION IMAGE", "VRT", "SSD", "3D", "VOLUME_RENDERED"))
+_KIND_TAGS = tuple(TAGS[k] for k in ("SeriesInstanceUID", "Modality", "ImageType", "SOPClassUID", "SamplesPerPixel"))
 _MAP_WORDS = frozenset(("PERFUSION", "RCBF", "RCBV", "MTT", "TTP", "IODINE", "VNC", "EFF_Z", "ELECTRON_DENSITY"))
 
 
@@ -62,7 +65,11 @@ def find_series(
     found = _look_through(source, progress, cancel)
     if source.opened is not None:
         _narrow_to(found, source.opened)
-    records = [_record(uid, kind, headers, found, source) for (uid, kind), headers in found.groups.items()]
+    records = [
+        _record(uid, kind, headers, found, source)
+        for (uid, kind), headers in found.groups.items()
+        if kind not in _ACCOMPANIMENTS or (uid, Kind.AXIAL) not in found.groups
+    ]
     if not records and found.images:
         from hyrisk_desktop.imaging.image_files import image_record
 
@@ -76,6 +83,8 @@ def find_series(
 def _look_through(source: Source, progress: Progress, cancel: CancelToken | None) -> _Found:
     found = _Found()
     total = len(source.files)
+    layouts = Layouts()
+    kinds: dict[tuple[bytes | None, ...], tuple[str, Kind | None]] = {}
     for done, file in enumerate(source.files):
         if done % 32 == 0:
             if cancel:
@@ -85,16 +94,20 @@ def _look_through(source: Source, progress: Progress, cancel: CancelToken | None
             found.images.append(file)
             continue
         try:
-            header = read_header(file)
+            header = read_header(file, layouts)
         except NotDicom:
             continue
         except (BadHeader, OSError):
             found.damaged.append(file.name)
             continue
-        if (kind := kind_of(header)) is None:
+        looks = tuple(map(header.values.get, _KIND_TAGS))  # the same for hundreds of slices
+        if looks not in kinds:
+            kinds[looks] = header.text("SeriesInstanceUID"), kind_of(header)
+        uid, kind = kinds[looks]
+        if kind is None:
             found.others[header.text("Modality") or tr("unknown")] += 1
         else:
-            found.groups.setdefault((header.text("SeriesInstanceUID"), kind), []).append(header)
+            found.groups.setdefault((uid, kind), []).append(header)
     progress(total, total)
     return found
 
@@ -168,6 +181,10 @@ def _record(uid: str, kind: Kind, headers: list[Header], found: _Found, source: 
     findings += aside
     if kind is Kind.AXIAL and (uid, Kind.LOCALIZER) in found.groups:
         findings.append(_localizer_finding(len(found.groups[uid, Kind.LOCALIZER])))
+    if kind is Kind.AXIAL and (uid, Kind.SECONDARY) in found.groups:
+        count = len(found.groups[uid, Kind.SECONDARY])
+        message = tr("{count} pictures inside this series that are no slices were set aside.", count=count)
+        findings.append(Finding("pages_set_aside", Severity.INFO, message))
     if found.damaged:
         message = tr("{count} damaged files were left out.", count=len(found.damaged))
         findings.append(Finding("damaged_files", Severity.WARNING, message))

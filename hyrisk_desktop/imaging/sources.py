@@ -71,11 +71,22 @@ def list_source(path: Path, cancel: CancelToken | None) -> Source:
 
 def _walk_folder(folder: Path, cancel: CancelToken | None) -> tuple[Path, ...]:
     found: list[Path] = []
-    for parent, folders, names in os.walk(folder):
+    waiting = [folder]
+    while waiting:
         if cancel:
             cancel.raise_if_cancelled()
-        folders.sort()
-        found.extend(Path(parent, name) for name in sorted(names) if not name.startswith("."))
+        place = waiting.pop()
+        try:
+            with os.scandir(place) as entries:
+                folders = sorted((e.name for e in entries if e.is_dir(follow_symlinks=False)), reverse=True)
+            inner = set(folders)
+            # iterdir makes its paths several times faster than joining names does.
+            found.extend(sorted(p for p in place.iterdir() if p.name not in inner and not p.name.startswith(".")))
+        except PermissionError:
+            if place == folder:
+                raise
+            continue
+        waiting.extend(place / name for name in folders)
         if len(found) > _MAX_FILES:
             raise ExamError(
                 "too_many_files",

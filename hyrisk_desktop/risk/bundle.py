@@ -204,9 +204,7 @@ def _read_json(directory: Path) -> dict[str, Any]:
     return data
 
 
-def _parse(
-    directory: Path, data: dict[str, Any], statistics: dict[str, NDArray[np.float32]] | None
-) -> ModelBundle:
+def _parse(directory: Path, data: dict[str, Any], statistics: dict[str, NDArray[np.float32]] | None) -> ModelBundle:
     try:
         novelty = None
         if data["novelty"] is not None and statistics is not None:

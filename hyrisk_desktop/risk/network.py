@@ -39,7 +39,7 @@ class HyRiskNet(nn.Module):
         if depth not in DEPTHS:
             raise ValueError(f"depth must be one of {DEPTHS}, not {depth}")
         trunk = cast(models.ResNet, models.get_model(f"resnet{depth}", weights=trunk_weights))
-        trunk.fc = nn.Identity()  # type: ignore[assignment]
+        trunk.fc = nn.Identity()
         self.depth = depth
         self.trunk = trunk
         self.image_head = nn.Linear(feature_width(depth), 2)

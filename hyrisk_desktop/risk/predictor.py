@@ -18,7 +18,7 @@ from torch import Tensor
 from hyrisk_desktop.errors import BundleError, InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.volume import CTVolume, Finding, HuArray, Severity, Voxel
-from hyrisk_desktop.risk.bundle import ModelBundle, load_bundle
+from hyrisk_desktop.risk.bundle import load_bundle
 from hyrisk_desktop.risk.calibration import PlattCalibration, percentile
 from hyrisk_desktop.risk.network import HyRiskNet, log_odds
 from hyrisk_desktop.risk.novelty import novelty_findings
@@ -129,9 +129,7 @@ class Predictor:
         slices = self.bundle.preprocessing.patch_xyz[2]
         # torch has no uint16 arithmetic and CT may be big-endian in memory-mapped files: float32 settles both.
         slab = torch.from_numpy(block.astype(np.float32)).to(self.device)
-        patches = torch.stack(
-            [slab[(z := CLICK_SHIFT_SLICES + view.slice_shift) : z + slices] for view in self._views]
-        )
+        patches = torch.stack([slab[(z := CLICK_SHIFT_SLICES + view.slice_shift) : z + slices] for view in self._views])
         return prepare(patches, [view.crop for view in self._views], self.bundle.preprocessing)
 
     def _forward(self, batch: Tensor) -> Tensor:

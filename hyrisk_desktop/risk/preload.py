@@ -3,12 +3,18 @@
 `import torch` maps more than a gigabyte of shared libraries while it holds Python's global lock, and the GUI
 thread can't draw meanwhile. Calling the dynamic loader through ctypes first releases the lock for that long part;
 the import then finds the libraries mapped. It is only a head start: where it does not apply, nothing is lost.
+
+The other half of the freeze is the garbage collector: the import makes some hundred thousand lasting objects, and
+each full collection over them stops every thread for 100 to 300 ms (measured). It pauses while torch is imported, and
+what torch leaves behind is then exempt from later collections.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
+import gc
 import importlib.util
 import os
 import sys
@@ -20,8 +26,18 @@ def import_torch() -> None:
     if "torch" not in sys.modules and sys.platform.startswith("linux"):
         with contextlib.suppress(OSError, AttributeError):
             _map_libraries()
-    import torch  # noqa: F401
-    import torchvision  # noqa: F401
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        import torch  # noqa: F401
+        import torchvision  # noqa: F401
+
+        gc.freeze()
+        # Thawed again at the end, or libraries count everything frozen as leaked.
+        atexit.register(gc.unfreeze)
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _map_libraries() -> None:

@@ -45,7 +45,8 @@ class Preprocessing:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Preprocessing:
         """Inverse of `to_json`; raises TypeError on unknown or missing keys."""
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in data.items()})
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        return cls(**values)
 
     def side(self, ratio: float) -> int:
         """Side in pixels of a crop with side ``ratio`` of the patch."""
@@ -75,9 +76,7 @@ def random_crop(preprocessing: Preprocessing, rng: np.random.Generator) -> Crop:
     return Crop(int(rng.integers(0, rows - side + 1)), int(rng.integers(0, columns - side + 1)), side)
 
 
-def cut_block(
-    hu: HuArray, centre: Voxel, size_xyz: tuple[int, int, int], fill: float
-) -> tuple[HuArray, bool]:
+def cut_block(hu: HuArray, centre: Voxel, size_xyz: tuple[int, int, int], fill: float) -> tuple[HuArray, bool]:
     """Copy the block of ``size_xyz`` voxels (odd) around ``centre``; outside the volume it holds ``fill``.
 
     Returns:

@@ -105,7 +105,7 @@ def write_cohort(
     shape = (count, PATCH_XYZ[2], PATCH_XYZ[1], PATCH_XYZ[0])
     path = directory / PATCHES
     mode = "r+" if path.exists() else "w+"
-    patches = np.lib.format.open_memmap(path, mode=mode, dtype=np.int16, shape=shape)  # type: ignore[no-untyped-call]
+    patches = np.lib.format.open_memmap(path, mode=mode, dtype=np.int16, shape=shape)
     missing = [seed for seed in range(first_seed, first_seed + count) if seed not in done]
     with open(directory / "rows.jsonl", "a", encoding="utf-8") as log:
         for row, patch in _draw_all(missing, workers):
@@ -135,6 +135,10 @@ def _resume(directory: Path, record: dict[str, object]) -> dict[int, Row]:
         if line.endswith("}"):  # a kill can cut the last line
             row = Row(**json.loads(line))
             rows[row.seed] = row
+    # Without what was cut, or the next row would be written onto the same line.
+    staged = log.with_name(log.name + ".staged")
+    staged.write_text("".join(json.dumps(asdict(row)) + "\n" for row in rows.values()), encoding="utf-8")
+    os.replace(staged, log)
     return rows
 
 

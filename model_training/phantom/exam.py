@@ -20,7 +20,7 @@ from hyrisk_desktop.jobs import Progress, no_progress
 from model_training.phantom.render import Phantom, make_phantom, render
 from model_training.phantom.subject import GENERATOR_VERSION
 
-DEMONSTRATION_SEED = 7
+DEMONSTRATION_SEED = 29974
 """The exam that the program opens to show itself: moderate calcium, grade 2, standard kernel, 2.5 mm slices."""
 
 COLUMNS = ROWS = 512

@@ -8,7 +8,6 @@ patch, a slab and a whole exam of one subject agree.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -18,6 +17,8 @@ from numpy.typing import NDArray
 F32 = NDArray[np.float32]
 Points = tuple[F32, F32, F32]
 """x, y, z of a set of points in mm; arrays that broadcast against each other."""
+Triple = tuple[float, float, float] | NDArray[np.float64]
+"""Three numbers along x, y and z."""
 
 COARSE_MM = 2.5
 LATTICE = 64
@@ -66,7 +67,7 @@ class Grid:
 
 
 def block(
-    centre_mm: Sequence[float],
+    centre_mm: Triple,
     first_index: tuple[int, int, int],
     shape_xyz: tuple[int, int, int],
     pixel_mm: float,
@@ -152,7 +153,7 @@ def noise(x: F32, y: F32, z: F32, scale_mm: float, offset: NDArray[np.float64]) 
     return result
 
 
-def ellipsoid(points: Points, centre: Sequence[float], radii: Sequence[float]) -> F32:
+def ellipsoid(points: Points, centre: Triple, radii: Triple) -> F32:
     """Approximate signed distance (mm) to an axis-aligned ellipsoid (first-order, exact on the surface)."""
     x, y, z = (points[axis] - np.float32(centre[axis]) for axis in range(3))
     a, b, c = (np.float32(1.0 / radius) for radius in radii)
@@ -165,7 +166,7 @@ def ellipsoid(points: Points, centre: Sequence[float], radii: Sequence[float]) -
 
 
 def capsule(
-    points: Points, start: Sequence[float], end: Sequence[float], radius: float, end_radius: float | None = None
+    points: Points, start: Triple, end: Triple, radius: float, end_radius: float | None = None
 ) -> F32:
     """Signed distance (mm) to a capsule whose radius goes linearly from ``radius`` to ``end_radius``."""
     axis = [float(end[i]) - float(start[i]) for i in range(3)]

@@ -148,10 +148,12 @@ class Heart:
         hull = smooth_min(hull, vessels[1] + np.float32(4.0), 16.0)
         cavities = np.minimum(self._chamber("lv", local, 10.0), self._chamber("rv", local, 4.0))
         # More fat in the grooves and over the right heart than over the free wall of the left ventricle.
-        uneven = 1.0 + 0.25 * noise(*(axis.ravel() for axis in points), 30.0, self.warp_offset + 5.0)
-        uneven = uneven * (1.0 - np.clip(local[0] * 0.006 + local[1] * 0.004, -0.35, 0.35))
-        pericardium = hull - np.float32(self.fat_mm / self.scale) * uneven
-        front = np.clip(0.45 - local[1] * 0.012 - local[2] * 0.008, 0.10, 1.5)
+        x, y, z = (axis.ravel() for axis in points)
+        uneven = np.float32(1.0) + np.float32(0.25) * noise(x, y, z, 30.0, self.warp_offset + 5.0)
+        over_left = np.clip(local[0] * 0.006 + local[1] * 0.004, -0.35, 0.35).astype(np.float32)
+        uneven = uneven * (np.float32(1.0) - over_left)
+        pericardium: F32 = hull - np.float32(self.fat_mm / self.scale) * uneven
+        front: F32 = np.clip(0.45 - local[1] * 0.012 - local[2] * 0.008, 0.10, 1.5).astype(np.float32)
         pads = np.minimum(
             ellipsoid(local, (-46, -36, -30), (16 + self.paracardiac_mm, 14 + self.paracardiac_mm, 26)),
             ellipsoid(local, (48, -44, -40), (18 + self.paracardiac_mm, 12 + self.paracardiac_mm, 24)),
@@ -159,10 +161,10 @@ class Heart:
         outside = pericardium - np.float32(self.paracardiac_mm / self.scale) * front
         paracardiac = smooth_min(outside, pads + np.float32(6.0), 10.0)
         s = np.float32(self.scale)
-        return HeartFields(muscle * s, cavities * s, pericardium * s, paracardiac * s, vessels[0] * s, vessels[1] * s)
+        return HeartFields(muscle * s, cavities * s, pericardium * s, paracardiac * s, vessels[0] * s, vessels[2] * s)
 
-    def _great_vessels(self, p: Points) -> tuple[F32, F32]:
-        """Distance to the vessels that leave the heart, and to those of them that the pericardium wraps."""
+    def _great_vessels(self, p: Points) -> tuple[F32, F32, F32]:
+        """Distance to the vessels that leave the heart, to those the pericardium wraps, and to the aorta alone."""
         root, r = self._root, self._root_radius
         ascending = smooth_min(
             capsule(p, root, (-9, -4, 52), r, r - 1.0), capsule(p, (-9, -4, 52), (-4, 10, 78), r - 1.0, r - 2.0), 4.0
@@ -180,7 +182,7 @@ class Heart:
         )
         wrapped = np.minimum(ascending, trunk)
         every = np.minimum(np.minimum(wrapped, branches), np.minimum(cava, veins))
-        return every, wrapped
+        return every, wrapped, ascending
 
     def _epicardium(self, local: F64) -> F64:
         """Distance of points [n, 3] (heart frame, no warp) to the chambers."""

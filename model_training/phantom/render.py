@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,8 +87,28 @@ def make_phantom(seed: int) -> Phantom:
     return Phantom(subject, Heart(subject), Thorax(subject), make_scanner(subject))
 
 
+@lru_cache(maxsize=1)
+def _blas() -> Any:
+    """The handle on BLAS's threads, or None where threadpoolctl (part of the training extra) is missing."""
+    try:
+        from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+    except ImportError:
+        return None
+    return ThreadpoolController()
+
+
 def render(phantom: Phantom, grid: Grid, *, noisy: bool = True) -> Int16:
-    """HU values [z, y, x] of ``phantom`` on ``grid``, without the padding outside the scan circle."""
+    """HU values [z, y, x] of ``phantom`` on ``grid``, without the padding outside the scan circle.
+
+    BLAS is held to one thread: its products are small here, and two threads on a busy machine wait for each other.
+    """
+    blas = _blas()
+    with nullcontext() if blas is None else blas.limit(limits=1, user_api="blas"):
+        return _render(phantom, grid, noisy)
+
+
+def _render(phantom: Phantom, grid: Grid, noisy: bool) -> Int16:
+    """`render`, whatever the number of threads."""
     wide = grid.padded(MARGIN)
     voxels = np.empty(grid.shape, np.int16)
     for start in range(0, len(grid.z), CHUNK):
@@ -167,7 +189,7 @@ def _paint_body(phantom: Phantom, canvas: _Canvas) -> None:
 
     couch = canvas.band(chest.couch, 0.9)
     if couch is not None:
-        canvas.cover(couch, -60.0)
+        canvas.cover(couch, 260.0)
     canvas.paint(chest.skin, 20.0)
     canvas.paint(chest.skin + np.float32(1.8), fat, 0.8)
     meat = np.float32(hu["muscle"]) + np.float32(5.0) * fine
@@ -191,7 +213,7 @@ def _paint_body(phantom: Phantom, canvas: _Canvas) -> None:
         canvas.cover(rim * np.float32(0.75), 5.0)
     canvas.paint(heart.chambers, np.float32(hu["myocardium"]) + np.float32(2.0) * medium, 1.0 + 0.8 * motion)
     canvas.paint(heart.cavities, hu["blood"], 2.0)
-    # A broken plane of fat round the root and the pulmonary trunk, where chambers lean on them.
+    # A broken plane of fat round the aortic root, where chambers lean on it.
     plane = canvas.share(np.abs(heart.root - np.float32(0.5)) - np.float32(0.7), 1.0)
     if plane is not None:
         canvas.cover(plane * np.clip(np.float32(0.45) + np.float32(0.5) * medium, 0, 0.9), inner_fat)

@@ -99,7 +99,8 @@ def _amplitude(scanner: Scanner) -> F32:
         turn = np.mod(angle - streak + np.pi / 2, np.pi) - np.pi / 2
         power = power * (1.0 + scanner.streak_gain * np.exp(-0.5 * (turn / 0.16) ** 2))
     power[0, 0] = 0.0
-    return np.sqrt(power / power.mean()).astype(np.float32)
+    amplitude: F32 = np.sqrt(power / power.mean()).astype(np.float32)
+    return amplitude
 
 
 def _tiles(seed: int, first: int, count: int, amplitude: F32) -> F32:

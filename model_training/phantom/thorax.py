@@ -75,7 +75,8 @@ class Thorax:
         flat = (np.abs(u) / a) ** 2.35 + (np.abs(v) / b) ** 2.35
         p = flat ** np.float32(1 / 2.35) + np.float32(1e-6)
         cage: F32 = (p - 1.0) / p * np.sqrt(u * u + v * v)
-        return np.maximum(cage, z - np.float32(168.0))
+        closed: F32 = np.maximum(cage, z - np.float32(168.0))
+        return closed
 
     def _pleura(self, points: Points, cage: F32) -> F32:
         """The pleural surface: the cage, pushed in by the muscles and joints beside the spine."""
@@ -170,7 +171,8 @@ class Thorax:
         sheet = self.depth + 0.86 * self.half_depth + 6.0 - 46.0 * t * (0.4 + 0.6 * t) * (0.55 + 0.45 * top) - 10.0 * top
         plate = np.abs(y - sheet) * np.float32(0.75) - (1.8 + 3.4 * t**3)
         ends = np.maximum(np.maximum(inner - u, u - outer), np.maximum(16.0 - z, z - 132.0))
-        return np.maximum(plate, ends).astype(np.float32)
+        blade: F32 = np.maximum(plate, ends).astype(np.float32)
+        return blade
 
     def _skin(self, points: Points, wall: F32) -> F32:
         """Distance to the skin: the wall, rounded, under subcutaneous fat and breasts."""
@@ -193,7 +195,6 @@ class Thorax:
 
     def _mediastinum(self, points: Points, paracardiac: F32, aorta: F32) -> F32:
         """Distance to what lies between the lungs."""
-        x, y, z = points
         m, s = self.midline, self.spine_y
         upper = ellipsoid(points, (m + 4, 8, 96), (34, 48, 74))
         fold = capsule(points, (m, s - 46, -200), (m, s - 44, 120), 15.0)
@@ -236,13 +237,15 @@ class Thorax:
             ellipsoid(points, (m + 22, -32, below - 44), (66, 40, 40)), 20.0,
         ) + np.float32(3.0) * ripple  # fmt: skip
         liver = np.maximum(abdomen, liver)
-        spleen = np.maximum(abdomen, ellipsoid(points, (m + 92, 66, below - 66), (30, 42, 50)) + np.float32(2.0) * ripple)
+        spleen = ellipsoid(points, (m + 92, 66, below - 66), (30, 42, 50)) + np.float32(2.0) * ripple
+        spleen = np.maximum(abdomen, spleen)
         stomach = ellipsoid(points, (m + 66, 8, below - 56), (38, 40, 46)) + np.float32(3.0) * ripple
         return ThoraxFields(
             skin=self._skin(points, wall), wall=wall, plane=plane, cage=cage, lung=lung, disc=disc,
             bone=np.minimum(np.minimum(spine, rib), np.minimum(sternum, scapula)),
             marrow=np.minimum(np.minimum(marrow, rib_marrow), np.minimum(sternal_marrow, scapula + np.float32(2.2))),
-            cartilage=cartilage, aorta=np.minimum(aorta, self._neck_vessels(points)), oesophagus=tube(points, gullet, 6.5, 8.0), airway=air,
+            cartilage=cartilage, aorta=np.minimum(aorta, self._neck_vessels(points)),
+            oesophagus=tube(points, gullet, 6.5, 8.0), airway=air,
             abdomen=abdomen, liver=np.minimum(liver, spleen), stomach=np.maximum(stomach, abdomen),
             gas=np.maximum(stomach + np.float32(5.0), y - np.float32(2.0)), couch=self._couch(points),
         )  # fmt: skip
@@ -283,8 +286,9 @@ class Thorax:
         m = self.midline
         carina = np.array([m + 3, 34.0, 56.0])
         trachea = tube(points, np.array([(m + 1, self.spine_y - 52, 170), carina]), 8.6)
-        right = tube(points, np.array([carina, (m - 24, 38, 40), (m - 34, 40, 20), (m - 40, 48, -8), (m - 46, 56, -34)]), 6.8, 2.6)
-        left = tube(points, np.array([carina, (m + 30, 42, 38), (m + 50, 48, 20), (m + 58, 56, -6), (m + 62, 62, -30)]), 6.4, 2.6)
+        to_right = np.array([carina, (m - 24, 38, 40), (m - 34, 40, 20), (m - 40, 48, -8), (m - 46, 56, -34)])
+        to_left = np.array([carina, (m + 30, 42, 38), (m + 50, 48, 20), (m + 58, 56, -6), (m + 62, 62, -30)])
+        right, left = tube(points, to_right, 6.8, 2.6), tube(points, to_left, 6.4, 2.6)
         upper = np.minimum(
             tube(points, np.array([(m - 18, 37, 44), (m - 42, 30, 50), (m - 58, 20, 62)]), 4.2, 2.0),
             tube(points, np.array([(m + 46, 46, 26), (m + 60, 34, 34), (m + 70, 20, 44)]), 4.2, 2.0),

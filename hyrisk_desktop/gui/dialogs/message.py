@@ -19,7 +19,9 @@ def describe(error: Exception) -> tuple[str, str]:
     if isinstance(error, HyRiskError):
         sentence, what = error.message, f"code: {error.code}"
     else:
-        sentence = tr("Something went wrong that should not have; nothing you entered is lost. The log has the details.")
+        sentence = tr(
+            "Something went wrong that should not have; nothing you entered is lost. The log has the details."
+        )
         what = safe_traceback(error)
     return sentence, f"{what}\n{json.dumps(versions(), indent=1)}"
 
@@ -27,7 +29,9 @@ def describe(error: Exception) -> tuple[str, str]:
 class TextDialog(QDialog):
     """A title and a text to read, scroll and copy."""
 
-    def __init__(self, title: str, text: str, parent: QWidget | None = None, *, size: tuple[int, int] = (760, 520)) -> None:
+    def __init__(
+        self, title: str, text: str, parent: QWidget | None = None, *, size: tuple[int, int] = (760, 520)
+    ) -> None:
         super().__init__(parent)
         self.setWindowTitle(title)
         self.resize(*size)

@@ -58,7 +58,14 @@ class SeriesDialog(QDialog):
 
     def _fill(self, row: int, record: SeriesRecord) -> None:
         increment = "" if record.increment_mm is None else tr("{mm:.2f} mm", mm=record.increment_mm)
-        texts = (record.description, record.kind.value, str(record.slice_count), increment, record.kernel, record.reason)
+        texts = (
+            record.description,
+            record.kind.value,
+            str(record.slice_count),
+            increment,
+            record.kernel,
+            record.reason,
+        )
         for column, text in enumerate(texts):
             item = QTableWidgetItem(text)
             if not record.suitable:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QSize, Qt, Slot
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Slot
 from PySide6.QtGui import QIcon, QKeyEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
@@ -72,7 +72,9 @@ class GradePanel(QGroupBox):
         word = grade_word(grade)
         button.setText(tr("{grade} {word}", grade=grade, word=word))
         button.setAccessibleName(tr("Grade {grade}, {word}", grade=grade, word=word))
-        button.setToolTip(tr("Grade {grade}, {word} (Alt+{grade}). The picture is a synthetic phantom.", grade=grade, word=word))
+        button.setToolTip(
+            tr("Grade {grade}, {word} (Alt+{grade}). The picture is a synthetic phantom.", grade=grade, word=word)
+        )
         button.setCheckable(True)
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
         picture = resources_dir() / "grades" / f"grade{grade}.png"
@@ -83,7 +85,7 @@ class GradePanel(QGroupBox):
         button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         return button
 
-    def eventFilter(self, watched: object, event: QEvent) -> bool:
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Bare digits grade here, although they choose window presets elsewhere."""
         if isinstance(event, QKeyEvent) and isinstance(watched, QToolButton):
             grade = _DIGITS.get(Qt.Key(event.key()))

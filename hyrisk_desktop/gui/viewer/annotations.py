@@ -56,9 +56,7 @@ class Annotations:
     show_texts: bool = True
 
 
-def paint_marks(
-    painter: QPainter, marks: Marks, geometry: PlaneGeometry, index: int, to_widget: ToWidget
-) -> None:
+def paint_marks(painter: QPainter, marks: Marks, geometry: PlaneGeometry, index: int, to_widget: ToWidget) -> None:
     """Draw cursor lines, region, patch, box and heart centre where they cross this slice."""
 
     def corners(region: Region) -> QRectF:
@@ -139,7 +137,9 @@ def paint_annotations(
         _corner(painter, metrics, annotations.top_left, _MARGIN, _MARGIN, half, right=False, up=False)
         _corner(painter, metrics, annotations.top_right, width - _MARGIN, _MARGIN, half, right=True, up=False)
         _corner(painter, metrics, annotations.bottom_left, _MARGIN, height - _MARGIN, half, right=False, up=True)
-        _corner(painter, metrics, annotations.bottom_right, width - _MARGIN, height - _MARGIN, half, right=True, up=True)
+        _corner(
+            painter, metrics, annotations.bottom_right, width - _MARGIN, height - _MARGIN, half, right=True, up=True
+        )
         _letters(painter, metrics, geometry, width, height)
         _scale(painter, metrics, geometry, zoom, height)
     # What kind of picture this is, and what a click does, is never hidden.

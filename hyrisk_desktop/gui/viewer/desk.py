@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from PySide6.QtCore import QByteArray, Qt, Signal, Slot
+from PySide6.QtCore import QByteArray, QEvent, QObject, Qt, Signal, Slot
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
@@ -53,7 +53,7 @@ class Desk(QWidget):
             view.setObjectName(_NAMES[plane])
             view.setAccessibleName(titles[plane])
             view.installEventFilter(self)
-            view.scrolled.connect(lambda steps, p=plane: self.scroll(p, steps))
+            view.scrolled.connect(lambda steps, p=plane: self.scroll_by(p, steps))
             view.picked.connect(self._pick)
             view.centre_placed.connect(self._place)
             view.double_clicked.connect(self._double_click)
@@ -236,14 +236,14 @@ class Desk(QWidget):
         self._session.set_view(centre_selected=False, slab=1)
         self.focus_image()
 
-    def scroll(self, plane: Plane, steps: int) -> None:
+    def scroll_by(self, plane: Plane, steps: int) -> None:
         """Move the position along ``plane``'s normal."""
         position = list(self._session.view.position)
         position[_AXES[plane]] += steps
         x, y, z = position
         self._session.set_view(position=(x, y, z), centre_selected=False)
 
-    def eventFilter(self, watched: object, event: object) -> bool:
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Keys on the images scroll and nudge."""
         if isinstance(event, QKeyEvent) and event.type() == QKeyEvent.Type.KeyPress and isinstance(watched, SliceView):
             return self._key(watched, event)
@@ -261,13 +261,13 @@ class Desk(QWidget):
         if key in arrows:
             self._arrow(plane, arrows[Qt.Key(key)], modifiers)
         elif key == Qt.Key.Key_PageUp:
-            self.scroll(plane, 1)
+            self.scroll_by(plane, 1)
         elif key == Qt.Key.Key_PageDown:
-            self.scroll(plane, -1)
+            self.scroll_by(plane, -1)
         elif key == Qt.Key.Key_Home:
-            self.scroll(plane, 1_000_000)
+            self.scroll_by(plane, 1_000_000)
         elif key == Qt.Key.Key_End:
-            self.scroll(plane, -1_000_000)
+            self.scroll_by(plane, -1_000_000)
         else:
             return False
         return True
@@ -281,7 +281,7 @@ class Desk(QWidget):
             size = 5 if modifiers & Qt.KeyboardModifier.ShiftModifier else 1
             session.nudge_centre(dx * size, dy * size, 0)
         else:
-            self.scroll(plane, dx - dy)
+            self.scroll_by(plane, dx - dy)
 
     # --- what the reader does on the images
 

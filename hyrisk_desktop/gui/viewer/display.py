@@ -78,7 +78,7 @@ class PlaneGeometry:
         z = self.shape_zyx[0] - 1 - j
         return (i, index, z) if self.plane is Plane.CORONAL else (index, i, z)
 
-    def cut(self, array: NDArray[np.generic], index: int, slab: int = 1) -> NDArray[np.generic]:
+    def cut(self, array: HuArray, index: int, slab: int = 1) -> HuArray:
         """The picture [v, u] of slice ``index`` of a [z, y, x] array; with ``slab`` > 1 the maximum over that many."""
         low = max(0, index - (slab - 1) // 2)
         high = min(self.count, index + slab // 2 + 1)
@@ -108,7 +108,7 @@ def window_table(level: float, width: float) -> NDArray[np.uint8]:
     width = max(width, 1.0)
     bits = np.arange(65536, dtype=np.uint16)
     hu = bits.view(np.int16).astype(np.float32)
-    grey = ((hu - (level - 0.5)) / max(width - 1.0, 1e-3) + 0.5) * 255.0
+    grey: NDArray[np.float32] = ((hu - (level - 0.5)) / max(width - 1.0, 1e-3) + 0.5) * 255.0
     return np.clip(np.rint(grey), 0, 255).astype(np.uint8)
 
 
@@ -116,7 +116,8 @@ def apply_window(picture: HuArray, table: NDArray[np.uint8]) -> NDArray[np.uint8
     """HU picture -> grey picture, C-contiguous."""
     if picture.dtype != np.int16:
         picture = np.clip(np.rint(picture), -32768, 32767).astype(np.int16)
-    return table[np.ascontiguousarray(picture).view(np.uint16)]
+    bits: NDArray[np.uint16] = np.ascontiguousarray(picture).view(np.uint16)
+    return table[bits]
 
 
 def calcium_colours(scores: CalciumScores, geometry: PlaneGeometry, index: int) -> NDArray[np.uint8] | None:
@@ -131,7 +132,7 @@ def calcium_colours(scores: CalciumScores, geometry: PlaneGeometry, index: int) 
     axis = {Plane.AXIAL: 0, Plane.CORONAL: 1, Plane.SAGITTAL: 2}[plane]
     if not scores.lesions or not 0 <= index - offset < labels.shape[axis]:
         return None
-    cut = labels.take(index - offset, axis=axis)
+    cut: NDArray[np.int32] = np.take(labels, index - offset, axis=axis)
     if not cut.any():
         return None
     table = np.zeros((len(scores.lesions) + 1, 4), np.uint8)

@@ -107,4 +107,6 @@ def pointer_text(volume: CTVolume, voxel: Voxel | None, *, probe_radius_mm: floa
     disc = ((rows - y) / ry) ** 2 + ((columns - x) / rx) ** 2 <= 1.0
     patch = volume.hu[z, max(0, y - ry) : y + ry + 1, max(0, x - rx) : x + rx + 1]
     values = patch[disc[: patch.shape[0], : patch.shape[1]]]
-    return text + tr("   ⌀ {mm:.0f} mm: mean {mean:.0f}, SD {sd:.0f} HU", mm=2 * probe_radius_mm, mean=values.mean(), sd=values.std())
+    return text + tr(
+        "   ⌀ {mm:.0f} mm: mean {mean:.0f}, SD {sd:.0f} HU", mm=2 * probe_radius_mm, mean=values.mean(), sd=values.std()
+    )

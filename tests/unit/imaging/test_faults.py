@@ -303,7 +303,7 @@ def test_a_valid_variant_loads(name: str, syntax: str, tmp_path: Path) -> None:
     parts = slices(COUNT, seed=5)
     VALID[name](parts)
     write(parts, tmp_path, syntax)
-    record = find_series(tmp_path)[0]
+    (record,) = find_series(tmp_path)
     assert record.suitable, record.reason
     volume = read_volume(record)
     wanted = anatomy(COUNT, 64, 64, 5)

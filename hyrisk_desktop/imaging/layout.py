@@ -1,0 +1,79 @@
+"""Headers of one series mostly share a layout: then a comparison of a few bytes replaces walking the whole header.
+
+A layout keeps where each element's own header (tag, VR, length) lies, nested ones included, and those bytes. A file
+that has the very same bytes at the very same places would be walked in exactly the same steps, so its values lie
+where they lay before. Nothing is guessed: one differing byte, and the file is walked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_MOST = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One way in which a header is laid out.
+
+    Attributes:
+        places: indices of all bytes that steer a walk.
+        steering: those bytes.
+        needed: how many bytes of the file the layout covers.
+        wanted: tag, begin and end of each value to take.
+        syntax: the transfer syntax, whose bytes steer as well.
+        explicit, pixel_offset, pixel_length: as in `tags.Header`.
+    """
+
+    places: NDArray[np.intp]
+    steering: bytes
+    needed: int
+    wanted: tuple[tuple[int, int, int], ...]
+    syntax: str
+    explicit: bool
+    pixel_offset: int
+    pixel_length: int
+
+    def values(self, buffer: bytes) -> dict[int, bytes] | None:
+        """The wanted values of a file that has this layout; None for one that hasn't."""
+        if len(buffer) < self.needed or np.frombuffer(buffer, np.uint8)[self.places].tobytes() != self.steering:
+            return None
+        return {tag: buffer[begin:end] for tag, begin, end in self.wanted}
+
+
+class Layouts:
+    """The last few layouts seen, the latest first. Not safe for several threads."""
+
+    def __init__(self) -> None:
+        self._known: list[Layout] = []
+
+    def match(self, buffer: bytes) -> tuple[Layout, dict[int, bytes]] | None:
+        """The layout of a file that begins with ``buffer``, and its values."""
+        for number, layout in enumerate(self._known):
+            if (values := layout.values(buffer)) is not None:
+                if number:
+                    del self._known[number]
+                    self._known.insert(0, layout)
+                return layout, values
+        return None
+
+    def remember(
+        self,
+        buffer: bytes,
+        trace: Sequence[tuple[int, int]],
+        wanted: Sequence[tuple[int, int, int]],
+        syntax: str,
+        explicit: bool,
+        pixels: tuple[int, int],
+    ) -> None:
+        """Keep the layout of a file just walked; ``trace`` holds begin and end of every steering stretch of bytes."""
+        places = np.concatenate([np.arange(begin, end, dtype=np.intp) for begin, end in trace])
+        if places.size and int(places[-1]) < len(buffer):
+            steering = np.frombuffer(buffer, np.uint8)[places].tobytes()
+            layout = Layout(places, steering, pixels[0], tuple(wanted), syntax, explicit, *pixels)
+            self._known.insert(0, layout)
+            del self._known[_MOST:]

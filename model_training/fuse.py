@@ -1,0 +1,95 @@
+"""Stage two: HyRiskNet's fused head, fitted on cases whose images the trunk has never seen.
+
+Fitted on training cases it would fail: there the trunk half remembers the answer, so the score looks useless
+(in a feasibility study the grade got a weight of -8). The trunk stays as stage one left it; only the F + 1 weights
+per class and the biases are fitted, pulled towards RiskNet's own head, with the strength of the pull chosen on
+an inner split.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from hyrisk_desktop.risk.network import NON_SURVIVOR, HyRiskNet
+
+PULLS = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
+"""Strengths of the pull towards RiskNet's head that are tried, in units of the mean loss."""
+
+
+@dataclass(frozen=True, slots=True)
+class FusedFit:
+    """What stage two found: the pull chosen, inner losses by pull, and the score's weight in log odds."""
+
+    pull: float
+    losses: dict[float, float]
+    score_weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Linear:
+    """Log odds = features @ weight + score * score_weight + bias."""
+
+    weight: Tensor
+    score_weight: Tensor
+    bias: Tensor
+
+    def log_odds(self, features: Tensor, score: Tensor) -> Tensor:
+        return features @ self.weight + score * self.score_weight + self.bias
+
+
+def fit_fused_head(model: HyRiskNet, features: Tensor, score: Tensor, target: Tensor, seed: int = 0) -> FusedFit:
+    """Fit ``model.fused_head`` in place.
+
+    Args:
+        features: [n, F] trunk features of reserved cases. score: [n] score inputs in [-1, 1].
+        target: [n] outcome, or expected risk where the run learns soft targets.
+        seed: of the inner split (a third is held out to choose the pull).
+    """
+    order = torch.from_numpy(np.random.default_rng(seed).permutation(len(target)))
+    held, kept = order[: len(order) // 3], order[len(order) // 3 :]
+    losses = {}
+    for pull in PULLS:
+        line = _fit(model, features[kept], score[kept], target[kept], pull)
+        odds = line.log_odds(features[held].double(), score[held].double())
+        losses[pull] = float(binary_cross_entropy_with_logits(odds, target[held].double()))
+    best = min(losses, key=lambda pull: losses[pull])
+    line = _fit(model, features, score, target, best)
+    _install(model, line)
+    return FusedFit(best, losses, float(line.score_weight))
+
+
+def _fit(model: HyRiskNet, features: Tensor, score: Tensor, target: Tensor, pull: float) -> _Linear:
+    """Minimise the cross-entropy plus ``pull`` times the squared, feature-scaled distance from RiskNet's head."""
+    x, s, y = features.double(), score.double(), target.double()
+    head, other = model.image_head.weight.detach().double(), 1 - NON_SURVIVOR
+    start = head[NON_SURVIVOR] - head[other]
+    offset = model.image_head.bias.detach().double()
+    spread = x.std(dim=0) + 1e-6
+    change = torch.zeros_like(start, requires_grad=True)
+    score_weight = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    bias = (offset[NON_SURVIVOR] - offset[other]).clone().requires_grad_()
+    optimiser = torch.optim.LBFGS([change, score_weight, bias], max_iter=200, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimiser.zero_grad()
+        odds = x @ (start + change / spread) + s * score_weight + bias
+        loss = binary_cross_entropy_with_logits(odds, y) + pull * (change**2).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    optimiser.step(closure)  # type: ignore[no-untyped-call]
+    return _Linear(start + change.detach() / spread, score_weight.detach(), bias.detach())
+
+
+def _install(model: HyRiskNet, line: _Linear) -> None:
+    """Write log odds as two symmetric logits."""
+    sign = 1.0 if NON_SURVIVOR == 1 else -1.0
+    with torch.no_grad():
+        row = torch.cat([line.weight, line.score_weight[None]]).float() * 0.5 * sign
+        model.fused_head.weight.copy_(torch.stack([-row, row]))
+        model.fused_head.bias.copy_(torch.stack([-line.bias, line.bias]).float() * 0.5 * sign)

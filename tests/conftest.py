@@ -1,0 +1,47 @@
+"""What every test gets: a home of its own, real scans where they are, and a check that no thread is left behind."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Before anything imports Qt or torch.
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen") if not os.environ.get("DISPLAY") else None
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+@pytest.fixture(autouse=True)
+def isolated_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Settings, logs and cache of this test only."""
+    home = tmp_path / "hyrisk-home"
+    monkeypatch.setenv("HYRISK_HOME", str(home))
+    return home
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder with the real scans; skips where there are none."""
+    folder = os.environ.get("HYRISK_TEST_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("no real scans here (HYRISK_TEST_DATA)")
+    return Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def no_leaked_threads() -> Iterator[None]:
+    """A worker thread that outlives its test would outlive its window too."""
+    before = set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + 5
+    leaked: list[threading.Thread] = []
+    while time.monotonic() < deadline:
+        leaked = [t for t in threading.enumerate() if t not in before and t.name.startswith("hyrisk")]
+        if not leaked:
+            return
+        time.sleep(0.02)
+    pytest.fail(f"threads left behind: {[t.name for t in leaked]}")

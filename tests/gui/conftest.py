@@ -1,0 +1,95 @@
+"""The real window on isolated settings, with a tiny model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from hyrisk_desktop.app import build_window, make_application
+from hyrisk_desktop.gui.application import Services
+from hyrisk_desktop.gui.main_window import MainWindow
+from hyrisk_desktop.gui.session import Exam, Session
+from hyrisk_desktop.imaging import CTVolume, Kind, SeriesRecord
+from hyrisk_desktop.settings import Settings
+from tests.helpers.bundles import write_tiny_bundle
+
+
+@dataclass
+class Program:
+    """The program as a test drives it."""
+
+    window: MainWindow
+    services: Services
+    qtbot: QtBot
+
+    @property
+    def session(self) -> Session:
+        return self.services.session
+
+    def text(self, name: str) -> str:
+        """Text of the label called ``name``."""
+        from PySide6.QtWidgets import QLabel
+
+        label = self.window.findChild(QLabel, name)
+        assert label is not None, name
+        return label.text()
+
+    def wait(self, condition: Callable[[], bool], timeout: int = 20_000) -> None:
+        self.qtbot.waitUntil(condition, timeout=timeout)
+
+    def wait_for_risk(self) -> None:
+        self.wait(lambda: self.session.risk is not None)
+
+    def show(self, volume: CTVolume, *, synthetic: bool = False) -> Exam:
+        """Open a volume that never was on disk."""
+        exam = Exam(volume, record_of(volume), findings=volume.findings, synthetic=synthetic)
+        self.session.complete(exam)
+        return exam
+
+
+def record_of(volume: CTVolume) -> SeriesRecord:
+    return SeriesRecord(
+        series_uid=volume.series_uid,
+        study_uid="1.2",
+        modality="CT",
+        kind=Kind.AXIAL,
+        description="Test series",
+        kernel="B30f",
+        slice_count=volume.shape_zyx[0],
+        files=(),
+        reason="The only series.",
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    write_tiny_bundle(folder)
+    return folder
+
+
+@pytest.fixture
+def program(qtbot: QtBot, qapp: object, tiny_bundle: Path, isolated_home: Path) -> Iterator[Program]:
+    make_application(["test"])
+    settings = Settings(isolated_home / "config" / "settings.json")
+    settings["model"] = str(tiny_bundle)
+    settings["device"] = "cpu"
+    window, services = build_window(settings, isolated_home / "log")
+    window.resize(1500, 940)
+    window.show()
+    qtbot.waitExposed(window)
+    yield Program(window, services, qtbot)
+    window.close()
+    window.deleteLater()
+    qtbot.wait(1)
+
+
+@pytest.fixture
+def ready(program: Program) -> Program:
+    """With the model loaded."""
+    program.wait(lambda: program.session.model is not None)
+    return program

@@ -1,0 +1,38 @@
+"""A tiny model bundle with random but fixed weights: quick, and never mistaken for a trained one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from hyrisk_desktop.risk.bundle import ModelBundle, write_bundle
+from hyrisk_desktop.risk.calibration import PlattCalibration
+from hyrisk_desktop.risk.novelty import Novelty
+from hyrisk_desktop.risk.preprocessing import Preprocessing
+
+
+def write_tiny_bundle(folder: Path, *, seed: int = 0, name: str = "Tiny test network") -> ModelBundle:
+    """ResNet-18 at 64 pixels whose grade matters."""
+    import torch
+
+    from hyrisk_desktop.risk.network import HyRiskNet
+
+    torch.manual_seed(seed)
+    model = HyRiskNet(18)
+    with torch.no_grad():
+        for head in (model.image_head, model.fused_head):
+            head.weight *= 0.02
+        model.fused_head.weight[1, -1] = 1.0
+        model.fused_head.weight[0, -1] = -1.0
+    bundle = ModelBundle(
+        name=name,
+        depth=18,
+        preprocessing=Preprocessing(input_size=64),
+        demonstration=True,
+        calibration={head: PlattCalibration(0.8, 0.1, 0.5) for head in ("risknet", "hyrisknet")},
+        reference={head: np.linspace(0, 1, 101) for head in ("risknet", "hyrisknet")},
+        novelty=Novelty(np.zeros(512, np.float32), np.eye(8, 512, dtype=np.float32), 1e6, {"pixel_mm": (0.4, 1.0)}),
+        training={"note": "random weights for tests"},
+    )
+    return write_bundle(folder, bundle, model, "# Test bundle\n\nSHA-256 {sha256}\n")

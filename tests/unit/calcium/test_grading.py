@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import pytest
+
+from hyrisk_desktop.calcium.grading import check_grade, consistency_findings, grade_word
+from hyrisk_desktop.errors import InputError
+
+
+@pytest.mark.parametrize("grade", [-0.1, 3.1, float("nan"), float("inf")])
+def test_grades_outside_the_range_are_refused(grade: float) -> None:
+    with pytest.raises(InputError):
+        check_grade(grade)
+
+
+def test_words() -> None:
+    assert [grade_word(g) for g in range(4)] == ["none", "minimal", "moderate", "severe"]
+    assert check_grade(1.5) == 1.5
+
+
+@pytest.mark.parametrize(
+    ("grade", "agatston", "said"),
+    [(None, 500, False), (0, 0, False), (0, 10, False), (0, 212, True), (1, 212, False), (3, 0, True), (3, 50, False)],
+)
+def test_contradictions_are_said_aloud(grade: float | None, agatston: float, said: bool) -> None:
+    findings = consistency_findings(grade, agatston)
+    assert bool(findings) is said
+    if grade == 0 and said:
+        assert "Grade 0, but the region Agatston is 212" in findings[0].message

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hyrisk_desktop.errors import InputError
+from hyrisk_desktop.risk import Predictor
+from tests.helpers.bundles import write_tiny_bundle
+from tests.helpers.volumes import HEART_CENTRE, block_volume, box
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    write_tiny_bundle(folder)
+    return Predictor(folder, "cpu")
+
+
+def test_reading_is_complete(predictor: Predictor) -> None:
+    volume = block_volume()
+    reading = predictor.predict(volume, HEART_CENTRE, 2)
+    assert (reading.series_uid, reading.centre, reading.grade) == (volume.series_uid, HEART_CENTRE, 2)
+    assert reading.sha256 == predictor.bundle.sha256
+    assert reading.demonstration
+    assert reading.hyrisknet == reading.risk == reading.by_grade[2]
+    assert reading.interval[0] <= reading.risk <= reading.interval[1]
+    assert reading.interval[0] < reading.interval[1]
+    assert list(reading.by_grade) == sorted(reading.by_grade)
+    assert reading.percentile == pytest.approx(100 * reading.risk, abs=2)
+
+
+def test_without_a_grade_the_image_speaks(predictor: Predictor) -> None:
+    reading = predictor.predict(block_volume(), HEART_CENTRE)
+    assert reading.hyrisknet is None
+    assert reading.risk == reading.risknet
+    assert reading.interval[0] <= reading.risknet <= reading.interval[1]
+
+
+def test_a_new_grade_runs_only_the_last_layer(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    volume = block_volume(seed=5)
+    first = predictor.predict(volume, HEART_CENTRE, 0)
+    monkeypatch.setattr(predictor, "_forward", lambda _: pytest.fail("the trunk ran again"))
+    again = predictor.predict(volume, HEART_CENTRE, 3)
+    assert again.risknet == first.risknet
+    assert again.risk == first.by_grade[3]
+
+
+def test_features_belong_to_pixels_and_not_to_names(predictor: Predictor) -> None:
+    """Two exams with the same UIDs and centre but other pixels: the second must not inherit the first's features."""
+    one, other = block_volume(seed=1), block_volume([(box((100, 100, 8), (50, 50, 8)), -600)], seed=1)
+    assert one.series_uid == other.series_uid
+    assert predictor.predict(one, HEART_CENTRE, 1).risknet != predictor.predict(other, HEART_CENTRE, 1).risknet
+
+
+def test_the_interval_grows_from_nearby_clicks(predictor: Predictor) -> None:
+    """Every view is the centred inference crop of a patch cut at the shifted click."""
+    import torch
+
+    from hyrisk_desktop.risk.preprocessing import centred_crop, cut_patch, prepare
+
+    volume = block_volume([(box((110, 100, 10), (30, 20, 3)), 300)])
+    batch, _ = predictor.input_batch(volume.hu, HEART_CENTRE)
+    p = predictor.bundle.preprocessing
+    cx, cy, cz = HEART_CENTRE
+    shifts = [(0, 0, 0), (3, 0, 0), (-3, 0, 0), (0, 3, 0), (0, -3, 0), (0, 0, -1), (0, 0, 1), (3, 3, -1), (-3, -3, 1)]
+    for view, (dx, dy, dz) in zip(batch, shifts, strict=False):
+        patch, _ = cut_patch(volume.hu, (cx + dx, cy + dy, cz + dz), p)
+        expected = prepare(torch.from_numpy(patch.astype(np.float32))[None], [centred_crop(p)], p)[0]
+        torch.testing.assert_close(view, expected)
+    assert len(batch) == len(shifts) + 2
+
+
+def test_patch_outside_the_volume_is_a_finding(predictor: Predictor) -> None:
+    volume = block_volume()
+    assert "patch_outside" in [f.code for f in predictor.predict(volume, (10, 120, 12), 1).findings]
+    assert "patch_outside" in [f.code for f in predictor.predict(volume, (130, 120, 0), 1).findings]
+    assert "patch_outside" not in [f.code for f in predictor.predict(volume, HEART_CENTRE, 1).findings]
+    # One slice from the end the patch fits, although the interval's outer click would not.
+    assert "patch_outside" not in [f.code for f in predictor.predict(volume, (130, 120, 1), 1).findings]
+
+
+@pytest.mark.parametrize(("centre", "grade"), [((999, 0, 0), 1.0), (HEART_CENTRE, 4.0), (HEART_CENTRE, -1.0)])
+def test_bad_questions_are_refused(predictor: Predictor, centre: tuple[int, int, int], grade: float) -> None:
+    with pytest.raises(InputError):
+        predictor.predict(block_volume(), centre, grade)
+
+
+def test_acquisition_outside_training_is_a_finding(predictor: Predictor) -> None:
+    reading = predictor.predict(block_volume(spacing=(1.3, 1.3, 3.0)), HEART_CENTRE, 1)
+    assert "pixel_outside_training" in [f.code for f in reading.findings]
+
+
+def test_no_cuda_is_one_sentence(tmp_path: Path) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    write_tiny_bundle(tmp_path / "tiny")
+    with pytest.raises(InputError, match="no CUDA device"):
+        Predictor(tmp_path / "tiny", "cuda")
+
+
+@pytest.mark.gpu
+def test_cpu_and_cuda_agree(tmp_path: Path) -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    write_tiny_bundle(tmp_path / "tiny")
+    volume = block_volume()
+    risks = [Predictor(tmp_path / "tiny", device).predict(volume, HEART_CENTRE, 2).risk for device in ("cpu", "cuda")]
+    assert risks[0] == pytest.approx(risks[1], abs=1e-4)

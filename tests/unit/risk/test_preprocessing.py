@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from hyrisk_desktop.risk.preprocessing import (
+    Crop,
+    Preprocessing,
+    centred_crop,
+    cut_block,
+    cut_patch,
+    prepare,
+    random_crop,
+    score_input,
+)
+
+DEFAULT = Preprocessing()
+
+
+def test_patch_covers_80_pixels_each_side_and_one_slice() -> None:
+    hu = np.arange(5 * 300 * 300).reshape(5, 300, 300) % 30000
+    hu = hu.astype(np.int16)
+    patch, outside = cut_patch(hu, (150, 140, 2), DEFAULT)
+    assert patch.shape == (3, 161, 161)
+    assert not outside
+    np.testing.assert_array_equal(patch, hu[1:4, 60:221, 70:231])
+
+
+@pytest.mark.parametrize("centre", [(0, 0, 0), (299, 299, 4), (-500, 10, 2), (10, 150, 2)])
+def test_outside_holds_the_windows_lower_bound(centre: tuple[int, int, int]) -> None:
+    hu = np.full((5, 300, 300), 40, np.int16)
+    patch, outside = cut_patch(hu, centre, DEFAULT)
+    assert outside
+    assert set(np.unique(patch)) <= {-200, 40}
+    assert (patch == -200).any()
+
+
+def test_cut_block_agrees_with_padding() -> None:
+    rng = np.random.default_rng(1)
+    hu = rng.integers(-1000, 1000, (6, 20, 22)).astype(np.int16)
+    padded = np.pad(hu, 30, constant_values=-7)
+    for centre in ((0, 0, 0), (21, 19, 5), (10, 3, 2)):
+        block, _ = cut_block(hu, centre, (9, 7, 3), -7)
+        x, y, z = (c + 30 for c in centre)
+        np.testing.assert_array_equal(block, padded[z - 1 : z + 2, y - 3 : y + 4, x - 4 : x + 5])
+
+
+def test_window_and_normalisation() -> None:
+    import torch
+
+    p = Preprocessing(mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 2.0), input_size=32)
+    patch = torch.tensor([-1000.0, 150.0, 900.0])[None, :, None, None].expand(1, 3, 161, 161)
+    out = prepare(patch, [centred_crop(p)], p)
+    assert out.shape == (1, 3, 32, 32)
+    expected = [(0 - 0.1) / 0.5, (0.5 - 0.2) / 0.25, (1 - 0.3) / 2.0]
+    np.testing.assert_allclose(out[0, :, 5, 5].numpy(), expected, rtol=1e-5)
+
+
+def test_inference_crop_is_centred_on_the_click() -> None:
+    crop = centred_crop(DEFAULT)
+    assert crop == Crop(24, 24, 113)
+    assert crop.top + crop.side // 2 == 80
+
+
+def test_random_crops_stay_inside() -> None:
+    rng = np.random.default_rng(0)
+    crops = [random_crop(DEFAULT, rng) for _ in range(500)]
+    assert min(c.side for c in crops) >= round(161 * 0.6)
+    assert max(c.side for c in crops) <= round(161 * 0.8)
+    assert all(c.top >= 0 and c.left >= 0 and max(c.top, c.left) + c.side <= 161 for c in crops)
+
+
+def test_one_crop_for_all_equals_one_each() -> None:
+    import torch
+
+    patches = torch.randn(3, 3, 161, 161) * 300
+    crop = centred_crop(DEFAULT)
+    torch.testing.assert_close(prepare(patches, [crop], DEFAULT), prepare(patches, [crop] * 3, DEFAULT))
+
+
+def test_json_round_trip() -> None:
+    p = Preprocessing(hu_window=(-1000.0, 500.0), inference_crop=0.65)
+    assert Preprocessing.from_json(json.loads(json.dumps(p.to_json()))) == p
+    with pytest.raises(TypeError):
+        Preprocessing.from_json({**p.to_json(), "surprise": 1})
+
+
+def test_score_input() -> None:
+    assert [score_input(g) for g in (0, 1.5, 3)] == pytest.approx([-1, 0, 1])
