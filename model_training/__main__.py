@@ -100,7 +100,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--out", type=Path, required=True)
     train.set_defaults(run=_train, one_thread=False)
 
-    export = commands.add_parser("export", help="stage two, calibration, results and the model bundle of a finished run")
+    export = commands.add_parser(
+        "export", help="stage two, calibration, results and the model bundle of a finished run"
+    )
     export.add_argument("run_directory", metavar="RUN", type=Path)
     for part in ("training", "stage-two", "calibration", "test"):
         export.add_argument(f"--{part}", type=Path, required=True, metavar="COHORT")
@@ -117,7 +119,12 @@ def main() -> None:
         # Two BLAS threads make the small products of the renderer several times slower on a busy machine.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    arguments.run(arguments)
+    from hyrisk_desktop.errors import HyRiskError
+
+    try:
+        arguments.run(arguments)
+    except HyRiskError as e:
+        raise SystemExit(e.message) from e
 
 
 if __name__ == "__main__":

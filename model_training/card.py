@@ -23,7 +23,9 @@ def write_card(bundle: ModelBundle) -> str:
     config, results = training["config"], training["results"]
     phases = ", ".join(f"{p['epochs']:g} epochs at {p['size']} px" for p in config["phases"])
     sizes, seeds = training["sizes"], training["seeds"]
-    parts = "\n".join(f"| {key.replace('_', ' ')} | {sizes[key]} | {seeds[key][0]} to {seeds[key][1]} |" for key in sizes)
+    parts = "\n".join(
+        f"| {key.replace('_', ' ')} | {sizes[key]} | {seeds[key][0]} to {seeds[key][1]} |" for key in sizes
+    )
     target = (
         "The network learned each phantom's *expected risk* (a soft label), not its drawn outcome. No real cohort has\n"
         "such a label; it is worth several times the number of phantoms. The outcome model was tuned so that the scores\n"

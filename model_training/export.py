@@ -167,7 +167,8 @@ def novelty_statistics(reference: Tensor, held_out: Tensor, training: CohortData
     draft = Novelty(mean.astype(np.float32), whitening, 0.0)
     distances = [draft.distance(row) for row in held_out.numpy()]
     ranges = {
-        key: (float(training.numbers[key].min()), float(training.numbers[key].max())) for key in ("pixel_mm", "increment_mm")
+        key: (float(training.numbers[key].min()), float(training.numbers[key].max()))
+        for key in ("pixel_mm", "increment_mm")
     }
     return replace(draft, threshold=round(float(np.quantile(distances, NOVELTY_QUANTILE)), 4), ranges=ranges)
 

@@ -101,12 +101,7 @@ def make_grid(
             "not_axial",
             tr("The slices are not axial. Open the axial series of this exam."),
         )
-    if len(pixel_spacing) != 2 or not all(np.isfinite(s) and 0.01 <= s <= 20 for s in pixel_spacing):
-        raise ExamError(
-            "pixel_spacing", tr("The exam gives no usable pixel spacing, so nothing can be measured. Export it again.")
-        )
-    if not np.isfinite(positions).all() or float(np.abs(positions).max(initial=0.0)) > 1e5:
-        raise ExamError("position", tr("A slice has no usable position. Export the series again."))
+    _check_numbers(positions, pixel_spacing)
     rows, columns = rows_columns
     step_x, step_y = float(pixel_spacing[1]), float(pixel_spacing[0])
     transpose = abs(row[1]) > abs(row[0])
@@ -132,6 +127,15 @@ def make_grid(
         flip_x=flip_x,
         flip_y=flip_y,
     )
+
+
+def _check_numbers(positions: Vector, pixel_spacing: Sequence[float]) -> None:
+    if len(pixel_spacing) != 2 or not all(np.isfinite(s) and 0.01 <= s <= 20 for s in pixel_spacing):
+        raise ExamError(
+            "pixel_spacing", tr("The exam gives no usable pixel spacing, so nothing can be measured. Export it again.")
+        )
+    if not np.isfinite(positions).all() or float(np.abs(positions).max(initial=0.0)) > 1e5:
+        raise ExamError("position", tr("A slice has no usable position. Export the series again."))
 
 
 def _slice_increment(along: Vector, thickness_mm: float | None) -> float:

@@ -11,6 +11,35 @@ from hyrisk_desktop.jobs import CancelToken
 _BATCH = 4
 
 
+class _Shared:
+    """The list that both threads take from."""
+
+    def __init__(self, items: Sequence[int], work: Callable[[int], None]) -> None:
+        self._rest = iter(items)
+        self._work = work
+        self._lock = threading.Lock()
+        self.failures: list[BaseException] = []
+        self.done = 0
+
+    def take(self, finished: int) -> list[int]:
+        """The next few items; none once something failed."""
+        with self._lock:
+            self.done += finished
+            return [] if self.failures else list(itertools.islice(self._rest, _BATCH))
+
+    def run(self, after: Callable[[], None]) -> None:
+        """Work until nothing is left, calling ``after`` behind each few items; failures are kept, not raised."""
+        finished = 0
+        try:
+            while batch := self.take(finished):
+                for item in batch:
+                    self._work(item)
+                finished = len(batch)
+                after()
+        except BaseException as e:  # noqa: BLE001 - both threads have to end first, then `share` raises it
+            self.failures.append(e)
+
+
 def share(
     items: Sequence[int], work: Callable[[int], None], report: Callable[[int], None], cancel: CancelToken | None
 ) -> None:
@@ -26,43 +55,21 @@ def share(
         Exception: the first that ``work`` raised.
         Cancelled: ``cancel`` was set.
     """
-    rest = iter(items)
-    lock = threading.Lock()
-    failures: list[BaseException] = []
-    done = 0
+    shared = _Shared(items, work)
 
-    def next_batch(finished: int) -> list[int]:
-        nonlocal done
-        with lock:
-            done += finished
-            return [] if failures else list(itertools.islice(rest, _BATCH))
+    def after() -> None:
+        if cancel:
+            cancel.raise_if_cancelled()
+        report(shared.done)
 
-    def help_along() -> None:
-        finished = 0
-        try:
-            while batch := next_batch(finished):
-                for item in batch:
-                    work(item)
-                finished = len(batch)
-        except Exception as e:  # noqa: BLE001 - handed to the calling thread, which raises it
-            failures.append(e)
-
-    helper = threading.Thread(target=help_along, name="hyrisk-slices")
+    helper = threading.Thread(target=shared.run, args=(lambda: None,), name="hyrisk-slices")
     if len(items) > 4 * _BATCH:
         helper.start()
-    finished = 0
-    try:
-        while batch := next_batch(finished):
-            if cancel:
-                cancel.raise_if_cancelled()
-            for item in batch:
-                work(item)
-            finished = len(batch)
-            report(done)
-    except BaseException as e:  # noqa: BLE001 - the helper has to end first, then it is raised
-        failures.append(e)
+    shared.run(after)
     if helper.ident is not None:
         helper.join()
-    if failures:
-        raise failures[0]
+    if shared.failures:
+        raise shared.failures[0]
+    if cancel:
+        cancel.raise_if_cancelled()
     report(len(items))

@@ -22,9 +22,7 @@ MEAN_WEIGHT = 3.4
 """Density weight assumed when a score is turned into a volume: Agatston = volume x weight / 3."""
 
 
-def _chain(
-    rng: np.random.Generator, path: F64, at: float, volume_mm3: float, hu: float, wall_mm: float
-) -> F64:
+def _chain(rng: np.random.Generator, path: F64, at: float, volume_mm3: float, hu: float, wall_mm: float) -> F64:
     """A lesion of about ``volume_mm3`` on ``path`` [n, 3] starting at the fraction ``at`` of its length."""
     radius = float(np.clip((volume_mm3 / 13.0) ** (1 / 3), 0.55, 2.2))
     spacing = 0.8 * radius
@@ -80,7 +78,9 @@ def other_calcium(subject: Subject, heart: Heart, thorax: Thorax) -> F64:
             height = rng.uniform(0, 30)
             angle = rng.uniform(0, 2 * math.pi)
             wall = np.array([heart.root_wall(angle + 0.12 * step, height) for step in range(rng.integers(1, 6))])
-            blobs.append(_chain(rng, np.vstack([wall, wall[-1:] + 0.1]), 0.0, rng.uniform(4, 40), rng.uniform(400, 1000), 0.2))
+            blobs.append(
+                _chain(rng, np.vstack([wall, wall[-1:] + 0.1]), 0.0, rng.uniform(4, 40), rng.uniform(400, 1000), 0.2)
+            )
     if rng.random() < 1 / (1 + math.exp(2.6 - 0.8 * trait)):
         ring = np.linspace(rng.uniform(0.2, 1.0), rng.uniform(1.4, 2.8), 14)
         local = np.stack([20 + 17 * np.cos(ring), 21 + 0 * ring, -6 + 15 * np.sin(ring)], axis=1)

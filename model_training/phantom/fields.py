@@ -61,9 +61,7 @@ class Grid:
         def wider(axis: F32) -> F32:
             return np.concatenate([axis[0] - step[::-1], axis, axis[-1] + step]).astype(np.float32)
 
-        return Grid(
-            wider(self.x), wider(self.y), self.z, self.pixel_mm, self.increment_mm, (i - margin, j - margin, k)
-        )
+        return Grid(wider(self.x), wider(self.y), self.z, self.pixel_mm, self.increment_mm, (i - margin, j - margin, k))
 
 
 def block(
@@ -76,7 +74,9 @@ def block(
     """A `Grid` of ``shape_xyz`` voxels whose voxel (0, 0, 0) relative to the click lies at ``centre_mm``."""
     steps = (pixel_mm, pixel_mm, increment_mm)
     axes = [
-        (np.float64(centre_mm[axis]) + (first_index[axis] + np.arange(shape_xyz[axis])) * steps[axis]).astype(np.float32)
+        (np.float64(centre_mm[axis]) + (first_index[axis] + np.arange(shape_xyz[axis])) * steps[axis]).astype(
+            np.float32
+        )
         for axis in range(3)
     ]
     return Grid(axes[0], axes[1], axes[2], pixel_mm, increment_mm, first_index)
@@ -165,9 +165,7 @@ def ellipsoid(points: Points, centre: Triple, radii: Triple) -> F32:
     return distance
 
 
-def capsule(
-    points: Points, start: Triple, end: Triple, radius: float, end_radius: float | None = None
-) -> F32:
+def capsule(points: Points, start: Triple, end: Triple, radius: float, end_radius: float | None = None) -> F32:
     """Signed distance (mm) to a capsule whose radius goes linearly from ``radius`` to ``end_radius``."""
     axis = [float(end[i]) - float(start[i]) for i in range(3)]
     length2 = sum(value * value for value in axis) + 1e-9

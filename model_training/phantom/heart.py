@@ -39,7 +39,15 @@ _CORONARIES: dict[str, list[tuple[float, float, float]]] = {
     "LM": [(8, 0, 18), (14, -2, 18), (20, -1, 17)],
     "LAD": [(20, -1, 17), (25, -10, 16), (30, -19, 12), (35, -29, 4), (40, -37, -8), (46, -42, -22), (52, -40, -36)],
     "LCx": [(20, -1, 17), (28, 7, 14), (36, 16, 8), (41, 24, -2), (38, 32, -13), (29, 37, -22)],
-    "RCA": [(-7, -6, 16), (-14, -13, 16), (-23, -19, 10), (-31, -22, 0), (-33, -20, -14), (-26, -10, -28), (-8, 6, -36)],
+    "RCA": [
+        (-7, -6, 16),
+        (-14, -13, 16),
+        (-23, -19, 10),
+        (-31, -22, 0),
+        (-33, -20, -14),
+        (-26, -10, -28),
+        (-8, 6, -36),
+    ],
     "diagonal": [(30, -19, 12), (40, -16, 6), (50, -14, -6), (58, -14, -20)],
     "vein": [(42, -34, -8), (34, -18, 12), (32, 6, 15), (40, 22, 6), (30, 38, -8), (6, 42, -18), (-16, 34, -18)],
 }
@@ -117,9 +125,7 @@ class Heart:
     def _warped(self, points: Points) -> Points:
         """Push open-mesh points around by a few mm of smooth noise, so that no surface is a perfect ellipsoid."""
         x, y, z = (axis.ravel() for axis in points)
-        shifted = [
-            points[i] + np.float32(2.6) * noise(x, y, z, 24.0, self.warp_offset + 17.0 * i) for i in range(3)
-        ]
+        shifted = [points[i] + np.float32(2.6) * noise(x, y, z, 24.0, self.warp_offset + 17.0 * i) for i in range(3)]
         return shifted[0], shifted[1], shifted[2]
 
     def _chamber(self, name: str, points: Points, shrink: float = 0.0) -> F32:
@@ -177,8 +183,12 @@ class Heart:
             capsule(p, (-27, 2, 14), (-30, 4, 95), 9.5, 9.0), capsule(p, (-30, 12, -22), (-28, 14, -70), 11.5)
         )
         veins = np.minimum(
-            np.minimum(capsule(p, (-20, 32, 10), (-56, 34, 4), 7.0, 6.0), capsule(p, (-18, 28, 20), (-50, 14, 22), 6.5, 5.0)),
-            np.minimum(capsule(p, (30, 32, 8), (56, 42, 2), 7.0, 5.5), capsule(p, (30, 28, 20), (54, 18, 26), 6.0, 5.0)),
+            np.minimum(
+                capsule(p, (-20, 32, 10), (-56, 34, 4), 7.0, 6.0), capsule(p, (-18, 28, 20), (-50, 14, 22), 6.5, 5.0)
+            ),
+            np.minimum(
+                capsule(p, (30, 32, 8), (56, 42, 2), 7.0, 5.5), capsule(p, (30, 28, 20), (54, 18, 26), 6.0, 5.0)
+            ),
         )
         wrapped = np.minimum(ascending, trunk)
         every = np.minimum(np.minimum(wrapped, branches), np.minimum(cava, veins))
@@ -207,9 +217,7 @@ class Heart:
             dense = _resample(nodes, 1.5)
             for _ in range(4):
                 value = self._epicardium(dense)
-                gradient = np.stack(
-                    [self._epicardium(dense + step) - value for step in 0.5 * np.eye(3)], axis=1
-                ) / 0.5
+                gradient = np.stack([self._epicardium(dense + step) - value for step in 0.5 * np.eye(3)], axis=1) / 0.5
                 norm = np.linalg.norm(gradient, axis=1, keepdims=True) + 1e-6
                 dense = dense - np.clip(value - 2.2, -6, 6)[:, None] * gradient / norm**2 * 0.8
             dense[1:-1] = 0.25 * dense[:-2] + 0.5 * dense[1:-1] + 0.25 * dense[2:]

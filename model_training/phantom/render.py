@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from model_training.phantom.calcium import coronary_calcium, other_calcium
 from model_training.phantom.fields import F32, CoarseGrid, Grid, block, coverage, noise
-from model_training.phantom.heart import Heart
+from model_training.phantom.heart import Heart, HeartFields
 from model_training.phantom.scanner import Scanner, add_noise, blur, make_scanner, smear
 from model_training.phantom.subject import Subject, make_subject, stream
-from model_training.phantom.thorax import Thorax
+from model_training.phantom.thorax import Thorax, ThoraxFields
 from model_training.phantom.vessels import lung_tree
 
 F64 = NDArray[np.float64]
@@ -174,50 +174,42 @@ def _draw(phantom: Phantom, grid: Grid) -> F32:
     return image
 
 
-def _paint_body(phantom: Phantom, canvas: _Canvas) -> None:
-    """Everything large: chest wall, lungs, mediastinum, heart, great vessels, bones, upper abdomen."""
-    hu, grid, coarse = phantom.tissue, canvas.grid, canvas.coarse
-    heart = phantom.heart.fields(coarse.points)
-    chest = phantom.thorax.fields(coarse.points, heart.paracardiac)
+@dataclass(frozen=True)
+class _Texture:
+    """Noise that tissues are mottled with [z, y, x]: ``fine`` and ``medium`` grain, ``strands`` in fat, two fats."""
+
+    fine: F32
+    medium: F32
+    strands: F32
+    fat: F32
+    inner_fat: F32
+
+
+def _texture(phantom: Phantom, grid: Grid) -> _Texture:
     fine = noise(grid.x, grid.y, grid.z, 3.2, phantom.offset)
     medium = noise(grid.x, grid.y, grid.z, 7.5, phantom.offset + 11.0)
     # Septa and small vessels in fat: thin sheets where smooth noise crosses zero.
     strands = np.maximum(0.0, 1.0 - np.abs(medium + 0.35 * fine) * np.float32(7.0))
+    hu = phantom.tissue
     fat = np.float32(hu["fat"]) + np.float32(5.0) * fine + np.float32(16.0) * strands
     inner_fat = np.float32(hu["heart fat"]) + np.float32(7.0) * fine + np.float32(34.0) * strands
-    motion = phantom.scanner.motion_mm
+    return _Texture(fine, medium, strands, fat, inner_fat)
 
-    couch = canvas.band(chest.couch, 0.9)
-    if couch is not None:
-        canvas.cover(couch, 260.0)
-    canvas.paint(chest.skin, 20.0)
-    canvas.paint(chest.skin + np.float32(1.8), fat, 0.8)
-    meat = np.float32(hu["muscle"]) + np.float32(5.0) * fine
-    marbled = meat - np.float32(70.0) * np.clip(medium * 0.9 - 0.9, 0, 1)
-    canvas.paint(chest.wall, marbled)
-    # Fat between the muscles of the rib cage and those that lie on it.
-    between = canvas.band(chest.plane, 0.7)
-    if between is not None:
-        inside = canvas.share(chest.wall + np.float32(3.5), 1.0)
-        if inside is not None:
-            canvas.cover(between * inside * np.clip(np.float32(0.6) + np.float32(0.5) * medium, 0, 1), fat)
-    canvas.paint(chest.cage - np.float32(1.2), inner_fat)
-    canvas.paint(chest.abdomen, np.float32(-98.0) + np.float32(18.0) * strands)
+
+def _paint_body(phantom: Phantom, canvas: _Canvas) -> None:
+    """Everything large, from the outside in; bones last."""
+    hu, points = phantom.tissue, canvas.coarse.points
+    heart = phantom.heart.fields(points)
+    chest = phantom.thorax.fields(points, heart.paracardiac)
+    texture = _texture(phantom, canvas.grid)
+    fine, medium = texture.fine, texture.medium
+    _paint_chest_wall(phantom, canvas, chest, texture)
+    canvas.paint(chest.abdomen, np.float32(-98.0) + np.float32(18.0) * texture.strands)
     canvas.paint(chest.liver, np.float32(hu["liver"]) + np.float32(2.0) * medium)
     canvas.paint(chest.stomach, np.float32(38.0) + np.float32(6.0) * medium)
     canvas.paint(chest.gas, -970.0, 2.0)
     _paint_lung(phantom, canvas, chest.lung, fine, medium)
-
-    rim = canvas.share(np.abs(heart.pericardium) - np.float32(0.55), 1.0)
-    if rim is not None:
-        canvas.cover(rim * np.float32(0.75), 5.0)
-    canvas.paint(heart.chambers, np.float32(hu["myocardium"]) + np.float32(2.0) * medium, 1.0 + 0.8 * motion)
-    canvas.paint(heart.cavities, hu["blood"], 2.0)
-    # A broken plane of fat round the aortic root, where chambers lean on it.
-    plane = canvas.share(np.abs(heart.root - np.float32(0.5)) - np.float32(0.7), 1.0)
-    if plane is not None:
-        canvas.cover(plane * np.clip(np.float32(0.45) + np.float32(0.5) * medium, 0, 0.9), inner_fat)
-    canvas.paint(heart.vessels, hu["blood"] + 2.0, 1.2)
+    _paint_heart(phantom, canvas, heart, texture)
     canvas.paint(chest.aorta, hu["blood"])
     canvas.paint(chest.oesophagus, 36.0 + 10.0 * medium, 1.6)
     wall = canvas.share(chest.airway - np.float32(1.1), 1.0)
@@ -228,6 +220,42 @@ def _paint_body(phantom: Phantom, canvas: _Canvas) -> None:
     canvas.paint(chest.cartilage, 95.0 + 18.0 * medium)
     canvas.paint(chest.bone, 430.0 + 60.0 * fine)
     canvas.paint(chest.marrow, np.float32(hu["marrow"]) + np.float32(38.0) * fine, 1.4)
+
+
+def _paint_chest_wall(phantom: Phantom, canvas: _Canvas, chest: ThoraxFields, texture: _Texture) -> None:
+    """Couch, skin, subcutaneous fat, muscles, and the fat inside the rib cage that organs are then laid on."""
+    couch = canvas.band(chest.couch, 0.9)
+    if couch is not None:
+        canvas.cover(couch, 260.0)
+    canvas.paint(chest.skin, 20.0)
+    canvas.paint(chest.skin + np.float32(1.8), texture.fat, 0.8)
+    meat = np.float32(phantom.tissue["muscle"]) + np.float32(5.0) * texture.fine
+    canvas.paint(chest.wall, meat - np.float32(70.0) * np.clip(texture.medium * 0.9 - 0.9, 0, 1))
+    # Fat between the muscles of the rib cage and those that lie on it.
+    between = canvas.band(chest.plane, 0.7)
+    if between is not None:
+        inside = canvas.share(chest.wall + np.float32(3.5), 1.0)
+        if inside is not None:
+            broken = np.clip(np.float32(0.6) + np.float32(0.5) * texture.medium, 0, 1)
+            canvas.cover(between * inside * broken, texture.fat)
+    canvas.paint(chest.cage - np.float32(1.2), texture.inner_fat)
+
+
+def _paint_heart(phantom: Phantom, canvas: _Canvas, heart: HeartFields, texture: _Texture) -> None:
+    """Pericardium, chambers and the vessels at the heart's base."""
+    hu, motion = phantom.tissue, phantom.scanner.motion_mm
+    rim = canvas.share(np.abs(heart.pericardium) - np.float32(0.55), 1.0)
+    if rim is not None:
+        canvas.cover(rim * np.float32(0.75), 5.0)
+    muscle = np.float32(hu["myocardium"]) + np.float32(2.0) * texture.medium
+    canvas.paint(heart.chambers, muscle, 1.0 + 0.8 * motion)
+    canvas.paint(heart.cavities, hu["blood"], 2.0)
+    # A broken plane of fat round the aortic root, where chambers lean on it.
+    plane = canvas.share(np.abs(heart.root - np.float32(0.5)) - np.float32(0.7), 1.0)
+    if plane is not None:
+        broken = np.clip(np.float32(0.45) + np.float32(0.5) * texture.medium, 0, 0.9)
+        canvas.cover(plane * broken, texture.inner_fat)
+    canvas.paint(heart.vessels, hu["blood"] + 2.0, 1.2)
 
 
 def _paint_lung(phantom: Phantom, canvas: _Canvas, distance: F32, fine: F32, medium: F32) -> None:

@@ -160,7 +160,8 @@ def smear(image: NDArray[np.float32], length_px: float, angle_rad: float) -> F32
     if length_px < 0.8:
         return image
     steps = np.unique(
-        np.rint(np.linspace(-0.5, 0.5, 5)[:, None] * length_px * np.array([math.sin(angle_rad), math.cos(angle_rad)])), axis=0
+        np.rint(np.linspace(-0.5, 0.5, 5)[:, None] * length_px * np.array([math.sin(angle_rad), math.cos(angle_rad)])),
+        axis=0,
     ).astype(int)
     total = np.zeros_like(image)
     for dy, dx in steps:

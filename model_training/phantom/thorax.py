@@ -168,7 +168,9 @@ class Thorax:
         inner = self.half_width - 62.0 + 14.0 * (1 - top)
         outer = self.half_width - 20.0 + 26.0 * top
         t = np.clip((u - inner) / (outer - inner), 0, 1)
-        sheet = self.depth + 0.86 * self.half_depth + 6.0 - 46.0 * t * (0.4 + 0.6 * t) * (0.55 + 0.45 * top) - 10.0 * top
+        sheet = (
+            self.depth + 0.86 * self.half_depth + 6.0 - 46.0 * t * (0.4 + 0.6 * t) * (0.55 + 0.45 * top) - 10.0 * top
+        )
         plate = np.abs(y - sheet) * np.float32(0.75) - (1.8 + 3.4 * t**3)
         ends = np.maximum(np.maximum(inner - u, u - outer), np.maximum(16.0 - z, z - 132.0))
         blade: F32 = np.maximum(plate, ends).astype(np.float32)
@@ -204,9 +206,7 @@ class Thorax:
         bridge = capsule(points, (m + 6, front_y + 14, 20), (m + 8, -24, 30), 7.0)
         middle = smooth_min(paracardiac, upper, 14.0)
         middle = smooth_min(middle, smooth_min(retro, bridge, 10.0), 16.0)
-        hila = np.minimum(
-            ellipsoid(points, (-42, 30, 26), (18, 16, 24)), ellipsoid(points, (45, 34, 28), (17, 15, 22))
-        )
+        hila = np.minimum(ellipsoid(points, (-42, 30, 26), (18, 16, 24)), ellipsoid(points, (45, 34, 28), (17, 15, 22)))
         middle = smooth_min(middle, hila, 10.0)
         behind = smooth_min(smooth_min(spine, fold, 12.0), aorta - np.float32(2.2), 8.0)
         return smooth_min(middle, behind, 12.0)

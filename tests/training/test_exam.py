@@ -21,13 +21,41 @@ from model_training.phantom.grades import GRADE_SEEDS, grade_picture, png_bytes
 from model_training.phantom.render import make_phantom
 from model_training.phantom.subject import make_subject
 
-CT_IMAGE_TYPE_1 = (
-    "ImageType SamplesPerPixel PhotometricInterpretation BitsAllocated BitsStored HighBit RescaleIntercept "
-    "RescaleSlope KVP AcquisitionNumber SliceThickness ImagePositionPatient ImageOrientationPatient PixelSpacing "
-    "FrameOfReferenceUID PositionReferenceIndicator PatientID PatientName PatientBirthDate PatientSex StudyDate "
-    "StudyTime ReferringPhysicianName StudyID AccessionNumber Modality SeriesNumber InstanceNumber PatientPosition "
-    "Manufacturer ConvolutionKernel BodyPartExamined SpecificCharacterSet"
-).split()
+CT_IMAGE_TYPE_1 = [
+    "ImageType",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "RescaleIntercept",
+    "RescaleSlope",
+    "KVP",
+    "AcquisitionNumber",
+    "SliceThickness",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "PixelSpacing",
+    "FrameOfReferenceUID",
+    "PositionReferenceIndicator",
+    "PatientID",
+    "PatientName",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "ReferringPhysicianName",
+    "StudyID",
+    "AccessionNumber",
+    "Modality",
+    "SeriesNumber",
+    "InstanceNumber",
+    "PatientPosition",
+    "Manufacturer",
+    "ConvolutionKernel",
+    "BodyPartExamined",
+    "SpecificCharacterSet",
+]
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +64,7 @@ def small_exam(tmp_path_factory):
     patch = pytest.MonkeyPatch()
     phantom = make_phantom(DEMONSTRATION_SEED)
     click = exam_layout(phantom).click
-    patch.setattr(
-        "model_training.phantom.exam.exam_layout", lambda _: ExamLayout(3, (click[0], click[1], 1))
-    )
+    patch.setattr("model_training.phantom.exam.exam_layout", lambda _: ExamLayout(3, (click[0], click[1], 1)))
     directory = tmp_path_factory.mktemp("exam")
     steps: list[tuple[int, int]] = []
     write_exam(directory, DEMONSTRATION_SEED, workers=1, progress=lambda done, total: steps.append((done, total)))

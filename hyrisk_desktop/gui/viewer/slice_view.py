@@ -13,10 +13,8 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import (
-    QColor,
     QMouseEvent,
     QPainter,
-    QPalette,
     QResizeEvent,
     QTransform,
     QWheelEvent,
@@ -353,14 +351,12 @@ class SliceView(pg.GraphicsView):
         """The pointer has left: nothing lies under it."""
         self.hovered.emit(None)
 
+    @property
+    def ruler_mm(self) -> tuple[tuple[float, float], tuple[float, float]] | None:
+        """Both ends of the measured line, mm from the slice's upper left corner."""
+        return self._ruler
+
     def clear_ruler(self) -> None:
         """Take the measured line away."""
         self._ruler = None
         self.viewport().update()
-
-    @staticmethod
-    def background_palette() -> QPalette:
-        """Black, also before the first image."""
-        palette = QPalette()
-        palette.setColor(QPalette.ColorRole.Window, QColor("black"))
-        return palette
