@@ -56,7 +56,7 @@ def prepare_demonstration(progress: Progress = no_progress, cancel: CancelToken 
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     truth = json.loads((target / _CENTRE_FILE).read_text(encoding="utf-8"))
-    x, y, z = (int(v) for v in truth["center_xyz"])
+    x, y, z = (int(v) for v in (truth["x"], truth["y"], truth["z"]))
     return Demonstration(target, (x, y, z), float(truth["grade"]))
 
 

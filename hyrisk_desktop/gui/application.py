@@ -13,7 +13,7 @@ from hyrisk_desktop.gui.log import MemoryLog
 from hyrisk_desktop.gui.risk_service import RiskService
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging import shutdown_decoders
+from hyrisk_desktop.imaging import shutdown_decoders, warm_decoders
 from hyrisk_desktop.paths import bundled_model_dir
 from hyrisk_desktop.settings import Settings
 
@@ -40,6 +40,11 @@ class Services:
     def model_dir(self) -> Path:
         """The model bundle in use: the user's choice, or the bundled one."""
         return Path(self.settings["model"]) if self.settings["model"] else bundled_model_dir()
+
+    def start(self) -> None:
+        """Get ready what the first exam and the first click would otherwise wait for."""
+        self.load_model()
+        self.runner.run_io(Job("starting the decoders", lambda _: warm_decoders(), lambda _: None, lambda _: None))
 
     def load_model(self) -> None:
         """Load the model in use on the worker thread."""

@@ -144,14 +144,14 @@ def choose(records: tuple[SeriesRecord, ...]) -> tuple[SeriesRecord, tuple[Serie
 
 def read_exam(record: SeriesRecord, alternatives: tuple[SeriesRecord, ...], context: JobContext) -> Exam:
     """Read a series, showing its first image as soon as it is decoded, and check it."""
-    first: list[Exam] = []
+    previews: list[Exam] = []
 
     def on_first(preview: CTVolume, index: int) -> None:
         exam = Exam(preview, record, alternatives, synthetic=is_synthetic(record), loading=True)
-        first.append(exam)
+        previews.append(exam)
         context.partial(_Preview(exam, index))
 
     volume = read_volume(record, progress=context.progress, cancel=context.token, on_first=on_first)
     context.token.raise_if_cancelled()
-    exam = first[0] if first else Exam(volume, record, alternatives, synthetic=is_synthetic(record))
+    exam = previews[-1] if previews else Exam(volume, record, alternatives, synthetic=is_synthetic(record))
     return replace(exam, volume=volume, findings=(*volume.findings, *check_volume(volume)), loading=False)

@@ -133,7 +133,10 @@ def _text_of(dataset: Any, keyword: str) -> str | None:
         return None
     if value is None or str(value) == "None":
         return ""
-    text = str(value) if isinstance(value, str) or not isinstance(value, Iterable) else "\\".join(map(str, value))
+    from pydicom.multival import MultiValue
+
+    # A person's name can be iterated too, but by its letters.
+    text = "\\".join(map(str, value)) if isinstance(value, MultiValue) else str(value)
     return "".join(c for c in text[:_MAX_TEXT] if c.isprintable()).strip()
 
 

@@ -71,7 +71,7 @@ def _pixel_findings(volume: CTVolume) -> Iterator[Finding]:
     sampled = volume.hu[:: max(1, depth // 24)]
     if _truncated_share(sampled) > _TRUNCATED_SHARE:
         message = tr("The field of view cuts off part of the body.")
-        yield Finding("truncated_fov", Severity.WARNING, message)
+        yield Finding("truncated_fov", Severity.INFO, message)
     if bool((sampled[:, ::4, ::4] <= _PADDING_HU).any()):
         message = tr("Pixels outside the scanned field hold padding values below -1500 HU; they are never counted.")
         yield Finding("padding", Severity.INFO, message)

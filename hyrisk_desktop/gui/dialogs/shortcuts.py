@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from hyrisk_desktop.gui.actions import ActionSpec, action_table
 from hyrisk_desktop.i18n import tr
@@ -25,20 +25,24 @@ class ShortcutsDialog(QDialog):
         self.setObjectName("shortcutsDialog")
         self.setWindowTitle(tr("Keyboard shortcuts"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.resize(980, 640)
+        self.resize(1120, 820)
         groups: dict[str, list[ActionSpec]] = {}
         for spec in action_table():
             if spec.shortcuts:
                 groups.setdefault(spec.menu, []).append(spec)
         sheet = QWidget()
-        columns = QGridLayout(sheet)
-        columns.setHorizontalSpacing(36)
-        # Fill the shorter column first, so that the sheet fits one screen.
+        row = QHBoxLayout(sheet)
+        row.setSpacing(36)
+        columns = (QVBoxLayout(), QVBoxLayout())
         heights = [0, 0]
         for title, specs in groups.items():
-            column = heights.index(min(heights))
-            heights[column] += len(specs) + 2
-            columns.addWidget(self._group(title, specs), heights[column], column, Qt.AlignmentFlag.AlignTop)
+            # Into the shorter column, so that the sheet fits one screen.
+            shorter = heights.index(min(heights))
+            heights[shorter] += len(specs) + 2
+            columns[shorter].addWidget(self._group(title, specs))
+        for column in columns:
+            column.addStretch(1)
+            row.addLayout(column, 1)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setWidget(sheet)
@@ -60,6 +64,8 @@ class ShortcutsDialog(QDialog):
             keys = QLabel(_keys(spec))
             keys.setObjectName("keys")
             grid.addWidget(keys, row, 0)
-            grid.addWidget(QLabel(spec.text.replace("&", "")), row, 1)
+            text = QLabel(spec.text.replace("&", ""))
+            text.setWordWrap(True)
+            grid.addWidget(text, row, 1)
         grid.setColumnStretch(1, 1)
         return group

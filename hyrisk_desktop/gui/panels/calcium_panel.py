@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from hyrisk_desktop.calcium import PROFILES, Lesion, category_bounds
+from hyrisk_desktop.gui.panels.risk_panel import Note
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.viewer.display import EXCLUDED_COLOUR, WEIGHT_COLOURS
 from hyrisk_desktop.i18n import tr
@@ -140,9 +141,8 @@ class CalciumPanel(QGroupBox):
         self._category = self._label("agatstonCategory", tr("Agatston category"))
         self._volume = self._label("volumeValue", tr("Volume score"))
         self._sqrt = self._label("sqrtVolumeValue", tr("Square root of the volume score"))
-        self._region = QLabel()
+        self._region = Note()
         self._region.setObjectName("caption")
-        self._region.setWordWrap(True)
         self._profile = QComboBox()
         self._profile.setObjectName("profileChoice")
         self._profile.setAccessibleName(tr("Scoring profile"))

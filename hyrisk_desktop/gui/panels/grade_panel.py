@@ -80,7 +80,7 @@ class GradePanel(QGroupBox):
         picture = resources_dir() / "grades" / f"grade{grade}.png"
         if picture.is_file():
             button.setIcon(QIcon(str(picture)))
-        button.setIconSize(QSize(64, 64))
+        button.setIconSize(QSize(58, 58))
         # The row shares the panel's width evenly, whatever the words' lengths.
         button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         return button

@@ -18,6 +18,20 @@ def percent(risk: float) -> str:
     return tr("{risk:.0f} %", risk=100 * risk)
 
 
+class Note(QLabel):
+    """A text that wraps within two lines' height, so that the panel never jumps when it changes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWordWrap(True)
+        self.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.setFixedHeight(34)
+
+    def hasHeightForWidth(self) -> bool:
+        """No: a label that asks for height by width makes the whole panel taller than the window."""
+        return False
+
+
 class ByGradeStrip(QWidget):
     """Four bars: the risk at grades 0 to 3, with the current grade marked."""
 
@@ -82,10 +96,9 @@ class RiskPanel(QGroupBox):
         self._interval = self._label("riskInterval", tr("Interval of the risk"))
         self._percentile = self._label("riskPercentile", tr("Percentile in the reference cohort"))
         self._image_only = self._label("risknetValue", tr("RiskNet, image only"))
-        self._note = self._label("riskNote", tr("Which model, and what its risk assumes"))
-        self._note.setWordWrap(True)
-        self._note.setMinimumHeight(34)
-        self._note.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._note = Note()
+        self._note.setObjectName("riskNote")
+        self._note.setAccessibleName(tr("Which model, and what its risk assumes"))
         self._demonstration = QLabel(tr("demonstration model,\ntrained on synthetic phantoms"))
         self._demonstration.setObjectName("demonstrationBadge")
         self._strip = ByGradeStrip()
