@@ -94,7 +94,7 @@ def run_gui(path: Path | None, *, demonstration: bool = False) -> int:
 
 
 def _install_hooks(window: MainWindow) -> None:
-    """Unexpected errors go to the log and one dialog; Ctrl+C in the terminal closes the window."""
+    """Unexpected errors go to the log and one dialog; Ctrl+C or a polite kill closes the window."""
 
     def report(kind: type[BaseException], error: BaseException, _: TracebackType | None) -> None:
         if issubclass(kind, KeyboardInterrupt):
@@ -108,7 +108,8 @@ def _install_hooks(window: MainWindow) -> None:
     threading.excepthook = lambda args: _log.error(
         "Unexpected error in a thread:\n%s", safe_traceback(args.exc_value) if args.exc_value else ""
     )
-    signal.signal(signal.SIGINT, lambda *_: window.close())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: window.close())
     # Python sees signals only when it runs: an idle event loop has to come up for air.
     timer = QTimer(window)
     timer.timeout.connect(lambda: None)
