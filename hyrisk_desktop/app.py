@@ -13,16 +13,16 @@ from pathlib import Path
 from types import TracebackType
 
 import pyqtgraph as pg
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QMessageLogContext, QTimer, QtMsgType, qInstallMessageHandler
 from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import QApplication
 
 from hyrisk_desktop.demonstration import Demonstration, prepare_demonstration
-from hyrisk_desktop.errors import HyRiskError
+from hyrisk_desktop.errors import ExamError, HyRiskError
 from hyrisk_desktop.gui.application import Services
-from hyrisk_desktop.gui.commands import results_text
 from hyrisk_desktop.gui.log import safe_traceback, set_up_logging
 from hyrisk_desktop.gui.main_window import MainWindow
+from hyrisk_desktop.gui.results import results_text
 from hyrisk_desktop.gui.session import RiskStatus
 from hyrisk_desktop.i18n import install_language, tr
 from hyrisk_desktop.paths import config_dir, log_dir, resources_dir
@@ -82,15 +82,21 @@ def run_gui(path: Path | None, *, demonstration: bool = False) -> int:
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     settings = Settings(config_dir() / "settings.json")
     install_language(resources_dir() / "locale", settings["language"])
+    qInstallMessageHandler(_log_qt_message)
     application = make_application(sys.argv[:1])
     window, services = build_window(settings, log_dir())
     _install_hooks(window)
     window.show()
     if demonstration:
-        services.open_demonstration()
+        services.loader.open_demonstration()
     elif path is not None:
         services.loader.open_path(path)
     return application.exec()
+
+
+def _log_qt_message(_: QtMsgType, context: QMessageLogContext, message: str) -> None:
+    """Qt's own complaints belong in the log, not on the reader's terminal."""
+    _log.info("Qt (%s): %s", context.category or "default", message)
 
 
 def _install_hooks(window: MainWindow) -> None:
@@ -119,6 +125,7 @@ def _install_hooks(window: MainWindow) -> None:
 def run_demonstration_offscreen() -> int:
     """The demonstration without a display: read the synthetic exam, print the readout and a screenshot's path."""
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    qInstallMessageHandler(_log_qt_message)
     application = make_application(sys.argv[:1])
     print(tr("No display: reading the synthetic demonstration exam offscreen…"), file=sys.stderr)  # noqa: T201
     demonstration = prepare_demonstration()
@@ -128,15 +135,17 @@ def run_demonstration_offscreen() -> int:
     services.loader.open_path(demonstration.folder)
     try:
         done = _wait_for_reading(application, services, demonstration)
-        shot = Path(tempfile.gettempdir()) / "hyrisk-demonstration.png"
-        window.grab().save(str(shot))
+        shot = Path(tempfile.mkdtemp(prefix="hyrisk-")) / "demonstration.png"
+        if not window.grab().save(str(shot)):
+            raise ExamError("screenshot", tr("The screenshot can't be written to {folder}.", folder=shot.parent))
         readout = results_text(services.session)
+        why_not = services.session.risk_message
     finally:
         window.close()
     print(readout)  # noqa: T201
     print(tr("Screenshot: {path}", path=shot))  # noqa: T201
     if not done:
-        print(tr("The risk was not computed; run “hyrisk doctor” to see why."), file=sys.stderr)  # noqa: T201
+        print(why_not or tr("The risk was not computed in time."), file=sys.stderr)  # noqa: T201
     return 0 if done else 3
 
 

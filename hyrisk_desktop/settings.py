@@ -78,9 +78,9 @@ class Settings:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with open(temporary, "w", encoding="utf-8") as file:
+                # Not fsynced: this runs on the GUI thread, and a disk may take its time. A file that a power
+                # cut damages means defaults.
                 json.dump(self._values, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
             os.replace(temporary, self._path)
         except OSError:
             # A read-only home must not stop a reading; the settings then last for this run only.

@@ -1,4 +1,4 @@
-"""The reader's 0-3 visual grade of coronary artery calcification: its words, its range, and whether it fits the score."""
+"""The reader's 0-3 visual grade of coronary artery calcification: words, range, and whether it fits the score."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check_grade(grade: float) -> float:
     return float(grade)
 
 
-def consistency_findings(grade: float | None, agatston: float) -> tuple[Finding, ...]:
+def consistency_findings(grade: float | None, agatston: float, *, drawn: bool = False) -> tuple[Finding, ...]:
     """Say aloud where grade and region Agatston disagree.
 
     The region sees five slices and the grade the whole heart, so only the clear contradictions are named:
@@ -31,16 +31,19 @@ def consistency_findings(grade: float | None, agatston: float) -> tuple[Finding,
     """
     if grade is None:
         return ()
+    name = tr("whole-heart box") if drawn else tr("region")
     if grade < 0.5 and agatston > 10:
         message = tr(
-            "Grade {grade:g}, but the region Agatston is {agatston:.0f}: check the grade, or exclude what is not coronary.",
+            "Grade {grade:g}, but the {name} Agatston is {agatston:.0f}: check the grade, or exclude what is not coronary.",
             grade=grade,
+            name=name,
             agatston=agatston,
         )
     elif grade >= 2.5 and agatston == 0:
         message = tr(
-            "Grade {grade:g}, but the region Agatston is 0: the calcium may lie outside the region; check the centre.",
+            "Grade {grade:g}, but the {name} Agatston is 0: the calcium may lie outside it; check the centre.",
             grade=grade,
+            name=name,
         )
     else:
         return ()

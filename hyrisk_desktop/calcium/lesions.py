@@ -57,6 +57,17 @@ class LabelledRegion:
     lesions: tuple[Lesion, ...]
 
 
+def component_voxels(volume: CTVolume, lesion: Lesion, profile: ScoringProfile) -> frozenset[Voxel]:
+    """All voxels (x, y, z) of the component that ``lesion`` belongs to, in its slice, beyond any region.
+
+    Excluding these, and not just the part inside today's region, keeps a lesion excluded when the region moves.
+    """
+    x, y, z = lesion.peak
+    labels, _ = ndimage.label(volume.hu[z] >= profile.threshold_hu, _structure(profile.connectivity)[1])
+    rows, columns = np.nonzero(labels == labels[y, x])
+    return frozenset((c, r, z) for c, r in zip(columns.tolist(), rows.tolist(), strict=True))
+
+
 def _structure(connectivity: int) -> NDArray[np.bool_]:
     structure = np.zeros((3, 3, 3), bool)
     structure[1] = True if connectivity == 8 else [[0, 1, 0], [1, 1, 1], [0, 1, 0]]
@@ -131,9 +142,9 @@ def _measure(
     cut[label[_goes_on_outside(volume, region, profile, x, y, z)]] = True
     out = np.zeros(n.size + 1, bool)
     if excluded:
-        voxels = set(zip(x.tolist(), y.tolist(), z.tolist(), strict=True)) & set(excluded)
-        for ex, ey, ez in voxels:
-            out[label[(x == ex) & (y == ey) & (z == ez)]] = True
+        ex, ey, ez = np.asarray(sorted(excluded), np.int64).T
+        _, rows, columns = volume.shape_zyx
+        out[label[np.isin((z * rows + y) * columns + x, (ez * rows + ey) * columns + ex)]] = True
     return tuple(
         Lesion(
             slice=int(z[p]),

@@ -32,6 +32,7 @@ class CalciumScores:
         profile: name of the scoring profile.
         agatston: unitless, corrected to a 3 mm increment by the standard profile.
         volume_mm3: counted voxels x voxel volume (Callister 1998).
+        drawn: the reader drew the box, e.g. around the whole heart; else it is the region around the centre.
         lesions: all, the excluded ones too; totals hold only those not excluded.
         label_start: voxel of ``labels[0, 0, 0]``; ``labels`` [z, y, x] holds the lesion's index plus one.
     """
@@ -41,6 +42,7 @@ class CalciumScores:
     region: Region
     region_mm: tuple[float, float, float]
     profile: str
+    drawn: bool
     agatston: float
     volume_mm3: float
     lesions: tuple[Lesion, ...]
@@ -57,6 +59,11 @@ class CalciumScores:
     def category(self) -> int:
         """0 to 4, see `CATEGORY_UPPER_BOUNDS`."""
         return agatston_category(self.agatston)
+
+
+def region_name(*, drawn: bool) -> str:
+    """What a box is called in sentences."""
+    return tr("whole-heart box") if drawn else tr("score region")
 
 
 def agatston_category(agatston: float) -> int:
@@ -98,7 +105,7 @@ def score_region(
                 z=depth - 1,
             ),
         )
-    return score_box(volume, Region.around(centre, size_xyz), centre=centre, profile=profile, excluded=excluded)
+    return _score(volume, Region.around(centre, size_xyz), centre, profile, excluded, drawn=False)
 
 
 def score_box(
@@ -109,7 +116,19 @@ def score_box(
     profile: ScoringProfile = STANDARD,
     excluded: Collection[Voxel] = (),
 ) -> CalciumScores:
-    """Score any box, e.g. one around the whole heart."""
+    """Score a box that the reader drew, e.g. around the whole heart."""
+    return _score(volume, region, centre, profile, excluded, drawn=True)
+
+
+def _score(
+    volume: CTVolume,
+    region: Region,
+    centre: Voxel | None,
+    profile: ScoringProfile,
+    excluded: Collection[Voxel],
+    *,
+    drawn: bool,
+) -> CalciumScores:
     found = find_lesions(volume, region, profile, excluded)
     counted = [lesion for lesion in found.lesions if not lesion.excluded]
     return CalciumScores(
@@ -118,24 +137,28 @@ def score_box(
         region=region,
         region_mm=region.size_mm(volume),
         profile=profile.name,
+        drawn=drawn,
         agatston=math.fsum(lesion.agatston for lesion in counted),
         volume_mm3=math.fsum(lesion.volume_mm3 for lesion in counted),
         lesions=found.lesions,
         label_start=found.region.start,
         labels=found.labels,
-        findings=_findings(found.lesions, region, found.region),
+        findings=_findings(found.lesions, region, found.region, drawn=drawn),
     )
 
 
-def _findings(lesions: tuple[Lesion, ...], asked: Region, inside: Region) -> tuple[Finding, ...]:
+def _findings(lesions: tuple[Lesion, ...], asked: Region, inside: Region, *, drawn: bool) -> tuple[Finding, ...]:
     findings = []
+    name = region_name(drawn=drawn)
     if cut := sum(lesion.cut_by_border and not lesion.excluded for lesion in lesions):
         findings.append(
             Finding(
                 "lesion_cut",
                 Severity.INFO,
                 tr(
-                    "The border of the score region cuts {count} lesion(s); only the part inside is counted.", count=cut
+                    "The border of the {name} cuts {count} lesion(s); only the part inside is counted.",
+                    name=name,
+                    count=cut,
                 ),
             )
         )
@@ -144,7 +167,7 @@ def _findings(lesions: tuple[Lesion, ...], asked: Region, inside: Region) -> tup
             Finding(
                 "region_outside",
                 Severity.WARNING,
-                tr("The score region reaches outside the volume; calcium there can't be counted."),
+                tr("The {name} reaches outside the volume; calcium there can't be counted.", name=name),
             )
         )
     return tuple(findings)

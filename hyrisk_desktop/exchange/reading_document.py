@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from hyrisk_desktop import __version__
-from hyrisk_desktop.calcium import CalciumScores
+from hyrisk_desktop.calcium import CalciumScores, Lesion
 from hyrisk_desktop.calcium.grading import consistency_findings
 from hyrisk_desktop.imaging.volume import CTVolume, Finding, Severity, Voxel
 from hyrisk_desktop.risk.reading import RiskReading
@@ -30,8 +30,11 @@ def collect_findings(
     """Everything that qualifies the numbers, one finding per code, worst first."""
     found = [*scan, *centre]
     if scores is not None:
+        if scores.drawn:
+            # The region around the centre is not what is scored then.
+            found = [f for f in found if f.code != "region_outside"]
         found += scores.findings
-        found += consistency_findings(grade, scores.agatston)
+        found += consistency_findings(grade, scores.agatston, drawn=scores.drawn)
     if risk is not None:
         found += risk.findings
     unique: dict[str, Finding] = {}
@@ -84,19 +87,20 @@ def _calcium(scores: CalciumScores) -> dict[str, Any]:
         "category": scores.category,
         "volume_mm3": scores.volume_mm3,
         "sqrt_volume": scores.sqrt_volume,
-        "lesions": [
-            {
-                "slice": lesion.slice,
-                "center_xyz": list(lesion.center_xyz),
-                "area_mm2": lesion.area_mm2,
-                "max_hu": lesion.max_hu,
-                "mean_hu": lesion.mean_hu,
-                "agatston": lesion.agatston,
-                "volume_mm3": lesion.volume_mm3,
-            }
-            for lesion in scores.lesions
-            if not lesion.excluded
-        ],
+        "lesions": [_lesion(lesion) for lesion in scores.lesions if not lesion.excluded],
+        "excluded_lesions": [_lesion(lesion) for lesion in scores.lesions if lesion.excluded],
+    }
+
+
+def _lesion(lesion: Lesion) -> dict[str, Any]:
+    return {
+        "slice": lesion.slice,
+        "center_xyz": list(lesion.center_xyz),
+        "area_mm2": lesion.area_mm2,
+        "max_hu": lesion.max_hu,
+        "mean_hu": lesion.mean_hu,
+        "agatston": lesion.agatston,
+        "volume_mm3": lesion.volume_mm3,
     }
 
 

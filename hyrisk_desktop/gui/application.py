@@ -6,13 +6,11 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from hyrisk_desktop.demonstration import Demonstration, prepare_demonstration
 from hyrisk_desktop.gui.exam_loader import ExamLoader
-from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
+from hyrisk_desktop.gui.job_runner import Job, JobRunner
 from hyrisk_desktop.gui.log import MemoryLog
 from hyrisk_desktop.gui.risk_service import RiskService
 from hyrisk_desktop.gui.session import Session
-from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import shutdown_decoders, warm_decoders
 from hyrisk_desktop.paths import bundled_model_dir
 from hyrisk_desktop.settings import Settings
@@ -46,30 +44,9 @@ class Services:
         self.load_model()
         self.runner.run_io(Job("starting the decoders", lambda _: warm_decoders(), lambda _: None, lambda _: None))
 
-    def load_model(self) -> None:
-        """Load the model in use on the worker thread."""
-        self.risk.load_model(self.model_dir(), self.settings["device"] or None)
-
-    def open_demonstration(self) -> None:
-        """Make the demonstration exam if needed, then open it."""
-
-        def work(context: JobContext) -> Demonstration:
-            return prepare_demonstration(context.progress, context.token)
-
-        def progressed(done: int, total: int) -> None:
-            self.loader.progressed.emit(tr("Making the synthetic demonstration exam (first time only)"), done, total)
-
-        def succeeded(demonstration: Demonstration) -> None:
-            self.loader.open_path(demonstration.folder)
-
-        def failed(error: Exception) -> None:
-            self.loader.idle.emit()
-            self.loader.failed.emit(error)
-
-        self.loader.progressed.emit(tr("Preparing the demonstration exam"), 0, 0)
-        self.runner.run_io(
-            Job("making the demonstration exam", work, succeeded, failed, self.loader.idle.emit, progressed)
-        )
+    def load_model(self, directory: Path | None = None) -> None:
+        """Load the model in use, or another; the one in use stays until the other has loaded, and is then replaced."""
+        self.risk.load_model(directory or self.model_dir(), self.settings["device"] or None)
 
     def close(self) -> None:
         """Stop all work; after this no thread or child process is left."""

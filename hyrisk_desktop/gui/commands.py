@@ -9,17 +9,19 @@ from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QDialog, QFileDialog, QWidget
 
-from hyrisk_desktop.calcium import Region, category_bounds
+from hyrisk_desktop.calcium import Region
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.gui.actions import presets
 from hyrisk_desktop.gui.dialogs.message import ErrorDialog, TextDialog
 from hyrisk_desktop.gui.dialogs.series import SeriesDialog
 from hyrisk_desktop.gui.dialogs.shortcuts import ShortcutsDialog
+from hyrisk_desktop.gui.results import results_text
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.viewer.desk import Desk
 from hyrisk_desktop.gui.viewer.slice_view import Tool
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume, SeriesRecord, Voxel
+from hyrisk_desktop.paths import bundled_model_dir
 from hyrisk_desktop.settings import Settings
 
 if TYPE_CHECKING:
@@ -47,8 +49,9 @@ class Commands(QObject):
         self._settings: Settings = services.settings
         self._desk = desk
         self._window = window
-        services.loader.failed.connect(self.show_error)
+        services.loader.failed.connect(self._show_opening_error)
         services.risk.failed.connect(self.show_error)
+        services.risk.model_loaded.connect(self._remember_model)
 
     @Slot(str)
     def run(self, key: str) -> None:
@@ -85,22 +88,27 @@ class Commands(QObject):
 
     def open_demonstration(self) -> None:
         """Open the synthetic exam, making it first if needed."""
-        self._services.open_demonstration()
+        self._services.loader.open_demonstration()
 
     def choose_series(self) -> None:
         """Show all series found and let the reader pick another."""
         exam = self._session.exam
-        if exam is None:
-            return
-        dialog = SeriesDialog(exam.alternatives or (exam.record,), exam.record.series_uid, self._window)
-        dialog.chosen.connect(self._open_series)
-        dialog.open()
+        if exam is not None:
+            self._show_series(exam.alternatives or (exam.record,), exam.record.series_uid)
 
-    @Slot(object)
-    def _open_series(self, record: SeriesRecord) -> None:
-        exam = self._session.exam
-        if exam is not None and record.series_uid != exam.record.series_uid:
-            self._services.loader.open_record(record, exam.alternatives)
+    @Slot()
+    def show_found_series(self) -> None:
+        """Show what the newest opening found, although it could not open it."""
+        self._show_series(self._services.loader.found, "")
+
+    def _show_series(self, records: tuple[SeriesRecord, ...], current: str) -> None:
+        dialog = SeriesDialog(records, current, self._window)
+        dialog.chosen.connect(self._open_series)
+        self._open(dialog)
+
+    @Slot(object, object)
+    def _open_series(self, record: SeriesRecord, records: tuple[SeriesRecord, ...]) -> None:
+        self._services.loader.open_record(record, records)
 
     def cancel_loading(self) -> None:
         """Stop opening an exam; the one open before stays."""
@@ -173,12 +181,8 @@ class Commands(QObject):
 
     def cycle_slab(self) -> None:
         """The next slab thickness of the maximum intensity projection."""
-        volume = self._session.volume
-        if volume is None:
-            return
-        slices = [max(1, round(mm / volume.spacing_mm[2])) for mm in _SLABS_MM]
-        thicker = [n for n in slices if n > self._session.view.slab]
-        self._session.set_view(slab=thicker[0] if thicker else 1)
+        thicker = [mm for mm in _SLABS_MM if mm > self._session.view.slab_mm]
+        self._session.set_view(slab_mm=thicker[0] if thicker else 0.0)
 
     def ruler(self) -> None:
         """Measure on the images."""
@@ -192,9 +196,9 @@ class Commands(QObject):
         if self._session.can_measure:
             self._desk.set_tool(Tool.WINDOW if self._desk.tool is tool else tool)
 
-    def reset_view(self) -> None:
-        """Esc: plain pointer, whole slices."""
-        self._desk.reset()
+    def escape(self) -> None:
+        """Esc: end the tool; with none, show whole slices."""
+        self._desk.escape()
 
     # --- model, log and help
 
@@ -202,13 +206,17 @@ class Commands(QObject):
         """Ask for a model bundle and load it."""
         name = QFileDialog.getExistingDirectory(self._window, tr("Choose a model bundle"), str(Path.home()))
         if name:
-            self._settings["model"] = name
-            self._services.load_model()
+            self._services.load_model(Path(name))
 
     def use_bundled_model(self) -> None:
         """Go back to the demonstration model."""
-        self._settings["model"] = ""
-        self._services.load_model()
+        self._services.load_model(bundled_model_dir())
+
+    @Slot(object)
+    def _remember_model(self, directory: Path) -> None:
+        """Only a model that has loaded is used again at the next start."""
+        self._settings["model"] = "" if directory == bundled_model_dir() else str(directory)
+        self.states_changed.emit()
 
     def show_log(self) -> None:
         """Show what the program has noted; it holds no patient data."""
@@ -235,10 +243,18 @@ class Commands(QObject):
         dialog.open()
 
     @Slot(object)
-    def show_error(self, error: Exception) -> None:
+    def _show_opening_error(self, error: Exception) -> None:
+        dialog = self.show_error(error)
+        if self._services.loader.found:
+            dialog.offer(tr("Show the series found…"), self.show_found_series)
+
+    @Slot(object)
+    def show_error(self, error: Exception) -> ErrorDialog:
         """One sentence, with details to copy."""
         self.message.emit(error.message if isinstance(error, HyRiskError) else tr("Something went wrong; see the log."))
-        self._open(ErrorDialog(error, self._window))
+        dialog = ErrorDialog(error, self._window)
+        self._open(dialog)
+        return dialog
 
 
 def default_box(volume: CTVolume, around: Voxel) -> Region:
@@ -260,52 +276,6 @@ def dicom_window(volume: CTVolume | None) -> tuple[float, float] | None:
     except (KeyError, ValueError):
         return None
     return (level, width) if width >= 1 else None
-
-
-def results_text(session: Session) -> str:
-    """The numbers as lines of text, each with what qualifies it; empty when there are none."""
-    scores, risk = session.scores, session.risk
-    if scores is None:
-        return ""
-    whole = session.read.box is not None
-    w, h, d = scores.region_mm
-    lines = [
-        tr("HyRisk Desktop – research use only"),
-        tr("Heart centre (x, y, z): {centre}", centre=scores.centre) if scores.centre else "",
-        tr(
-            "{what}: {a:.1f} ({bounds}), {w:.0f} × {h:.0f} × {d:.0f} mm, profile {profile}",
-            what=tr("Whole-heart box Agatston") if whole else tr("Region Agatston"),
-            a=scores.agatston,
-            bounds=category_bounds(scores.category),
-            w=w,
-            h=h,
-            d=d,
-            profile=scores.profile,
-        ),
-        tr("Volume: {v:.1f} mm³, square root {s:.2f}", v=scores.volume_mm3, s=scores.sqrt_volume),
-        tr("Grade: {grade:g}", grade=session.read.grade) if session.read.grade is not None else tr("Not graded"),
-    ]
-    if risk is not None:
-        note = tr(" (demonstration model, trained on synthetic phantoms)") if risk.demonstration else ""
-        lines += [
-            tr(
-                "Risk: {risk:.1f} %, interval {low:.1f} to {high:.1f} %{note}",
-                risk=100 * risk.risk,
-                low=100 * risk.interval[0],
-                high=100 * risk.interval[1],
-                note=note,
-            ),
-            tr(
-                "Model {model} {sha}, assumed prevalence {p:.0f} %",
-                model=risk.model,
-                sha=risk.sha256[:12],
-                p=100 * risk.prevalence,
-            ),
-        ]
-    if session.exam is not None and session.exam.synthetic:
-        lines.append(tr("Exam: synthetic phantom, not a patient"))
-    lines += [f.message for f in session.findings]
-    return "\n".join(line for line in lines if line)
 
 
 def about_text() -> str:

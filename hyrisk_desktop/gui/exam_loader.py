@@ -10,6 +10,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
+from hyrisk_desktop.demonstration import prepare_demonstration
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.gui.session import Exam, Session
@@ -23,6 +24,16 @@ _log = logging.getLogger(__name__)
 class _Preview:
     exam: Exam
     slice_index: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Opening:
+    """What to open: how its series are found, what that is called, and the one to read if it is known."""
+
+    stage: str
+    find: Callable[[JobContext], tuple[SeriesRecord, ...]]
+    path: Path | None = None
+    chosen: SeriesRecord | None = None
 
 
 def is_synthetic(record: SeriesRecord) -> bool:
@@ -50,6 +61,8 @@ class ExamLoader(QObject):
         self._session = session
         self._runner = runner
         self._current: Job | None = None
+        self.found: tuple[SeriesRecord, ...] = ()
+        """Series found by the newest opening, also when none of them could be read."""
 
     @property
     def loading(self) -> bool:
@@ -59,87 +72,98 @@ class ExamLoader(QObject):
     def open_path(self, path: Path) -> None:
         """Open the best series at ``path``: a folder, a DICOM file, a DICOMDIR, a zip or an image file."""
 
-        def find(context: JobContext) -> tuple[SeriesRecord, tuple[SeriesRecord, ...]]:
-            return choose(tuple(find_series(path, progress=context.progress, cancel=context.token)))
+        def find(context: JobContext) -> tuple[SeriesRecord, ...]:
+            return tuple(find_series(path, progress=context.progress, cancel=context.token))
 
-        self._start(find, path)
+        self._start(_Opening(tr("Looking for series"), find, path))
+
+    def open_demonstration(self) -> None:
+        """Open the synthetic exam, making it first if the cache does not hold it."""
+
+        def find(context: JobContext) -> tuple[SeriesRecord, ...]:
+            demonstration = prepare_demonstration(context.progress, context.token)
+            return tuple(find_series(demonstration.folder, cancel=context.token))
+
+        self._start(_Opening(tr("Making the synthetic demonstration exam (first time only)"), find))
 
     def open_record(self, record: SeriesRecord, alternatives: tuple[SeriesRecord, ...]) -> None:
         """Open a series that was found before."""
-        self._start(lambda _: (record, alternatives), None)
+        self._start(_Opening(tr("Loading"), lambda _: alternatives, chosen=record))
 
     def cancel(self) -> None:
         """Stop loading; the exam open before stays."""
         if self._current is not None:
             self._current.cancel()
 
-    def _start(
-        self,
-        find: Callable[[JobContext], tuple[SeriesRecord, tuple[SeriesRecord, ...]]],
-        path: Path | None,
-    ) -> None:
+    def _start(self, opening: _Opening) -> None:
         self.cancel()
-        stage = [tr("Looking for series")]
-
-        def work(context: JobContext) -> Exam:
-            started = time.monotonic()
-            record, alternatives = find(context)
-            stage[0] = tr("Loading")
-            exam = read_exam(record, alternatives, context)
-            _log.info("Opened an exam of %d slices in %.2f s", record.slice_count, time.monotonic() - started)
-            return exam
+        self.found = ()
 
         def current(callback: Callable[..., None]) -> Callable[..., None]:
             # A superseded job still ends, but it has nothing to say any more.
             return lambda *values: callback(*values) if self._current is job else None
 
         def progressed(done: int, total: int) -> None:
-            self.progressed.emit(stage[0], done, total)
+            self.progressed.emit(opening.stage if not self.found else tr("Loading"), done, total)
             self._session.image_grew()
+
+        def partial(news: _Preview | tuple[SeriesRecord, ...]) -> None:
+            if isinstance(news, _Preview):
+                self._session.show_preview(news.exam, news.slice_index)
+            else:
+                self.found = news
 
         def succeeded(exam: Exam) -> None:
             self._end()
             self._session.complete(exam)
-            self.opened.emit(path)
+            self.opened.emit(opening.path)
 
         def failed(error: Exception) -> None:
-            self._end()
-            self._session.abandon_preview()
+            self.cancelled()
             self.failed.emit(error)
-
-        def cancelled() -> None:
-            self._end()
-            self._session.abandon_preview()
-
-        def partial(preview: _Preview) -> None:
-            self._session.show_preview(preview.exam, preview.slice_index)
 
         job = Job(
             "opening an exam",
-            work,
+            lambda context: _open(opening, context),
             current(succeeded),
             current(failed),
-            current(cancelled),
+            current(self.cancelled),
             current(progressed),
             current(partial),
         )
         self._current = job
-        self.progressed.emit(stage[0], 0, 0)
+        self.progressed.emit(opening.stage, 0, 0)
         self._runner.run_io(job)
+
+    def cancelled(self) -> None:
+        """Opening ended without an exam: the one open before is back."""
+        self._end()
+        self._session.abandon_preview()
 
     def _end(self) -> None:
         self._current = None
         self.idle.emit()
 
 
-def choose(records: tuple[SeriesRecord, ...]) -> tuple[SeriesRecord, tuple[SeriesRecord, ...]]:
+def _open(opening: _Opening, context: JobContext) -> Exam:
+    """On a worker thread: find, choose, read and check."""
+    started = time.monotonic()
+    records = opening.find(context)
+    context.partial(records)
+    record = opening.chosen or choose(records)
+    exam = read_exam(record, records, context)
+    _log.info("Opened an exam of %d slices in %.2f s", record.slice_count, time.monotonic() - started)
+    return exam
+
+
+def choose(records: tuple[SeriesRecord, ...]) -> SeriesRecord:
     """The first record, which the finder ranks best, if it can be scored; raises ExamError with its reason if not."""
     if not records or not records[0].suitable:
         raise ExamError(
             "no_suitable_series",
             records[0].reason if records else tr("There is no CT exam here; choose a folder that holds one."),
         )
-    return records[0], records
+    return records[0]
 
 
 def read_exam(record: SeriesRecord, alternatives: tuple[SeriesRecord, ...], context: JobContext) -> Exam:

@@ -44,6 +44,7 @@ class MainWindow(QMainWindow):
         self.actions_by_key: dict[str, QAction] = build_menus(
             self.menuBar(), self, self.commands.run, submenu_of_view=tr("Window preset")
         )
+        self._need_exam = [spec.key for spec in action_table() if spec.key and spec.needs_exam]
         self._recent = QMenu(tr("&Recent exams"), self)
         file_menu = self.actions_by_key["open_folder"].associatedObjects()[-1]
         assert isinstance(file_menu, QMenu)
@@ -119,6 +120,7 @@ class MainWindow(QMainWindow):
         loader.idle.connect(self._hide_progress)
         loader.opened.connect(self._remember)
         self.commands.message.connect(self.show_message)
+        self.grade_panel.entered.connect(self.desk.focus_image)
 
     # --- showing
 
@@ -130,14 +132,14 @@ class MainWindow(QMainWindow):
         if exam is None:
             self.show_message(tr("Open an exam (Ctrl+O), or drop a folder or file on this window."))
         elif not exam.loading:
-            self.show_message(exam.record.reason)
+            back = tr(" Your earlier read of it is back.") if self._services.session.read_restored else ""
+            self.show_message(exam.record.reason + back)
 
     @Slot()
     def _show_states(self) -> None:
         session = self._services.session
-        for spec in action_table():
-            if spec.key and spec.needs_exam:
-                self.actions_by_key[spec.key].setEnabled(session.can_measure)
+        for key in self._need_exam:
+            self.actions_by_key[key].setEnabled(session.can_measure)
         self.actions_by_key["undo"].setEnabled(session.can_undo)
         self.actions_by_key["redo"].setEnabled(session.can_redo)
         self.actions_by_key["cancel_loading"].setEnabled(self._services.loader.loading)
@@ -234,5 +236,7 @@ class MainWindow(QMainWindow):
         settings = self._services.settings
         settings["window_geometry"] = bytes(self.saveGeometry().toBase64().data()).decode()
         settings["window_state"] = self.desk.layout_state()
+        # Waiting for the worker may take seconds while torch is being imported: nobody should look at a dead window.
+        self.hide()
         self._services.close()
         super().closeEvent(event)

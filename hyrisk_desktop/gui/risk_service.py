@@ -25,11 +25,11 @@ class RiskService(QObject):
     """Owns the predictor, which only the worker thread touches.
 
     Signals:
-        model_loaded: a model is ready or can't be used; the session knows which.
-        failed: a prediction failed unexpectedly.
+        model_loaded: a model is in use now; carries its folder.
+        failed: a prediction failed unexpectedly, or another model can't be used.
     """
 
-    model_loaded = Signal()
+    model_loaded = Signal(object)
     failed = Signal(object)
 
     def __init__(self, session: Session, runner: JobRunner, parent: QObject | None = None) -> None:
@@ -42,23 +42,14 @@ class RiskService(QObject):
         session.read_changed.connect(self._ask)
 
     def load_model(self, directory: Path, device: str | None) -> None:
-        """Load and warm up a bundle on the worker thread; the newest call wins."""
+        """Load and warm up a bundle on the worker thread; the newest call wins, the last good model survives a bad one."""
         if self._loading is not None:
             self._loading.cancel()
-        self._session.set_model(None, tr("The model is loading…"))
-        self._session.set_risk_status(RiskStatus.MODEL_LOADING)
+        if self._predictor is None:
+            self._session.set_risk_status(RiskStatus.MODEL_LOADING)
 
         def work(context: JobContext) -> Predictor:
-            from hyrisk_desktop.risk.preload import import_torch
-
-            import_torch()
-            context.token.raise_if_cancelled()
-            from hyrisk_desktop.risk.predictor import Predictor
-
-            predictor = Predictor(directory, device)
-            context.token.raise_if_cancelled()
-            predictor.warm_up()
-            return predictor
+            return _load(directory, device, context)
 
         def succeeded(predictor: Predictor) -> None:
             if self._loading is not job:
@@ -67,17 +58,18 @@ class RiskService(QObject):
             self._predictor = predictor
             _log.info("Model %s on %s is ready", predictor.bundle.sha256[:8], predictor.device.type)
             self._session.set_model((predictor.bundle.name, predictor.bundle.sha256))
-            self.model_loaded.emit()
+            self.model_loaded.emit(directory)
             self._ask()
 
         def failed(error: Exception) -> None:
             if self._loading is not job:
                 return
             self._loading = None
-            self._predictor = None
+            if self._predictor is not None:
+                self.failed.emit(error)
+                return
             message = error.message if isinstance(error, HyRiskError) else tr("The model can't be loaded; see the log.")
             self._session.set_model(None, tr("No risk: {reason} Calcium scoring goes on.", reason=message))
-            self.model_loaded.emit()
 
         job = Job("loading the model", work, succeeded, failed)
         self._loading = job
@@ -122,3 +114,17 @@ class RiskService(QObject):
             self._running = None
 
         self._runner.run_model(Job("predicting the risk", work, succeeded, failed, cancelled))
+
+
+def _load(directory: Path, device: str | None, context: JobContext) -> Predictor:
+    """On the worker thread: import torch gently, then load and warm up."""
+    from hyrisk_desktop.risk.preload import import_torch
+
+    import_torch()
+    context.token.raise_if_cancelled()
+    from hyrisk_desktop.risk.predictor import Predictor
+
+    predictor = Predictor(directory, device)
+    context.token.raise_if_cancelled()
+    predictor.warm_up()
+    return predictor

@@ -6,13 +6,23 @@ belongs to what is open; see `Session.apply_risk`.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+import numpy as np
 from PySide6.QtCore import QObject, Signal
 
-from hyrisk_desktop.calcium import STANDARD, CalciumScores, Region, get_profile, score_box, score_region
+from hyrisk_desktop.calcium import (
+    STANDARD,
+    CalciumScores,
+    Region,
+    component_voxels,
+    get_profile,
+    score_box,
+    score_region,
+)
 from hyrisk_desktop.calcium.grading import check_grade
 from hyrisk_desktop.exchange.reading_document import collect_findings
 from hyrisk_desktop.imaging import CTVolume, Finding, SeriesRecord, Voxel, check_centre
@@ -64,12 +74,12 @@ class ReadState:
 
 @dataclass(frozen=True, slots=True)
 class ViewState:
-    """How the images are looked at: cursor voxel, window and slab thickness in slices."""
+    """How the images are looked at: cursor voxel, window in HU, and slab thickness in mm (0: one slice)."""
 
     position: Voxel = (0, 0, 0)
     level: float = 40.0
     width: float = 400.0
-    slab: int = 1
+    slab_mm: float = 0.0
     centre_selected: bool = False
 
 
@@ -92,6 +102,24 @@ class RiskRequest:
     series_uid: str
     centre: Voxel
     grade: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Snapshot:
+    """An exam with its read, its view and what can be undone."""
+
+    exam: Exam | None
+    read: ReadState
+    view: ViewState
+    undo: list[ReadState]
+    redo: list[ReadState]
+
+
+def _identity(volume: CTVolume) -> tuple[str, ...]:
+    """What must agree before an earlier read is shown again: UIDs alone have been wrong, so the pixels count too."""
+    middle = np.ascontiguousarray(volume.hu[volume.shape_zyx[0] // 2])
+    pixels = hashlib.blake2b(middle.tobytes(), digest_size=16).hexdigest()
+    return volume.series_uid, volume.attributes.get("PatientID", ""), str(volume.shape_zyx), pixels
 
 
 class Session(QObject):
@@ -118,7 +146,10 @@ class Session(QObject):
         """Name and weights hash of the loaded model."""
         self._undo: list[ReadState] = []
         self._redo: list[ReadState] = []
-        self._before_preview: tuple[Exam | None, ReadState, ViewState, list[ReadState]] | None = None
+        self._before_preview: _Snapshot | None = None
+        self._reads: dict[tuple[str, ...], ReadState] = {}
+        self.read_restored = False
+        """Whether the exam on screen came with the read that was made of it earlier in this run."""
 
     # --- exams
 
@@ -135,35 +166,36 @@ class Session(QObject):
     def show_preview(self, exam: Exam, slice_index: int) -> None:
         """Show the first image of an exam that still loads; the exam open before comes back if that fails."""
         if self._before_preview is None:
-            self._before_preview = (self.exam, self.read, self.view, self._undo)
+            self._before_preview = _Snapshot(self.exam, self.read, self.view, self._undo, self._redo)
         x, y = exam.volume.shape_zyx[2] // 2, exam.volume.shape_zyx[1] // 2
-        self._install(exam, ReadState(), replace(self.view, position=(x, y, slice_index), slab=1), [])
+        view = replace(self.view, position=(x, y, slice_index), slab_mm=0.0)
+        self._install(_Snapshot(exam, ReadState(), view, [], []))
 
     def complete(self, exam: Exam) -> None:
         """The exam has loaded: measuring may begin. Where the reader looks is kept from the preview."""
         self._before_preview = None
-        if self.exam is not None and self.exam.exam_id == exam.exam_id:
-            self._install(exam, self.read, self.view, self._undo)
-        else:
+        read = self._reads.get(_identity(exam.volume))
+        self.read_restored = read is not None
+        view = self.view
+        if self.exam is None or self.exam.exam_id != exam.exam_id:
             depth, rows, columns = exam.volume.shape_zyx
-            view = replace(self.view, position=(columns // 2, rows // 2, depth // 2), slab=1)
-            self._install(exam, ReadState(), view, [])
+            view = replace(view, position=(columns // 2, rows // 2, depth // 2), slab_mm=0.0)
+        self._install(_Snapshot(exam, read or ReadState(), view, [], []))
 
     def abandon_preview(self) -> None:
         """Loading failed or was cancelled: bring back the exam that was open, with its read."""
         if self._before_preview is not None:
-            exam, read, view, undo = self._before_preview
-            self._before_preview = None
-            self._install(exam, read, view, undo)
+            before, self._before_preview = self._before_preview, None
+            self._install(before)
 
     def image_grew(self) -> None:
         """More slices of the preview have arrived."""
         if self.exam is not None and self.exam.loading:
             self.image_changed.emit()
 
-    def _install(self, exam: Exam | None, read: ReadState, view: ViewState, undo: list[ReadState]) -> None:
-        self.exam, self.read, self.view = exam, read, view
-        self._undo, self._redo = undo, []
+    def _install(self, state: _Snapshot) -> None:
+        self.exam, self.read, self.view = state.exam, state.read, state.view
+        self._undo, self._redo = state.undo, state.redo
         # Nothing measured on another exam may stay, not for one frame.
         self.risk, self.scores = None, None
         self.exam_changed.emit()
@@ -204,24 +236,12 @@ class Session(QObject):
 
     def toggle_lesion(self, index: int) -> None:
         """Exclude the lesion, or count it again."""
-        if self.scores is None or not 0 <= index < len(self.scores.lesions):
+        if self.volume is None or self.scores is None or not 0 <= index < len(self.scores.lesions):
             return
         lesion = self.scores.lesions[index]
-        if not lesion.excluded:
-            self.edit(excluded=self.read.excluded | {lesion.peak})
-            return
-        # The lesion may hold several excluded voxels if the region has moved since.
-        x0, y0, z0 = self.scores.label_start
-        labels = self.scores.labels
-        inside = {
-            (x, y, z)
-            for x, y, z in self.read.excluded
-            if 0 <= z - z0 < labels.shape[0]
-            and 0 <= y - y0 < labels.shape[1]
-            and 0 <= x - x0 < labels.shape[2]
-            and labels[z - z0, y - y0, x - x0] == index + 1
-        }
-        self.edit(excluded=self.read.excluded - inside)
+        voxels = component_voxels(self.volume, lesion, get_profile(self.read.profile))
+        excluded = self.read.excluded - voxels if lesion.excluded else self.read.excluded | voxels
+        self.edit(excluded=excluded)
 
     @property
     def can_undo(self) -> bool:
@@ -249,33 +269,41 @@ class Session(QObject):
 
     def _set_read(self, read: ReadState) -> None:
         moved = read.centre != self.read.centre
+        graded_only = replace(read, grade=self.read.grade) == self.read
         self.read = read
-        self._measure(keep_centre_findings=not moved)
+        if self.volume is not None:
+            self._reads[_identity(self.volume)] = read
+        self._measure(keep_centre_findings=not moved, keep_scores=graded_only)
         self.read_changed.emit()
         if moved and read.centre is not None:
             self.set_view(position=read.centre)
 
     # --- scores and risk
 
-    def _measure(self, *, keep_centre_findings: bool = False) -> None:
+    def _measure(self, *, keep_centre_findings: bool = False, keep_scores: bool = False) -> None:
         """Scores at once; the risk is invalid until the worker answers for this very state."""
         volume, read = self.volume, self.read
         self.risk = None
         if self.risk_status in (RiskStatus.READY, RiskStatus.COMPUTING, RiskStatus.FAILED):
             self.risk_status = RiskStatus.NO_CENTRE
-        self.scores = None
         if not keep_centre_findings:
-            self.centre_findings = ()
-        if volume is not None and self.can_measure and (read.centre is not None or read.box is not None):
-            profile = get_profile(read.profile)
-            if read.box is not None:
-                self.scores = score_box(volume, read.box, centre=read.centre, profile=profile, excluded=read.excluded)
-            elif read.centre is not None:
-                self.scores = score_region(volume, read.centre, profile=profile, excluded=read.excluded)
-            if read.centre is not None and not keep_centre_findings:
-                self.centre_findings = check_centre(volume, read.centre)
+            centre = read.centre if self.can_measure else None
+            self.centre_findings = () if volume is None or centre is None else check_centre(volume, centre)
+        if not keep_scores:
+            self.scores = self._score() if self.can_measure else None
         self.scores_changed.emit()
         self.risk_changed.emit()
+
+    def _score(self) -> CalciumScores | None:
+        volume, read = self.volume, self.read
+        if volume is None:
+            return None
+        profile = get_profile(read.profile)
+        if read.box is not None:
+            return score_box(volume, read.box, centre=read.centre, profile=profile, excluded=read.excluded)
+        if read.centre is not None:
+            return score_region(volume, read.centre, profile=profile, excluded=read.excluded)
+        return None
 
     def risk_request(self) -> RiskRequest | None:
         """What the worker should answer now, or None while there is nothing to ask."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QGuiApplication, QWheelEvent
@@ -19,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from hyrisk_desktop.gui.actions import action_table
+from hyrisk_desktop.gui.dialogs.message import ErrorDialog
 from hyrisk_desktop.gui.dialogs.shortcuts import ShortcutsDialog
 from hyrisk_desktop.gui.session import RiskStatus
 from hyrisk_desktop.gui.viewer.display import Plane
@@ -45,6 +48,12 @@ def at(view: SliceView, voxel: tuple[int, int, int]) -> QPoint:
 
 def click(view: SliceView, voxel: tuple[int, int, int]) -> None:
     QTest.mouseClick(view.viewport(), LEFT, Qt.KeyboardModifier.NoModifier, at(view, voxel))
+
+
+def double_click(view: SliceView, voxel: tuple[int, int, int]) -> None:
+    """Press, release, double click: as a hand does it (QTest alone sends only the last)."""
+    click(view, voxel)
+    QTest.mouseDClick(view.viewport(), LEFT, Qt.KeyboardModifier.NoModifier, at(view, voxel))
 
 
 def drag(view: SliceView, button: Qt.MouseButton, start: QPoint, end: QPoint) -> None:
@@ -132,6 +141,11 @@ def test_scrolling_keys_and_wheel(program: Program) -> None:
     wheel(view, 2, Qt.KeyboardModifier.ControlModifier)
     assert view.zoom > zoom
     assert program.session.view.position[2] == 3
+    text = view.annotations.bottom_right
+    assert f"Zoom {view.zoom:.0%}" in text
+    QTest.keyClick(view, Key.Key_R)
+    QTest.keyClick(view, Key.Key_Escape)
+    assert view.zoom > zoom
     QTest.keyClick(view, Key.Key_Escape)
     assert view.zoom == pytest.approx(zoom, rel=0.01)
 
@@ -190,7 +204,7 @@ def test_excluding_a_lesion_by_double_click_and_by_check_box(ready: Program) -> 
     place(ready)
     view = axial(ready)
     whole = ready.text("agatstonValue")
-    QTest.mouseDClick(view.viewport(), LEFT, Qt.KeyboardModifier.NoModifier, at(view, (CX + 17, CY + 3, CZ)))
+    double_click(view, (CX + 17, CY + 3, CZ))
     assert ready.text("agatstonValue") != whole
     table = ready.window.findChild(QTableView, "lesionTable")
     model = table.model()
@@ -242,7 +256,7 @@ def test_slab_overlays_ruler_and_probe(ready: Program) -> None:
     place(ready)
     view = axial(ready)
     QTest.keyClick(view, Key.Key_M)
-    assert ready.session.view.slab == 2
+    assert ready.session.view.slab_mm == 5
     QTest.keyClick(view, Key.Key_I)
     assert ready.services.settings["overlay_level"] == 1
     QTest.keyClick(view, Key.Key_I)
@@ -283,6 +297,118 @@ def test_a_prediction_under_way_is_dropped_when_the_exam_changes(ready: Program)
     assert ready.session.risk.series_uid == "9.8.7"
     ready.qtbot.wait(50)
     assert ready.session.risk.series_uid == "9.8.7"
+
+
+def test_dropping_the_centre_with_a_double_click_excludes_nothing(ready: Program) -> None:
+    ready.show(lesion_volume())
+    view = axial(ready)
+    ready.session.set_view(position=(CX, CY, CZ))
+    QTest.keyClick(view, Key.Key_H)
+    double_click(view, (CX + 2, CY + 2, CZ))
+    assert ready.session.read.centre == (CX + 2, CY + 2, CZ)
+    assert not ready.session.read.excluded
+
+
+def test_an_excluded_lesion_stays_excluded_when_the_border_cuts_it(ready: Program) -> None:
+    ready.show(block_volume([(box((CX + 25, CY, CZ), (16, 6, 1)), 350)]))
+    ready.session.place_centre(HEART_CENTRE)
+    assert ready.session.scores.lesions[0].cut_by_border
+    ready.session.toggle_lesion(0)
+    for step in (-5, 12, 3):
+        ready.session.nudge_centre(step, 0, 0)
+        assert ready.session.scores.agatston == 0
+    ready.session.toggle_lesion(0)
+    assert ready.session.read.excluded == frozenset()
+    assert ready.session.scores.agatston > 0
+
+
+def test_the_wheel_changes_no_reading_by_accident(ready: Program) -> None:
+    place(ready)
+    ready.session.set_grade(2)
+    axial(ready).setFocus()
+    for name in ("gradeValue", "profileChoice"):
+        field = ready.window.findChild(QWidget, name)
+        middle = QPointF(field.rect().center())
+        event = QWheelEvent(
+            middle,
+            field.mapToGlobal(middle),
+            QPoint(),
+            QPoint(0, -120),
+            Qt.MouseButton.NoButton,
+            Qt.KeyboardModifier.NoModifier,
+            Qt.ScrollPhase.NoScrollPhase,
+            False,
+        )
+        QApplication.sendEvent(field, event)
+    assert ready.session.read.grade == 2
+    assert ready.session.read.profile == "standard"
+
+
+def test_placing_without_a_mouse(ready: Program) -> None:
+    ready.show(lesion_volume())
+    view = axial(ready)
+    ready.session.set_view(position=(CX, CY, CZ))
+    QTest.keyClick(view, Key.Key_H)
+    QTest.keyClick(view, Key.Key_Right, Qt.KeyboardModifier.ShiftModifier)
+    QTest.keyClick(view, Key.Key_Up)
+    QTest.keyClick(view, Key.Key_Return)
+    assert ready.session.read.centre == (CX + 5, CY - 1, CZ)
+    coronal = ready.window.desk.views[Plane.CORONAL]
+    QTest.keyClick(coronal, Key.Key_Up)
+    assert ready.session.read.centre == (CX + 5, CY - 1, CZ + 1)
+
+
+def test_letters_and_undo_work_while_the_grade_field_has_the_focus(ready: Program) -> None:
+    place(ready)
+    ready.session.set_grade(1)
+    field = ready.window.findChild(QDoubleSpinBox, "gradeValue")
+    field.setFocus()
+    QTest.keyClick(field, Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert ready.session.read.grade is None
+    QTest.keyClick(field, Key.Key_H)
+    assert ready.window.desk.tool is Tool.PLACE_CENTRE
+
+
+def test_a_click_on_a_corner_of_the_box_moves_nothing(ready: Program) -> None:
+    place(ready)
+    view = axial(ready)
+    QTest.keyClick(view, Key.Key_B)
+    before = ready.session.read.box
+    x, y, _ = before.stop
+    click(view, (x, y, CZ))
+    assert ready.session.read.box == before
+
+
+def test_a_damaged_model_does_not_cost_the_one_in_use(ready: Program, tmp_path: Path) -> None:
+    place(ready)
+    ready.wait_for_risk()
+    used = ready.services.settings["model"]
+    ready.services.load_model(tmp_path)
+    ready.wait(lambda: ready.window.findChild(ErrorDialog) is not None)
+    ready.window.findChild(ErrorDialog).accept()
+    assert ready.session.model is not None
+    assert ready.services.settings["model"] == used
+    ready.session.set_grade(1)
+    ready.wait_for_risk()
+
+
+def test_coming_back_to_an_exam_brings_its_read_back(ready: Program) -> None:
+    place(ready)
+    ready.session.set_grade(2)
+    read = ready.session.read
+    ready.show(block_volume(series_uid="5.5.5"))
+    assert ready.session.read.centre is None
+    ready.show(lesion_volume())
+    assert ready.session.read == read
+    assert "earlier read" in ready.window.findChild(QLabel, "statusMessage").toolTip()
+
+
+def test_screen_readers_hear_the_numbers(ready: Program) -> None:
+    place(ready)
+    ready.wait_for_risk()
+    for name in ("riskValue", "riskInterval", "agatstonValue", "volumeValue"):
+        label = ready.window.findChild(QLabel, name)
+        assert label.accessibleDescription() == label.text()
 
 
 def test_names_that_tests_and_screen_readers_rely_on(program: Program) -> None:

@@ -112,13 +112,22 @@ def test_dragging_a_corner_moves_only_its_two_faces(plane: Plane) -> None:
     rectangle = geometry.rectangle(region)
     corner = interaction.hit_corner(rectangle=rectangle, point=(rectangle[2], rectangle[1]), tolerance=(1, 1))
     assert corner == interaction.Corner(high_u=True, high_v=False)
-    moved = interaction.drag_corner(region=region, geometry=geometry, corner=corner, point=(17, 1))
+    assert interaction.drag_corner(region=region, geometry=geometry, corner=corner, point=rectangle[2:0:-1]) == region
+    moved = interaction.drag_corner(region=region, geometry=geometry, corner=corner, point=(17.4, 0.6))
     expected = {
         Plane.AXIAL: Region((5, 1, 2), (18, 15, 8)),
         Plane.CORONAL: Region((5, 6, 2), (18, 15, 9)),
         Plane.SAGITTAL: Region((5, 6, 2), (20, 18, 9)),
     }[plane]
     assert moved == expected
+
+
+def test_a_box_stays_heart_sized() -> None:
+    geometry = PlaneGeometry(Plane.AXIAL, (400, 512, 512), (0.7, 0.7, 1.0))
+    region = Region((200, 200, 100), (300, 300, 200))
+    corner = interaction.Corner(high_u=True, high_v=True)
+    moved = interaction.drag_corner(region=region, geometry=geometry, corner=corner, point=(511, 511))
+    assert moved.size_xyz[0] * 0.7 == pytest.approx(180, abs=0.7)
 
 
 def test_a_box_never_turns_inside_out() -> None:

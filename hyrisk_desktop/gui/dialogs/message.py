@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QGuiApplication
@@ -71,9 +72,16 @@ class ErrorDialog(QDialog):
         copy.setObjectName("copyDetails")
         copy.clicked.connect(self._copy)
         buttons.accepted.connect(self.accept)
+        self._buttons = buttons
         layout = QVBoxLayout(self)
         layout.addWidget(label)
         layout.addWidget(buttons)
+
+    def offer(self, text: str, action: Callable[[], None]) -> None:
+        """Add a button that closes the dialog and then does ``action``."""
+        button = self._buttons.addButton(text, QDialogButtonBox.ButtonRole.AcceptRole)
+        button.setObjectName("offer")
+        button.clicked.connect(action)
 
     @Slot()
     def _copy(self) -> None:

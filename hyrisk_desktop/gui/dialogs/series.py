@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -19,9 +20,9 @@ from hyrisk_desktop.imaging import SeriesRecord
 
 
 class SeriesDialog(QDialog):
-    """Signals ``chosen`` with a SeriesRecord."""
+    """Signals ``chosen`` with the SeriesRecord chosen and all that were on offer."""
 
-    chosen = Signal(object)
+    chosen = Signal(object, object)
 
     def __init__(self, records: tuple[SeriesRecord, ...], current: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -29,7 +30,7 @@ class SeriesDialog(QDialog):
         self.setWindowTitle(tr("Series of this exam"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(900, 360)
-        self._records = records
+        self._records, self._current = records, current
         headers = (tr("Series"), tr("Kind"), tr("Slices"), tr("Increment"), tr("Kernel"), tr("Why"))
         self.table = QTableWidget(len(records), len(headers))
         self.table.setObjectName("seriesTable")
@@ -44,7 +45,6 @@ class SeriesDialog(QDialog):
             self._fill(row, record)
         self.table.resizeColumnsToContents()
         self.table.horizontalHeader().setSectionResizeMode(len(headers) - 1, QHeaderView.ResizeMode.Stretch)
-        self.table.resizeRowsToContents()
         self.table.selectRow(next((i for i, r in enumerate(records) if r.series_uid == current), 0))
         self.table.doubleClicked.connect(self._choose)
         open_and_close = QDialogButtonBox.StandardButton.Open | QDialogButtonBox.StandardButton.Cancel
@@ -55,6 +55,11 @@ class SeriesDialog(QDialog):
         layout.addWidget(QLabel(tr("The series ranked best is first. Grey ones can't be scored.")))
         layout.addWidget(self.table)
         layout.addWidget(buttons)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Rows fit their wrapped reasons only once the last column has its width."""
+        super().showEvent(event)
+        self.table.resizeRowsToContents()
 
     def _fill(self, row: int, record: SeriesRecord) -> None:
         increment = "" if record.increment_mm is None else tr("{mm:.2f} mm", mm=record.increment_mm)
@@ -76,5 +81,6 @@ class SeriesDialog(QDialog):
     def _choose(self) -> None:
         row = self.table.currentRow()
         if 0 <= row < len(self._records) and self._records[row].suitable:
-            self.chosen.emit(self._records[row])
+            if self._records[row].series_uid != self._current:
+                self.chosen.emit(self._records[row], self._records)
             self.close()

@@ -17,12 +17,13 @@ from PySide6.QtWidgets import (
 )
 
 from hyrisk_desktop.calcium import PROFILES, Lesion, category_bounds
-from hyrisk_desktop.gui.panels.risk_panel import Note
+from hyrisk_desktop.gui.panels.risk_panel import NOTHING, Note, Value
+from hyrisk_desktop.gui.panels.wheel import only_focused_wheel
+from hyrisk_desktop.gui.results import agatston_name
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.viewer.display import EXCLUDED_COLOUR, WEIGHT_COLOURS
 from hyrisk_desktop.i18n import tr
 
-_NOTHING = "–"
 _Index = QModelIndex | QPersistentModelIndex
 
 
@@ -137,17 +138,18 @@ class CalciumPanel(QGroupBox):
         super().__init__(tr("Calcium scores of the region"), parent)
         self._session = session
         self._agatston_caption = QLabel()
-        self._agatston = self._label("agatstonValue", tr("Agatston score"))
-        self._category = self._label("agatstonCategory", tr("Agatston category"))
-        self._volume = self._label("volumeValue", tr("Volume score"))
-        self._sqrt = self._label("sqrtVolumeValue", tr("Square root of the volume score"))
-        self._region = Note()
+        self._agatston = Value("agatstonValue", tr("Agatston score"))
+        self._category = Value("agatstonCategory", tr("Agatston category"))
+        self._volume = Value("volumeValue", tr("Volume score"))
+        self._sqrt = Value("sqrtVolumeValue", tr("Square root of the volume score"))
+        self._region = Note(2)
         self._region.setObjectName("caption")
         self._profile = QComboBox()
         self._profile.setObjectName("profileChoice")
         self._profile.setAccessibleName(tr("Scoring profile"))
         self._profile.addItems(list(PROFILES))
         self._profile.textActivated.connect(self._choose_profile)
+        only_focused_wheel(self._profile)
         grid = QGridLayout()
         grid.setVerticalSpacing(2)
         right = Qt.AlignmentFlag.AlignRight
@@ -185,40 +187,38 @@ class CalciumPanel(QGroupBox):
         table.verticalHeader().hide()
         table.verticalHeader().setDefaultSectionSize(22)
         table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        # Only rows in view decide the widths: a box around bone has thousands of rows.
+        table.horizontalHeader().setResizeContentsPrecision(0)
         table.horizontalHeader().setStretchLastSection(True)
+        table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         table.setMinimumHeight(110)
         table.setShowGrid(False)
         table.selectionModel().selectionChanged.connect(self._look_at_selected)
         return table
-
-    @staticmethod
-    def _label(name: str, accessible: str) -> QLabel:
-        label = QLabel(_NOTHING)
-        label.setObjectName(name)
-        label.setAccessibleName(accessible)
-        return label
 
     @Slot()
     def _show(self) -> None:
         scores = self._session.scores
         whole = self._session.read.box is not None
         self.setTitle(tr("Calcium scores of the whole-heart box") if whole else tr("Calcium scores of the region"))
-        self._agatston_caption.setText(tr("Whole-heart box Agatston") if whole else tr("Region Agatston"))
         self._profile.setCurrentText(self._session.read.profile)
         self._profile.setEnabled(self._session.can_measure)
         if scores is None:
             for label in (self._agatston, self._category, self._volume, self._sqrt):
-                label.setText(_NOTHING)
+                label.setText(NOTHING)
+            self._agatston_caption.setText(tr("Region Agatston"))
             self._region.setText(tr("Place the heart centre (H)."))
             self._model.show_lesions(())
             return
+        a, b, c = scores.region_mm
+        name = agatston_name(scores)
+        self._agatston_caption.setText(tr("{name}\n{a:.0f} × {b:.0f} × {c:.0f} mm", name=name, a=a, b=b, c=c))
         self._agatston.setText(f"{scores.agatston:.1f}")
         self._category.setText(tr("{n}  ({bounds})", n=scores.category, bounds=category_bounds(scores.category)))
         self._volume.setText(tr("{v:.1f} mm³", v=scores.volume_mm3))
         self._sqrt.setText(f"{scores.sqrt_volume:.2f}")
         w, h, d = scores.region.size_xyz
-        mm = scores.region_mm
-        text = tr("{w} × {h} × {d} voxels = {a:.0f} × {b:.0f} × {c:.0f} mm", w=w, h=h, d=d, a=mm[0], b=mm[1], c=mm[2])
+        text = tr("{w} × {h} × {d} voxels", w=w, h=h, d=d)
         self._region.setText(text if whole else text + tr("; not a whole-heart score"))
         self._model.show_lesions(scores.lesions)
 

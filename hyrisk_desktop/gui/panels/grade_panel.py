@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt, Slot
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QIcon, QKeyEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
@@ -17,16 +17,21 @@ from PySide6.QtWidgets import (
 )
 
 from hyrisk_desktop.calcium.grading import GRADES, grade_word
+from hyrisk_desktop.gui.panels.wheel import only_focused_wheel
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.paths import resources_dir
 
 _UNSET = -0.1
+_EDITING = (Qt.Key.Key_Backspace, Qt.Key.Key_Delete, Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Down)
 _DIGITS = {Qt.Key.Key_0: 0, Qt.Key.Key_1: 1, Qt.Key.Key_2: 2, Qt.Key.Key_3: 3}
 
 
 class GradePanel(QGroupBox):
     """Shows and sets the session's grade. Bare digits 0-3 work while anything in it has the focus."""
+
+    entered = Signal()
+    """Enter was pressed in the field: the reader is done there."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(tr("Coronary artery calcification, grade"), parent)
@@ -49,6 +54,8 @@ class GradePanel(QGroupBox):
         self._value.setSpecialValueText("–")
         self._value.setKeyboardTracking(False)
         self._value.valueChanged.connect(self._enter)
+        self._value.lineEdit().returnPressed.connect(self.entered)
+        only_focused_wheel(self._value)
         caption = QLabel(tr("&Mean of readers"))
         caption.setBuddy(self._value)
         note = QLabel(tr("Pictures: synthetic phantoms"))
@@ -86,10 +93,17 @@ class GradePanel(QGroupBox):
         return button
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Bare digits grade here, although they choose window presets elsewhere."""
+        """Bare digits grade here, although they choose window presets elsewhere; other shortcuts keep working."""
+        if isinstance(event, QKeyEvent) and watched is self._value and event.type() == QEvent.Type.ShortcutOverride:
+            # A field claims every letter and Ctrl+Z for itself, but only numbers can be typed into this one.
+            typed = event.key() in _EDITING or event.text() in tuple("0123456789.,")
+            if not typed or event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+                event.ignore()
+                return True
         if isinstance(event, QKeyEvent) and isinstance(watched, QToolButton):
             grade = _DIGITS.get(Qt.Key(event.key()))
-            if grade is not None and event.modifiers() == Qt.KeyboardModifier.NoModifier:
+            modifiers = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+            if grade is not None and modifiers == Qt.KeyboardModifier.NoModifier:
                 if event.type() == QEvent.Type.ShortcutOverride:
                     event.accept()
                     return True

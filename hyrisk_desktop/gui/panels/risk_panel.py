@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRectF, QSize, Qt, Slot
-from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Slot
+from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QGridLayout, QGroupBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from hyrisk_desktop.gui.results import percent
 from hyrisk_desktop.gui.session import RiskStatus, Session
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk.reading import RiskReading
 
-_NOTHING = "–"
+NOTHING = "–"
 
 
-def percent(risk: float) -> str:
-    """A risk in [0, 1] as text; whole per cent, as the network's precision allows no more."""
-    return tr("{risk:.0f} %", risk=100 * risk)
+class Value(QLabel):
+    """A number on the panel; screen readers hear it as the description of its name."""
+
+    def __init__(self, name: str, accessible: str) -> None:
+        super().__init__(NOTHING)
+        self.setObjectName(name)
+        self.setAccessibleName(accessible)
+
+    def setText(self, text: str) -> None:
+        """Show ``text`` and tell it to screen readers."""
+        super().setText(text)
+        self.setAccessibleDescription("" if text == NOTHING else text)
 
 
 class Note(QLabel):
-    """A text that wraps within two lines' height, so that the panel never jumps when it changes."""
+    """A text that wraps within a fixed number of lines, so that the panel never jumps when it changes."""
 
-    def __init__(self) -> None:
+    def __init__(self, lines: int) -> None:
         super().__init__()
         self.setWordWrap(True)
         self.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.setFixedHeight(34)
+        self.setFixedHeight(2 + 16 * lines)
+
+    def setText(self, text: str) -> None:
+        """Show ``text``; the tooltip has it whole where it is too long."""
+        super().setText(text)
+        self.setToolTip(text)
 
     def hasHeightForWidth(self) -> bool:
         """No: a label that asks for height by width makes the whole panel taller than the window."""
@@ -67,7 +82,7 @@ class ByGradeStrip(QWidget):
         track = self.height() - 2 * caption
         for g in range(4):
             x = g * (width + gap)
-            current = self._grade is not None and round(self._grade) == g
+            current = self._grade == g
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(QColor("#2b3038"))
             painter.drawRoundedRect(QRectF(x, caption, width, track), 2, 2)
@@ -76,7 +91,7 @@ class ByGradeStrip(QWidget):
                 painter.setBrush(QColor("#4da3ff" if current else "#5b6675"))
                 painter.drawRoundedRect(QRectF(x, caption + track - height, width, height), 2, 2)
             painter.setPen(QColor("#e8edf2" if current else "#a5afba"))
-            text = percent(self._risks[g]) if self._risks else _NOTHING
+            text = percent(self._risks[g]) if self._risks else NOTHING
             painter.drawText(QRectF(x, 0, width, caption), Qt.AlignmentFlag.AlignCenter, text)
             label = tr("grade {g}", g=g)
             painter.drawText(
@@ -84,6 +99,11 @@ class ByGradeStrip(QWidget):
                 Qt.AlignmentFlag.AlignCenter,
                 f"▸ {label}" if current else label,
             )
+        if self._grade is not None and not self._grade.is_integer():
+            # A mean of readers lies between two bars: a pointer on the tracks, at its place.
+            x = width / 2 + self._grade * (width + gap)
+            painter.setPen(QPen(QColor("#4da3ff"), 2))
+            painter.drawLine(QPointF(x, caption - 2), QPointF(x, caption + track + 2))
 
 
 class RiskPanel(QGroupBox):
@@ -92,11 +112,11 @@ class RiskPanel(QGroupBox):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(tr("All-cause mortality risk (HyRiskNet)"), parent)
         self._session = session
-        self._value = self._label("riskValue", tr("Risk"))
-        self._interval = self._label("riskInterval", tr("Interval of the risk"))
-        self._percentile = self._label("riskPercentile", tr("Percentile in the reference cohort"))
-        self._image_only = self._label("risknetValue", tr("RiskNet, image only"))
-        self._note = Note()
+        self._value = Value("riskValue", tr("Risk"))
+        self._interval = Value("riskInterval", tr("Interval of the risk"))
+        self._percentile = Value("riskPercentile", tr("Percentile in the reference cohort"))
+        self._image_only = Value("risknetValue", tr("RiskNet, image only"))
+        self._note = Note(3)
         self._note.setObjectName("riskNote")
         self._note.setAccessibleName(tr("Which model, and what its risk assumes"))
         self._demonstration = QLabel(tr("demonstration model,\ntrained on synthetic phantoms"))
@@ -126,20 +146,13 @@ class RiskPanel(QGroupBox):
         session.exam_changed.connect(self._show)
         self._show()
 
-    @staticmethod
-    def _label(name: str, accessible: str) -> QLabel:
-        label = QLabel(_NOTHING)
-        label.setObjectName(name)
-        label.setAccessibleName(accessible)
-        return label
-
     @Slot()
     def _show(self) -> None:
         reading = self._session.risk
         self._demonstration.setVisible(reading is not None and reading.demonstration)
         if reading is None:
             for label in (self._value, self._interval, self._percentile, self._image_only):
-                label.setText(_NOTHING)
+                label.setText(NOTHING)
             self._strip.show_risks((), self._session.read.grade)
             self._note.setText(self._why_nothing())
             return
@@ -148,9 +161,9 @@ class RiskPanel(QGroupBox):
     def _show_reading(self, reading: RiskReading) -> None:
         self._value.setText(percent(reading.risk))
         low, high = reading.interval
-        self._interval.setText(tr("{low:.0f} to {high:.0f} %", low=100 * low, high=100 * high))
+        self._interval.setText(tr("{low} to {high}", low=percent(low), high=percent(high)))
         of = tr("HyRiskNet") if reading.hyrisknet is not None else tr("RiskNet")
-        where = _NOTHING if reading.percentile is None else tr("{p:.0f} of 100 ({of})", p=reading.percentile, of=of)
+        where = NOTHING if reading.percentile is None else tr("{p:.0f} of 100 ({of})", p=reading.percentile, of=of)
         self._percentile.setText(where)
         self._image_only.setText(percent(reading.risknet))
         self._strip.show_risks(reading.by_grade, reading.grade)

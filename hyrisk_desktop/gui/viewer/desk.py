@@ -29,11 +29,9 @@ class Desk(QWidget):
 
     Signals:
         tool_changed: the left button does something else now.
-        pointer_changed: text about the voxel under the pointer.
     """
 
     tool_changed = Signal()
-    pointer_changed = Signal(str)
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -60,6 +58,7 @@ class Desk(QWidget):
             view.hovered.connect(self._hover)
             view.window_dragged.connect(self._drag_window)
             view.box_dragged.connect(self._drag_box)
+            view.zoomed.connect(self._annotate)
         self._lay_out()
         session.exam_changed.connect(self._show_exam)
         session.image_changed.connect(self._show_grown_image)
@@ -139,7 +138,9 @@ class Desk(QWidget):
             return
         for plane, view in self.views.items():
             index = session.view.position[_AXES[plane]]
-            slab = session.view.slab
+            geometry = self._geometry(plane)
+            assert geometry is not None
+            slab = geometry.slab_slices(session.view.slab_mm)
             key = (session.volume, index, slab, session.scores)
             if self._shown.get(plane) != key:
                 self._shown[plane] = key
@@ -162,6 +163,7 @@ class Desk(QWidget):
         region = None if centre is None or box is not None else Region.around(centre)
         return Marks(session.view.position, centre, session.view.centre_selected, region, patch, box)
 
+    @Slot()
     def _annotate(self) -> None:
         exam, view_state = self._session.exam, self._session.view
         if exam is None:
@@ -193,7 +195,7 @@ class Desk(QWidget):
     def _hint(self) -> str:
         tool = self.views[Plane.AXIAL].tool
         if tool is Tool.PLACE_CENTRE:
-            return tr("Click the centre of the heart (Esc cancels)")
+            return tr("Click the heart's centre; or arrows and Enter (Esc cancels)")
         if tool is Tool.RULER:
             return tr("Drag to measure (Esc ends)")
         if self._session.view.centre_selected and self._session.read.centre is not None:
@@ -205,7 +207,8 @@ class Desk(QWidget):
         if volume is None or self._pointer is None or not volume.contains(self._pointer):
             return ""
         probing = self.views[Plane.AXIAL].tool is Tool.PROBE
-        return pointer_text(volume, self._pointer, probe_radius_mm=PROBE_RADIUS_MM if probing else None)
+        slab = self._session.view.slab_mm > 0
+        return pointer_text(volume, self._pointer, slab=slab, probe_radius_mm=PROBE_RADIUS_MM if probing else None)
 
     # --- tools and keys
 
@@ -228,12 +231,20 @@ class Desk(QWidget):
         self._overlay_level = level
         self._annotate()
 
-    def reset(self) -> None:
-        """Whole slices, plain pointer, no ruler, centre not selected, one slice thick."""
-        self.set_tool(Tool.WINDOW)
+    def escape(self) -> None:
+        """End what is under way (a drag, a tool, nudging, a ruler); with nothing under way, show whole single slices."""
+        busy = self.tool is not Tool.WINDOW or self._session.view.centre_selected
         for view in self.views.values():
-            view.fit()
-        self._session.set_view(centre_selected=False, slab=1)
+            busy = busy or view.dragging or view.ruler_mm is not None
+            view.cancel_drag()
+        self._draft_box = None
+        self.set_tool(Tool.WINDOW)
+        self._session.set_view(centre_selected=False)
+        if not busy:
+            for view in self.views.values():
+                view.fit()
+            self._session.set_view(slab_mm=0.0)
+        self._show_marks()
         self.focus_image()
 
     def scroll_by(self, plane: Plane, steps: int) -> None:
@@ -268,20 +279,27 @@ class Desk(QWidget):
             self.scroll_by(plane, 1_000_000)
         elif key == Qt.Key.Key_End:
             self.scroll_by(plane, -1_000_000)
+        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.tool is Tool.PLACE_CENTRE:
+            self._place(self._session.view.position)
         else:
             return False
         return True
 
     def _arrow(self, plane: Plane, step: tuple[int, int], modifiers: Qt.KeyboardModifier) -> None:
-        dx, dy = step
         session = self._session
+        size = 5 if modifiers & Qt.KeyboardModifier.ShiftModifier else 1
+        du, dv = (size * d for d in step)
+        # Up on screen is towards the head in the reformatted planes, and z points that way.
+        dx, dy, dz = {Plane.AXIAL: (du, dv, 0), Plane.CORONAL: (du, 0, -dv), Plane.SAGITTAL: (0, du, -dv)}[plane]
         if modifiers & Qt.KeyboardModifier.ControlModifier:
-            session.nudge_centre(0, 0, -dy)
+            session.nudge_centre(0, 0, -step[1])
+        elif self.tool is Tool.PLACE_CENTRE:
+            x, y, z = session.view.position
+            session.set_view(position=(x + dx, y + dy, z + dz))
         elif session.view.centre_selected and session.read.centre is not None:
-            size = 5 if modifiers & Qt.KeyboardModifier.ShiftModifier else 1
-            session.nudge_centre(dx * size, dy * size, 0)
+            session.nudge_centre(dx, dy, dz)
         else:
-            self.scroll_by(plane, dx - dy)
+            self.scroll_by(plane, step[0] - step[1])
 
     # --- what the reader does on the images
 
@@ -309,7 +327,6 @@ class Desk(QWidget):
         if voxel != self._pointer:
             self._pointer = voxel
             self._annotate()
-            self.pointer_changed.emit(self._pointer_text())
 
     @Slot(float, float)
     def _drag_window(self, dx: float, dy: float) -> None:

@@ -64,6 +64,11 @@ class PlaneGeometry:
         x, y, z = self.spacing_mm
         return {Plane.AXIAL: (x, y), Plane.CORONAL: (x, z), Plane.SAGITTAL: (y, z)}[self.plane]
 
+    def slab_slices(self, slab_mm: float) -> int:
+        """How many slices of this plane a slab of ``slab_mm`` takes; at least one."""
+        normal = {Plane.AXIAL: 2, Plane.CORONAL: 1, Plane.SAGITTAL: 0}[self.plane]
+        return max(1, round(slab_mm / self.spacing_mm[normal]))
+
     def to_plane(self, voxel: tuple[float, float, float]) -> tuple[float, float, float]:
         """(x, y, z) -> (u, v, slice)."""
         x, y, z = voxel

@@ -12,6 +12,8 @@ CLICK_TOLERANCE_PX = 4
 HANDLE_TOLERANCE_PX = 9
 _MIN_WIDTH, _MAX_WIDTH = 1.0, 8000.0
 _MIN_BOX_VOXELS = 3
+MAX_BOX_MM = 180.0
+"""Longest edge of the whole-heart box; no heart is larger, and scoring stays within a frame or two."""
 
 
 def drag_window(*, level: float, width: float, dx_px: float, dy_px: float) -> tuple[float, float]:
@@ -70,15 +72,19 @@ def hit_corner(
 
 def drag_corner(*, region: Region, geometry: PlaneGeometry, corner: Corner, point: tuple[float, float]) -> Region:
     """``region`` with ``corner`` at ``point`` (u, v), inside the volume and at least three voxels wide."""
-    voxel = geometry.to_voxel(point[0], point[1], 0)
     axis_u, axis_v = {Plane.AXIAL: (0, 1), Plane.CORONAL: (0, 2), Plane.SAGITTAL: (1, 2)}[geometry.plane]
-    # v points down while z points up, so the box's low v edge is its high z face.
-    high_on_v = corner.high_v if geometry.plane is Plane.AXIAL else not corner.high_v
+    # A face lies half a voxel outside its voxels: in voxels it is `start` on the low side and `stop` on the high one.
+    face_u, face_v = round(point[0] + 0.5), round(point[1] + 0.5)
+    high_on_v = corner.high_v
+    if geometry.plane is not Plane.AXIAL:
+        # v points down while z points up.
+        face_v, high_on_v = geometry.shape_zyx[0] - face_v, not corner.high_v
     start, stop = list(region.start), list(region.stop)
     extent = geometry.shape_zyx[::-1]
-    for axis, high in ((axis_u, corner.high_u), (axis_v, high_on_v)):
+    for axis, face, high in ((axis_u, face_u, corner.high_u), (axis_v, face_v, high_on_v)):
+        longest = round(MAX_BOX_MM / geometry.spacing_mm[axis])
         if high:
-            stop[axis] = min(max(voxel[axis] + 1, start[axis] + _MIN_BOX_VOXELS), extent[axis])
+            stop[axis] = min(max(face, start[axis] + _MIN_BOX_VOXELS), extent[axis], start[axis] + longest)
         else:
-            start[axis] = max(min(voxel[axis], stop[axis] - _MIN_BOX_VOXELS), 0)
+            start[axis] = max(min(face, stop[axis] - _MIN_BOX_VOXELS), 0, stop[axis] - longest)
     return Region((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))

@@ -75,9 +75,8 @@ def axial_corners(exam: Exam, view: ViewState, zoom: float, under_pointer: str) 
     )
     z = view.position[2]
     depth = volume.shape_zyx[0]
-    slab = tr("MIP {mm:.1f} mm", mm=view.slab * volume.spacing_mm[2]) if view.slab > 1 else ""
     where = (
-        slab,
+        slab_text(PlaneGeometry(Plane.AXIAL, volume.shape_zyx, volume.spacing_mm), view),
         tr("Slice {n} / {count} (z {z})", n=z + 1, count=depth, z=z),
         tr("{mm:.1f} mm", mm=volume.voxel_to_mm(view.position)[2]),
         tr("Zoom {zoom:.0%}", zoom=zoom),
@@ -91,15 +90,29 @@ def side_corners(geometry: PlaneGeometry, view: ViewState) -> Corners:
     index = round(geometry.to_plane(view.position)[2])
     name = tr("Coronal") if geometry.plane is Plane.CORONAL else tr("Sagittal")
     axis = "y" if geometry.plane is Plane.CORONAL else "x"
-    return Corners((name,), (tr("{axis} {n} / {count}", axis=axis, n=index + 1, count=geometry.count),), (), ())
+    where = tr("{axis} {n} / {count}", axis=axis, n=index + 1, count=geometry.count)
+    return Corners((name,), (where, slab_text(geometry, view)), (), ())
 
 
-def pointer_text(volume: CTVolume, voxel: Voxel | None, *, probe_radius_mm: float | None = None) -> str:
-    """HU under the pointer; with a probe radius, mean and SD of the disc around it too."""
+def slab_text(geometry: PlaneGeometry, view: ViewState) -> str:
+    """What a maximum intensity projection covers in this plane; empty for a single slice."""
+    slices = geometry.slab_slices(view.slab_mm)
+    normal = {Plane.AXIAL: 2, Plane.CORONAL: 1, Plane.SAGITTAL: 0}[geometry.plane]
+    return tr("MIP {mm:.1f} mm", mm=slices * geometry.spacing_mm[normal]) if slices > 1 else ""
+
+
+def pointer_text(
+    volume: CTVolume, voxel: Voxel | None, *, slab: bool = False, probe_radius_mm: float | None = None
+) -> str:
+    """HU under the pointer; with a probe radius, mean and SD of the axial disc around it too.
+
+    While a slab is shown the picture is a maximum, so the text says that its value is the single voxel's.
+    """
     if voxel is None:
         return ""
     x, y, z = voxel
-    text = tr("({x}, {y}, {z})  {hu:.0f} HU", x=x, y=y, z=z, hu=volume.hu[z, y, x])
+    what = tr("HU (this voxel, not the MIP)") if slab else tr("HU")
+    text = tr("({x}, {y}, {z})  {hu:.0f} {what}", x=x, y=y, z=z, hu=volume.hu[z, y, x], what=what)
     if probe_radius_mm is None:
         return text
     rx, ry = (max(1, round(probe_radius_mm / s)) for s in volume.spacing_mm[:2])

@@ -50,6 +50,7 @@ class _Drag:
     start: QPointF
     last: QPointF
     corner: interaction.Corner | None = None
+    grab: tuple[float, float] = (0.0, 0.0)
     ruler: bool = False
 
 
@@ -66,7 +67,7 @@ class SliceView(pg.GraphicsView):
     scrolled = Signal(int)
     window_dragged = Signal(float, float)
     box_dragged = Signal(object, bool)
-    ruler_changed = Signal()
+    zoomed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent, background="k")
@@ -91,6 +92,7 @@ class SliceView(pg.GraphicsView):
         self._annotations = Annotations()
         self._drag: _Drag | None = None
         self._wheel_rest = 0
+        self._just_placed = False
         self._fitted = True
         self._tool = Tool.WINDOW
         self._ruler: tuple[tuple[float, float], tuple[float, float]] | None = None
@@ -107,6 +109,11 @@ class SliceView(pg.GraphicsView):
     def geometry_of_plane(self) -> PlaneGeometry | None:
         """How this view cuts the volume; None while it is empty."""
         return self._geometry
+
+    @property
+    def annotations(self) -> Annotations:
+        """Texts on show."""
+        return self._annotations
 
     @property
     def tool(self) -> Tool:
@@ -186,6 +193,7 @@ class SliceView(pg.GraphicsView):
         if self._geometry is not None:
             (columns, rows), (su, sv) = self._geometry.size_uv, self._geometry.spacing_uv
             self._box.setRange(QRectF(0, 0, columns * su, rows * sv), padding=0, disableAutoRange=True)
+            self.zoomed.emit()
 
     @property
     def zoom(self) -> float:
@@ -198,6 +206,7 @@ class SliceView(pg.GraphicsView):
     def _zoom(self, factor: float, around: QPointF) -> None:
         self._fitted = False
         self._box.scaleBy((1 / factor, 1 / factor), center=self._to_mm(around))
+        self.zoomed.emit()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Keep the whole slice in view unless the reader has zoomed."""
@@ -259,6 +268,7 @@ class SliceView(pg.GraphicsView):
         self.setFocus(Qt.FocusReason.MouseFocusReason)
         position = event.position()
         self._drag = drag = _Drag(event.button(), position, position)
+        self._just_placed = False
         if event.button() != Qt.MouseButton.LeftButton:
             return
         uv = self._to_uv(position)
@@ -267,9 +277,13 @@ class SliceView(pg.GraphicsView):
             drag.ruler = True
             self._ruler, self._ruler_index = ((mm.x(), mm.y()), (mm.x(), mm.y())), self._index
         elif self._tool is not Tool.PLACE_CENTRE and self._marks.box is not None and uv and self._geometry:
-            drag.corner = interaction.hit_corner(
-                rectangle=self._geometry.rectangle(self._marks.box), point=uv, tolerance=self._handle_tolerance()
-            )
+            rectangle = self._geometry.rectangle(self._marks.box)
+            corner = interaction.hit_corner(rectangle=rectangle, point=uv, tolerance=self._handle_tolerance())
+            if corner is not None:
+                drag.corner = corner
+                # The corner keeps its distance from the pointer, so that grabbing it does not move it.
+                at = rectangle[2 if corner.high_u else 0], rectangle[3 if corner.high_v else 1]
+                drag.grab = at[0] - uv[0], at[1] - uv[1]
 
     def _handle_tolerance(self) -> tuple[float, float]:
         assert self._geometry is not None
@@ -295,23 +309,25 @@ class SliceView(pg.GraphicsView):
         elif drag.ruler and self._ruler is not None:
             mm = self._to_mm(position)
             self._ruler = (self._ruler[0], (mm.x(), mm.y()))
-            self.ruler_changed.emit()
             self.viewport().update()
         elif drag.corner is not None:
-            self._drag_box(drag.corner, position, done=False)
+            if not self._is_click(drag):
+                self._drag_box(drag, done=False)
         elif self._tool is Tool.WINDOW and not self._is_click(drag):
             self.window_dragged.emit(dx, dy)
 
     def _is_click(self, drag: _Drag) -> bool:
         return interaction.is_click(dx_px=drag.last.x() - drag.start.x(), dy_px=drag.last.y() - drag.start.y())
 
-    def _drag_box(self, corner: interaction.Corner, position: QPointF, *, done: bool) -> None:
-        uv = self._to_uv(position)
-        if uv is not None and self._geometry is not None and self._marks.box is not None:
-            region: Region = interaction.drag_corner(
-                region=self._marks.box, geometry=self._geometry, corner=corner, point=uv
-            )
-            self.box_dragged.emit(region, done)
+    def _drag_box(self, drag: _Drag, *, done: bool) -> None:
+        uv = self._to_uv(drag.last)
+        if uv is None or drag.corner is None or self._geometry is None or self._marks.box is None:
+            return
+        point = uv[0] + drag.grab[0], uv[1] + drag.grab[1]
+        region: Region = interaction.drag_corner(
+            region=self._marks.box, geometry=self._geometry, corner=drag.corner, point=point
+        )
+        self.box_dragged.emit(region, done)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         """End a drag; one that did not move was a click."""
@@ -320,20 +336,25 @@ class SliceView(pg.GraphicsView):
         if drag is None:
             return
         drag.last = event.position()
-        if drag.corner is not None:
-            self._drag_box(drag.corner, event.position(), done=True)
+        if drag.corner is not None and not self._is_click(drag):
+            self._drag_box(drag, done=True)
             return
         if drag.button != Qt.MouseButton.LeftButton or drag.ruler or not self._is_click(drag):
             return
         voxel = self._to_voxel(event.position())
-        if voxel is not None:
-            (self.centre_placed if self._tool is Tool.PLACE_CENTRE else self.picked).emit(voxel)
+        if voxel is not None and self._tool is Tool.PLACE_CENTRE:
+            self._just_placed = True
+            self.centre_placed.emit(voxel)
+        elif voxel is not None:
+            self.picked.emit(voxel)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         """Two quick clicks on a lesion take it out of the totals, or put it back."""
         event.accept()
         voxel = self._to_voxel(event.position())
-        if event.button() == Qt.MouseButton.LeftButton and voxel is not None and self._tool is Tool.WINDOW:
+        # Whoever double-clicks to drop the centre does not mean the lesion under it.
+        meant = self._tool is Tool.WINDOW and not self._just_placed
+        if event.button() == Qt.MouseButton.LeftButton and voxel is not None and meant:
             self.double_clicked.emit(voxel)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
@@ -355,6 +376,15 @@ class SliceView(pg.GraphicsView):
     def ruler_mm(self) -> tuple[tuple[float, float], tuple[float, float]] | None:
         """Both ends of the measured line, mm from the slice's upper left corner."""
         return self._ruler
+
+    @property
+    def dragging(self) -> bool:
+        """Whether a mouse button is down on this view."""
+        return self._drag is not None
+
+    def cancel_drag(self) -> None:
+        """Forget the drag under way; what it has not finished does not happen."""
+        self._drag = None
 
     def clear_ruler(self) -> None:
         """Take the measured line away."""

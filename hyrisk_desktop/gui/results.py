@@ -1,0 +1,91 @@
+"""The numbers on screen as text: for the clipboard and the offscreen demonstration. No patient data."""
+
+from __future__ import annotations
+
+from hyrisk_desktop.calcium import CalciumScores, category_bounds
+from hyrisk_desktop.gui.session import Session
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.risk import RiskReading
+
+
+def percent(risk: float, digits: int = 0) -> str:
+    """A risk in [0, 1] as text; never 0 or 100 %, which no model can know."""
+    smallest = 10.0**-digits
+    if 100 * risk < smallest / 2:
+        return tr("<{p:g} %", p=smallest)
+    if 100 * risk > 100 - smallest / 2:
+        return tr(">{p:.{digits}f} %", p=100 - smallest, digits=digits)
+    return tr("{p:.{digits}f} %", p=100 * risk, digits=digits)
+
+
+def agatston_name(scores: CalciumScores) -> str:
+    """What the Agatston score is called, by what it covers."""
+    return tr("Whole-heart box Agatston") if scores.drawn else tr("Region Agatston")
+
+
+def results_text(session: Session) -> str:
+    """The numbers as lines of text, each with what qualifies it; empty when there are none."""
+    if session.scores is None:
+        return ""
+    grade = session.read.grade
+    lines = [
+        tr("HyRisk Desktop – research use only"),
+        *_score_lines(session.scores),
+        tr("Not graded") if grade is None else tr("Grade: {grade:g}", grade=grade),
+        *(_risk_lines(session.risk) if session.risk is not None else ()),
+        tr("Exam: synthetic phantom, not a patient") if session.exam and session.exam.synthetic else "",
+        *(f.message for f in session.findings),
+    ]
+    return "\n".join(line for line in lines if line)
+
+
+def _score_lines(scores: CalciumScores) -> tuple[str, ...]:
+    w, h, d = scores.region_mm
+    excluded = sum(lesion.excluded for lesion in scores.lesions)
+    return (
+        tr("Heart centre (x, y, z): {centre}", centre=scores.centre) if scores.centre else "",
+        tr(
+            "{what}: {a:.1f} ({bounds}), {w:.0f} × {h:.0f} × {d:.0f} mm, profile {profile}",
+            what=agatston_name(scores),
+            a=scores.agatston,
+            bounds=category_bounds(scores.category),
+            w=w,
+            h=h,
+            d=d,
+            profile=scores.profile,
+        ),
+        tr("Volume: {v:.1f} mm³, square root {s:.2f}", v=scores.volume_mm3, s=scores.sqrt_volume),
+        tr("Lesions excluded by the reader: {n}", n=excluded) if excluded else "",
+    )
+
+
+def _risk_lines(risk: RiskReading) -> tuple[str, ...]:
+    note = tr(" (demonstration model, trained on synthetic phantoms)") if risk.demonstration else ""
+    what = tr("Risk (image only, no grade)") if risk.hyrisknet is None else tr("Risk")
+    low, high = (percent(r, 1) for r in risk.interval)
+    by_grade = ", ".join(percent(r, 1) for r in risk.by_grade)
+    place = "" if risk.percentile is None else tr("; percentile {p:.0f} of 100", p=risk.percentile)
+    kind = tr("calibrated") if risk.calibrated else tr("not calibrated")
+    return (
+        tr(
+            "{what}: {risk}, interval {low} to {high}{place}{note}",
+            what=what,
+            risk=percent(risk.risk, 1),
+            low=low,
+            high=high,
+            place=place,
+            note=note,
+        ),
+        tr(
+            "RiskNet, image only: {risk}; at grades 0 to 3: {by_grade}",
+            risk=percent(risk.risknet, 1),
+            by_grade=by_grade,
+        ),
+        tr(
+            "Model {model} {sha}, {kind}, assumed prevalence {p:.0f} %",
+            model=risk.model,
+            sha=risk.sha256[:12],
+            kind=kind,
+            p=100 * risk.prevalence,
+        ),
+    )
