@@ -62,7 +62,7 @@ def _export(arguments: argparse.Namespace) -> None:
         load_cohort(arguments.calibration),
         load_cohort(arguments.test),
     )
-    bundle = export(arguments.run_directory, cohorts, arguments.out, arguments.name)
+    bundle = export(arguments.run_directory, cohorts, arguments.out, arguments.name, arguments.notes)
     for name, row in bundle.training["results"]["auc"].items():
         print(f"{name:12s} {row['expected_auc']:.4f}  {row['auc']:.4f} {row['ci']}")
 
@@ -106,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("run_directory", metavar="RUN", type=Path)
     for part in ("training", "stage-two", "calibration", "test"):
         export.add_argument(f"--{part}", type=Path, required=True, metavar="COHORT")
+    export.add_argument("--notes", default="", help="sentences for the card, for example how the run went")
     export.add_argument("--name", default="HyRiskNet-34 demonstration")
     export.add_argument("--out", type=Path, required=True)
     export.set_defaults(run=_export, one_thread=False)

@@ -68,8 +68,8 @@ class Scored:
     hyrisknet: F64
 
 
-def export(run: Path, cohorts: Cohorts, bundle_directory: Path, name: str) -> ModelBundle:
-    """Fit stage two, calibrate, measure, and write the bundle.
+def export(run: Path, cohorts: Cohorts, bundle_directory: Path, name: str, notes: str = "") -> ModelBundle:
+    """Fit stage two, calibrate, measure, and write the bundle; ``notes`` go into the card as they are.
 
     Raises:
         InputError: the cohorts overlap.
@@ -97,6 +97,7 @@ def export(run: Path, cohorts: Cohorts, bundle_directory: Path, name: str) -> Mo
         "date": datetime.now(UTC).date().isoformat(),
         "synthetic": True,
         "config": record["config"],
+        "notes": notes,
         "soft_target": soft,
         "cohorts": {key: getattr(cohorts, key).record for key in Cohorts.__slots__},
         "seeds": cohorts.seed_ranges(),

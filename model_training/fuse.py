@@ -17,8 +17,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from hyrisk_desktop.risk.network import NON_SURVIVOR, HyRiskNet
 
-PULLS = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
-"""Strengths of the pull towards RiskNet's head that are tried, in units of the mean loss."""
+PULLS = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0)
+"""Strengths of the pull towards RiskNet's head that are tried, in units of the mean loss; the last leaves little
+but the score's own weight."""
 
 
 @dataclass(frozen=True, slots=True)
