@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import multiprocessing
 import os
@@ -11,16 +12,24 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hyrisk_desktop import __version__
-from hyrisk_desktop.errors import ExamError, HyRiskError, InputError
+from hyrisk_desktop import __version__, display
+from hyrisk_desktop.errors import BundleError, ExamError, HyRiskError, InputError, safe_traceback
 from hyrisk_desktop.i18n import tr
 
-EXIT_ARGUMENTS, EXIT_EXAM = 2, 3
+if TYPE_CHECKING:
+    from hyrisk_desktop.imaging.volume import CTVolume, Finding, Voxel
+    from hyrisk_desktop.risk import RiskReading
+
+EXIT_UNEXPECTED, EXIT_ARGUMENTS, EXIT_EXAM = 1, 2, 3
 _COMMANDS = ("gui", "demo", "score", "phantom", "train", "doctor")
+_LATER_COMMANDS = ("batch", "models", "evaluate")
+_LATER_OPTION = typer.Option(hidden=True)
+# A kilometre: beyond any scanner's table, and far from where a position would overflow the voxel grid.
+_FARTHEST_MM = 1e6
 
 cli = typer.Typer(
     add_completion=False,
@@ -30,19 +39,15 @@ cli = typer.Typer(
 )
 
 
-def has_display() -> bool:
-    """Whether Qt can open a window here."""
-    if sys.platform in ("win32", "darwin") or os.environ.get("QT_QPA_PLATFORM"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
 def _require_display() -> None:
-    if not has_display():
+    if not display.has_display():
         raise InputError(
             "no_display",
             tr("There is no display to open a window on; use “hyrisk score”, or set DISPLAY."),
         )
+    # Qt would end the process with a page of its own words.
+    if not display.display_answers():
+        raise InputError("dead_display", display.dead_display_message())
 
 
 @cli.callback(invoke_without_command=True)
@@ -72,7 +77,9 @@ def demo() -> None:
     """Open the demonstration exam."""
     from hyrisk_desktop import app
 
-    raise typer.Exit(app.run_gui(None, demonstration=True) if has_display() else app.run_demonstration_offscreen())
+    raise typer.Exit(
+        app.run_gui(None, demonstration=True) if display.display_works() else app.run_demonstration_offscreen()
+    )
 
 
 @cli.command(help=tr("Score one exam at a heart centre, without a window."))
@@ -86,22 +93,29 @@ def score(
     model: Annotated[Path | None, typer.Option(help="Model bundle folder; default: the demonstration model.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; default: cuda when there is one.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    sr: Annotated[str | None, _LATER_OPTION] = None,
+    seg: Annotated[str | None, _LATER_OPTION] = None,
+    pdf: Annotated[str | None, _LATER_OPTION] = None,
+    fhir: Annotated[str | None, _LATER_OPTION] = None,
 ) -> None:
     """Print the scores and the risk of one exam."""
-    if (center is None) == (center_mm is None):
-        raise InputError("center", tr("Give the heart centre once: --center X Y Z, or --center-mm X Y Z."))
-    if device not in (None, "cpu", "cuda"):
-        raise InputError("device", tr("--device must be cpu or cuda."))
-    try:
+    with _json_errors(as_json):
+        _refuse_later({"--sr": sr, "--seg": seg, "--pdf": pdf, "--fhir": fhir})
+        if (center is None) == (center_mm is None):
+            raise InputError("center", tr("Give the heart centre once: --center X Y Z, or --center-mm X Y Z."))
+        if device not in (None, "cpu", "cuda"):
+            raise InputError("device", tr("--device must be cpu or cuda."))
         document = _score_document(exam, center, center_mm, grade, region, profile, model, device)
-    except ExamError as e:
-        if as_json:
-            typer.echo(json.dumps({"error": {"code": e.code, "message": e.message}}, ensure_ascii=False))
-        raise
     if as_json:
-        typer.echo(json.dumps(document, indent=1, ensure_ascii=False))
+        # ASCII: whoever reads the pipe need not guess this machine's encoding.
+        typer.echo(json.dumps(document, indent=1))
     else:
         _print_readout(document)
+
+
+def _refuse_later(options: dict[str, str | None]) -> None:
+    if given := [name for name, value in options.items() if value is not None]:
+        raise InputError("later_version", tr("{option} comes with a later version; leave it out.", option=given[0]))
 
 
 def _score_document(
@@ -118,49 +132,88 @@ def _score_document(
     from hyrisk_desktop.calcium.grading import check_grade
     from hyrisk_desktop.exchange.reading_document import collect_findings, score_document
     from hyrisk_desktop.imaging import check_centre, check_volume, find_series, read_volume
-    from hyrisk_desktop.paths import bundled_model_dir
 
     chosen_profile = get_profile(profile)
     if grade is not None:
         grade = check_grade(grade)
+    if center_mm is not None and not all(abs(v) < _FARTHEST_MM for v in center_mm):
+        raise InputError("center_mm", tr("--center-mm needs three finite numbers of millimetres."))
     record = find_series(exam)[0]
     if not record.suitable:
         raise ExamError("no_suitable_series", record.reason)
     volume = read_volume(record)
-    centre = center if center is not None else volume.mm_to_voxel(center_mm)  # type: ignore[arg-type]
+    centre = center if center is not None else _voxel_at(volume, center_mm)  # type: ignore[arg-type]
     scores = score_region(volume, centre, size_xyz=region, profile=chosen_profile)
-
-    from hyrisk_desktop.risk import Predictor
-
-    reading = Predictor(model or bundled_model_dir(), device).predict(volume, centre, grade)
-    scan = (*volume.findings, *check_volume(volume))
+    reading, trouble = _read_risk(volume, centre, grade, model, device)
+    scan = (*volume.findings, *check_volume(volume), *trouble)
     findings = collect_findings(scan, check_centre(volume, centre, region=region), scores, grade, reading)
     return score_document(volume, centre, scores, reading, findings)
 
 
+def _voxel_at(volume: CTVolume, mm: tuple[float, float, float]) -> Voxel:
+    centre = volume.mm_to_voxel(mm)
+    if not volume.contains(centre):
+        x, y, z = mm
+        raise InputError(
+            "centre_outside",
+            tr("The position ({x:g}, {y:g}, {z:g}) mm lies outside the volume.", x=x, y=y, z=z),
+        )
+    return centre
+
+
+def _read_risk(
+    volume: CTVolume, centre: Voxel, grade: float | None, model: Path | None, device: str | None
+) -> tuple[RiskReading | None, tuple[Finding, ...]]:
+    """The risk; or, where the program's own model can't be used, why not: calcium scoring goes on without it."""
+    from hyrisk_desktop.imaging.volume import Finding, Severity
+    from hyrisk_desktop.paths import bundled_model_dir
+    from hyrisk_desktop.risk import Predictor
+
+    try:
+        return Predictor(model or bundled_model_dir(), device).predict(volume, centre, grade), ()
+    except BundleError as e:
+        if model is not None:
+            # Who names a model wants its answer, not a document without one.
+            raise
+        return None, (Finding(e.code, Severity.WARNING, tr("No risk: {reason}", reason=e.message)),)
+
+
 def _print_readout(document: dict[str, Any]) -> None:
+    from hyrisk_desktop.calcium import category_bounds
+
     calcium, risk = document["calcium"], document["risk"]
     size = " × ".join(f"{mm:.0f}" for mm in calcium["region_mm_xyz"])
-    typer.echo(
-        tr(
-            "Region Agatston   {a:.1f}  ({size} mm, profile {p})",
-            a=calcium["agatston"],
-            size=size,
-            p=calcium["profile"],
-        )
-    )
-    typer.echo(
-        tr("Volume            {v:.1f} mm³, square root {s:.2f}", v=calcium["volume_mm3"], s=calcium["sqrt_volume"])
-    )
+    agatston, category = calcium["agatston"], calcium["category"]
+    lines = [
+        tr("Region Agatston   {a:.1f}  ({size} mm, profile {p})", a=agatston, size=size, p=calcium["profile"]),
+        tr("Category          {c} ({bounds})", c=category, bounds=category_bounds(category)),
+        tr("Volume            {v:.1f} mm³, square root {s:.2f}", v=calcium["volume_mm3"], s=calcium["sqrt_volume"]),
+        *([tr("Risk              not available")] if risk is None else _risk_lines(risk)),
+        *(f"[{finding['severity']}] {finding['message']}" for finding in document["findings"]),
+        tr("Research use only."),
+    ]
+    typer.echo("\n".join(lines))
+
+
+def _risk_lines(risk: dict[str, Any]) -> Iterator[str]:
     head = risk["risknet"] if risk["hyrisknet"] is None else risk["hyrisknet"]
     low, high = risk["interval"]
-    typer.echo(tr("Risk              {r:.1%}, interval {low:.1%} to {high:.1%}", r=head, low=low, high=high))
+    yield tr(
+        "Risk              {r:.1f} %, interval {low:.1f} % to {high:.1f} %",
+        r=100 * head,
+        low=100 * low,
+        high=100 * high,
+    )
     if risk["demonstration"]:
-        typer.echo(tr("                  demonstration model, trained on synthetic phantoms"))
-    typer.echo(tr("Model             {m} {s}", m=risk["model"], s=risk["sha256"][:12]))
-    for finding in document["findings"]:
-        typer.echo(f"[{finding['severity']}] {finding['message']}")
-    typer.echo(tr("Research use only."))
+        yield tr("                  demonstration model, trained on synthetic phantoms")
+    if risk["calibrated"]:
+        yield tr("                  calibrated; assumes {p:.1f} % non-survivors", p=100 * risk["prevalence"])
+    else:
+        yield tr("                  not calibrated")
+    if risk["percentile"] is not None:
+        yield tr("                  higher than {p:.0f} % of the reference cohort", p=risk["percentile"])
+    yield tr("RiskNet           {r:.1f} % (image alone)", r=100 * risk["risknet"])
+    yield tr("Model             {m} {s}", m=risk["model"], s=risk["sha256"][:12])
 
 
 _PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -179,10 +232,13 @@ def train(context: typer.Context) -> None:
 
 
 def _run_training(command: str, arguments: list[str]) -> int:
-    """`model_training` runs as its own process: the program never imports it."""
+    """`model_training` runs as its own process: the program never imports it.
+
+    -P: a folder of that name where the program happens to be started is not it.
+    """
     root = str(Path(__file__).resolve().parents[1])
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)}
-    return subprocess.call([sys.executable, "-m", "model_training", command, *arguments], env=environment)
+    return subprocess.call([sys.executable, "-P", "-m", "model_training", command, *arguments], env=environment)
 
 
 @cli.command(help=tr("Say what is installed, which device computes, and whether the model is sound; runs a self-test."))
@@ -198,25 +254,82 @@ def doctor() -> None:
 
 
 @contextlib.contextmanager
-def _sentences() -> Iterator[None]:
-    """Expected failures become one sentence on stderr and an exit code."""
+def _json_errors(as_json: bool) -> Iterator[None]:
+    """With --json, every failure is a JSON object as well as a sentence."""
     try:
         yield
-    except HyRiskError as e:
-        print(e.message, file=sys.stderr)  # noqa: T201
-        sys.exit(EXIT_ARGUMENTS if isinstance(e, InputError) else EXIT_EXAM)
+    except Exception as e:
+        if as_json:
+            code, message, _ = _explain(e)
+            typer.echo(json.dumps({"error": {"code": code, "message": message}}))
+        raise
+
+
+def _explain(error: Exception) -> tuple[str, str, int]:
+    """Code, sentence and exit code of a failure. An unexpected one's own words may quote a patient: they stay unsaid."""
+    if isinstance(error, HyRiskError):
+        return error.code, error.message, EXIT_ARGUMENTS if isinstance(error, InputError) else EXIT_EXAM
+    if isinstance(error, MemoryError):
+        return "memory", tr("There is not enough memory for this; close other programs and try again."), EXIT_UNEXPECTED
+    if isinstance(error, ImportError):
+        if "cannot open shared object" in str(error):
+            message = display.explain(str(error), EXIT_UNEXPECTED)
+        else:
+            name = error.name or tr("a library")
+            message = tr("A part of the program can't be loaded ({name}); run “hyrisk doctor”.", name=name)
+        return "incomplete", message, EXIT_UNEXPECTED
+    if isinstance(error, OSError):
+        reason = os.strerror(error.errno) if error.errno else type(error).__name__
+        return "system", tr("The system refused: {reason}.", reason=reason), EXIT_UNEXPECTED
+    message = tr(
+        "An unexpected error happened ({kind}); run again with HYRISK_DEBUG=1 to see where, and report it.",
+        kind=type(error).__name__,
+    )
+    return "unexpected", message, EXIT_UNEXPECTED
+
+
+@contextlib.contextmanager
+def _sentences() -> Iterator[None]:
+    """Failures become one sentence on stderr and an exit code."""
+    try:
+        yield
+    except Exception as e:  # noqa: BLE001  the outermost edge of the program
+        _, message, code = _explain(e)
+        print(message, file=sys.stderr)  # noqa: T201
+        if os.environ.get("HYRISK_DEBUG"):
+            print(safe_traceback(e), file=sys.stderr)  # noqa: T201
+        sys.exit(code)
+
+
+def _soften_streams() -> None:
+    """A character the console can't show becomes “?”: on Windows it would otherwise end the program."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _open_path_by_default() -> None:
+    """`hyrisk PATH` opens the window on it; words that later versions will use are no paths."""
+    first = next((a for a in sys.argv[1:] if not a.startswith("-")), None)
+    if first in _LATER_COMMANDS:
+        raise InputError(
+            "later_version",
+            tr(
+                "“hyrisk {word}” comes with a later version; to open an exam of that name write “./{word}”.", word=first
+            ),
+        )
+    if first is not None and first not in _COMMANDS:
+        sys.argv.insert(1, "gui")
 
 
 def main() -> None:
     """Entry point of `hyrisk`."""
     multiprocessing.freeze_support()
+    _soften_streams()
     # Libraries quote header values in their warnings, and those may be a patient's.
     warnings.filterwarnings("ignore", module="pydicom")
-    first = next((a for a in sys.argv[1:] if not a.startswith("-")), None)
-    if first is not None and first not in _COMMANDS:
-        # `hyrisk PATH` opens the window on it.
-        sys.argv.insert(1, "gui")
     with _sentences():
+        _open_path_by_default()
         cli()
 
 

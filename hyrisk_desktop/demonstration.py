@@ -5,12 +5,16 @@ The generator runs as a process of its own, because the program never imports ``
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +25,8 @@ from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
 from hyrisk_desktop.paths import cache_dir
 
 _CENTRE_FILE = "heart_centre.json"
+_COMPLETE_FILE = "complete.json"
+_CANCEL_POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,53 +39,142 @@ class Demonstration:
 
 
 def prepare_demonstration(progress: Progress = no_progress, cancel: CancelToken | None = None) -> Demonstration:
-    """The demonstration exam, made now (some 10 to 30 s) if the cache does not hold it yet.
+    """The demonstration exam, made now (some 10 to 30 s) if the cache does not hold a complete one.
 
     Raises:
         ExamError: the generator failed or its folder can't be written.
         Cancelled: ``cancel`` was set; nothing is left behind.
     """
     target = cache_dir() / f"demonstration-{__version__}"
-    if not (target / _CENTRE_FILE).is_file():
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            staging = Path(tempfile.mkdtemp(prefix="demonstration-", dir=target.parent))
-        except OSError as e:
-            raise ExamError(
-                "demonstration_unwritable",
-                tr("The demonstration exam can't be written to the cache folder; free some space or set HYRISK_HOME."),
-            ) from e
-        try:
-            _generate(staging, progress, cancel)
-            shutil.rmtree(target, ignore_errors=True)
-            os.replace(staging, target)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-    truth = json.loads((target / _CENTRE_FILE).read_text(encoding="utf-8"))
-    x, y, z = (int(v) for v in (truth["x"], truth["y"], truth["z"]))
-    return Demonstration(target, (x, y, z), float(truth["grade"]))
+    found = _read(target)
+    if found is None:
+        _make(target, progress, cancel)
+        found = _read(target)
+    if found is None:
+        raise _failed()
+    return found
+
+
+def _read(folder: Path) -> Demonstration | None:
+    """The exam in ``folder``, or None where it is missing, damaged or incomplete."""
+    try:
+        truth = json.loads((folder / _CENTRE_FILE).read_text(encoding="utf-8"))
+        complete = json.loads((folder / _COMPLETE_FILE).read_text(encoding="utf-8"))
+        if complete != _inventory(folder):
+            return None
+        x, y, z, grade = (int(truth["x"]), int(truth["y"]), int(truth["z"]), float(truth["grade"]))
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return None
+    return Demonstration(folder, (x, y, z), grade) if min(x, y, z) >= 0 and 0 <= grade <= 3 else None
+
+
+def _inventory(folder: Path) -> dict[str, int]:
+    """How much lies in ``folder``, so that a missing or cut slice shows."""
+    sizes = [p.stat().st_size for p in folder.rglob("*") if p.is_file() and p.name != _COMPLETE_FILE]
+    return {"files": len(sizes), "bytes": sum(sizes)}
+
+
+def _make(target: Path, progress: Progress, cancel: CancelToken | None) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix="demonstration-", dir=target.parent))
+    except OSError as e:
+        raise _unwritable() from e
+    try:
+        _generate(staging, progress, cancel)
+        (staging / _COMPLETE_FILE).write_text(json.dumps(_inventory(staging)), encoding="utf-8")
+        _put_in_place(staging, target)
+    except OSError as e:
+        raise _unwritable() from e
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _put_in_place(staging: Path, target: Path) -> None:
+    """Move the new exam to ``target``; one that another process has finished meanwhile is left alone, it may be open."""
+    if _read(target) is not None:
+        return
+    aside = Path(tempfile.mkdtemp(prefix="demonstration-", dir=target.parent))
+    try:
+        # Renamed before it is deleted: a folder half deleted under its own name could be opened.
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(target, aside / "damaged")
+        os.replace(staging, target)
+    except OSError:
+        if _read(target) is None:
+            raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _generate(folder: Path, progress: Progress, cancel: CancelToken | None) -> None:
-    command = [sys.executable, "-m", "model_training", "phantom", "exam", "--out", str(folder)]
+    # -P: a folder of that name where the program happens to be started is not the generator.
+    command = [sys.executable, "-P", "-m", "model_training", "phantom", "exam", "--out", str(folder)]
     root = str(Path(__file__).resolve().parents[1])
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)}
     with subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
+        command,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        stdin=subprocess.DEVNULL,
+        # Its own group, so that its workers can be ended with it: they hold stderr open too.
+        start_new_session=True,
     ) as process:
         assert process.stderr is not None
-        try:
+        with _killed_when_cancelled(process, cancel):
             for line in process.stderr:
                 word, *numbers = line.split()[:3] or [""]
-                if word == "progress" and len(numbers) == 2:
+                if word == "progress" and len(numbers) == 2 and all(n.isdecimal() for n in numbers):
                     progress(int(numbers[0]), int(numbers[1]))
-                if cancel is not None:
-                    cancel.raise_if_cancelled()
-        except BaseException:
-            process.kill()
-            raise
+    if cancel is not None:
+        cancel.raise_if_cancelled()
     if process.returncode != 0 or not (folder / _CENTRE_FILE).is_file():
-        raise ExamError(
-            "demonstration_failed",
-            tr("The demonstration exam could not be made; run “hyrisk doctor” to see what is missing."),
-        )
+        raise _failed()
+
+
+@contextlib.contextmanager
+def _killed_when_cancelled(process: subprocess.Popen[str], cancel: CancelToken | None) -> Iterator[None]:
+    """End ``process`` on cancelling, even while it writes nothing, and on any error in the block."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(_CANCEL_POLL_S):
+            if cancel is not None and cancel.cancelled:
+                _kill(process)
+                return
+
+    watcher = threading.Thread(target=watch, name="hyrisk-demonstration-watcher", daemon=True)
+    watcher.start()
+    try:
+        yield
+    except BaseException:
+        _kill(process)
+        raise
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    # The group only while its leader is not yet waited for: its number could otherwise be somebody else's.
+    if sys.platform != "win32" and process.returncode is None:
+        with contextlib.suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+
+
+def _unwritable() -> ExamError:
+    return ExamError(
+        "demonstration_unwritable",
+        tr("The demonstration exam can't be written to the cache folder; free some space or set HYRISK_HOME."),
+    )
+
+
+def _failed() -> ExamError:
+    return ExamError(
+        "demonstration_failed",
+        tr("The demonstration exam could not be made; run “hyrisk doctor” to see what is missing."),
+    )

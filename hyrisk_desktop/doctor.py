@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from hyrisk_desktop import display
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.exchange.reading_document import versions
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.paths import bundled_model_dir, cache_dir, config_dir, log_dir
+from hyrisk_desktop.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,15 @@ def _qt() -> str:
 
 
 def _display() -> str:
-    if sys.platform in ("win32", "darwin"):
-        return sys.platform
-    name = os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY")
-    return name or tr("none (scores and the offscreen demonstration work without)")
+    """Qt is really started, in a process of its own: a display may be named and dead, or a library missing."""
+    named = display.has_display()
+    if named and not display.display_answers():
+        raise HyRiskError("dead_display", display.dead_display_message())
+    if problem := display.qt_problem(None if named else "offscreen"):
+        raise HyRiskError("qt", problem)
+    if not named:
+        return tr("none (scores and the offscreen demonstration work without)")
+    return display.display_name() or sys.platform
 
 
 def _folders() -> str:
@@ -68,17 +75,31 @@ def _folders() -> str:
     return tr("settings in {config}, logs in {log}", config=config_dir(), log=log_dir())
 
 
+def _settings() -> Settings:
+    return Settings(config_dir() / "settings.json")
+
+
+def _model_in_use() -> Path:
+    chosen = _settings()["model"]
+    return Path(chosen) if chosen else bundled_model_dir()
+
+
+def _device_in_use() -> str | None:
+    return _settings()["device"] or None
+
+
 def _device() -> str:
     import hyrisk_desktop.risk.predictor as predictor
 
-    return predictor.describe_device()
+    return predictor.describe_device(_device_in_use())
 
 
 def _model() -> str:
     from hyrisk_desktop.risk.bundle import load_bundle
 
-    bundle, _ = load_bundle(bundled_model_dir())
-    return tr("{name}, SHA-256 {sha} matches", name=bundle.name, sha=bundle.sha256[:16])
+    bundle, _ = load_bundle(_model_in_use())
+    origin = tr("chosen in the settings") if _settings()["model"] else tr("bundled")
+    return tr("{name} ({origin}), SHA-256 {sha} matches", name=bundle.name, origin=origin, sha=bundle.sha256[:16])
 
 
 def _self_test_scores() -> str:
@@ -96,13 +117,14 @@ def _self_test_scores() -> str:
 
 
 def _self_test_risk() -> str:
-    """The bundled model answers, within [0, 1], twice the same."""
+    """The model in use answers on the device in use, within [0, 1], twice the same."""
     from hyrisk_desktop.imaging.volume import CTVolume
     from hyrisk_desktop.risk import Predictor
 
     hu = np.random.default_rng(0).normal(40, 20, (9, 200, 200)).astype(np.int16)
     volume = CTVolume(hu, (0.7, 0.7, 2.5), (0.0, 0.0, 0.0), np.eye(3), "self-test")
-    first, second = (Predictor(bundled_model_dir()).predict(volume, (100, 100, 4), 2.0).risk for _ in range(2))
+    answers = [Predictor(_model_in_use(), _device_in_use()).predict(volume, (100, 100, 4), 2.0).risk for _ in range(2)]
+    first, second = answers
     if not (0 <= first <= 1 and first == second):
         raise HyRiskError("self_test", tr("The model does not answer the same twice."))
     return tr("answers the same twice")

@@ -6,6 +6,9 @@ that says what happened and what to do. The sentence may name a file but never a
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
 
 class HyRiskError(Exception):
     """Base of every expected failure."""
@@ -30,3 +33,17 @@ class InputError(HyRiskError):
 
 class Cancelled(Exception):
     """The user cancelled; not an error, and never shown as one."""
+
+
+def safe_traceback(error: BaseException) -> str:
+    """Frames and exception types of ``error`` and its causes, without messages or values: those may be a patient's."""
+    lines = []
+    seen: BaseException | None = error
+    while seen is not None:
+        lines += [
+            f"  {Path(frame.filename).name}:{frame.lineno} in {frame.name}"
+            for frame in traceback.extract_tb(seen.__traceback__)
+        ]
+        lines.append(f"{type(seen).__module__}.{type(seen).__qualname__}")
+        seen = seen.__cause__ or seen.__context__
+    return "\n".join(lines)

@@ -13,11 +13,14 @@ import argparse
 import ctypes
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import venv
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,6 +45,9 @@ XCB_LIBRARIES = {
 }
 # Without any font Qt draws empty boxes.
 FONTS = "fonts-dejavu-core"
+FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.fonts", "~/.local/share/fonts")
+FONT_FILES = (".ttf", ".otf", ".ttc")
+HEARTBEAT_S = 15.0
 TEST_PROGRAMS = {"Xvfb": "xvfb", "xauth": "xauth", "xdotool": "xdotool"}
 
 
@@ -51,6 +57,37 @@ class SetupError(Exception):
 
 def say(text: str) -> None:
     print(f"[hyrisk] {text}", flush=True)
+
+
+class Heartbeat:
+    """Says every ``every`` seconds without other news that the work goes on; pip unpacks torch for minutes in silence."""
+
+    def __init__(self, every: float = HEARTBEAT_S) -> None:
+        self.started = self._news = time.monotonic()
+        self._every = every
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def __enter__(self) -> Heartbeat:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    def say(self, text: str) -> None:
+        self._news = time.monotonic()
+        say(f"  {self.seconds:4.0f} s  {text}")
+
+    def _beat(self) -> None:
+        while not self._done.wait(max(0.01, self._news + self._every - time.monotonic())):
+            if time.monotonic() - self._news >= self._every:
+                self.say("still installing…")
 
 
 def python() -> Path:
@@ -93,39 +130,49 @@ def install(extra: str) -> None:
     target = f".[{extra}]" if extra else "."
     command = [python(), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
     command += ["--constraint", CONSTRAINTS, "--editable", target]
-    started, recent = time.monotonic(), []
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        assert process.stdout is not None
+    recent: list[str] = []
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
+    with Heartbeat() as heartbeat, subprocess.Popen(command, cwd=ROOT, **pipe) as process:
         for line in process.stdout:
             recent = [*recent[-15:], line.rstrip()]
-            words = line.split()
-            if words[:1] == ["Collecting"] and len(words) > 1:
-                say(f"  {time.monotonic() - started:4.0f} s  fetching {words[1].split('=')[0]}")
-            elif line.startswith("Installing collected"):
-                say(f"  {time.monotonic() - started:4.0f} s  unpacking {line.count(',') + 1} packages")
+            if news := pip_news(line):
+                heartbeat.say(news)
     if process.returncode:
         print("\n".join(recent), file=sys.stderr)
         raise SetupError(
             "The dependencies could not be installed: see pip's lines above; check the network and free disk space (8 GB), then run this again."
         )
     stamp.write_text(wanted)
-    say(f"  done in {time.monotonic() - started:.0f} s")
+    say(f"  done in {heartbeat.seconds:.0f} s")
+
+
+def pip_news(line: str) -> str:
+    """What a person wants to know of a line of pip's; empty for most lines."""
+    words = line.split()
+    if words[:1] == ["Collecting"] and len(words) > 1:
+        return f"fetching {re.split('[<>=!~;( ]', words[1])[0]}"
+    if line.startswith("Installing collected"):
+        return f"unpacking {line.count(',') + 1} packages"
+    return ""
+
+
+def has_fonts(folders: Iterable[str] = FONT_FOLDERS) -> bool:
+    # Unlike Path.expanduser, this never fails where the user has no home.
+    roots = [Path(os.path.expanduser(folder)) for folder in folders]  # noqa: PTH111
+    return any(path.suffix.lower() in FONT_FILES for root in roots for path in root.rglob("*"))
 
 
 def missing_packages(libraries: dict[str, str], programs: dict[str, str]) -> list[str]:
+    """Names as in Debian; asked on Linux only, the other systems bring fonts and Qt's libraries along."""
     missing = [package for program, package in programs.items() if shutil.which(program) is None]
     for library, package in libraries.items():
         try:
             ctypes.CDLL(library)
         except OSError:
             missing.append(package)
-    if not any(
-        Path(folder).rglob("*.ttf")
-        for folder in ("/usr/share/fonts", "/usr/local/share/fonts")
-        if Path(folder).is_dir()
-    ):
+    if not has_fonts():
         missing.append(FONTS)
-    return missing
+    return list(dict.fromkeys(missing))
 
 
 def install_system_packages(packages: list[str]) -> None:
@@ -174,6 +221,7 @@ def test(arguments: list[str]) -> int:
     offscreen = os.environ | {"QT_QPA_PLATFORM": "offscreen"}
     if arguments:
         return subprocess.call([*tests, *arguments], cwd=ROOT, env=offscreen)
+    virtual_display = on_virtual_display(linux)
     checks = (
         ("ruff", [python(), "-m", "ruff", "check", "."]),
         ("ruff format", [python(), "-m", "ruff", "format", "--check", "--quiet", "."]),
@@ -187,7 +235,7 @@ def test(arguments: list[str]) -> int:
         if subprocess.call(command, cwd=ROOT, env=offscreen):
             failed.append(name)
     say("Running the user stories in a real window" + (" under Xvfb" if linux else ""))
-    if subprocess.call([*on_virtual_display(linux), *tests, "tests/e2e"], cwd=ROOT, env=window_environment()):
+    if subprocess.call([*virtual_display, *tests, "tests/e2e"], cwd=ROOT, env=window_environment()):
         failed.append("user stories")
     if failed:
         say(f"FAILED: {', '.join(failed)}")
@@ -206,6 +254,8 @@ def window_environment() -> dict[str, str]:
 def on_virtual_display(linux: bool) -> list[str]:
     if not linux:
         return []
+    if shutil.which("xvfb-run") is None:
+        raise SetupError("The tests need “xvfb-run”, which starts a virtual display; install it and run this again.")
     return ["xvfb-run", "--auto-servernum", "--server-args=-screen 0 1920x1080x24"]
 
 

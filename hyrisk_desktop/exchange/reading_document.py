@@ -6,6 +6,7 @@ The CLI, the window and (later) batches and reports all build it here, so that t
 from __future__ import annotations
 
 import importlib.metadata
+import math
 import platform
 import sys
 from typing import Any
@@ -108,6 +109,7 @@ def _risk(risk: RiskReading) -> dict[str, Any]:
     return {
         "model": risk.model,
         "sha256": risk.sha256,
+        "bundle_sha256": risk.bundle_sha256,
         "demonstration": risk.demonstration,
         "risknet": risk.risknet,
         "hyrisknet": risk.hyrisknet,
@@ -122,9 +124,11 @@ def _risk(risk: RiskReading) -> dict[str, Any]:
 
 def _number(text: str | None) -> float | None:
     try:
-        return None if not text else float(text)
+        number = float(text or "")
     except ValueError:
         return None
+    # A header may say "nan", JSON may not.
+    return number if math.isfinite(number) else None
 
 
 def versions() -> dict[str, str]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hyrisk_desktop.gui.application import Services
 
 _SLABS_MM = (0.0, 5.0, 10.0, 20.0)
-_WHOLE_HEART_MM = (130.0, 120.0, 110.0)
+_WHOLE_HEART_MM = (120.0, 100.0, 100.0)
 
 
 class Commands(QObject):

@@ -8,25 +8,12 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
-import traceback
 from collections import deque
 from pathlib import Path
 
+from hyrisk_desktop.errors import safe_traceback as safe_traceback
+
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-
-
-def safe_traceback(error: BaseException) -> str:
-    """Frames and exception types of ``error`` and its causes, without messages or values."""
-    lines = []
-    seen: BaseException | None = error
-    while seen is not None:
-        lines += [
-            f"  {Path(frame.filename).name}:{frame.lineno} in {frame.name}"
-            for frame in traceback.extract_tb(seen.__traceback__)
-        ]
-        lines.append(f"{type(seen).__module__}.{type(seen).__qualname__}")
-        seen = seen.__cause__ or seen.__context__
-    return "\n".join(lines)
 
 
 class MemoryLog(logging.Handler):

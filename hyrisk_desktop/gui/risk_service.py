@@ -57,7 +57,7 @@ class RiskService(QObject):
             self._loading = None
             self._predictor = predictor
             _log.info("Model %s on %s is ready", predictor.bundle.sha256[:8], predictor.device.type)
-            self._session.set_model((predictor.bundle.name, predictor.bundle.sha256))
+            self._session.set_model((predictor.bundle.name, predictor.bundle.bundle_sha256))
             self.model_loaded.emit(directory)
             self._ask()
 

@@ -143,7 +143,7 @@ class Session(QObject):
         self.risk_status = RiskStatus.MODEL_LOADING
         self.risk_message = ""
         self.model: tuple[str, str] | None = None
-        """Name and weights hash of the loaded model."""
+        """Name and hash (weights and description) of the loaded model."""
         self._undo: list[ReadState] = []
         self._redo: list[ReadState] = []
         self._before_preview: _Snapshot | None = None
@@ -318,7 +318,7 @@ class Session(QObject):
         """
         if request != self.risk_request() or self.model is None:
             return False
-        answered = (reading.series_uid, reading.centre, reading.grade, reading.sha256)
+        answered = (reading.series_uid, reading.centre, reading.grade, reading.bundle_sha256)
         if answered != (request.series_uid, request.centre, request.grade, self.model[1]):
             return False
         self.risk = reading
@@ -326,7 +326,7 @@ class Session(QObject):
         return True
 
     def set_model(self, model: tuple[str, str] | None, message: str = "") -> None:
-        """A model has loaded (name, weights hash), or none can be used and ``message`` says why."""
+        """A model has loaded (name, hash of weights and description), or none can be used and ``message`` says why."""
         self.model = model
         self.risk = None
         self.set_risk_status(RiskStatus.NO_CENTRE if model else RiskStatus.NO_MODEL, message)

@@ -1,7 +1,10 @@
 """A model bundle: ``weights.safetensors``, ``model.json`` and ``CARD.md`` in one folder.
 
-``model.json`` holds everything but the numbers of the network; its ``sha256`` is that of the weights file,
-and a bundle whose hash does not match is refused: one flipped bit in a weights file loads silently.
+``model.json`` holds everything but the numbers of the network; its ``sha256`` is that of the weights file, its
+``description_sha256`` that of everything else it says. A bundle where either does not match is refused: one flipped
+bit in a weights file loads silently, and so does one edited digit of a calibration.
+
+``python -m hyrisk_desktop.risk.bundle FOLDER`` seals a bundle whose description was changed on purpose.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +26,8 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk.calibration import PlattCalibration
 from hyrisk_desktop.risk.novelty import Novelty
 from hyrisk_desktop.risk.preprocessing import Preprocessing
+from hyrisk_desktop.risk.swap import recover, swap_in, sync_folder, write_synced
+from hyrisk_desktop.risk.values import check_integer
 
 if TYPE_CHECKING:
     from hyrisk_desktop.risk.network import HyRiskNet
@@ -29,6 +35,9 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 WEIGHTS, DESCRIPTION, CARD = "weights.safetensors", "model.json", "CARD.md"
 _MAX_DESCRIPTION_BYTES = 16 << 20
+_SEAL = "description_sha256"
+_HEADS = {"risknet", "hyrisknet"}
+_SCORE_INPUTS = ("grade", "agatston")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +53,7 @@ class ModelBundle:
         novelty: feature and acquisition statistics, or None.
         training: free-form summary (data, seeds, results), for the card and for people.
         sha256: of the weights file; empty before the bundle is written.
+        description_sha256: of everything else in ``model.json``; empty before the bundle is written.
     """
 
     name: str
@@ -56,20 +66,26 @@ class ModelBundle:
     novelty: Novelty | None = None
     training: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
+    description_sha256: str = ""
 
     @property
     def network(self) -> str:
         """E.g. ``"hyrisknet-34"``."""
         return f"hyrisknet-{self.depth}"
 
+    @property
+    def bundle_sha256(self) -> str:
+        """Of weights and description: tells two calibrations of the same weights apart."""
+        return hashlib.sha256(f"{self.sha256}{self.description_sha256}".encode()).hexdigest()
+
 
 def read_description(directory: Path) -> ModelBundle:
     """Read ``model.json`` alone, without weights, novelty statistics or torch.
 
     Raises:
-        BundleError: missing, unreadable or of another schema version.
+        BundleError: missing, unreadable, changed since it was written, or of another schema version.
     """
-    return _parse(directory, _read_json(directory), None)
+    return _parse(directory, _read_sealed(directory), None)
 
 
 def load_bundle(directory: Path) -> tuple[ModelBundle, HyRiskNet]:
@@ -84,26 +100,12 @@ def load_bundle(directory: Path) -> tuple[ModelBundle, HyRiskNet]:
 
     from hyrisk_desktop.risk.network import HyRiskNet
 
-    data = _read_json(directory)
-    try:
-        weights = (directory / WEIGHTS).read_bytes()
-    except OSError as e:
-        raise BundleError(
-            "bundle_unreadable",
-            tr("The weights of the model “{name}” can't be read; install the model again.", name=directory.name),
-        ) from e
-    # Hash the very bytes that are then parsed, so that nothing can change in between.
-    if hashlib.sha256(weights).hexdigest() != data.get("sha256"):
-        raise BundleError(
-            "bundle_hash",
-            tr(
-                "The model “{name}” is damaged (its weights do not match their SHA-256); install it again.",
-                name=directory.name,
-            ),
-        )
+    data = _read_sealed(directory)
+    weights = _read_weights(directory, data)
     try:
         tensors = load(weights)
-        bundle = _parse(directory, data, {k: v.float().numpy() for k, v in tensors.items() if k.startswith("novelty.")})
+        statistics = {k: v.float().numpy() for k, v in tensors.items() if k.startswith("novelty.")}
+        bundle = _parse(directory, data, statistics)
         model = HyRiskNet(bundle.depth)
         state = {k: v.to(torch.float32) if v.is_floating_point() else v for k, v in tensors.items()}
         model.load_state_dict({k: v for k, v in state.items() if not k.startswith("novelty.")})
@@ -120,7 +122,10 @@ def write_bundle(directory: Path, bundle: ModelBundle, model: HyRiskNet, card: s
         card: text of ``CARD.md``; ``{sha256}`` in it is filled in.
 
     Returns:
-        The bundle with its ``sha256``.
+        The bundle with its hashes.
+
+    Raises:
+        BundleError: what was written can't be read back; the last good bundle is then left alone.
     """
     import torch
     from safetensors.torch import save
@@ -137,23 +142,46 @@ def write_bundle(directory: Path, bundle: ModelBundle, model: HyRiskNet, card: s
     staging = directory.with_name(directory.name + ".staging")
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
-    description = json.dumps(_to_json(bundle, digest), indent=1) + "\n"
-    for name, content in (
-        (WEIGHTS, weights),
-        (DESCRIPTION, description.encode()),
-        (CARD, card.replace("{sha256}", digest).encode()),
-    ):
-        with open(staging / name, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    previous = directory.with_name(directory.name + ".previous")
-    shutil.rmtree(previous, ignore_errors=True)
-    if directory.exists():
-        os.replace(directory, previous)
-    os.replace(staging, directory)
-    shutil.rmtree(previous, ignore_errors=True)
-    return load_bundle(directory)[0]
+    try:
+        write_synced(staging / WEIGHTS, weights)
+        write_synced(staging / DESCRIPTION, _sealed(_to_json(bundle, digest)))
+        write_synced(staging / CARD, card.replace("{sha256}", digest).encode())
+        sync_folder(staging)
+        written = load_bundle(staging)[0]
+        swap_in(staging, directory)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return written
+
+
+def seal_description(directory: Path) -> ModelBundle:
+    """Write the ``description_sha256`` of a bundle whose ``model.json`` was changed on purpose, or never had one.
+
+    From the shell: ``python -m hyrisk_desktop.risk.bundle FOLDER``.
+
+    Raises:
+        BundleError: the bundle is missing, its weights don't match their hash, or its description is malformed.
+    """
+    data = _read_json(directory)
+    _parse(directory, data | {_SEAL: ""}, None)
+    _read_weights(directory, data)
+    staged = directory / (DESCRIPTION + ".staged")
+    write_synced(staged, _sealed(data))
+    os.replace(staged, directory / DESCRIPTION)
+    sync_folder(directory)
+    return read_description(directory)
+
+
+def _sealed(data: dict[str, Any]) -> bytes:
+    # Through JSON once, so that what is hashed is what a reader will parse (tuples become lists, keys text).
+    data = json.loads(json.dumps(data))
+    return (json.dumps(data | {_SEAL: _description_sha256(data)}, indent=1) + "\n").encode()
+
+
+def _description_sha256(data: dict[str, Any]) -> str:
+    """SHA-256 of the canonical JSON of everything but the seal itself."""
+    rest = {key: value for key, value in data.items() if key != _SEAL}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _to_json(bundle: ModelBundle, digest: str) -> dict[str, Any]:
@@ -166,10 +194,7 @@ def _to_json(bundle: ModelBundle, digest: str) -> dict[str, Any]:
         "score_input": bundle.score_input,
         "demonstration": bundle.demonstration,
         "preprocessing": bundle.preprocessing.to_json(),
-        "calibration": {
-            head: {"slope": c.slope, "intercept": c.intercept, "prevalence": c.prevalence}
-            for head, c in bundle.calibration.items()
-        },
+        "calibration": {head: calibration.to_json() for head, calibration in bundle.calibration.items()},
         "reference": {head: [round(float(r), 5) for r in np.sort(risks)] for head, risks in bundle.reference.items()},
         "novelty": None
         if novelty is None
@@ -179,7 +204,41 @@ def _to_json(bundle: ModelBundle, digest: str) -> dict[str, Any]:
     }
 
 
+def _read_sealed(directory: Path) -> dict[str, Any]:
+    data = _read_json(directory)
+    if data.get(_SEAL) != _description_sha256(data):
+        raise BundleError(
+            "bundle_hash",
+            tr(
+                "The model “{name}” is damaged (its description does not match its SHA-256); install it again.",
+                name=directory.name,
+            ),
+        )
+    return data
+
+
+def _read_weights(directory: Path, data: dict[str, Any]) -> bytes:
+    try:
+        weights = (directory / WEIGHTS).read_bytes()
+    except OSError as e:
+        raise BundleError(
+            "bundle_unreadable",
+            tr("The weights of the model “{name}” can't be read; install the model again.", name=directory.name),
+        ) from e
+    # Hash the very bytes that are then parsed, so that nothing can change in between.
+    if hashlib.sha256(weights).hexdigest() != data.get("sha256"):
+        raise BundleError(
+            "bundle_hash",
+            tr(
+                "The model “{name}” is damaged (its weights do not match their SHA-256); install it again.",
+                name=directory.name,
+            ),
+        )
+    return weights
+
+
 def _read_json(directory: Path) -> dict[str, Any]:
+    recover(directory, DESCRIPTION)
     path = directory / DESCRIPTION
     try:
         if path.stat().st_size > _MAX_DESCRIPTION_BYTES:
@@ -190,7 +249,7 @@ def _read_json(directory: Path) -> dict[str, Any]:
             "bundle_missing",
             tr("There is no model in “{name}”; choose a folder that holds model.json.", name=directory.name),
         ) from e
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise _malformed(directory) from e
     if not isinstance(data, dict) or data.get("schema_version") != SCHEMA_VERSION:
         raise BundleError(
@@ -211,23 +270,56 @@ def _parse(directory: Path, data: dict[str, Any], statistics: dict[str, NDArray[
             novelty = Novelty(
                 statistics["novelty.mean"],
                 statistics["novelty.whitening"],
-                float(data["novelty"]["threshold"]),
-                {k: (float(v[0]), float(v[1])) for k, v in data["novelty"]["ranges"].items()},
+                data["novelty"]["threshold"],
+                {k: (low, high) for k, (low, high) in data["novelty"]["ranges"].items()},
             )
-        return ModelBundle(
-            name=str(data["name"]),
-            depth=int(data["depth"]),
+        bundle = ModelBundle(
+            name=_text(data["name"]),
+            depth=check_integer("depth", data["depth"], 1, 1000),
             preprocessing=Preprocessing.from_json(data["preprocessing"]),
-            demonstration=bool(data["demonstration"]),
-            score_input=str(data["score_input"]),
-            calibration={head: PlattCalibration(**values) for head, values in data["calibration"].items()},
-            reference={head: np.sort(np.asarray(r, np.float64)) for head, r in data["reference"].items()},
+            demonstration=_truth(data["demonstration"]),
+            score_input=_text(data["score_input"]),
+            calibration={_head(head): PlattCalibration.from_json(c) for head, c in data["calibration"].items()},
+            reference={_head(head): _risks(values) for head, values in data["reference"].items()},
             novelty=novelty,
             training=dict(data["training"]),
-            sha256=str(data["sha256"]),
+            sha256=_text(data["sha256"]),
+            description_sha256=_text(data[_SEAL]),
         )
+        if bundle.network != data["network"] or bundle.score_input not in _SCORE_INPUTS:
+            raise ValueError("network and depth, or the score input, do not fit")
     except (KeyError, TypeError, ValueError, AttributeError) as e:
         raise _malformed(directory) from e
+    return bundle
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value
+
+
+def _truth(value: object) -> bool:
+    # bool("false") would be true, and a demonstration model must not pass for another.
+    if not isinstance(value, bool):
+        raise TypeError("not a truth value")
+    return value
+
+
+def _head(name: str) -> str:
+    if name not in _HEADS:
+        raise ValueError("an unknown head would leave the real one uncalibrated")
+    return name
+
+
+def _risks(values: object) -> NDArray[np.float64]:
+    """Sorted reference risks; numpy would read texts as numbers, so their type is checked first."""
+    found = np.asarray(values)
+    if found.ndim != 1 or (found.size and found.dtype.kind not in "iuf"):
+        raise ValueError("a reference is a list of numbers")
+    if not ((found >= 0) & (found <= 1)).all():
+        raise ValueError("a reference risk lies in 0 to 1")
+    return np.sort(found.astype(np.float64))
 
 
 def _malformed(directory: Path) -> BundleError:
@@ -235,3 +327,7 @@ def _malformed(directory: Path) -> BundleError:
         "bundle_malformed",
         tr("The model “{name}” can't be read (its files are malformed); install it again.", name=directory.name),
     )
+
+
+if __name__ == "__main__":
+    print(seal_description(Path(sys.argv[1])).description_sha256)  # noqa: T201

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from hyrisk_desktop.risk.values import check_keys, check_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,18 +19,38 @@ class PlattCalibration:
     Attributes:
         slope, intercept: fitted on predictions the network was not trained on.
         prevalence: share of non-survivors in the data it was fitted on; the risk assumes it.
+
+    Raises:
+        ValueError: a value is no finite number, or the prevalence not between 0 and 1.
     """
 
     slope: float = 1.0
     intercept: float = 0.0
     prevalence: float = 0.5
 
+    def __post_init__(self) -> None:
+        check_number("slope", self.slope)
+        check_number("intercept", self.intercept)
+        if not 0 < check_number("prevalence", self.prevalence) < 1:
+            raise ValueError("prevalence must lie between 0 and 1")
+
+    def to_json(self) -> dict[str, Any]:
+        """A dict of JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> PlattCalibration:
+        """Inverse of `to_json`; raises TypeError on unknown or missing keys, ValueError on unusable values."""
+        return cls(**check_keys(cls, data))
+
     def risk(self, log_odds: ArrayLike, prevalence: float | None = None) -> NDArray[np.float64]:
         """Calibrated risk in (0, 1); moved to another ``prevalence`` by the prior-shift rule (Saerens 2002)."""
         z = self.slope * np.asarray(log_odds, np.float64) + self.intercept
         if prevalence is not None:
             z = z + _logit(prevalence) - _logit(self.prevalence)
-        risk: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-z))
+        # Beyond exp's range the risk is 0, which is right.
+        with np.errstate(over="ignore"):
+            risk: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-z))
         return risk
 
 

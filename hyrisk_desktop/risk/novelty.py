@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.volume import CTVolume, Finding, Severity
+from hyrisk_desktop.risk.values import check_number
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,12 +22,26 @@ class Novelty:
         threshold: distance above which an image is called unlike the training data (a high quantile
             of held-out training-like images).
         ranges: acquisition value -> (lowest, highest) in training; keys ``pixel_mm`` and ``increment_mm``.
+
+    Raises:
+        ValueError: a number is not finite, or shapes don't fit each other.
     """
 
     mean: NDArray[np.float32]
     whitening: NDArray[np.float32]
     threshold: float
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.mean.ndim != 1 or self.whitening.ndim != 2 or self.whitening.shape[1:] != self.mean.shape:
+            raise ValueError("mean must be [F] and whitening [K, F]")
+        # Against NaN every comparison is false: the guard would be silently off.
+        if not (np.isfinite(self.mean).all() and np.isfinite(self.whitening).all()):
+            raise ValueError("mean and whitening must be finite")
+        check_number("threshold", self.threshold)
+        for key, (low, high) in self.ranges.items():
+            if check_number(key, low) > check_number(key, high):
+                raise ValueError(f"the range of {key} must rise")
 
     def distance(self, features: NDArray[np.float32]) -> float:
         """Mahalanobis distance of [F] ``features``, divided by sqrt(K) so that about 1 is typical."""

@@ -41,18 +41,22 @@ def choose_device(name: str | None = None) -> torch.device:
     """CUDA when there is one, else the CPU; or the named one.
 
     Raises:
-        InputError: CUDA was asked for and there is none.
+        InputError: CUDA was asked for and there is none, or the name is neither "cpu" nor "cuda".
     """
+    if name not in (None, "cpu", "cuda"):
+        raise InputError("device", tr("The device must be cpu or cuda."))
     if name == "cuda" and not torch.cuda.is_available():
         raise InputError("no_cuda", tr("There is no CUDA device here; choose --device cpu, or leave it out."))
     return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
-def describe_device() -> str:
-    """The device that would compute, in words."""
-    if not torch.cuda.is_available():
-        return tr("cpu ({threads} threads); no CUDA device", threads=torch.get_num_threads())
-    return f"cuda ({torch.cuda.get_device_name()})"
+def describe_device(name: str | None = None) -> str:
+    """The device that would compute, in words; raises as `choose_device` does."""
+    if choose_device(name).type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name()})"
+    if torch.cuda.is_available():
+        return tr("cpu ({threads} threads), as set", threads=torch.get_num_threads())
+    return tr("cpu ({threads} threads); no CUDA device", threads=torch.get_num_threads())
 
 
 class Predictor:
@@ -100,6 +104,7 @@ class Predictor:
 
         Raises:
             InputError: the centre lies outside the volume, or the grade outside 0..3.
+            BundleError: the network's answer is not a finite number.
         """
         if not volume.contains(centre):
             raise InputError("centre_outside", tr("The heart centre lies outside the volume; place it on the image."))
@@ -151,11 +156,11 @@ class Predictor:
     def _read(self, volume: CTVolume, centre: Voxel, grade: float | None, seen: _Seen) -> RiskReading:
         bundle = self.bundle
         image_risks = self._risks("risknet", self._model.image_logits(seen.features))
-        central = seen.features[:1]
-        by_grade = [float(self._fused(central, float(g))[0]) for g in range(4)]
+        # All views at once, as for the reading itself: another batch size may round the last digits otherwise.
+        by_grade = [float(self._fused(seen.features, float(g))[0]) for g in range(4)]
         risks = image_risks if grade is None else self._fused(seen.features, grade)
         head = "risknet" if grade is None else "hyrisknet"
-        first = central[0].float().cpu().numpy()
+        first = seen.features[0].float().cpu().numpy()
         outside: tuple[Finding, ...] = ()
         if seen.outside:
             outside = (
@@ -181,6 +186,7 @@ class Predictor:
             prevalence=self._calibration(head).prevalence,
             findings=outside + novelty_findings(bundle.novelty, first, volume),
             device=self.device.type,
+            bundle_sha256=bundle.bundle_sha256,
         )
 
     def _fused(self, features: Tensor, grade: float) -> NDArray[np.float64]:
@@ -188,7 +194,14 @@ class Predictor:
         return self._risks("hyrisknet", self._model.fused_logits(features, score))
 
     def _risks(self, head: str, logits: Tensor) -> NDArray[np.float64]:
-        return self._calibration(head).risk(log_odds(logits).double().cpu().numpy())
+        odds: NDArray[np.float64] = log_odds(logits).double().cpu().numpy()
+        # Damaged or overflowing weights answer NaN, which would pass for a number on its way to a report.
+        if not np.isfinite(odds).all():
+            raise BundleError(
+                "bundle_not_finite",
+                tr("The model “{name}” does not answer with a number; install it again.", name=self.bundle.name),
+            )
+        return self._calibration(head).risk(odds)
 
     def _calibration(self, head: str) -> PlattCalibration:
         return self.bundle.calibration.get(head, PlattCalibration())

@@ -15,6 +15,7 @@ import atexit
 import contextlib
 import ctypes
 import gc
+import importlib
 import importlib.util
 import os
 import sys
@@ -23,7 +24,11 @@ from pathlib import Path
 
 def import_torch() -> None:
     """Import torch and torchvision, mapping their libraries outside Python's global lock where possible."""
-    if "torch" not in sys.modules and sys.platform.startswith("linux"):
+    if "torch" in sys.modules:
+        # Only torch's own objects may be frozen: at a later call everything else, closed exams' garbage too, would be.
+        importlib.import_module("torchvision")
+        return
+    if sys.platform.startswith("linux"):
         with contextlib.suppress(OSError, AttributeError):
             _map_libraries()
     collecting = gc.isenabled()

@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hyrisk_desktop.imaging.volume import HuArray, Voxel
+from hyrisk_desktop.risk.values import check_integer, check_keys, check_number, check_tuple
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_LARGEST_SIDE = 4096
+"""No scan is larger; what asks for more is a typing mistake that would fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,9 @@ class Preprocessing:
         training_crop: range of that share in training; crops lie anywhere inside the patch.
         input_size: side in pixels of the square the crop is resized to.
         mean, std: per channel, of windowed values in the training part.
+
+    Raises:
+        ValueError: a value is no number, or one that no network could have been trained with.
     """
 
     hu_window: tuple[float, float] = (-200.0, 500.0)
@@ -38,14 +45,35 @@ class Preprocessing:
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.25, 0.25, 0.25)
 
+    def __post_init__(self) -> None:
+        low, high = (check_number("hu_window", v) for v in check_tuple("hu_window", self.hu_window, 2))
+        if not low < high:
+            raise ValueError("hu_window must rise")
+        columns, rows, slices = (
+            check_integer("patch_xyz", v, 1, _LARGEST_SIDE) for v in check_tuple("patch_xyz", self.patch_xyz, 3)
+        )
+        if columns != rows or columns % 2 == 0 or slices != 3:
+            raise ValueError("patch_xyz must be an odd square of three slices")
+        check_integer("input_size", self.input_size, 32, _LARGEST_SIDE)
+        smallest, largest = (
+            check_number("training_crop", v) for v in check_tuple("training_crop", self.training_crop, 2)
+        )
+        crops = (smallest, largest, check_number("inference_crop", self.inference_crop))
+        if smallest > largest or not all(0 < crop <= 1 and self.side(crop) >= 1 for crop in crops):
+            raise ValueError("crops must be shares of the patch, the smallest first")
+        for v in check_tuple("mean", self.mean, 3):
+            check_number("mean", v)
+        if min(check_number("std", v) for v in check_tuple("std", self.std, 3)) <= 0:
+            raise ValueError("std must be positive")
+
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON types."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Preprocessing:
-        """Inverse of `to_json`; raises TypeError on unknown or missing keys."""
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        """Inverse of `to_json`; raises TypeError on unknown or missing keys, ValueError on unusable values."""
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in check_keys(cls, data).items()}
         return cls(**values)
 
     def side(self, ratio: float) -> int:
@@ -63,10 +91,14 @@ class Crop:
 
 
 def centred_crop(preprocessing: Preprocessing, ratio: float | None = None, shift: tuple[int, int] = (0, 0)) -> Crop:
-    """The crop around the patch centre, moved by ``shift`` (x, y) pixels; ``ratio`` defaults to inference's."""
+    """The crop around the patch centre, moved by ``shift`` (x, y) pixels; ``ratio`` defaults to inference's.
+
+    A crop with little margin moves only as far as the patch reaches: a negative index would wrap around.
+    """
     side = preprocessing.side(preprocessing.inference_crop if ratio is None else ratio)
     columns, rows, _ = preprocessing.patch_xyz
-    return Crop((rows - side) // 2 + shift[1], (columns - side) // 2 + shift[0], side)
+    top, left = (rows - side) // 2 + shift[1], (columns - side) // 2 + shift[0]
+    return Crop(min(max(top, 0), rows - side), min(max(left, 0), columns - side), side)
 
 
 def random_crop(preprocessing: Preprocessing, rng: np.random.Generator) -> Crop:

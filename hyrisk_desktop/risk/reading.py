@@ -15,7 +15,8 @@ class RiskReading:
         series_uid: the series the pixels came from; checked before the reading is shown.
         centre: heart centre (x, y, z) in voxels.
         grade: the CAC grade that went in (0 to 3, fractional allowed), or None.
-        model: the bundle's name; ``sha256``: hash of its weights.
+        model: the bundle's name; ``sha256``: hash of its weights; ``bundle_sha256``: of weights and description, so that
+            two calibrations of the same weights are told apart.
         demonstration: the model was trained on synthetic phantoms only.
         risknet: image-only risk in [0, 1].
         hyrisknet: risk from image and score, or None without a grade.
@@ -44,6 +45,7 @@ class RiskReading:
     prevalence: float
     findings: tuple[Finding, ...]
     device: str
+    bundle_sha256: str = ""
 
     @property
     def risk(self) -> float:

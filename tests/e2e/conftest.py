@@ -21,9 +21,7 @@ def demonstration_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def program(
-    qtbot: QtBot, qapp: object, demonstration_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Program]:
+def program(qtbot: QtBot, qapp: object, demonstration_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Program]:
     monkeypatch.setenv("HYRISK_HOME", str(demonstration_home))
     make_application(["test"])
     assert (bundled_model_dir() / "model.json").is_file()

@@ -230,7 +230,10 @@ def test_whole_heart_box_is_dragged_by_its_corner(ready: Program) -> None:
     QTest.keyClick(view, Key.Key_B)
     before = ready.session.read.box
     assert before is not None
-    assert "Whole-heart" in ready.window.calcium_panel.title().title() or "whole-heart" in ready.window.calcium_panel.title()
+    assert (
+        "Whole-heart" in ready.window.calcium_panel.title().title()
+        or "whole-heart" in ready.window.calcium_panel.title()
+    )
     x, y, _ = before.start
     corner = at(view, (x, y, CZ))
     drag(view, LEFT, corner, at(view, (x + 20, y + 12, CZ)))
@@ -412,10 +415,7 @@ def test_screen_readers_hear_the_numbers(ready: Program) -> None:
 
 
 def test_names_that_tests_and_screen_readers_rely_on(program: Program) -> None:
-    for name in (
-        "axialView grade0 grade1 grade2 grade3 riskValue riskInterval riskPercentile agatstonValue "
-        "agatstonCategory volumeValue sqrtVolumeValue findingsList statusMessage jobProgress"
-    ).split():
+    for name in ["axialView", "grade0", "grade1", "grade2", "grade3", "riskValue", "riskInterval", "riskPercentile", "agatstonValue", "agatstonCategory", "volumeValue", "sqrtVolumeValue", "findingsList", "statusMessage", "jobProgress"]:
         widget = program.window.findChild(QWidget, name)
         assert widget is not None, name
         assert widget.accessibleName(), name

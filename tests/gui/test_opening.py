@@ -90,7 +90,9 @@ def test_bad_input_is_one_sentence_and_the_open_exam_stays(program: Program, tmp
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize("folder", ["malformed", "non_ct_objects", "localizer_and_secondary", "tilted_ct", "tilted_nonuniform_ct"])
+@pytest.mark.parametrize(
+    "folder", ["malformed", "non_ct_objects", "localizer_and_secondary", "tilted_ct", "tilted_nonuniform_ct"]
+)
 def test_odd_dicom_folders_never_lose_the_open_exam(
     program: Program, tmp_path: Path, real_data: Path, folder: str
 ) -> None:
@@ -138,6 +140,10 @@ def test_real_exam_shows_its_first_image_early_and_names_its_findings(program: P
     open_and_wait(program, real_data / "nlst_101287_T0")
     assert previews[0] is True
     assert previews[-1] is False
+    # Once more, with the decoders warm: the middle slice again, and not the one that is ready first.
+    assert program.session.view.position[2] == 71
+    open_and_wait(program, real_data / "nlst_101287_T0")
+    assert program.session.view.position[2] == 71
     assert program.session.volume.shape_zyx == (143, 512, 512)
     assert "sharp_kernel" in [f.code for f in program.session.findings]
 

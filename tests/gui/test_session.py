@@ -25,7 +25,8 @@ def reading(request: RiskRequest, **changes: object) -> RiskReading:
         centre=request.centre,
         grade=request.grade,
         model=MODEL[0],
-        sha256=MODEL[1],
+        sha256="12" * 32,
+        bundle_sha256=MODEL[1],
         demonstration=True,
         risknet=0.4,
         hyrisknet=None if request.grade is None else 0.5,
@@ -80,7 +81,7 @@ def test_an_answer_that_fits_is_shown(session: Session) -> None:
         {"series_uid": "9.9.9"},
         {"centre": (1, 2, 3)},
         {"grade": 1.0},
-        {"sha256": "cd" * 32},
+        {"bundle_sha256": "cd" * 32},
     ],
 )
 def test_an_answer_about_something_else_is_dropped(session: Session, stale: dict[str, object]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -36,3 +38,14 @@ def write_tiny_bundle(folder: Path, *, seed: int = 0, name: str = "Tiny test net
         training={"note": "random weights for tests"},
     )
     return write_bundle(folder, bundle, model, "# Test bundle\n\nSHA-256 {sha256}\n")
+
+
+def edit_description(folder: Path, *, sealed: bool = True, **changes: object) -> None:
+    """Change entries of ``model.json``; sealed with a matching hash, as another program could have written it."""
+    path = folder / "model.json"
+    data = {**json.loads(path.read_text()), **changes}
+    if sealed:
+        rest = {key: value for key, value in data.items() if key != "description_sha256"}
+        canonical = json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()
+        data["description_sha256"] = hashlib.sha256(canonical).hexdigest()
+    path.write_text(json.dumps(data))

@@ -39,7 +39,14 @@ def block_volume(
         (-100.0, -90.0, -40.0),
         np.eye(3),
         series_uid,
-        {"PatientName": patient, "PatientID": "TEST", "Modality": "CT", "KVP": "120", "WindowCenter": "45", "WindowWidth": "360"},
+        {
+            "PatientName": patient,
+            "PatientID": "TEST",
+            "Modality": "CT",
+            "KVP": "120",
+            "WindowCenter": "45",
+            "WindowWidth": "360",
+        },
     )
 
 

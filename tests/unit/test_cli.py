@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -35,7 +36,9 @@ def exam(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def hyrisk(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+def hyrisk(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object
+) -> tuple[int, str, str]:
     monkeypatch.setattr(sys, "argv", ["hyrisk", *map(str, arguments)])
     with pytest.raises(SystemExit) as end:
         cli.main()
@@ -92,8 +95,14 @@ def test_centre_in_millimetres_is_the_same_reading(
         ([], 2),
         (["--center", 0, 0, 0, "--profile", "agatstone"], 2),
         (["--center", 0, 0, 0, "--device", "tpu"], 2),
-        (["--center", "a", 0, 0], 2),
         (["--center", 130, 120, 12, "--model", "/nowhere"], 3),
+        (["--center-mm", "nan", 0, 0], 2),
+        (["--center-mm", "inf", 0, 0], 2),
+        (["--center-mm", 1e300, 0, 0], 2),
+        (["--center-mm", -5000, 0, 0], 2),
+        (["--center", 10**30, 0, 0], 2),
+        (["--center", 130, 120, 12, "--sr", "report.dcm"], 2),
+        (["--center", 130, 120, 12, "--fhir", "report.json"], 2),
     ],
 )
 def test_wrong_arguments_are_one_sentence(
@@ -107,9 +116,110 @@ def test_wrong_arguments_are_one_sentence(
     extra = [] if "--model" in arguments else ["--model", model]
     got, out, err = hyrisk(monkeypatch, capsys, "score", exam, *arguments, *extra, "--json")
     assert got == code
-    assert out == ""
+    error = json.loads(out)["error"]
+    assert error["code"]
+    assert err == error["message"] + "\n"
+    assert 15 < len(err) < 200
+
+    got, out, _ = hyrisk(monkeypatch, capsys, "score", exam, *arguments, *extra)
+    assert (got, out) == (code, "")
+
+
+def test_usage_errors_stay_on_stderr(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], exam: Path
+) -> None:
+    code, out, err = hyrisk(monkeypatch, capsys, "score", exam, "--center", "a", 0, 0, "--json")
+    assert (code, out) == (2, "")
     assert "Traceback" not in err
-    assert len(err) > 15
+
+
+def test_without_a_usable_model_calcium_scores_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], exam: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("hyrisk_desktop.paths.bundled_model_dir", lambda: tmp_path / "gone")
+    code, out, _ = hyrisk(monkeypatch, capsys, "score", exam, "--center", CX, CY, CZ, "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert document["risk"] is None
+    assert document["calcium"]["agatston"] == pytest.approx(36 * 0.49 * 3)
+    missing = next(f for f in document["findings"] if f["code"] == "bundle_missing")
+    assert missing["severity"] == "warning"
+    code, out, _ = hyrisk(monkeypatch, capsys, "score", exam, "--center", CX, CY, CZ)
+    assert code == 0
+    assert "Risk              not available" in out
+    assert missing["message"] in out
+
+
+def test_the_readout_for_people_is_complete(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], exam: Path, model: Path
+) -> None:
+    _, out, _ = hyrisk(monkeypatch, capsys, "score", exam, "--center", CX, CY, CZ, "--grade", 2, "--model", model)
+    for part in (
+        "2 (10 < A ≤ 100)",
+        "46 × 46 × ",
+        "RiskNet",
+        "of the reference cohort",
+        "assumes 50.0 % non-survivors",
+    ):
+        assert part in out
+    assert "demonstration model" in out
+    assert out.endswith("Research use only.\n")
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_output_survives_a_console_of_few_characters(exam: Path, model: Path, options: list[str]) -> None:
+    command = [sys.executable, "-m", "hyrisk_desktop.cli", "score", str(exam), "--center", str(CX), str(CY), str(CZ)]
+    done = subprocess.run(
+        [*command, "--model", str(model), *options],
+        capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": "latin-1:strict", "PYTHONUTF8": "0"},
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    if options:
+        assert done.stdout.isascii()
+        assert json.loads(done.stdout)["calcium"]
+    else:
+        assert "(10 < A ? 100)" in done.stdout.decode("latin-1")
+
+
+@pytest.mark.parametrize("word", ["batch", "models", "evaluate"])
+def test_words_of_later_versions_are_no_paths(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], word: str
+) -> None:
+    code, out, err = hyrisk(monkeypatch, capsys, word, "folder", "--out", "x.csv")
+    assert (code, out) == (2, "")
+    assert f"./{word}" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(28, "No space left on device", "/patients/Doe^John"), "No space left"),
+        (OSError("Doe^John"), "OSError"),
+        (MemoryError(), "not enough memory"),
+        (ModuleNotFoundError("No module named 'torch'", name="torch"), "(torch)"),
+        (ImportError("libEGL.so.1: cannot open shared object file: No such file"), "libEGL.so.1"),
+        (RuntimeError("Doe^John"), "RuntimeError"),
+    ],
+)
+def test_the_unexpected_is_one_sentence_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], exam: Path, error: Exception, words: str
+) -> None:
+    def fail(_: Path) -> None:
+        raise error
+
+    monkeypatch.setattr("hyrisk_desktop.imaging.find_series", fail)
+    monkeypatch.delenv("HYRISK_DEBUG", raising=False)
+    code, out, err = hyrisk(monkeypatch, capsys, "score", exam, "--center", CX, CY, CZ, "--json")
+    assert code == 1
+    assert words in err
+    assert err.count("\n") == 1
+    assert json.loads(out)["error"]["message"] == err.strip()
+    monkeypatch.setenv("HYRISK_DEBUG", "1")
+    _, out, more = hyrisk(monkeypatch, capsys, "score", exam, "--center", CX, CY, CZ)
+    assert "test_cli.py" in more
+    assert "Doe" not in err + more + out
 
 
 def test_an_exam_that_cannot_be_read_is_json_too(
@@ -151,6 +261,31 @@ def test_no_display_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     code, _, err = hyrisk(monkeypatch, capsys, "somewhere")
     assert code == 2
     assert "display" in err
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="there is always a display here")
+def test_a_dead_display_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DISPLAY", ":4321")
+    code, _, err = hyrisk(monkeypatch, capsys, "somewhere")
+    assert code == 2
+    assert ":4321" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_the_demonstration_falls_back_to_offscreen(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], works: bool
+) -> None:
+    from hyrisk_desktop import app, display
+
+    ran = []
+    monkeypatch.setattr(display, "display_works", lambda: works)
+    monkeypatch.setattr(app, "run_gui", lambda *_, **__: ran.append("window") or 0)
+    monkeypatch.setattr(app, "run_demonstration_offscreen", lambda: ran.append("offscreen") or 0)
+    assert hyrisk(monkeypatch, capsys, "demo")[0] == 0
+    assert ran == ["window" if works else "offscreen"]
 
 
 def test_the_window_is_up_before_torch() -> None:

@@ -9,7 +9,6 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QGroupBox,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QTableView,
     QVBoxLayout,
@@ -25,6 +24,9 @@ from hyrisk_desktop.gui.viewer.display import EXCLUDED_COLOUR, WEIGHT_COLOURS
 from hyrisk_desktop.i18n import tr
 
 _Index = QModelIndex | QPersistentModelIndex
+
+
+_COLUMN_WIDTHS = (62, 68, 52, 50, 50, 66, 40)
 
 
 class LesionModel(QAbstractTableModel):
@@ -186,9 +188,9 @@ class CalciumPanel(QGroupBox):
         table.setTabKeyNavigation(False)
         table.verticalHeader().hide()
         table.verticalHeader().setDefaultSectionSize(22)
-        table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        # Only rows in view decide the widths: a box around bone has thousands of rows.
-        table.horizontalHeader().setResizeContentsPrecision(0)
+        # Fixed widths: fitting them to thousands of rows costs a frame, and a table that rearranges itself is hard to read.
+        for column, width in enumerate(_COLUMN_WIDTHS):
+            table.setColumnWidth(column, width)
         table.horizontalHeader().setStretchLastSection(True)
         table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         table.setMinimumHeight(110)

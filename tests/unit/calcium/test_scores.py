@@ -38,7 +38,9 @@ def test_block_by_hand() -> None:
     assert lesion.center_xyz == (CX + 1.5, CY + 1.0, CZ)
 
 
-@pytest.mark.parametrize(("hu", "weight"), [(129, 0), (130, 1), (199, 1), (200, 2), (299, 2), (300, 3), (399, 3), (400, 4), (3000, 4)])
+@pytest.mark.parametrize(
+    ("hu", "weight"), [(129, 0), (130, 1), (199, 1), (200, 2), (299, 2), (300, 3), (399, 3), (400, 4), (3000, 4)]
+)
 def test_weight_bounds(hu: int, weight: int) -> None:
     array = np.zeros((5, 70, 70), np.int16)
     array[2, 30:34, 30:34] = hu
@@ -207,8 +209,6 @@ def test_published_phantom_scores(real_data: Path) -> None:
             for lesion in box_scores.lesions
             if math.hypot(lesion.center_xyz[0] - x, lesion.center_xyz[1] - y) > radius
         }
-        scores = score_region(
-            volume, (x, y, 22), size_xyz=(2 * radius + 1, 2 * radius + 1, 7), excluded=outside
-        )
+        scores = score_region(volume, (x, y, 22), size_xyz=(2 * radius + 1, 2 * radius + 1, 7), excluded=outside)
         assert f"{scores.agatston:.4g}" == f"{insert['fqm']['agatston']:.4g}", insert["name"]
         assert f"{scores.volume_mm3:.4g}" == f"{insert['fqm']['volume_mm3']:.4g}", insert["name"]

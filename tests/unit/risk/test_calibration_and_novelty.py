@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,6 +13,34 @@ from tests.helpers.volumes import block_volume
 
 def test_platt_by_hand() -> None:
     assert PlattCalibration(2.0, 0.5).risk(0.25) == pytest.approx(1 / (1 + np.exp(-1.0)))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        (math.nan, 0.0, 0.5),
+        (1.0, math.inf, 0.5),
+        (1.0, 0.0, 0.0),
+        (1.0, 0.0, 1.0),
+        (1.0, 0.0, math.nan),
+        ("1", 0.0, 0.5),
+    ],
+)
+def test_unusable_calibrations_are_refused(values: tuple[Any, Any, Any]) -> None:
+    with pytest.raises(ValueError):
+        PlattCalibration(*values)
+
+
+def test_extreme_log_odds_are_extreme_risks_without_a_warning() -> None:
+    assert PlattCalibration().risk([-1e6, 1e6]).tolist() == [0.0, 1.0]
+
+
+def test_a_guard_of_nan_is_refused() -> None:
+    whitening = np.full((2, 3), np.nan, np.float32)
+    with pytest.raises(ValueError):
+        Novelty(np.zeros(3, np.float32), whitening, 1.0)
+    with pytest.raises(ValueError):
+        Novelty(np.zeros(3, np.float32), np.zeros((2, 4), np.float32), 1.0)
 
 
 def test_prior_shift_keeps_the_odds_ratio() -> None:

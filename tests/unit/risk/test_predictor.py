@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hyrisk_desktop.errors import InputError
+from hyrisk_desktop.errors import BundleError, InputError
 from hyrisk_desktop.risk import Predictor
 from tests.helpers.bundles import write_tiny_bundle
 from tests.helpers.volumes import HEART_CENTRE, block_volume, box
@@ -23,6 +23,7 @@ def test_reading_is_complete(predictor: Predictor) -> None:
     reading = predictor.predict(volume, HEART_CENTRE, 2)
     assert (reading.series_uid, reading.centre, reading.grade) == (volume.series_uid, HEART_CENTRE, 2)
     assert reading.sha256 == predictor.bundle.sha256
+    assert reading.bundle_sha256 == predictor.bundle.bundle_sha256 != reading.sha256
     assert reading.demonstration
     assert reading.hyrisknet == reading.risk == reading.by_grade[2]
     assert reading.interval[0] <= reading.risk <= reading.interval[1]
@@ -100,6 +101,26 @@ def test_no_cuda_is_one_sentence(tmp_path: Path) -> None:
     write_tiny_bundle(tmp_path / "tiny")
     with pytest.raises(InputError, match="no CUDA device"):
         Predictor(tmp_path / "tiny", "cuda")
+
+
+def test_an_answer_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    import torch
+
+    write_tiny_bundle(tmp_path / "tiny")
+    predictor = Predictor(tmp_path / "tiny", "cpu")
+    with torch.no_grad():
+        predictor._model.fused_head.bias[0] = torch.nan
+    with pytest.raises(BundleError) as e:
+        predictor.predict(block_volume(), HEART_CENTRE, 2)
+    assert e.value.code == "bundle_not_finite"
+
+
+def test_an_unknown_device_is_one_sentence() -> None:
+    from hyrisk_desktop.risk.predictor import describe_device
+
+    with pytest.raises(InputError, match="cpu or cuda"):
+        describe_device("tpu")
+    assert describe_device("cpu").startswith("cpu")
 
 
 @pytest.mark.gpu

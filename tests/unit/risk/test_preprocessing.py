@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ from hyrisk_desktop.risk.preprocessing import (
     random_crop,
     score_input,
 )
+from hyrisk_desktop.risk.uncertainty import interval_views
 
 DEFAULT = Preprocessing()
 
@@ -85,6 +89,51 @@ def test_json_round_trip() -> None:
     assert Preprocessing.from_json(json.loads(json.dumps(p.to_json()))) == p
     with pytest.raises(TypeError):
         Preprocessing.from_json({**p.to_json(), "surprise": 1})
+    with pytest.raises(TypeError):
+        Preprocessing.from_json({})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"hu_window": (500.0, -200.0)},
+        {"hu_window": (-200.0, math.inf)},
+        {"hu_window": (-200.0, "500")},
+        {"hu_window": (-200.0,)},
+        {"patch_xyz": (160, 160, 3)},
+        {"patch_xyz": (161, 81, 3)},
+        {"patch_xyz": (161, 161, 5)},
+        {"patch_xyz": (161.0, 161.0, 3)},
+        {"inference_crop": 0.0},
+        {"inference_crop": 1.01},
+        {"inference_crop": 0.001},
+        {"inference_crop": math.nan},
+        {"inference_crop": "0.7"},
+        {"inference_crop": True},
+        {"training_crop": (0.8, 0.6)},
+        {"training_crop": (0.6, 1.2)},
+        {"input_size": 31},
+        {"input_size": 224.0},
+        {"input_size": 10**9},
+        {"mean": (0.5, 0.5)},
+        {"mean": (0.5, 0.5, math.nan)},
+        {"std": (0.25, 0.25, 0.0)},
+        {"std": "0.2"},
+    ],
+)
+def test_unusable_values_are_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):
+        replace(DEFAULT, **values)
+
+
+def test_numpy_numbers_are_numbers() -> None:
+    assert replace(DEFAULT, mean=tuple(np.full(3, 0.5, np.float32)), input_size=np.int64(64)).input_size == 64
+
+
+def test_a_crop_without_margin_stays_inside_the_patch() -> None:
+    """With the whole patch as crop, a shifted view would otherwise begin at a negative index."""
+    whole = replace(DEFAULT, inference_crop=1.0)
+    assert {view.crop for view in interval_views(whole) if view.crop.side == 161} == {Crop(0, 0, 161)}
 
 
 def test_score_input() -> None:
