@@ -415,7 +415,23 @@ def test_screen_readers_hear_the_numbers(ready: Program) -> None:
 
 
 def test_names_that_tests_and_screen_readers_rely_on(program: Program) -> None:
-    for name in ["axialView", "grade0", "grade1", "grade2", "grade3", "riskValue", "riskInterval", "riskPercentile", "agatstonValue", "agatstonCategory", "volumeValue", "sqrtVolumeValue", "findingsList", "statusMessage", "jobProgress"]:
+    for name in [
+        "axialView",
+        "grade0",
+        "grade1",
+        "grade2",
+        "grade3",
+        "riskValue",
+        "riskInterval",
+        "riskPercentile",
+        "agatstonValue",
+        "agatstonCategory",
+        "volumeValue",
+        "sqrtVolumeValue",
+        "findingsList",
+        "statusMessage",
+        "jobProgress",
+    ]:
         widget = program.window.findChild(QWidget, name)
         assert widget is not None, name
         assert widget.accessibleName(), name
