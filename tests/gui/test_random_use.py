@@ -22,7 +22,10 @@ NONE, SHIFT, CTRL, ALT = (
     Qt.KeyboardModifier.AltModifier,
 )
 KEYS = (
-    [(getattr(Qt.Key, f"Key_{k}"), NONE) for k in "H B X C I M R V 0 1 2 3 4 5".split()]
+    [
+        (getattr(Qt.Key, f"Key_{k}"), NONE)
+        for k in ["H", "B", "X", "C", "I", "M", "R", "V", "0", "1", "2", "3", "4", "5"]
+    ]
     + [(k, m) for k in (Qt.Key.Key_Left, Qt.Key.Key_Down) for m in (NONE, SHIFT, CTRL)]
     + [(getattr(Qt.Key, f"Key_{k}"), ALT) for k in "0123"]
     + [(Qt.Key.Key_Z, CTRL), (Qt.Key.Key_Y, CTRL), (Qt.Key.Key_Escape, NONE), (Qt.Key.Key_Return, NONE)]
