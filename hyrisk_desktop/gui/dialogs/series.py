@@ -64,7 +64,7 @@ class SeriesDialog(QDialog):
     def _fill(self, row: int, record: SeriesRecord) -> None:
         increment = "" if record.increment_mm is None else tr("{mm:.2f} mm", mm=record.increment_mm)
         texts = (
-            record.description,
+            record.description or tr("(no name)"),
             record.kind.value,
             str(record.slice_count),
             increment,

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from hyrisk_desktop.calcium import PROFILES, Lesion, category_bounds
-from hyrisk_desktop.gui.panels.risk_panel import NOTHING, Note, Value
+from hyrisk_desktop.gui.panels.risk_panel import NOTHING, Note, Value, unfit
 from hyrisk_desktop.gui.panels.wheel import only_focused_wheel
 from hyrisk_desktop.gui.results import agatston_name
 from hyrisk_desktop.gui.session import Session
@@ -26,7 +26,7 @@ from hyrisk_desktop.i18n import tr
 _Index = QModelIndex | QPersistentModelIndex
 
 
-_COLUMN_WIDTHS = (62, 68, 52, 50, 50, 66, 40)
+_COLUMN_WIDTHS = (56, 66, 52, 44, 44, 64, 40)
 
 
 class LesionModel(QAbstractTableModel):
@@ -216,6 +216,7 @@ class CalciumPanel(QGroupBox):
         name = agatston_name(scores)
         self._agatston_caption.setText(tr("{name}\n{a:.0f} × {b:.0f} × {c:.0f} mm", name=name, a=a, b=b, c=c))
         self._agatston.setText(f"{scores.agatston:.1f}")
+        self._agatston.mark_unfit(unfit(self._session.findings))
         self._category.setText(tr("{n}  ({bounds})", n=scores.category, bounds=category_bounds(scores.category)))
         self._volume.setText(tr("{v:.1f} mm³", v=scores.volume_mm3))
         self._sqrt.setText(f"{scores.sqrt_volume:.2f}")

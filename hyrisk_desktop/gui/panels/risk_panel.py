@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QGridLayout, QGroupBox, QHBoxLayout, QLabel, QVBox
 from hyrisk_desktop.gui.results import percent
 from hyrisk_desktop.gui.session import RiskStatus, Session
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging import Finding, Severity
 from hyrisk_desktop.risk.reading import RiskReading
 
 NOTHING = "–"
@@ -26,6 +27,18 @@ class Value(QLabel):
         """Show ``text`` and tell it to screen readers."""
         super().setText(text)
         self.setAccessibleDescription("" if text == NOTHING else text)
+
+    def mark_unfit(self, unfit: bool) -> None:
+        """Colour the number like the finding that says it does not hold."""
+        if self.property("unfit") != unfit:
+            self.setProperty("unfit", unfit)
+            self.style().unpolish(self)
+            self.style().polish(self)
+
+
+def unfit(findings: tuple[Finding, ...]) -> bool:
+    """Whether a finding says that the numbers do not hold at all."""
+    return any(f.severity is Severity.UNFIT for f in findings)
 
 
 class Note(QLabel):
@@ -160,6 +173,7 @@ class RiskPanel(QGroupBox):
 
     def _show_reading(self, reading: RiskReading) -> None:
         self._value.setText(percent(reading.risk))
+        self._value.mark_unfit(unfit(self._session.findings))
         low, high = reading.interval
         self._interval.setText(tr("{low} to {high}", low=percent(low), high=percent(high)))
         of = tr("HyRiskNet") if reading.hyrisknet is not None else tr("RiskNet")
