@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -76,9 +77,9 @@ def read_attributes(header: Header) -> Mapping[str, str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd values are normal here and are checked where they matter
-            dataset = parse_header(header, SHOWN)
-            for keyword in SHOWN:
-                if (text := _text_of(dataset, keyword)) is not None:
+            dataset = parse_header(header, _shown_tags())
+            for keyword, tag in zip(SHOWN, _shown_tags(), strict=True):
+                if (text := _text_of(dataset, tag)) is not None:
                     texts[keyword] = text
     except (Exception, RecursionError):  # noqa: BLE001 - pydicom raises of every kind on damaged headers
         for keyword in SHOWN:
@@ -88,8 +89,8 @@ def read_attributes(header: Header) -> Mapping[str, str]:
     return MappingProxyType(texts)
 
 
-def parse_header(header: Header, keywords: Iterable[str] | None = None) -> Any:
-    """A pydicom data set of the header's bytes, pixels excluded; only ``keywords`` where given.
+def parse_header(header: Header, tags: list[Any] | None = None) -> Any:
+    """A pydicom data set of the header's bytes, pixels excluded; only these ``tags`` where given.
 
     Raises:
         Exception: of any kind that pydicom raises on damaged input, RecursionError among them.
@@ -100,13 +101,12 @@ def parse_header(header: Header, keywords: Iterable[str] | None = None) -> Any:
     quiet_pydicom()
 
     end = header.pixel_offset if header.pixel_offset >= 0 else MAX_HEADER_BYTES
-    wanted: Any = list(keywords) if keywords is not None else None
     if header.syntax == DEFLATED_LE:
         data = inflate(header, end)
-        return read_dataset(io.BytesIO(data), False, True, stop_when=_at_pixels, specific_tags=_tags(wanted))
+        return read_dataset(io.BytesIO(data), False, True, stop_when=_at_pixels, specific_tags=tags)
     with open(header.path, "rb") as stream:
         data = stream.read(end)
-    return pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True, force=True, specific_tags=wanted)
+    return pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True, force=True, specific_tags=tags)
 
 
 def quiet_pydicom() -> None:
@@ -114,21 +114,23 @@ def quiet_pydicom() -> None:
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 
-def _tags(keywords: list[str] | None) -> Any:
-    from pydicom.tag import Tag
-
-    return [Tag(k) for k in keywords] if keywords is not None else None
-
-
 def _at_pixels(tag: Any, _vr: Any, _length: Any) -> bool:
     return int(tag) >= 0x7FE00000
 
 
-def _text_of(dataset: Any, keyword: str) -> str | None:
+@cache
+def _shown_tags() -> list[Any]:
+    """The tags of `SHOWN`, looked up once: pydicom would do so twice for every keyword of every series."""
+    from pydicom.tag import Tag
+
+    return [Tag(keyword) for keyword in SHOWN]
+
+
+def _text_of(dataset: Any, tag: Any) -> str | None:
     try:
-        if keyword not in dataset:
+        if tag not in dataset:
             return None
-        value = dataset[keyword].value
+        value = dataset[tag].value
     except Exception:  # noqa: BLE001 - one undecodable value must not cost the others
         return None
     if value is None or str(value) == "None":

@@ -24,10 +24,10 @@ class Contents:
         shape = hu_thumb_shape(rows, columns, self._steps)
         self._thumbs = np.zeros((count, *shape), np.float32)
 
-    def note(self, index: int, hu: NDArray[Any]) -> None:
-        """Remember slice ``index`` [y, x]; safe from several threads for different slices."""
+    def note(self, which: int | slice, hu: NDArray[Any]) -> None:
+        """Remember one slice [y, x], or a run of them [z, y, x]; safe from several threads for different slices."""
         step_y, step_x = self._steps
-        self._thumbs[index] = hu[step_y // 2 :: step_y, step_x // 2 :: step_x]
+        self._thumbs[which] = hu[..., step_y // 2 :: step_y, step_x // 2 :: step_x]
 
     def check(self) -> None:
         """Refuse a blank slice among others, a slice unlike both its neighbours, or a jump in the series.
@@ -36,7 +36,8 @@ class Contents:
             ExamError: one was found.
         """
         count = len(self._thumbs)
-        blank = self._thumbs.min(axis=(1, 2)) == self._thumbs.max(axis=(1, 2))
+        flat = self._thumbs.reshape(count, -1)
+        blank = flat.min(axis=1) == flat.max(axis=1)
         if blank.any() and (~blank).sum() > count // 2:
             number = int(np.flatnonzero(blank)[0]) + 1
             raise ExamError(
@@ -45,8 +46,8 @@ class Contents:
             )
         if count < 6:
             return
-        thumbs = np.clip(self._thumbs, _LOW, _HIGH, out=self._thumbs)
-        jumps, across = _differences(thumbs, 1), _differences(thumbs, 2)
+        np.clip(flat, _LOW, _HIGH, out=flat)
+        jumps, across = _differences(flat, 1), _differences(flat, 2)
         both = np.minimum(jumps[:-1], jumps[1:])
         strange = (both > _STRANGER_FACTOR * across) & (both > _STRANGER_FLOOR_HU)
         wild = jumps > max(_JUMP_FACTOR * float(np.median(jumps)), _JUMP_FLOOR_HU)
@@ -68,5 +69,6 @@ def hu_thumb_shape(rows: int, columns: int, steps: tuple[int, int]) -> tuple[int
 
 
 def _differences(thumbs: NDArray[np.float32], apart: int) -> NDArray[np.float64]:
-    """Mean absolute difference in HU of slices that many apart."""
-    return np.asarray(np.abs(thumbs[apart:] - thumbs[:-apart]).mean(axis=(1, 2)), np.float64)
+    """Mean absolute difference in HU of slices [slice, pixel] that many apart."""
+    differences = thumbs[apart:] - thumbs[:-apart]
+    return np.asarray(np.abs(differences, out=differences).mean(axis=1), np.float64)

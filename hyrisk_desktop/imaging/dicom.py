@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import decoder
 from hyrisk_desktop.imaging.content import Contents
 from hyrisk_desktop.imaging.decoder_child import FrameTask
-from hyrisk_desktop.imaging.native import Changed, OutOfRange, Recipe, all_whole, read_native_slice, recipe_of
+from hyrisk_desktop.imaging.native import Changed, OutOfRange, Recipe, all_whole, read_native_slices, recipe_of
 from hyrisk_desktop.imaging.records import Kind, SeriesRecord
 from hyrisk_desktop.imaging.series import refusal_of
 from hyrisk_desktop.imaging.sharing import share
@@ -43,8 +44,8 @@ def read_volume(
         record: the series.
         progress: called as ``progress(slices done, slices in all)``.
         cancel: polled between slices.
-        on_first: called from this thread once the geometry holds and the middle slice is decoded. Slices not yet
-            read hold -1024. It is called again, with another array, in the rare case that the HU don't fit int16.
+        on_first: called from this thread once the geometry holds, the middle slice is decoded and every slice not
+            yet read holds -1024. It is called again, with another array, in the rare case that the HU don't fit int16.
 
     Returns:
         HU as int16, or float32 where slope or intercept aren't whole numbers or int16 can't hold the values.
@@ -152,46 +153,72 @@ class _Filling:
         self.volume = new_volume(record, (self.count, *inside), dtype, findings, stack.grid)
         self.contents = Contents(self.count, *inside)
         self.recipes: dict[tuple[object, ...], Recipe] = {}
-        self.done = 0
+        self.done, self.shown = 0, False
 
     def run(self) -> CTVolume:
         """Read all slices, the middle one first, and check that they continue each other."""
-        hu, middle = self.volume.hu, self.count // 2
-        if self.on_first:
-            hu.fill(AIR_HU)
+        middle = self.count // 2
         order = [middle, *range(middle), *range(middle + 1, self.count)]
         native = [z for z in order if self.stack.headers[z].syntax in NATIVE_SYNTAXES]
         packed = [z for z in order if self.stack.headers[z].syntax not in NATIVE_SYNTAXES]
+        if packed and self.on_first:
+            self.volume.hu.fill(AIR_HU)
         if native:
-            self._read_native(native)
+            self._read_native(native, fill=self.on_first is not None and not packed)
         if packed:
             self._decode(packed)
         self.contents.check()
         return self.volume
 
-    def _read_native(self, order: Sequence[int]) -> None:
-        """The first slice alone, so that it shows at once; then the others, with a second thread's help."""
-        self._native_slice(order[0])
-        self._finished(order[0])
-        share(order[1:], self._native_slice, lambda done: self.progress(1 + done, self.count), self.cancel)
-        self.done = len(order)
+    def _read_native(self, order: Sequence[int], *, fill: bool) -> None:
+        """The first slice alone, then the others, with a second thread's help.
 
-    def _native_slice(self, z: int) -> None:
-        header = self.stack.headers[z]
-        recipe = recipe_of(header, self.recipes)
+        With ``fill``, that thread makes air of the slices still unread, unless all are read within a moment: filling
+        the whole volume beforehand would cost a third of the reading itself, for a preview of a few milliseconds.
+        """
+        self._native_slices(order[:1])
+
+        def make_air(batch: Sequence[int]) -> None:
+            for run in _runs(batch, lambda _: None):
+                self.volume.hu[run].fill(AIR_HU)
+
+        def report(done: int, filled: bool) -> None:
+            self.done = 1 + done
+            if filled:
+                self._show_first(order[0])
+            self.progress(self.done, self.count)
+
+        share(order[1:], self._native_slices, report, self.cancel, prepare=make_air if fill else None)
+
+    def _native_slices(self, batch: Sequence[int]) -> None:
+        """Read a few slices, those that follow each other and share a recipe in one go."""
+        headers = self.stack.headers
+        for run in _runs(batch, lambda z: recipe_of(headers[z], self.recipes)):
+            self._native_run(run, recipe_of(headers[run.start], self.recipes))
+
+    def _native_run(self, run: slice, recipe: Recipe) -> None:
+        headers, hu = self.stack.headers[run], self.volume.hu[run]
         if self.stack.grid.turned:
-            stored: NDArray[Any] = np.empty((self.rows, self.columns), self.volume.hu.dtype)
-            read_native_slice(header, stored, recipe)
-            self.volume.hu[z] = self.stack.grid.turn(stored)
+            stored: NDArray[Any] = np.empty((len(headers), self.rows, self.columns), hu.dtype)
+            read_native_slices(headers, stored, recipe)
+            for z, frame in enumerate(stored):
+                hu[z] = self.stack.grid.turn(frame)
         else:
-            read_native_slice(header, self.volume.hu[z], recipe)
-        self.contents.note(z, self.volume.hu[z])
+            read_native_slices(headers, hu, recipe)
+        self.contents.note(run, hu)
 
     def _finished(self, z: int) -> None:
         self.done += 1
-        if self.done == 1 and self.on_first:
-            self.on_first(self.volume, z)
+        # Several children decode at once: the middle slice was asked for first, but need not be back first.
+        if z == self.count // 2:
+            self._show_first(z)
         self.progress(self.done, self.count)
+
+    def _show_first(self, z: int) -> None:
+        """Hand out the preview, once; by now no slice may hold what was in its memory before."""
+        if z == self.count // 2 and self.on_first and not self.shown:
+            self.shown = True
+            self.on_first(self.volume, z)
 
     def _decode(self, packed: Sequence[int]) -> None:
         """Decode the compressed slices in child processes."""
@@ -213,6 +240,13 @@ class _Filling:
             if e.kind == "range" and hu.dtype == np.int16:
                 raise OutOfRange from None
             raise decode_failure(e.kind, headers[packed[e.index]].path.name) from e
+
+
+def _runs(batch: Iterable[int], kind: Callable[[int], object]) -> Iterator[slice]:
+    """Stretches of successive slices of one kind."""
+    for _, run in itertools.groupby(enumerate(batch), lambda at: (at[1] - at[0], kind(at[1]))):
+        slices = [z for _, z in run]
+        yield slice(slices[0], slices[-1] + 1)
 
 
 def decode_failure(kind: str, name: str) -> ExamError:

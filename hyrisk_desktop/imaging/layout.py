@@ -7,8 +7,9 @@ where they lay before. Nothing is guessed: one differing byte, and the file is w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,8 @@ class Layout:
         places: indices of all bytes that steer a walk.
         steering: those bytes.
         needed: how many bytes of the file the layout covers.
-        wanted: tag, begin and end of each value to take.
+        tags: those of the values to take.
+        take: cuts these values out of a file's bytes, all in one call.
         syntax: the transfer syntax, whose bytes steer as well.
         explicit, pixel_offset, pixel_length: as in `tags.Header`.
     """
@@ -32,7 +34,8 @@ class Layout:
     places: NDArray[np.intp]
     steering: bytes
     needed: int
-    wanted: tuple[tuple[int, int, int], ...]
+    tags: tuple[int, ...]
+    take: Callable[[bytes], tuple[bytes, ...]]
     syntax: str
     explicit: bool
     pixel_offset: int
@@ -42,7 +45,7 @@ class Layout:
         """The wanted values of a file that has this layout; None for one that hasn't."""
         if len(buffer) < self.needed or np.frombuffer(buffer, np.uint8)[self.places].tobytes() != self.steering:
             return None
-        return {tag: buffer[begin:end] for tag, begin, end in self.wanted}
+        return dict(zip(self.tags, self.take(buffer), strict=False))
 
 
 class Layouts:
@@ -74,6 +77,9 @@ class Layouts:
         places = np.concatenate([np.arange(begin, end, dtype=np.intp) for begin, end in trace])
         if places.size and int(places[-1]) < len(buffer):
             steering = np.frombuffer(buffer, np.uint8)[places].tobytes()
-            layout = Layout(places, steering, pixels[0], tuple(wanted), syntax, explicit, *pixels)
+            # The empty slices at the end change nothing: they make `itemgetter` answer with a tuple in every case.
+            take = itemgetter(*(slice(begin, end) for _, begin, end in wanted), slice(0), slice(0))
+            tags = tuple(tag for tag, _, _ in wanted)
+            layout = Layout(places, steering, pixels[0], tags, take, syntax, explicit, *pixels)
             self._known.insert(0, layout)
             del self._known[_MOST:]

@@ -81,24 +81,27 @@ def recipe_of(header: Header, known: dict[tuple[object, ...], Recipe]) -> Recipe
     return recipe
 
 
-def read_native_slice(header: Header, target: NDArray[Any], recipe: Recipe) -> None:
-    """Read one uncompressed frame into ``target`` [row, column] (int16 or float32, contiguous) as HU.
+def read_native_slices(headers: Sequence[Header], target: NDArray[Any], recipe: Recipe) -> None:
+    """Read uncompressed frames of one recipe into ``target`` [slice, row, column] (int16 or float32, contiguous) as HU.
 
     Raises:
         OutOfRange: int16 can't hold a value.
-        Changed: the file is another one than when its header was read.
-        ExamError: the file is shorter than its header says.
+        Changed: a file is another one than when its header was read.
+        ExamError: a file is shorter than its header says.
         OSError: it can't be read.
     """
     if recipe.plain and target.dtype == np.int16 and sys.byteorder == "little":
-        _read_bytes(header, target.data.cast("B"))
+        for header, frame in zip(headers, target, strict=True):
+            _read_bytes(header, frame.data.cast("B"))
+        # All frames at once: each pass gives up the interpreter's lock, and getting it back may mean to wait for it.
         stored = target if recipe.signed else target.view(np.uint16)
-        _clean_unused_bits(header, stored, recipe.allowed)
+        _clean_unused_bits(headers[0], stored, recipe.allowed)
         _rescale_in_place(stored, target, recipe)
         return
-    stored = _stored_values(header)
-    _clean_unused_bits(header, stored, recipe.allowed)
-    apply_rescale(stored, target, recipe.slope, recipe.intercept)
+    for header, frame in zip(headers, target, strict=True):
+        stored = _stored_values(header)
+        _clean_unused_bits(header, stored, recipe.allowed)
+        apply_rescale(stored, frame, recipe.slope, recipe.intercept)
 
 
 def _read_bytes(header: Header, target: memoryview) -> None:

@@ -27,6 +27,7 @@ _LOCALIZER_WORDS = frozenset(("LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW", "REF_
 _PAGE_WORDS = frozenset(("DOSE", "DOSE_INFO", "SCREEN SAVE", "SCREENSAVE", "PATIENT_INFO", "RESULTS", "PROTOCOL"))
 _PROJECTION_WORDS = frozenset(("MIP", "MINIP", "MAXIP", "PROJECTION IMAGE", "VRT", "SSD", "3D", "VOLUME_RENDERED"))
 _KIND_TAGS = tuple(TAGS[k] for k in ("SeriesInstanceUID", "Modality", "ImageType", "SOPClassUID", "SamplesPerPixel"))
+_ORIENTATION = TAGS["ImageOrientationPatient"]
 _MAP_WORDS = frozenset(("PERFUSION", "RCBF", "RCBV", "MTT", "TTP", "IODINE", "VNC", "EFF_Z", "ELECTRON_DENSITY"))
 
 
@@ -153,18 +154,16 @@ def _set_aside(kind: Kind, headers: list[Header]) -> tuple[list[Header], Kind, t
     """Part the few slices that lie across the axial ones: unlabelled localizers inside the series."""
     if kind is not Kind.AXIAL:
         return headers, kind, ()
-    by_orientation: dict[bytes, list[Header]] = {}
-    for header in headers:
-        by_orientation.setdefault(header.raw("ImageOrientationPatient"), []).append(header)
-    across = [
-        h
-        for orientation, those in by_orientation.items()
-        if orientation and not is_axial(those[0].floats("ImageOrientationPatient"))
-        for h in those
-    ]
+    examples = {h.values.get(_ORIENTATION, b""): h for h in headers}
+    crosswise = {
+        raw for raw, h in examples.items() if raw.strip(b" \0") and not is_axial(h.floats("ImageOrientationPatient"))
+    }
+    if not crosswise:
+        return headers, kind, ()
+    across = [h for h in headers if h.values.get(_ORIENTATION, b"") in crosswise]
     if len(across) == len(headers):
         return headers, Kind.REFORMAT, ()
-    if not across or len(across) > max(3, len(headers) // 20):
+    if len(across) > max(3, len(headers) // 20):
         return headers, kind, ()
     gone = {id(h) for h in across}
     return [h for h in headers if id(h) not in gone], kind, (_localizer_finding(len(across)),)

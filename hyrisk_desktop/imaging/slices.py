@@ -92,9 +92,12 @@ def _positions(headers: Sequence[Header]) -> NDArray[np.float64]:
 def _distinct(headers: Sequence[Header]) -> tuple[Header, ...]:
     """One header of each kind: hundreds of slices agree in all but place and number, so few need a close look."""
     kinds: dict[tuple[object, ...], Header] = {}
+    last: tuple[object, ...] = ()
     for header in headers:
         found = (header.syntax, header.pixel_length, header.pixel_offset < 0, *map(header.values.get, _SIGNATURE))
-        kinds.setdefault(found, header)
+        if found != last:  # to compare with the last one is quicker than to look it up
+            kinds.setdefault(found, header)
+            last = found
     return tuple(kinds.values())
 
 

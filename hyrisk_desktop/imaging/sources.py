@@ -80,8 +80,9 @@ def _walk_folder(folder: Path, cancel: CancelToken | None) -> tuple[Path, ...]:
             with os.scandir(place) as entries:
                 folders = sorted((e.name for e in entries if e.is_dir(follow_symlinks=False)), reverse=True)
             inner = set(folders)
-            # iterdir makes its paths several times faster than joining names does.
-            found.extend(sorted(p for p in place.iterdir() if p.name not in inner and not p.name.startswith(".")))
+            # iterdir makes its paths several times faster than joining names does, and names sort faster than paths.
+            files = {p.name: p for p in place.iterdir()}
+            found.extend(files[name] for name in sorted(files) if name not in inner and name[0] != ".")
         except PermissionError:
             if place == folder:
                 raise

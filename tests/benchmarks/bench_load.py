@@ -119,7 +119,7 @@ def bench_uncompressed(count: int) -> dict[str, Any]:
                 "ours: find + read": lambda: read_volume(find_series(folder)[0]),
                 "ours: find + read, with preview": open_exam,
             },
-            7,
+            15,
         )
         slow: dict[str, Callable[[], Any]] = {
             "SimpleITK": lambda: with_simpleitk(files),
