@@ -78,7 +78,6 @@ Expected AUC of HyRiskNet / RiskNet within one kernel: {_kernels(results["within
 - Phantoms only: on real CT the number has no established meaning, and the novelty guard is a coarse net.
 - The region scores above see 65 x 65 x 5 voxels, not the whole heart.
 - The phantoms' readers click close to the level of the proximal coronary arteries; elsewhere the network is out of its depth.
-- Whole hearts of generator 1.1 hold too much calcium: of 240, 25 % scored zero and 43 % 300 or more (24 % and 30 % in NLST).
 - The grade comes from a synthetic reader with noise tuned to the paper's AUC.
 - Contrast-enhanced scans, and thick slices outside the training range, are outside of what it has seen.
 """
