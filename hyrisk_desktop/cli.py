@@ -190,6 +190,7 @@ def _print_readout(document: dict[str, Any]) -> None:
         tr("Volume            {v:.1f} mm³, square root {s:.2f}", v=calcium["volume_mm3"], s=calcium["sqrt_volume"]),
         *([tr("Risk              not available")] if risk is None else _risk_lines(risk)),
         *(f"[{finding['severity']}] {finding['message']}" for finding in document["findings"]),
+        *([tr("Exam: synthetic phantom, not a patient")] if document["exam"]["synthetic"] else ()),
         tr("Research use only."),
     ]
     typer.echo("\n".join(lines))

@@ -62,6 +62,7 @@ def score_document(
             "manufacturer": a.get("Manufacturer"),
             "kernel": a.get("ConvolutionKernel"),
             "kvp": _number(a.get("KVP")),
+            "synthetic": volume.synthetic,
             "contrast": any(f.code.startswith("contrast") for f in findings),
         },
         "geometry": {

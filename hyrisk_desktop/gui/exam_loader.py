@@ -36,11 +36,6 @@ class _Opening:
     chosen: SeriesRecord | None = None
 
 
-def is_synthetic(record: SeriesRecord) -> bool:
-    """Whether this program's own phantom generator made the series (it says so in the header)."""
-    return record.attributes.get("PatientName", "").upper().startswith("SYNTHETIC")
-
-
 class ExamLoader(QObject):
     """Finds series, reads the chosen one, shows its first image early.
 
@@ -171,11 +166,11 @@ def read_exam(record: SeriesRecord, alternatives: tuple[SeriesRecord, ...], cont
     previews: list[Exam] = []
 
     def on_first(preview: CTVolume, index: int) -> None:
-        exam = Exam(preview, record, alternatives, synthetic=is_synthetic(record), loading=True)
+        exam = Exam(preview, record, alternatives, loading=True)
         previews.append(exam)
         context.partial(_Preview(exam, index))
 
     volume = read_volume(record, progress=context.progress, cancel=context.token, on_first=on_first)
     context.token.raise_if_cancelled()
-    exam = previews[-1] if previews else Exam(volume, record, alternatives, synthetic=is_synthetic(record))
+    exam = previews[-1] if previews else Exam(volume, record, alternatives)
     return replace(exam, volume=volume, findings=(*volume.findings, *check_volume(volume)), loading=False)

@@ -40,7 +40,6 @@ class Exam:
         volume: the chosen series' pixels, complete unless ``loading``.
         record, alternatives: the series chosen, and all that were found beside it.
         findings: of the whole scan.
-        synthetic: made by this program's phantom generator; said on the image and beside every number.
         loading: ``volume`` still fills.
         exam_id: unique in this run, so that reopening the same series is another exam.
     """
@@ -49,9 +48,13 @@ class Exam:
     record: SeriesRecord
     alternatives: tuple[SeriesRecord, ...] = ()
     findings: tuple[Finding, ...] = ()
-    synthetic: bool = False
     loading: bool = False
     exam_id: int = field(default_factory=lambda: next(_exam_ids))
+
+    @property
+    def synthetic(self) -> bool:
+        """A phantom and not a patient; said on the image and beside every number."""
+        return self.volume.synthetic
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,11 @@ class CTVolume:
         x, y, z = self.spacing_mm
         return x * y * z
 
+    @property
+    def synthetic(self) -> bool:
+        """Whether this program's own phantom generator made the exam; it says so in the patient's name."""
+        return self.attributes.get("PatientName", "").upper().startswith("SYNTHETIC^PHANTOM")
+
     def contains(self, voxel: Voxel) -> bool:
         """Whether ``voxel`` (x, y, z) lies inside the volume."""
         x, y, z = voxel

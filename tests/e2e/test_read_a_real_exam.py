@@ -39,6 +39,7 @@ def test_story(program: Program, real_data: Path) -> None:
     program.wait_for_risk()
     assert session.risk.centre == CENTRE
     assert session.scores.agatston > 400
+    assert "synthetic" not in program.window.calcium_panel.title()
     assert program.text("agatstonCategory").startswith("4")
 
     # The large calcification at the aortic root is not coronary: out it goes, and the score drops.

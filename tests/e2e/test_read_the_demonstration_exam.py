@@ -29,6 +29,7 @@ def test_story(program: Program) -> None:
     QTest.mouseClick(view.viewport(), LEFT, NONE, view.position_of(truth.centre).toPoint())
     assert session.read.centre == truth.centre
     assert float(program.text("agatstonValue")) > 0
+    assert "synthetic" in program.window.calcium_panel.title()
 
     QTest.keyClick(view, Qt.Key.Key_2, ALT)
     program.wait_for_risk()

@@ -44,9 +44,9 @@ class Program:
     def wait_for_risk(self) -> None:
         self.wait(lambda: self.session.risk is not None)
 
-    def show(self, volume: CTVolume, *, synthetic: bool = False) -> Exam:
+    def show(self, volume: CTVolume) -> Exam:
         """Open a volume that never was on disk."""
-        exam = Exam(volume, record_of(volume), findings=volume.findings, synthetic=synthetic)
+        exam = Exam(volume, record_of(volume), findings=volume.findings)
         self.session.complete(exam)
         return exam
 

@@ -202,7 +202,9 @@ class CalciumPanel(QGroupBox):
     def _show(self) -> None:
         scores = self._session.scores
         whole = self._session.read.box is not None
-        self.setTitle(tr("Calcium scores of the whole-heart box") if whole else tr("Calcium scores of the region"))
+        title = tr("Calcium scores of the whole-heart box") if whole else tr("Calcium scores of the region")
+        synthetic = self._session.exam is not None and self._session.exam.synthetic
+        self.setTitle(tr("{title} (synthetic exam)", title=title) if synthetic else title)
         self._profile.setCurrentText(self._session.read.profile)
         self._profile.setEnabled(self._session.can_measure)
         if scores is None:

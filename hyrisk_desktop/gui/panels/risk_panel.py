@@ -162,6 +162,9 @@ class RiskPanel(QGroupBox):
     @Slot()
     def _show(self) -> None:
         reading = self._session.risk
+        title = tr("All-cause mortality risk (HyRiskNet)")
+        synthetic = self._session.exam is not None and self._session.exam.synthetic
+        self.setTitle(tr("{title}, synthetic exam", title=title) if synthetic else title)
         self._demonstration.setVisible(reading is not None and reading.demonstration)
         if reading is None:
             for label in (self._value, self._interval, self._percentile, self._image_only):
