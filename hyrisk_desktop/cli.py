@@ -233,13 +233,10 @@ def train(context: typer.Context) -> None:
 
 
 def _run_training(command: str, arguments: list[str]) -> int:
-    """`model_training` runs as its own process: the program never imports it.
+    from hyrisk_desktop.paths import training_process
 
-    -P: a folder of that name where the program happens to be started is not it.
-    """
-    root = str(Path(__file__).resolve().parents[1])
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)}
-    return subprocess.call([sys.executable, "-P", "-m", "model_training", command, *arguments], env=environment)
+    line, environment = training_process(command, *arguments)
+    return subprocess.call(line, env=environment)
 
 
 @cli.command(help=tr("Say what is installed, which device computes, and whether the model is sound; runs a self-test."))

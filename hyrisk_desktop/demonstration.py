@@ -22,7 +22,7 @@ from hyrisk_desktop import __version__
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
-from hyrisk_desktop.paths import cache_dir
+from hyrisk_desktop.paths import cache_dir, training_process
 
 _CENTRE_FILE = "heart_centre.json"
 _COMPLETE_FILE = "complete.json"
@@ -108,10 +108,7 @@ def _put_in_place(staging: Path, target: Path) -> None:
 
 
 def _generate(folder: Path, progress: Progress, cancel: CancelToken | None) -> None:
-    # -P: a folder of that name where the program happens to be started is not the generator.
-    command = [sys.executable, "-P", "-m", "model_training", "phantom", "exam", "--out", str(folder)]
-    root = str(Path(__file__).resolve().parents[1])
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)}
+    command, environment = training_process("phantom", "exam", "--out", str(folder))
     with subprocess.Popen(
         command,
         env=environment,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import platformdirs
@@ -21,6 +22,15 @@ def resources_dir() -> Path:
 def bundled_model_dir() -> Path:
     """The demonstration model that ships with the program."""
     return resources_dir() / "models" / DEMONSTRATION_MODEL
+
+
+def training_process(*arguments: str) -> tuple[list[str], dict[str, str]]:
+    """Command and environment that run ``model_training`` as a process of its own: the program never imports it."""
+    # -P: a folder of that name where the program happens to be started is not it.
+    command = [sys.executable, "-P", "-m", "model_training", *arguments]
+    root = str(Path(__file__).resolve().parents[1])
+    found = os.pathsep.join(path for path in (root, os.environ.get("PYTHONPATH")) if path)
+    return command, os.environ | {"PYTHONPATH": found}
 
 
 def _user(kind: str, default: str) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hyrisk_desktop import demonstration
+from hyrisk_desktop import demonstration, paths
 from hyrisk_desktop.demonstration import prepare_demonstration
 from hyrisk_desktop.errors import Cancelled, ExamError
 from hyrisk_desktop.jobs import CancelToken
@@ -43,7 +43,7 @@ def use_generator(monkeypatch: pytest.MonkeyPatch, folder: Path, code: str) -> N
     (package / "__init__.py").touch()
     (package / "__main__.py").write_text(code)
     # The child looks for model_training beside the program.
-    monkeypatch.setattr(demonstration, "__file__", str(package.parent / "hyrisk_desktop" / "demonstration.py"))
+    monkeypatch.setattr(paths, "__file__", str(package.parent / "hyrisk_desktop" / "paths.py"))
 
 
 @pytest.fixture(autouse=True)
