@@ -18,9 +18,9 @@ from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import QApplication
 
 from hyrisk_desktop.demonstration import Demonstration, prepare_demonstration
-from hyrisk_desktop.errors import ExamError, HyRiskError
+from hyrisk_desktop.errors import ExamError, HyRiskError, safe_traceback
 from hyrisk_desktop.gui.application import Services
-from hyrisk_desktop.gui.log import safe_traceback, set_up_logging
+from hyrisk_desktop.gui.log import set_up_logging
 from hyrisk_desktop.gui.main_window import MainWindow
 from hyrisk_desktop.gui.results import results_text
 from hyrisk_desktop.gui.session import RiskStatus

@@ -16,8 +16,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 
-from hyrisk_desktop.errors import Cancelled, HyRiskError
-from hyrisk_desktop.gui.log import safe_traceback
+from hyrisk_desktop.errors import Cancelled, HyRiskError, safe_traceback
 from hyrisk_desktop.jobs import CancelToken, Progress
 
 _log = logging.getLogger(__name__)

@@ -11,8 +11,6 @@ import logging.handlers
 from collections import deque
 from pathlib import Path
 
-from hyrisk_desktop.errors import safe_traceback as safe_traceback
-
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 

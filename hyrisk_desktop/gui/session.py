@@ -109,13 +109,14 @@ class RiskRequest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Snapshot:
-    """An exam with its read, its view and what can be undone."""
+    """An exam with its read, its view, what can be undone, and what its read is kept under (None: not at all)."""
 
     exam: Exam | None
     read: ReadState
     view: ViewState
     undo: list[ReadState]
     redo: list[ReadState]
+    key: tuple[str, ...] | None
 
 
 def _identity(volume: CTVolume) -> tuple[str, ...]:
@@ -151,6 +152,7 @@ class Session(QObject):
         self._redo: list[ReadState] = []
         self._before_preview: _Snapshot | None = None
         self._reads: dict[tuple[str, ...], ReadState] = {}
+        self._key: tuple[str, ...] | None = None
         self.read_restored = False
         """Whether the exam on screen came with the read that was made of it earlier in this run."""
 
@@ -169,21 +171,22 @@ class Session(QObject):
     def show_preview(self, exam: Exam, slice_index: int) -> None:
         """Show the first image of an exam that still loads; the exam open before comes back if that fails."""
         if self._before_preview is None:
-            self._before_preview = _Snapshot(self.exam, self.read, self.view, self._undo, self._redo)
+            self._before_preview = _Snapshot(self.exam, self.read, self.view, self._undo, self._redo, self._key)
         x, y = exam.volume.shape_zyx[2] // 2, exam.volume.shape_zyx[1] // 2
         view = replace(self.view, position=(x, y, slice_index), slab_mm=0.0)
-        self._install(_Snapshot(exam, ReadState(), view, [], []))
+        self._install(_Snapshot(exam, ReadState(), view, [], [], None))
 
     def complete(self, exam: Exam) -> None:
         """The exam has loaded: measuring may begin. Where the reader looks is kept from the preview."""
         self._before_preview = None
-        read = self._reads.get(_identity(exam.volume))
+        key = _identity(exam.volume)
+        read = self._reads.get(key)
         self.read_restored = read is not None
         view = self.view
         if self.exam is None or self.exam.exam_id != exam.exam_id:
             depth, rows, columns = exam.volume.shape_zyx
             view = replace(view, position=(columns // 2, rows // 2, depth // 2), slab_mm=0.0)
-        self._install(_Snapshot(exam, read or ReadState(), view, [], []))
+        self._install(_Snapshot(exam, read or ReadState(), view, [], [], key))
 
     def abandon_preview(self) -> None:
         """Loading failed or was cancelled: bring back the exam that was open, with its read."""
@@ -198,7 +201,7 @@ class Session(QObject):
 
     def _install(self, state: _Snapshot) -> None:
         self.exam, self.read, self.view = state.exam, state.read, state.view
-        self._undo, self._redo = state.undo, state.redo
+        self._undo, self._redo, self._key = state.undo, state.redo, state.key
         # Nothing measured on another exam may stay, not for one frame.
         self.risk, self.scores = None, None
         self.exam_changed.emit()
@@ -274,8 +277,8 @@ class Session(QObject):
         moved = read.centre != self.read.centre
         graded_only = replace(read, grade=self.read.grade) == self.read
         self.read = read
-        if self.volume is not None:
-            self._reads[_identity(self.volume)] = read
+        if self._key is not None:
+            self._reads[self._key] = read
         self._measure(keep_centre_findings=not moved, keep_scores=graded_only)
         self.read_changed.emit()
         if moved and read.centre is not None:

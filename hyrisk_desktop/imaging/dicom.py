@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -273,8 +272,3 @@ def _slice_findings(stack: Stack) -> tuple[Finding, ...]:
         message = tr("The images were turned to the usual view: patient's right on the left, front at the top.")
         findings.append(Finding("turned", Severity.INFO, message))
     return tuple(findings)
-
-
-def with_findings(volume: CTVolume, *more: Finding) -> CTVolume:
-    """The same volume with further findings."""
-    return dataclasses.replace(volume, findings=volume.findings + more)

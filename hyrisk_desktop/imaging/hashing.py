@@ -43,8 +43,3 @@ def hash_files(
             ) from e
     progress(len(record.files), len(record.files))
     return MappingProxyType(digests)
-
-
-def hash_exam(record: SeriesRecord) -> str:
-    """One SHA-256 for the whole series: of its files' hashes in sorted order, so that names don't matter."""
-    return hashlib.sha256("\n".join(sorted(hash_files(record).values())).encode()).hexdigest()

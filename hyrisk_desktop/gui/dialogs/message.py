@@ -9,9 +9,8 @@ from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
 
-from hyrisk_desktop.errors import HyRiskError
+from hyrisk_desktop.errors import HyRiskError, safe_traceback
 from hyrisk_desktop.exchange.reading_document import versions
-from hyrisk_desktop.gui.log import safe_traceback
 from hyrisk_desktop.i18n import tr
 
 

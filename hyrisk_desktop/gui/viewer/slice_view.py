@@ -106,11 +106,6 @@ class SliceView(pg.GraphicsView):
         return self._index
 
     @property
-    def geometry_of_plane(self) -> PlaneGeometry | None:
-        """How this view cuts the volume; None while it is empty."""
-        return self._geometry
-
-    @property
     def annotations(self) -> Annotations:
         """Texts on show."""
         return self._annotations
