@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hyrisk_desktop import __version__, display
+from hyrisk_desktop.cli_models import models_cli
 from hyrisk_desktop.errors import BundleError, ExamError, HyRiskError, InputError, safe_traceback
 from hyrisk_desktop.i18n import tr
 
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
     from hyrisk_desktop.risk import RiskReading
 
 EXIT_UNEXPECTED, EXIT_ARGUMENTS, EXIT_EXAM = 1, 2, 3
-_COMMANDS = ("gui", "demo", "score", "phantom", "train", "doctor")
-_LATER_COMMANDS = ("batch", "models", "evaluate")
+_TRAINING = ("phantom", "train", "evaluate", "nlst", "train-demonstration")
+_COMMANDS = ("gui", "demo", "score", *_TRAINING, "models", "doctor")
+_LATER_COMMANDS = ("batch",)
 _LATER_OPTION = typer.Option(hidden=True)
 # A kilometre: beyond any scanner's table, and far from where a position would overflow the voxel grid.
 _FARTHEST_MM = 1e6
@@ -90,8 +92,13 @@ def score(
     grade: Annotated[float | None, typer.Option(help="CAC grade 0 to 3; fractions allowed.")] = None,
     region: Annotated[tuple[int, int, int], typer.Option(help="Score region W H D in voxels.")] = (65, 65, 5),
     profile: Annotated[str, typer.Option(help="standard, four_connected or no_spacing_correction.")] = "standard",
-    model: Annotated[Path | None, typer.Option(help="Model bundle folder; default: the demonstration model.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Model bundle folder; default: the model in use, see “hyrisk models”.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; default: cuda when there is one.")] = None,
+    prevalence: Annotated[
+        float | None, typer.Option(help="Share of non-survivors that the risk assumes, 0 to 1; default: the model's.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     sr: Annotated[str | None, _LATER_OPTION] = None,
     seg: Annotated[str | None, _LATER_OPTION] = None,
@@ -105,7 +112,7 @@ def score(
             raise InputError("center", tr("Give the heart centre once: --center X Y Z, or --center-mm X Y Z."))
         if device not in (None, "cpu", "cuda"):
             raise InputError("device", tr("--device must be cpu or cuda."))
-        document = _score_document(exam, center, center_mm, grade, region, profile, model, device)
+        document = _score_document(exam, center, center_mm, grade, region, profile, model, device, prevalence)
     if as_json:
         # ASCII: whoever reads the pipe need not guess this machine's encoding.
         typer.echo(json.dumps(document, indent=1))
@@ -127,6 +134,7 @@ def _score_document(
     profile: str,
     model: Path | None,
     device: str | None,
+    prevalence: float | None,
 ) -> dict[str, Any]:
     from hyrisk_desktop.calcium import get_profile, score_region
     from hyrisk_desktop.calcium.grading import check_grade
@@ -144,7 +152,7 @@ def _score_document(
     volume = read_volume(record)
     centre = center if center is not None else _voxel_at(volume, center_mm)  # type: ignore[arg-type]
     scores = score_region(volume, centre, size_xyz=region, profile=chosen_profile)
-    reading, trouble = _read_risk(volume, centre, grade, model, device)
+    reading, trouble = _read_risk(volume, centre, grade, model, device, prevalence)
     scan = (*volume.findings, *check_volume(volume), *trouble)
     findings = collect_findings(scan, check_centre(volume, centre, region=region), scores, grade, reading)
     return score_document(volume, centre, scores, reading, findings)
@@ -162,20 +170,31 @@ def _voxel_at(volume: CTVolume, mm: tuple[float, float, float]) -> Voxel:
 
 
 def _read_risk(
-    volume: CTVolume, centre: Voxel, grade: float | None, model: Path | None, device: str | None
+    volume: CTVolume,
+    centre: Voxel,
+    grade: float | None,
+    model: Path | None,
+    device: str | None,
+    prevalence: float | None,
 ) -> tuple[RiskReading | None, tuple[Finding, ...]]:
     """The risk; or, where the program's own model can't be used, why not: calcium scoring goes on without it."""
+    from hyrisk_desktop.calcium import score_region
     from hyrisk_desktop.imaging.volume import Finding, Severity
-    from hyrisk_desktop.paths import bundled_model_dir
     from hyrisk_desktop.risk import Predictor
+    from hyrisk_desktop.risk.model_store import ActiveModel, installed_models
 
+    active = installed_models().active() if model is None else ActiveModel(model)
     try:
-        return Predictor(model or bundled_model_dir(), device).predict(volume, centre, grade), ()
+        predictor = Predictor(active.directory, device, prevalence)
+        # The region that models are trained on, whatever --region or --profile says.
+        agatston = score_region(volume, centre).agatston
+        return predictor.predict(volume, centre, grade, agatston=agatston), active.findings
     except BundleError as e:
         if model is not None:
             # Who names a model wants its answer, not a document without one.
             raise
-        return None, (Finding(e.code, Severity.WARNING, tr("No risk: {reason}", reason=e.message)),)
+        missing = Finding(e.code, Severity.WARNING, tr("No risk: {reason}", reason=e.message))
+        return None, (*active.findings, missing)
 
 
 def _print_readout(document: dict[str, Any]) -> None:
@@ -220,16 +239,24 @@ def _risk_lines(risk: dict[str, Any]) -> Iterator[str]:
 _PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
-@cli.command(context_settings=_PASS_THROUGH, help=tr("Make synthetic exams and cohorts (see “hyrisk phantom --help”)."))
-def phantom(context: typer.Context) -> None:
-    """Run the phantom generator."""
-    raise typer.Exit(_run_training("phantom", context.args))
+def _pass_on(command: str, text: str) -> None:
+    """Register a command that runs in a training process of its own, with its arguments as they are."""
+
+    def run(context: typer.Context) -> None:
+        raise typer.Exit(_run_training(command, context.args))
+
+    cli.command(
+        command,
+        context_settings=_PASS_THROUGH,
+        help=tr("{what} (see “hyrisk {name} --help”).", what=text, name=command),
+    )(run)
 
 
-@cli.command(context_settings=_PASS_THROUGH, help=tr("Train a network on a cohort (see “hyrisk train --help”)."))
-def train(context: typer.Context) -> None:
-    """Run training."""
-    raise typer.Exit(_run_training("train", context.args))
+_pass_on("phantom", tr("Make synthetic exams and cohorts"))
+_pass_on("train", tr("Cross-validate and train on a cohort"))
+_pass_on("evaluate", tr("Measure a model and the plain scores on a cohort"))
+_pass_on("nlst", tr("Make the paper's cohort from your own NLST files"))
+_pass_on("train-demonstration", tr("Make the bundled demonstration model from nothing"))
 
 
 def _run_training(command: str, arguments: list[str]) -> int:
@@ -249,6 +276,9 @@ def doctor() -> None:
     for row in rows:
         typer.echo(f"{'ok ' if row.ok else 'BAD'}  {row.what:<{width}}  {row.finding}")
     raise typer.Exit(0 if all(row.ok for row in rows) else 1)
+
+
+cli.add_typer(models_cli, name="models")
 
 
 @contextlib.contextmanager

@@ -6,15 +6,15 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from hyrisk_desktop import display
-from hyrisk_desktop.errors import HyRiskError
+from hyrisk_desktop.errors import BundleError, HyRiskError
 from hyrisk_desktop.exchange.reading_document import versions
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.paths import bundled_model_dir, cache_dir, config_dir, log_dir
+from hyrisk_desktop.risk.model_store import installed_models
 from hyrisk_desktop.settings import Settings
 
 
@@ -79,11 +79,6 @@ def _settings() -> Settings:
     return Settings(config_dir() / "settings.json")
 
 
-def _model_in_use() -> Path:
-    chosen = _settings()["model"]
-    return Path(chosen) if chosen else bundled_model_dir()
-
-
 def _device_in_use() -> str | None:
     return _settings()["device"] or None
 
@@ -97,8 +92,11 @@ def _device() -> str:
 def _model() -> str:
     from hyrisk_desktop.risk.bundle import load_bundle
 
-    bundle, _ = load_bundle(_model_in_use())
-    origin = tr("chosen in the settings") if _settings()["model"] else tr("bundled")
+    active = installed_models().active()
+    if active.warning:
+        raise HyRiskError("model_fallback", active.warning)
+    bundle, _ = load_bundle(active.directory)
+    origin = tr("bundled") if active.directory == bundled_model_dir() else tr("installed")
     return tr("{name} ({origin}), SHA-256 {sha} matches", name=bundle.name, origin=origin, sha=bundle.sha256[:16])
 
 
@@ -120,11 +118,19 @@ def _self_test_risk() -> str:
     """The model in use answers on the device in use, within [0, 1], twice the same."""
     from hyrisk_desktop.imaging.volume import CTVolume
     from hyrisk_desktop.risk import Predictor
+    from hyrisk_desktop.risk.self_test import self_test
 
     hu = np.random.default_rng(0).normal(40, 20, (9, 200, 200)).astype(np.int16)
     volume = CTVolume(hu, (0.7, 0.7, 2.5), (0.0, 0.0, 0.0), np.eye(3), "self-test")
-    answers = [Predictor(_model_in_use(), _device_in_use()).predict(volume, (100, 100, 4), 2.0).risk for _ in range(2)]
+    model = installed_models().active_dir()
+    answers = [Predictor(model, _device_in_use()).predict(volume, (100, 100, 4), 2.0).risk for _ in range(2)]
     first, second = answers
     if not (0 <= first <= 1 and first == second):
         raise HyRiskError("self_test", tr("The model does not answer the same twice."))
-    return tr("answers the same twice")
+    try:
+        self_test(model, _device_in_use())
+    except BundleError as e:
+        if e.code != "no_known_answer":
+            raise
+        return tr("answers the same twice (the model was stored without a known answer)")
+    return tr("answers the same twice, and as known")

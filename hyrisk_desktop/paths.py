@@ -44,6 +44,11 @@ def config_dir() -> Path:
     return _user("config", platformdirs.user_config_dir(_APP, appauthor=False))
 
 
+def models_dir() -> Path:
+    """Installed model bundles."""
+    return _user("models", str(Path(platformdirs.user_data_dir(_APP, appauthor=False)) / "models"))
+
+
 def cache_dir() -> Path:
     """Files that can be made again, such as the demonstration exam."""
     return _user("cache", platformdirs.user_cache_dir(_APP, appauthor=False))
@@ -52,3 +57,8 @@ def cache_dir() -> Path:
 def log_dir() -> Path:
     """Log files; they hold no patient data."""
     return _user("log", platformdirs.user_log_dir(_APP, appauthor=False))
+
+
+def runs_dir() -> Path:
+    """One folder per training run that the window started."""
+    return _user("runs", str(Path(platformdirs.user_data_dir(_APP, appauthor=False)) / "runs"))

@@ -27,7 +27,7 @@ TABLE = (
     Setting("window_geometry", "", "Position and size of the main window (Qt's saveGeometry, base64)."),
     Setting("window_state", "", "Panels and splitters of the main window (Qt's saveState, base64)."),
     Setting("overlay_level", 2, "Image overlays: 0 none, 1 marks only, 2 marks and texts."),
-    Setting("model", "", "Folder of the model bundle; empty: the demonstration model that ships with the program."),
+    Setting("prevalence", 0.0, "Share of non-survivors that the risk assumes, 0 to 1; 0: the model's own."),
     Setting("device", "", "cpu, cuda, or empty to choose."),
     Setting("language", "en", "Language of the texts."),
 )

@@ -1,14 +1,11 @@
-"""Synthetic LDCT cohorts and the training of HyRiskNet.
+"""Synthetic LDCT cohorts, and the training of RiskNet and HyRiskNet on those and on real ones.
 
-The bundled demonstration model is rebuilt from nothing by:
+Runs as a process of its own: ``python -m model_training --help``, or ``hyrisk phantom|train|evaluate|nlst``.
 
-    python -m model_training phantom cohort -n 10500 --seed 1000000 --out work/training
-    python -m model_training phantom cohort -n 2000 --seed 2000000 --out work/stage-two
-    python -m model_training phantom cohort -n 1500 --seed 3000000 --out work/calibration
-    python -m model_training phantom cohort -n 2000 --seed 4000000 --out work/test
-    python -m model_training train work/training --phases 96:6,160:1,224:1.5 --target risk --out work/run
-    python -m model_training export work/run --training work/training --stage-two work/stage-two \\
-        --calibration work/calibration --test work/test --out resources/models/hyrisknet-34-demo
-
-Every command goes on where a killed one stopped. Seeds from 5000000 are reserved for the tests.
+    cohort_table   the table of a cohort            patches, dataset   its pixels, cut once; batches
+    config, train  one fit                          units              both stages on one fold
+    folds          who is tested on whom            cross_validate     all folds, here or on a cluster
+    evaluation     results, from held-out cases     figures, report    results to look at
+    export, card   the model bundle                 compare            a bundle on a cohort
+    demonstration  the bundled model from nothing   nlst               the paper's cohort from NLST's files
 """

@@ -1,15 +1,27 @@
-"""``python -m model_training phantom|train|export ...``: synthetic cohorts and the training of the bundled model."""
+"""``python -m model_training ...``: synthetic cohorts, training, its checks and estimates, evaluation, NLST cohorts."""
 
 from __future__ import annotations
 
 import argparse
+import csv
+import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from model_training.units import Settings
+
+EXIT_UNEXPECTED, EXIT_ARGUMENTS, EXIT_FAILED, EXIT_CANCELLED = 1, 2, 3, 130
 
 
 def _progress(done: int, total: int) -> None:
     print(f"progress {done} {total}", file=sys.stderr, flush=True)
+
+
+# --- phantoms
 
 
 def _phantom_cohort(arguments: argparse.Namespace) -> None:
@@ -31,101 +43,311 @@ def _phantom_grades(arguments: argparse.Namespace) -> None:
     write_grades(arguments.out)
 
 
+# --- training
+
+
 def _train(arguments: argparse.Namespace) -> None:
-    # Torch's threads spin by default, which on busy cores costs several times the work itself.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from model_training.dataset import load_cohort
-    from model_training.train import TrainConfig, parse_phases, train
+    from hyrisk_desktop.errors import Cancelled, HyRiskError, safe_traceback
+    from hyrisk_desktop.i18n import tr
+    from model_training.cross_validate import BUNDLE, REPORT, RESULTS, cross_validate
+    from model_training.run_folder import RunFolder, open_echo
 
-    kind, _, depth = arguments.network.partition("-")
-    if kind != "hyrisknet" or not depth.isdecimal():
-        raise SystemExit("--network must be hyrisknet-18, -34, -50, -101 or -152")
-    config = TrainConfig(
-        depth=int(depth),
-        phases=parse_phases(arguments.phases),
+    settings = _settings(arguments)
+    facts = {"name": arguments.name, "cohort": str(arguments.cohort), "synthetic": False}
+    folder = RunFolder(arguments.out, arguments.words, facts, open_echo(arguments.events))
+    try:
+        results = cross_validate(
+            settings, folder, name=arguments.name, compare=arguments.compare, scheduler=arguments.scheduler
+        )
+        folder.log.emit("finished", results=RESULTS, report=REPORT, bundle=BUNDLE)
+        folder.set_state("finished")
+    except (Cancelled, KeyboardInterrupt):
+        folder.log.emit("cancelled")
+        folder.set_state("cancelled")
+        raise SystemExit(EXIT_CANCELLED) from None
+    except HyRiskError as e:
+        folder.log.emit("failed", code=e.code, message=e.message)
+        folder.set_state("failed", e.message)
+        raise
+    except Exception as e:
+        message = tr("The training ended with an unexpected error ({kind}); its log says where.", kind=type(e).__name__)
+        folder.log.note(safe_traceback(e))
+        folder.log.emit("failed", code="unexpected", message=message)
+        folder.set_state("failed", message)
+        raise
+    finally:
+        folder.close()
+    if not arguments.events:
+        _print_results(results)
+
+
+def _print_results(results: dict[str, Any]) -> None:
+    for name, row in {**{h: results["pooled"][h] for h in ("hyrisknet", "risknet")}, **results["baselines"]}.items():
+        print(f"{name:16s} {row['auc']}  95 % CI {row['ci']}{'  synthetic data' if results['synthetic'] else ''}")
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    from hyrisk_desktop.paths import cache_dir
+    from hyrisk_desktop.risk.predictor import choose_device
+    from model_training.cohort_table import find_table
+    from model_training.config import parse_network
+    from model_training.device import has_native_bfloat16
+    from model_training.starting_weights import IMAGENET
+    from model_training.units import Settings
+
+    device = choose_device(arguments.device)
+    precision = arguments.precision or ("bf16" if has_native_bfloat16(device) else "fp32")
+    init = arguments.init or ("" if arguments.strategy == "scratch" else IMAGENET)
+    return Settings(
+        cohort=str(find_table(arguments.cohort).absolute()),
+        cache=str((arguments.cache or cache_dir() / "patches").absolute()),
+        depths=tuple(dict.fromkeys(parse_network(name) for name in arguments.network.split(","))),
+        strategy=arguments.strategy,
+        score=arguments.score,
+        folds=arguments.folds,
+        epochs=arguments.epochs,
+        size=arguments.size,
         batch=arguments.batch,
-        soft_target=arguments.target == "risk",
-        validation=arguments.validation,
         seed=arguments.seed,
+        init=init,
+        device=device.type,
+        patience=arguments.patience,
+        bfloat16=precision == "bf16",
+        permutation_folds=arguments.permutation_folds,
+        threads=arguments.threads,
     )
-    train(load_cohort(arguments.cohort), arguments.out, config, _progress)
 
 
-def _export(arguments: argparse.Namespace) -> None:
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+def _check(arguments: argparse.Namespace) -> None:
+    from model_training.cohort_table import read_table
+
+    found = read_table(arguments.cohort).to_json()
+    if arguments.json:
+        print(json.dumps(found))
+        return
+    print(f"{found['usable']} of {found['rows']} rows can be used; {found['outcome']}")
+    for problem in found["problems"]:
+        print(f"{problem['severity']}: row {problem['row']}, column {problem['column']}: {problem['message']}")
+
+
+def _estimate(arguments: argparse.Namespace) -> None:
+    from model_training.cohort_table import read_table
+    from model_training.estimate import estimate
+
+    table = read_table(arguments.cohort)
+    table.require_ready()
+    found = estimate(_settings(arguments), len(table.cases))
+    print(json.dumps(found) if arguments.json else "\n".join(f"{key}: {value}" for key, value in found.items()))
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    from hyrisk_desktop.paths import cache_dir
+    from model_training.compare import evaluate_bundle
     from model_training.dataset import load_cohort
-    from model_training.export import Cohorts, export
 
-    cohorts = Cohorts(
-        load_cohort(arguments.training),
-        load_cohort(arguments.stage_two),
-        load_cohort(arguments.calibration),
-        load_cohort(arguments.test),
+    data = load_cohort(arguments.cohort, arguments.cache or cache_dir() / "patches", _progress)
+    found = evaluate_bundle(arguments.model or _active_model(), data, arguments.device)
+    print(json.dumps(found) if arguments.json else json.dumps(found, indent=1))
+
+
+def _active_model() -> Path:
+    from hyrisk_desktop.paths import bundled_model_dir, models_dir
+    from hyrisk_desktop.risk.model_store import ModelStore
+
+    return ModelStore(models_dir(), bundled_model_dir()).active_dir()
+
+
+def _nlst(arguments: argparse.Namespace) -> None:
+    from model_training.nlst import build_nlst, parse_stages, write_reading_list
+
+    cohort = build_nlst(
+        arguments.participants, arguments.series, stages=parse_stages(arguments.stages), seed=arguments.seed
     )
-    bundle = export(arguments.run_directory, cohorts, arguments.out, arguments.name, arguments.notes)
+    write_reading_list(arguments.out, cohort, arguments.root)
+    print(f"{len(cohort.chosen)} exams in {arguments.out}; read them (x, y, z, grade), then train on the table")
+    for stage, (survivors, others) in cohort.counts.items():
+        print(f"stage {stage}: {survivors} survivors and {others} non-survivors to choose from")
+    if arguments.missing:
+        with open(arguments.missing, "w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("pid", "reason"), *cohort.missing])
+    print(
+        f"{len(cohort.missing)} participants with lung cancer can't be used{'' if arguments.missing else '; --missing FILE lists them'}"
+    )
+
+
+def _train_demonstration(arguments: argparse.Namespace) -> None:
+    from hyrisk_desktop.risk.predictor import choose_device
+    from model_training.config import demonstration_config, parse_phases
+    from model_training.demonstration import PHASES, build_demonstration
+
+    phases = parse_phases(arguments.phases) if arguments.phases else PHASES
+    bundle = build_demonstration(
+        arguments.work,
+        arguments.out,
+        demonstration_config(phases),
+        choose_device(arguments.device),
+        notes=arguments.notes,
+        progress=_progress,
+    )
     for name, row in bundle.training["results"]["auc"].items():
-        print(f"{name:12s} {row['expected_auc']:.4f}  {row['auc']:.4f} {row['ci']}")
+        print(f"{name:20s} {row['expected_auc']:.4f}  {row['auc']:.4f} {row['ci']}  synthetic data")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m model_training", description=__doc__)
-    commands = parser.add_subparsers(required=True)
+# --- the command line
+
+
+def _add_phantom(commands: Any) -> None:
     phantom = commands.add_parser("phantom", help="synthetic LDCT").add_subparsers(required=True)
-
-    cohort = phantom.add_parser("cohort", help="a cohort of heart patches with grades, scores and outcomes")
-    cohort.add_argument("-n", type=int, required=True, help="number of phantoms")
+    cohort = phantom.add_parser("cohort", help="a cohort of heart slabs with grades, scores and outcomes")
+    cohort.add_argument("-n", type=_positive, required=True, help="number of phantoms")
     cohort.add_argument("--seed", type=int, required=True, help="first seed; the others follow it")
     cohort.add_argument("--out", type=Path, required=True)
-    cohort.add_argument("--workers", type=int, default=2)
+    cohort.add_argument("--workers", type=_positive, default=os.cpu_count() or 1)
     cohort.set_defaults(run=_phantom_cohort, one_thread=True)
 
     exam = phantom.add_parser("exam", help="a whole chest as a DICOM series")
     exam.add_argument("--seed", type=int, help="default: the demonstration exam")
     exam.add_argument("--out", type=Path, required=True)
-    exam.add_argument("--workers", type=int, default=2)
+    exam.add_argument("--workers", type=_positive, default=2)
     exam.set_defaults(run=_phantom_exam, one_thread=True)
 
     grades = phantom.add_parser("grades", help="the reference pictures of the visual grades")
     grades.add_argument("--out", type=Path, required=True)
     grades.set_defaults(run=_phantom_grades, one_thread=True)
 
-    train = commands.add_parser("train", help="stage one: RiskNet on a cohort; resumes a run that was killed")
-    train.add_argument("cohort", type=Path)
-    train.add_argument("--network", default="hyrisknet-34")
-    train.add_argument("--phases", default="96:6,160:1,224:1", help="input size:epochs, in order")
-    train.add_argument("--batch", type=int, default=64)
-    train.add_argument("--target", choices=("risk", "outcome"), default="outcome")
-    train.add_argument("--validation", type=int, default=500, help="last cases of the cohort kept for the inner split")
-    train.add_argument("--seed", type=int, default=20180617)
-    train.add_argument("--out", type=Path, required=True)
-    train.set_defaults(run=_train, one_thread=False)
 
-    export = commands.add_parser(
-        "export", help="stage two, calibration, results and the model bundle of a finished run"
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return value
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("cohort", type=Path, metavar="COHORT", help="CSV or Parquet table, or a folder with cohort.csv")
+    parser.add_argument(
+        "--network", default="hyrisknet-34", help="hyrisknet-18, -34, -50, -101 or -152; several by commas"
     )
-    export.add_argument("run_directory", metavar="RUN", type=Path)
-    for part in ("training", "stage-two", "calibration", "test"):
-        export.add_argument(f"--{part}", type=Path, required=True, metavar="COHORT")
-    export.add_argument("--notes", default="", help="sentences for the card, for example how the run went")
-    export.add_argument("--name", default="HyRiskNet-34 demonstration")
-    export.add_argument("--out", type=Path, required=True)
-    export.set_defaults(run=_export, one_thread=False)
+    parser.add_argument("--strategy", choices=("scratch", "finetune", "frozen"), default="scratch")
+    parser.add_argument(
+        "--score", choices=("grade", "agatston"), default="grade", help="where the score input comes from"
+    )
+    parser.add_argument("--init", default="", help="imagenet, a weights file, or a model bundle (finetune, frozen)")
+    parser.add_argument("--folds", type=_positive, default=10)
+    parser.add_argument("--epochs", type=float, default=20.0, help="of each stage")
+    parser.add_argument("--size", type=_positive, default=224, help="input size in pixels")
+    parser.add_argument("--batch", type=_positive, default=16)
+    parser.add_argument("--patience", type=int, default=0, help="epochs without a better inner loss before a fit stops")
+    parser.add_argument(
+        "--permutation-folds", type=int, default=3, help="folds trained on shuffled outcomes, as a self-test"
+    )
+    parser.add_argument("--seed", type=int, default=20180617)
+    parser.add_argument("--device", choices=("cpu", "cuda"))
+    parser.add_argument("--precision", choices=("fp32", "bf16"), help="default: bf16 where the device has it")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all")
+    parser.add_argument("--cache", type=Path, help="where patches are kept; default: the user's cache")
+
+
+def _add_training(commands: Any) -> None:
+    train = commands.add_parser("train", help="k folds, results, report and bundle; resumes a run that was killed")
+    _add_settings(train)
+    train.add_argument("--out", type=Path, required=True, metavar="RUN")
+    train.add_argument("--name", default="", help="of the model; don't name a patient")
+    train.add_argument("--compare", type=Path, metavar="BUNDLE", help="an installed model, evaluated on the same cases")
+    train.add_argument(
+        "--scheduler", default="", metavar="ADDRESS", help="a Dask scheduler; its workers see the same disk"
+    )
+    train.add_argument("--events", action="store_true", help="print events as JSON lines")
+    train.set_defaults(run=_train)
+
+    estimate = commands.add_parser("estimate", help="time, memory and disk that a training would need")
+    _add_settings(estimate)
+    estimate.add_argument("--json", action="store_true")
+    estimate.set_defaults(run=_estimate)
+
+    check = commands.add_parser("check", help="whether a cohort can be trained on, and what is wrong with it")
+    check.add_argument("cohort", type=Path, metavar="COHORT")
+    check.add_argument("--json", action="store_true")
+    check.set_defaults(run=_check)
+
+    evaluate = commands.add_parser("evaluate", help="AUC of a model and of the scores on a cohort")
+    evaluate.add_argument("cohort", type=Path, metavar="COHORT")
+    evaluate.add_argument("--model", type=Path, metavar="BUNDLE", help="default: the active model")
+    evaluate.add_argument("--device", choices=("cpu", "cuda"))
+    evaluate.add_argument("--cache", type=Path)
+    evaluate.add_argument("--json", action="store_true")
+    evaluate.set_defaults(run=_evaluate)
+
+    demonstration = commands.add_parser("train-demonstration", help="make the bundled demonstration model from nothing")
+    demonstration.add_argument("--work", type=Path, required=True, help="cohorts (7 GB) and checkpoints")
+    demonstration.add_argument("--out", type=Path, required=True, metavar="BUNDLE")
+    demonstration.add_argument("--phases", default="", help="input size:epochs, in order")
+    demonstration.add_argument("--notes", default="", help="sentences for the card, for example how the run went")
+    demonstration.add_argument("--device", choices=("cpu", "cuda"))
+    demonstration.set_defaults(run=_train_demonstration)
+
+
+_NLST_HELP = """The paper's cohort from your own NLST files: matched survivors and non-survivors of lung cancer.
+The participant table with survival (death_days, fup_days) needs an approved NCI project (CDAS); public copies hold
+diagnosis and stage, but no survival."""
+
+
+def _add_nlst(commands: Any) -> None:
+    nlst = commands.add_parser("nlst", help="a reading list of the paper's NLST cohort", description=_NLST_HELP)
+    nlst.add_argument(
+        "participants", type=Path, help="participant CSV: pid, de_stag, candx_days, scr_days0, death_days, fup_days"
+    )
+    nlst.add_argument("series", type=Path, help="CSV list of series that came with the images")
+    nlst.add_argument("--stages", default="I=49,II=19,III=22", help="pairs by stage (AJCC 6)")
+    nlst.add_argument("--seed", type=int, default=20180617)
+    nlst.add_argument("--root", type=Path, help="folder that the list's folders start from")
+    nlst.add_argument("--out", type=Path, required=True, metavar="CSV")
+    nlst.add_argument("--missing", type=Path, metavar="CSV", help="write who can't be used, and why")
+    nlst.set_defaults(run=_nlst)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="hyrisk", description=__doc__)
+    parser.set_defaults(one_thread=False, json=False)
+    commands = parser.add_subparsers(required=True)
+    _add_phantom(commands)
+    _add_training(commands)
+    _add_nlst(commands)
     return parser
 
 
 def main() -> None:
     """Parse the command line and run one command."""
     arguments = _parser().parse_args()
+    arguments.words = sys.argv[2:]
     if arguments.one_thread:
         # Two BLAS threads make the small products of the renderer several times slower on a busy machine.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from hyrisk_desktop.errors import HyRiskError
+    # Torch's threads spin by default, which on busy cores costs several times the work itself.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    _run(arguments.run, arguments)
+
+
+def _run(command: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> None:
+    """Expected failures become one sentence and an exit code; with --json, an object on stdout as well."""
+    from hyrisk_desktop.errors import HyRiskError, InputError
 
     try:
-        arguments.run(arguments)
+        command(arguments)
     except HyRiskError as e:
-        raise SystemExit(e.message) from e
+        if arguments.json:
+            print(json.dumps({"error": {"code": e.code, "message": e.message}}))
+        print(e.message, file=sys.stderr)
+        raise SystemExit(EXIT_ARGUMENTS if isinstance(e, InputError) else EXIT_FAILED) from e
+    except ModuleNotFoundError as e:
+        if e.name not in ("sklearn", "matplotlib", "threadpoolctl"):
+            raise
+        print(
+            f'Training needs more than reading: pip install "hyrisk-desktop[train]" ({e.name} is missing).',
+            file=sys.stderr,
+        )
+        raise SystemExit(EXIT_ARGUMENTS) from e
 
 
 if __name__ == "__main__":

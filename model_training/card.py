@@ -1,4 +1,4 @@
-"""The model card that travels with a bundle."""
+"""The model cards that travel with bundles: what a network is, learned from, reached, and is not for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from hyrisk_desktop.risk.bundle import ModelBundle
 
 _NAMES = {
     "risknet": "RiskNet (image only)",
-    "hyrisknet": "HyRiskNet (image + grade)",
+    "hyrisknet": "HyRiskNet (image + score)",
+    "hyrisknet_agatston": "HyRiskNet (image + region Agatston)",
+    "grade_agatston": "logistic regression, grade + Agatston",
     "grade": "visual grade 0-3",
     "agatston": "region Agatston",
     "category": "Agatston category",
@@ -17,8 +19,67 @@ _NAMES = {
 }
 
 
-def write_card(bundle: ModelBundle) -> str:
-    """``CARD.md`` of a bundle trained on synthetic phantoms; ``{sha256}`` is left for the bundle writer."""
+def run_card(bundle: ModelBundle, results: dict[str, Any]) -> str:
+    """``CARD.md`` of a site's own training; ``{sha256}`` is left for the bundle writer."""
+    settings, protocol = results["settings"], results["protocol"]
+    rows = {**{head: results["pooled"][head] for head in ("hyrisknet", "risknet")}, **results["baselines"]}
+    table = "\n".join(
+        f"| {_NAMES[name]} | {_figure(row['auc'])} ({row['ci'][0]:.3f}-{row['ci'][1]:.3f}) "
+        f"| {_figure(row['fold_mean'])} ± {_figure(row['fold_sd'])} |"
+        for name, row in rows.items()
+    )
+    data = (
+        "**Synthetic phantoms only. It has never seen a patient.** Agreement with any paper is built into such data."
+        if results["synthetic"]
+        else "A site's own exams. Who they are, and how their outcomes were found, only that site knows."
+    )
+    low, high = bundle.preprocessing.hu_window
+    score = "visual grade 0-3" if bundle.score_input == "grade" else "region Agatston score"
+    start = bundle.training["settings"]["init"] or "random weights"
+    return f"""# {bundle.name}
+
+**Research use only; not for diagnosis or treatment.**
+
+SHA-256 of the weights: `{{sha256}}`
+
+## What it is
+{bundle.network}: a torchvision ResNet-{bundle.depth} over a 161 x 161 x 3 heart patch (RiskNet), its features joined with the
+{score} (HyRiskNet). Input window {low:g} to {high:g} HU; centred crop {bundle.preprocessing.inference_crop:g} of the
+patch, {bundle.preprocessing.input_size} px. Strategy "{settings["strategy"]}", started from: {start}.
+
+## Data
+{data}
+{results["n"]} exams of {results["patients"]} patients, {results["non_survivors"]} non-survivors. Trained on {bundle.training["date"]}.
+
+## Results, {"synthetic data, " if results["synthetic"] else ""}{protocol["folds"]}-fold cross-validation
+Every prediction comes from a network that had not seen the patient; the weights were chosen on an inner split. The network
+in this bundle was then fitted on all cases: its own figure is not known, the folds' is the best guess.
+
+| score | pooled AUC (95 % CI) | mean ± SD over folds |
+|---|---|---|
+{table}
+
+Trained on shuffled outcomes, the AUC was {_figure(results["permutation_auc"])} (it must be about 0.5).
+Brier score of the cross-fitted risk: {results["calibration"]["hyrisknet"]["brier"]:.3f} (always saying the prevalence:
+{results["calibration"]["hyrisknet"]["brier_of_prevalence"]:.3f}).
+
+## Calibration
+Platt's method on the out-of-fold predictions. The risk assumes {100 * bundle.calibration["hyrisknet"].prevalence:.0f} % non-survivors, as in
+the cohort; for a population with fewer it is too high.
+
+## Limits
+- One cohort, and no test on another one: expect less elsewhere.
+- Kernels, slice increments and scanners that the cohort lacks are unknown to it; the novelty guard is a coarse net.
+- Contrast-enhanced scans, and patches beyond the heart, are out of its depth.
+"""
+
+
+def _figure(value: float | None) -> str:
+    return "not known" if value is None else f"{value:.3f}"
+
+
+def demonstration_card(bundle: ModelBundle) -> str:
+    """``CARD.md`` of the bundle trained on synthetic phantoms; ``{sha256}`` is left for the bundle writer."""
     training = bundle.training
     config, results = training["config"], training["results"]
     phases = ", ".join(f"{p['epochs']:g} x all cases at {p['size']} px" for p in config["phases"])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import csv
+import hashlib
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,8 +16,15 @@ from torch import Tensor
 
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.risk.preprocessing import Crop, Preprocessing, centred_crop, prepare, random_crop, score_input
-from model_training.phantom.cohort import PATCHES, RECORD, TABLE
+from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
+from hyrisk_desktop.risk.preprocessing import Crop, Preprocessing, centred_crop, prepare, random_crop
+from hyrisk_desktop.risk.score_input import ScoreInput
+from model_training.cohort_table import CohortTable, read_table
+from model_training.patches import Patches, cut_patches
+
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
+_MOST_STATISTICS = 2000
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,81 +33,133 @@ class CohortData:
 
     Attributes:
         patches: int16 HU [n, 3, 161, 161], memory-mapped.
-        seeds, grade, outcome, expected_risk, agatston, category, volume_mm3: columns of the table.
-        numbers: every other numeric column by name; texts: the rest.
-        record: what ``cohort.json`` says.
+        grade: 0..3, NaN where there is none. outcome: 1 for a non-survivor.
+        agatston: the table's own score, else the region score. region_agatston, category, volume_mm3: the program's
+            region scores. kernel, pixel_mm, increment_mm: acquisition.
+        patient: who is kept within one fold. names: exam of each row, for the table of predictions.
+        expected_risk: known risk before the outcome was drawn, NaN for every real case.
+        synthetic: at least one case is a phantom. key: hash of what was cut; sha256: of all that decides the weights.
     """
 
     patches: NDArray[np.int16]
-    seeds: NDArray[np.int64]
-    grade: NDArray[np.float64]
-    outcome: NDArray[np.int64]
-    expected_risk: NDArray[np.float64]
-    agatston: NDArray[np.float64]
-    category: NDArray[np.float64]
-    volume_mm3: NDArray[np.float64]
-    numbers: dict[str, NDArray[np.float64]]
-    texts: dict[str, list[str]]
-    record: dict[str, object]
+    grade: F64
+    outcome: I64
+    agatston: F64
+    region_agatston: F64
+    category: F64
+    volume_mm3: F64
+    kernel: tuple[str, ...]
+    pixel_mm: F64
+    increment_mm: F64
+    patient: tuple[str, ...]
+    expected_risk: F64
+    synthetic: bool
+    name: str
+    key: str
 
     def __len__(self) -> int:
-        return len(self.seeds)
+        return len(self.outcome)
 
-    def scores(self) -> dict[str, NDArray[np.float64]]:
-        """The baselines by name."""
-        return {
-            "grade": self.grade,
-            "agatston": self.agatston,
+    @property
+    def has_expected_risk(self) -> bool:
+        """Whether every case's risk is known (synthetic cohorts)."""
+        return bool(np.isfinite(self.expected_risk).all())
+
+    @property
+    def sha256(self) -> str:
+        """Of pixels, scores, outcomes and patients: another cohort can't be mistaken for this one."""
+        digest = hashlib.sha256(self.key.encode())
+        for column in (self.grade, self.outcome, self.agatston, self.expected_risk):
+            digest.update(np.ascontiguousarray(column).tobytes())
+        digest.update(json.dumps(self.patient).encode())
+        return digest.hexdigest()
+
+    def scores(self) -> dict[str, F64]:
+        """The baselines by name; the grade only where every case has one."""
+        graded = {"grade": self.grade} if np.isfinite(self.grade).all() else {}
+        return graded | {
+            "agatston": self.region_agatston,
             "category": self.category,
             "volume": self.volume_mm3,
             "sqrt_volume": np.sqrt(self.volume_mm3),
         }
 
+    def score_values(self, score: str) -> F64:
+        """What the network's score comes from: grades or Agatston scores.
 
-def load_cohort(directory: Path) -> CohortData:
-    """Read a synthetic cohort written by `phantom.cohort.write_cohort`.
+        Raises:
+            InputError: grades are asked for and some are missing.
+        """
+        if score == "agatston":
+            return self.agatston
+        if not np.isfinite(self.grade).all():
+            row = int(np.flatnonzero(~np.isfinite(self.grade))[0]) + 2
+            text = tr(
+                "Row {row}, column grade: there is no grade; grade every exam, or choose --score agatston.", row=row
+            )
+            raise InputError("grade_missing", text)
+        return self.grade
+
+
+def load_cohort(
+    path: Path, cache: Path, progress: Progress = no_progress, cancel: CancelToken | None = None
+) -> CohortData:
+    """Read and check a cohort's table, and cut its patches where that hasn't been done.
 
     Raises:
-        InputError: a file is missing, or table and patches do not belong together.
+        InputError: the table or an exam can't be used; row and column are named.
+        Cancelled: ``cancel`` was set.
     """
-    try:
-        with open(directory / TABLE, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        record = json.loads((directory / RECORD).read_text(encoding="utf-8"))
-        patches = np.load(directory / PATCHES, mmap_mode="r")
-    except (OSError, ValueError) as e:
-        raise InputError("cohort_unreadable", tr("“{name}” is no readable cohort.", name=directory.name)) from e
-    if len(rows) != len(patches) or not rows:
-        raise InputError("cohort_mismatch", tr("The table and the patches of “{name}” differ.", name=directory.name))
+    table = read_table(path)
+    table.require_ready()
+    return cohort_data(table, cut_patches(table, cache, progress, cancel))
 
-    def column(name: str) -> NDArray[np.float64]:
-        return np.array([float(row[name]) for row in rows])
 
-    texts = {"kernel": [row["kernel"] for row in rows]}
-    numbers = {name: column(name) for name in rows[0] if name not in texts}
+def cohort_data(table: CohortTable, cut: Patches) -> CohortData:
+    """Table and patches as arrays."""
+    cases, facts = table.cases, cut.facts
+
+    def numbers(values: Iterator[float | None]) -> F64:
+        return np.array([math.nan if v is None else v for v in values], np.float64)
+
+    region = np.array([f.agatston for f in facts])
+    given = numbers(case.agatston for case in cases)
     return CohortData(
-        patches=patches,
-        seeds=numbers["seed"].astype(np.int64),
-        grade=numbers["grade"],
-        outcome=numbers["outcome"].astype(np.int64),
-        expected_risk=numbers["expected_risk"],
-        agatston=numbers["agatston"],
-        category=numbers["category"],
-        volume_mm3=numbers["volume_mm3"],
-        numbers=numbers,
-        texts=texts,
-        record=record,
+        patches=cut.patches,
+        grade=numbers(case.grade for case in cases),
+        outcome=np.array([case.outcome for case in cases], np.int64),
+        agatston=np.where(np.isfinite(given), given, region),
+        region_agatston=region,
+        category=np.array([f.category for f in facts], np.float64),
+        volume_mm3=np.array([f.volume_mm3 for f in facts]),
+        kernel=tuple(f.kernel for f in facts),
+        pixel_mm=np.array([f.pixel_mm for f in facts]),
+        increment_mm=np.array([f.increment_mm for f in facts]),
+        patient=tuple(case.patient for case in cases),
+        expected_risk=numbers(_expected_risk(case.extra.get("expected_risk", "")) for case in cases),
+        synthetic=table.synthetic or any(f.synthetic for f in facts),
+        name=table.path.parent.name if table.path.stem == "cohort" else table.path.stem,
+        key=cut.key,
     )
 
 
-def with_statistics(preprocessing: Preprocessing, patches: NDArray[np.int16], limit: int = 1000) -> Preprocessing:
-    """``preprocessing`` with each channel's mean and SD over the first ``limit`` patches of the training part."""
+def _expected_risk(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 <= value <= 1 else None
+
+
+def with_statistics(preprocessing: Preprocessing, data: CohortData, training: I64) -> Preprocessing:
+    """``preprocessing`` with each channel's mean and SD over the training part (a spread of 2000 cases at most)."""
     low, high = preprocessing.hu_window
     crop = centred_crop(preprocessing)
     rows, columns = slice(crop.top, crop.top + crop.side), slice(crop.left, crop.left + crop.side)
     total, squares, count = np.zeros(3), np.zeros(3), 0
-    for patch in patches[:limit]:
-        values = (np.clip(patch[:, rows, columns].astype(np.float64), low, high) - low) / (high - low)
+    for index in training[:: max(1, len(training) // _MOST_STATISTICS)]:
+        patch = data.patches[index][:, rows, columns].astype(np.float64)
+        values = (np.clip(patch, low, high) - low) / (high - low)
         total += values.sum(axis=(1, 2))
         squares += (values * values).sum(axis=(1, 2))
         count += values[0].size
@@ -109,36 +169,42 @@ def with_statistics(preprocessing: Preprocessing, patches: NDArray[np.int16], li
     return replace(preprocessing, mean=(m[0], m[1], m[2]), std=(s[0], s[1], s[2]))
 
 
-def order_of_epoch(indices: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np.int64]:
+def order_of_epoch(indices: I64, seed: int, epoch: int) -> I64:
     """``indices`` shuffled; the same for the same seed and epoch, so that a resumed run goes on where it was."""
     return np.random.default_rng([seed, 1, epoch]).permutation(indices)
 
 
 def load_batch(
-    data: CohortData, chosen: NDArray[np.int64], crops: list[Crop], preprocessing: Preprocessing, size: int
+    data: CohortData, chosen: I64, crops: list[Crop], preprocessing: Preprocessing, size: int, device: torch.device
 ) -> Tensor:
-    """Network input [len(chosen), 3, size, size] of the patches ``chosen``, in channels-last layout."""
-    patches = torch.from_numpy(np.ascontiguousarray(data.patches[np.asarray(chosen)]))
+    """Network input [len(chosen), 3, size, size] of the patches ``chosen``, in channels-last layout, on ``device``."""
+    patches = torch.from_numpy(np.ascontiguousarray(data.patches[np.asarray(chosen)])).to(device)
     return prepare(patches, crops, preprocessing, size).contiguous(memory_format=torch.channels_last)
 
 
 def training_batch(
-    data: CohortData, chosen: NDArray[np.int64], preprocessing: Preprocessing, size: int, seed: int, step: int
+    data: CohortData,
+    chosen: I64,
+    preprocessing: Preprocessing,
+    size: int,
+    seed: int,
+    step: int,
+    device: torch.device,
 ) -> Tensor:
     """A batch with a random crop per patch, drawn from ``seed`` and ``step`` alone."""
     rng = np.random.default_rng([seed, 2, step])
-    return load_batch(data, chosen, [random_crop(preprocessing, rng) for _ in chosen], preprocessing, size)
+    return load_batch(data, chosen, [random_crop(preprocessing, rng) for _ in chosen], preprocessing, size, device)
 
 
 def evaluation_batches(
-    data: CohortData, indices: NDArray[np.int64], preprocessing: Preprocessing, size: int, batch: int = 64
+    data: CohortData, indices: I64, preprocessing: Preprocessing, size: int, device: torch.device, batch: int = 64
 ) -> Iterator[Tensor]:
     """All of ``indices`` in order, each with the centred inference crop."""
     crop = [centred_crop(preprocessing)]
     for start in range(0, len(indices), batch):
-        yield load_batch(data, indices[start : start + batch], crop, preprocessing, size)
+        yield load_batch(data, indices[start : start + batch], crop, preprocessing, size, device)
 
 
-def score_inputs(data: CohortData) -> Tensor:
-    """Grades as the network takes them, [n] float32."""
-    return torch.tensor([score_input(float(grade)) for grade in data.grade], dtype=torch.float32)
+def score_inputs(data: CohortData, rule: ScoreInput) -> Tensor:
+    """Grades or Agatston scores as the network takes them, [n] float32."""
+    return torch.tensor([rule.value(float(v)) for v in data.score_values(rule.kind)], dtype=torch.float32)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
+from sklearn.metrics import roc_curve
 
 F64 = NDArray[np.float64]
 
@@ -40,14 +45,88 @@ def auc_over_draws(score: F64, risk: F64, draws: int, seed: int) -> tuple[float,
 
 
 def bootstrap_ci(
-    score: F64, outcome: NDArray[np.int64], resamples: int = 1000, seed: int = 0, level: float = 0.95
+    score: F64,
+    outcome: NDArray[np.int64],
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+    groups: NDArray[np.int64] | None = None,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of `auc` over cases."""
+    """Percentile bootstrap interval of `auc` over cases, or over ``groups`` (patients) of cases drawn together."""
     rng = np.random.default_rng(seed)
+    codes = np.arange(len(score)) if groups is None else groups
+    count = int(codes.max()) + 1
+    positive = outcome.astype(np.float64)
     values = np.empty(resamples)
     for i in range(resamples):
-        chosen = rng.integers(0, len(score), len(score))
-        values[i] = auc(score[chosen], outcome[chosen])
+        weight = np.bincount(rng.integers(0, count, count), minlength=count)[codes].astype(np.float64)
+        values[i] = weighted_auc(score, positive * weight, (1.0 - positive) * weight)
     tail = 50.0 * (1.0 - level)
     low, high = np.nanpercentile(values, (tail, 100.0 - tail))
     return float(low), float(high)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A paired difference of two AUCs on the same cases: value, 95 % interval, two-sided p (DeLong)."""
+
+    difference: float
+    low: float
+    high: float
+    p: float
+
+
+def delong(a: F64, b: F64, outcome: NDArray[np.int64]) -> Difference:
+    """AUC of ``a`` minus AUC of ``b``, with DeLong's variance (DeLong, DeLong, Clarke-Pearson 1988).
+
+    The placement values come from midranks (Sun, Xu 2014), so ties count half.
+    """
+    first, second = _placements(a, outcome), _placements(b, outcome)
+    difference = auc(a, outcome) - auc(b, outcome)
+    variance = 0.0
+    for part in range(2):
+        if len(first[part]) < 2:
+            return Difference(difference, float("nan"), float("nan"), float("nan"))
+        variance += float(np.var(first[part] - second[part], ddof=1)) / len(first[part])
+    if variance <= 0:
+        return Difference(difference, difference, difference, 1.0 if difference == 0 else 0.0)
+    error = math.sqrt(variance)
+    p = math.erfc(abs(difference) / error / math.sqrt(2.0))
+    return Difference(difference, difference - 1.959964 * error, difference + 1.959964 * error, p)
+
+
+def _placements(score: F64, outcome: NDArray[np.int64]) -> tuple[F64, F64]:
+    """Share of the other outcome that each positive outranks, and that outranks each negative."""
+    positive, negative = score[outcome == 1], score[outcome == 0]
+    everyone = rankdata(np.concatenate([positive, negative]))
+    m, n = len(positive), len(negative)
+    return (everyone[:m] - rankdata(positive)) / max(n, 1), 1.0 - (everyone[m:] - rankdata(negative)) / max(m, 1)
+
+
+def roc(score: F64, outcome: NDArray[np.int64]) -> dict[str, list[float]]:
+    """Corners of the ROC curve: false and true positive rates, rising."""
+    false, true, _ = roc_curve(outcome, score)
+    return {"fpr": [round(float(v), 5) for v in false], "tpr": [round(float(v), 5) for v in true]}
+
+
+def sensitivity_at(score: F64, outcome: NDArray[np.int64], specificity: float) -> float:
+    """Highest sensitivity of a threshold on ``score`` with at least ``specificity``."""
+    false, true, _ = roc_curve(outcome, score, drop_intermediate=False)
+    return float(true[1.0 - false >= specificity - 1e-12].max())
+
+
+def calibration_points(risk: F64, outcome: NDArray[np.int64], bins: int = 10) -> list[dict[str, float]]:
+    """Mean predicted risk and observed share in bins of equal counts."""
+    parts = np.array_split(np.argsort(risk, kind="stable"), min(bins, max(2, len(risk) // 8)))
+    return [
+        {"mean_risk": float(risk[part].mean()), "observed": float(outcome[part].mean()), "n": len(part)}
+        for part in parts
+        if len(part)
+    ]
+
+
+def net_benefit(risk: F64, outcome: NDArray[np.int64], threshold: float) -> float:
+    """Net benefit of acting on a risk of ``threshold`` or more (Vickers, Elkin 2006)."""
+    acted = risk >= threshold
+    true, false = float((acted & (outcome == 1)).mean()), float((acted & (outcome == 0)).mean())
+    return true - false * threshold / (1.0 - threshold)

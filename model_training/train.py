@@ -1,17 +1,15 @@
-"""Stage one: RiskNet, the trunk with its image head, from scratch; small crops first, full size last.
+"""One fit: a stage of RiskNet or HyRiskNet on one training part, its weights chosen on an inner split.
 
-Stage two (`fuse`) adds the score on cases that the trunk has never seen. A run is a folder with ``config.json``,
-``log.jsonl``, the last checkpoint and the best weights of the last phase; killed at any moment, it goes on from
-the checkpoint with the same batches, crops and losses.
+Stage one trains the trunk and the image head (RiskNet). Stage two starts from its weights and adds the score
+(HyRiskNet); both heads learn, so that the trunk that is shipped serves both. Everything random follows from the seed
+and the step's number: killed at any moment, a fit goes on from its checkpoint with the same batches, crops and losses.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import os
-import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,58 +17,27 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.jobs import Progress, no_progress
 from hyrisk_desktop.risk.network import NON_SURVIVOR, HyRiskNet, log_odds
 from hyrisk_desktop.risk.preprocessing import Preprocessing
-from model_training.dataset import CohortData, evaluation_batches, order_of_epoch, training_batch, with_statistics
-from model_training.metrics import expected_auc
+from model_training.checkpoint import drop_checkpoint, load_checkpoint, load_weights, save_checkpoint, save_weights
+from model_training.config import TrainConfig
+from model_training.dataset import CohortData, evaluation_batches, order_of_epoch, training_batch
+from model_training.metrics import auc, expected_auc
+from model_training.run_folder import write_json
 
 I64 = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Phase:
-    """A stretch of training at one input size."""
-
-    size: int
-    epochs: float
-
-
-@dataclass(frozen=True, slots=True)
-class TrainConfig:
-    """Everything that decides the weights, apart from the cohort.
-
-    Attributes:
-        depth: ResNet depth. phases: input sizes in order.
-        batch, learning_rate, weight_decay, warm_up: AdamW; the rate rises over the ``warm_up`` share of the work and
-            falls to zero along a cosine (work counts pixels, so that the last, large phase gets the fine steps).
-        soft_target: learn the expected risk instead of the drawn outcome; only synthetic cohorts have it.
-        validation: the cohort's last cases, kept for the inner split. checkpoint_every: steps.
-        bfloat16: autocast on the CPU. seed: of weights, order and crops.
-    """
-
-    depth: int = 34
-    phases: tuple[Phase, ...] = (Phase(96, 6.0), Phase(160, 1.0), Phase(224, 1.0))
-    batch: int = 64
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.02
-    warm_up: float = 0.05
-    soft_target: bool = True
-    validation: int = 500
-    checkpoint_every: int = 60
-    bfloat16: bool = True
-    seed: int = 20180617
-    hu_window: tuple[float, float] = (-1000.0, 500.0)
+BEST = "best.safetensors"
+_STEP_DECAY, _STEP_EPOCHS = 0.9, 5
+_LARGEST_GRADIENT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The steps of a run: input size, epoch and share of the work done, by step."""
+    """The steps of a fit: input size and share of the work done, by step."""
 
     sizes: tuple[int, ...]
     work: tuple[float, ...]
@@ -80,6 +47,11 @@ class Plan:
     def steps(self) -> int:
         """Number of optimiser steps."""
         return len(self.sizes)
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs, the last perhaps cut short."""
+        return math.ceil(self.steps / self.steps_per_epoch)
 
 
 def make_plan(config: TrainConfig, cases: int) -> Plan:
@@ -92,92 +64,151 @@ def make_plan(config: TrainConfig, cases: int) -> Plan:
     return Plan(tuple(sizes), tuple(float(c) for c in cost / cost[-1]), per_epoch)
 
 
-def learning_rate(config: TrainConfig, share: float) -> float:
-    """Warm-up, then half a cosine, over the share of the work done."""
-    if share < config.warm_up:
-        return config.learning_rate * share / config.warm_up
-    return config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * (share - config.warm_up) / (1.0 - config.warm_up)))
+def rate_factor(config: TrainConfig, plan: Plan, step: int) -> float:
+    """What the learning rates are multiplied by at ``step``.
 
-
-def train(data: CohortData, run: Path, config: TrainConfig, progress: Progress = no_progress) -> HyRiskNet:
-    """Train or resume the run in ``run``; returns the network with the last phase's best weights.
-
-    Raises:
-        InputError: ``run`` holds a run with another configuration or cohort.
+    The cosine counts pixels, not steps, so that the last, large phase gets the fine steps.
     """
-    run.mkdir(parents=True, exist_ok=True)
-    cases = np.arange(len(data))
-    training, validation = cases[: len(data) - config.validation], cases[len(data) - config.validation :]
-    preprocessing = with_statistics(_preprocessing(config), data.patches[: len(training)])
-    _claim(run, config, data, preprocessing)
-    torch.manual_seed(config.seed)
-    model = HyRiskNet(config.depth).to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=config.weight_decay)
-    plan = make_plan(config, len(training))
-    state = _Progress(**_load_checkpoint(run, model, optimiser))
-    targets = torch.tensor(data.expected_risk if config.soft_target else data.outcome, dtype=torch.float32)
-    while state.step < plan.steps:
-        loss = _step(model, optimiser, data, training, targets, preprocessing, plan, config, state.step)
-        state.step += 1
-        _log(run, {"step": state.step, "loss": loss, "size": plan.sizes[state.step - 1], "time": round(time.time(), 1)})
-        last = state.step == plan.steps
-        if state.step % plan.steps_per_epoch == 0 or last:
-            _evaluate(run, model, data, validation, targets, preprocessing, plan, config, state)
-        if state.step % config.checkpoint_every == 0 or last:
-            _save_checkpoint(run, model, optimiser, state)
-        progress(state.step, plan.steps)
-    model.load_state_dict(load((run / "best.safetensors").read_bytes()))
-    return model.eval()
+    if config.schedule == "step":
+        return float(_STEP_DECAY ** (step // plan.steps_per_epoch // _STEP_EPOCHS))
+    if config.schedule == "cosine":
+        share = plan.work[step]
+        if share < config.warm_up:
+            return share / config.warm_up
+        return 0.5 * (1.0 + math.cos(math.pi * (share - config.warm_up) / (1.0 - config.warm_up)))
+    return 1.0
 
 
-def _preprocessing(config: TrainConfig) -> Preprocessing:
-    """The program's preprocessing with this run's window; the last phase's size is the one it will be read at."""
-    return Preprocessing(hu_window=config.hu_window, input_size=config.phases[-1].size)
+@dataclass(frozen=True, slots=True, eq=False)
+class Fit:
+    """What one fit needs.
+
+    Attributes:
+        data: the cohort. training, inner: indices of the training part and of the split that chooses the weights.
+        targets: [n] outcome or expected risk, float32. scores: [n] score inputs; None for stage one.
+        preprocessing: with the training part's statistics. config, device: how and where.
+    """
+
+    data: CohortData
+    training: I64
+    inner: I64
+    targets: Tensor
+    scores: Tensor | None
+    preprocessing: Preprocessing
+    config: TrainConfig
+    device: torch.device
+
+    @property
+    def stage(self) -> int:
+        """1 for RiskNet, 2 for HyRiskNet."""
+        return 1 if self.scores is None else 2
 
 
-def load_run(run: Path) -> tuple[HyRiskNet, dict[str, Any]]:
-    """A finished run's network (best weights of the last phase) and its ``config.json``."""
-    record: dict[str, Any] = json.loads((run / "config.json").read_text(encoding="utf-8"))
-    model = HyRiskNet(record["config"]["depth"])
-    model.load_state_dict(load((run / "best.safetensors").read_bytes()))
-    return model.eval(), record
+class Watch:
+    """Who wants to know how a fit goes; this one doesn't."""
+
+    def step(self, stage: int, epoch: int, step: int, steps: int, loss: float) -> None:
+        """After every step; may raise `Cancelled`."""
+
+    def epoch(self, stage: int, values: dict[str, Any]) -> None:
+        """After every epoch: losses, AUC of the inner split, whether it is the best so far."""
 
 
 @dataclass(slots=True)
-class _Progress:
-    """How far a run is, and the best validation loss of the last phase so far."""
+class _State:
+    """How far a fit is."""
 
     step: int = 0
     best_loss: float = float("inf")
+    best_epoch: int = 0
+    loss_sum: float = 0.0
+    loss_count: int = 0
+    stopped: bool = False
 
 
-def _step(
-    model: HyRiskNet,
-    optimiser: torch.optim.Optimizer,
-    data: CohortData,
-    training: I64,
-    targets: Tensor,
-    preprocessing: Preprocessing,
-    plan: Plan,
-    config: TrainConfig,
-    step: int,
-) -> float:
+def fit(job: Fit, folder: Path, start: Callable[[], HyRiskNet], watch: Watch | None = None) -> HyRiskNet:
+    """Run or resume a fit in ``folder``; returns the network with the best weights of the last phase, in eval mode.
+
+    Args:
+        start: makes the network with its first weights, on the CPU.
+
+    Raises:
+        Cancelled: ``watch`` asked for it; a checkpoint is left.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    watch = watch or Watch()
+    if (folder / "done.json").is_file():
+        return load_weights(folder / BEST, HyRiskNet(job.config.depth)).to(job.device).eval()
+    model = start().to(job.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser = _optimiser(model, job.config)
+    plan = make_plan(job.config, len(job.training))
+    state = _State(**load_checkpoint(folder, model, optimiser))
+    learned = job.stage == 2 or job.config.strategy != "scratch"
+    if state.step == 0 and learned and plan.sizes[0] == job.config.input_size:
+        # The weights it starts from may be the best there are; random ones never are, whatever a small split says.
+        _evaluate(job, folder, model, plan, state, watch)
+    try:
+        while state.step < plan.steps and not state.stopped:
+            loss = _step(job, model, optimiser, plan, state.step)
+            state.step += 1
+            state.loss_sum, state.loss_count = state.loss_sum + loss, state.loss_count + 1
+            last = state.step == plan.steps
+            if state.step % plan.steps_per_epoch == 0 or last:
+                _evaluate(job, folder, model, plan, state, watch)
+                save_checkpoint(folder, model, optimiser, asdict(state))
+            elif state.step % job.config.checkpoint_every == 0:
+                save_checkpoint(folder, model, optimiser, asdict(state))
+            watch.step(job.stage, (state.step - 1) // plan.steps_per_epoch + 1, state.step, plan.steps, loss)
+    except BaseException:
+        if state.step:
+            save_checkpoint(folder, model, optimiser, asdict(state))
+        raise
+    if not (folder / BEST).is_file():
+        raise InputError("diverged", tr("The training diverged: its loss is no number. Start again with another seed."))
+    write_json(
+        folder / "done.json", {"steps": state.step, "best_epoch": state.best_epoch, "best_loss": state.best_loss}
+    )
+    drop_checkpoint(folder)
+    return load_weights(folder / BEST, model).eval()
+
+
+def _optimiser(model: HyRiskNet, config: TrainConfig) -> torch.optim.Optimizer:
+    model.trunk.requires_grad_(config.strategy != "frozen")
+    heads = [*model.image_head.parameters(), *model.fused_head.parameters()]
+    groups: list[dict[str, Any]] = [{"params": heads, "base": config.head_learning_rate}]
+    if config.strategy != "frozen":
+        groups.insert(0, {"params": list(model.trunk.parameters()), "base": config.learning_rate})
+    kind = torch.optim.Adam if config.optimiser == "adam" else torch.optim.AdamW
+    return kind(groups, lr=0.0, weight_decay=config.weight_decay)
+
+
+def _step(job: Fit, model: HyRiskNet, optimiser: torch.optim.Optimizer, plan: Plan, step: int) -> float:
     """One optimiser step; everything random in it follows from the seed and the step's number."""
+    config = job.config
     epoch, place = divmod(step, plan.steps_per_epoch)
-    order = order_of_epoch(training, config.seed, epoch)
+    seed = config.seed + job.stage
+    order = order_of_epoch(job.training, seed, epoch)
     chosen = order[place * config.batch : (place + 1) * config.batch]
-    images = training_batch(data, chosen, preprocessing, plan.sizes[step], config.seed, step)
+    images = training_batch(job.data, chosen, job.preprocessing, plan.sizes[step], seed, step, job.device)
+    factor = rate_factor(config, plan, step)
     for group in optimiser.param_groups:
-        group["lr"] = learning_rate(config, plan.work[step])
+        group["lr"] = group["base"] * factor
     model.train()
-    with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
-        logits = model(images)
-    loss = soft_cross_entropy(logits.float(), targets[torch.from_numpy(chosen)])
+    if config.strategy == "frozen":
+        # Batch statistics of the cohort would change a trunk that shall stay as it is.
+        model.trunk.eval()
+    where = torch.from_numpy(chosen)
+    target = job.targets[where].to(job.device)
+    with torch.autocast(job.device.type, torch.bfloat16, enabled=config.bfloat16):
+        features = model.features(images)
+    loss = soft_cross_entropy(model.image_logits(features.float()), target)
+    if job.scores is not None:
+        loss = loss + soft_cross_entropy(model.fused_logits(features.float(), job.scores[where].to(job.device)), target)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(model.parameters(), 2.0)
+    nn.utils.clip_grad_norm_([p for p in model.parameters() if p.grad is not None], _LARGEST_GRADIENT)
     optimiser.step()
-    return float(loss.detach())
+    return float(loss.detach()) / job.stage
 
 
 def soft_cross_entropy(logits: Tensor, risk: Tensor) -> Tensor:
@@ -188,123 +219,64 @@ def soft_cross_entropy(logits: Tensor, risk: Tensor) -> Tensor:
 
 @torch.no_grad()
 def image_features(
-    model: HyRiskNet, data: CohortData, indices: I64, preprocessing: Preprocessing, size: int, bfloat16: bool
+    model: HyRiskNet,
+    data: CohortData,
+    indices: I64,
+    preprocessing: Preprocessing,
+    *,
+    size: int | None = None,
+    bfloat16: bool = False,
+    device: torch.device | None = None,
 ) -> Tensor:
-    """Trunk features [n, F] of the centred crops, float32."""
+    """Trunk features [n, F] of the centred crops, float32, on the CPU; ``size`` defaults to the bundle's."""
     model.eval()
+    where = device or torch.device("cpu")
     parts = []
-    for images in evaluation_batches(data, indices, preprocessing, size):
-        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-            parts.append(model.features(images).float())
+    for images in evaluation_batches(data, indices, preprocessing, size or preprocessing.input_size, where):
+        with torch.autocast(where.type, torch.bfloat16, enabled=bfloat16):
+            parts.append(model.features(images).float().cpu())
     return torch.cat(parts)
 
 
 @torch.no_grad()
-def _evaluate(
-    run: Path,
-    model: HyRiskNet,
-    data: CohortData,
-    validation: I64,
-    targets: Tensor,
-    preprocessing: Preprocessing,
-    plan: Plan,
-    config: TrainConfig,
-    state: _Progress,
-) -> None:
-    """Log the inner split's loss and AUC; in the last phase, keep the weights with the lowest loss."""
-    size = plan.sizes[state.step - 1]
-    features = image_features(model, data, validation, preprocessing, size, config.bfloat16)
-    logits = model.image_logits(features)
-    loss = float(soft_cross_entropy(logits, targets[torch.from_numpy(validation)]))
-    score = log_odds(logits).numpy().astype(np.float64)
-    value = expected_auc(score, data.expected_risk[validation])
-    _log(run, {"step": state.step, "validation_loss": loss, "validation_auc": round(value, 4), "size": size})
-    if size == config.phases[-1].size and loss < state.best_loss:
-        state.best_loss = loss
-        _replace(run / "best.safetensors", save({k: v.contiguous() for k, v in model.state_dict().items()}))
-
-
-def _claim(run: Path, config: TrainConfig, data: CohortData, preprocessing: Preprocessing) -> None:
-    """Write the run's configuration, or check that it's the same one that is resumed."""
-    record = {
-        "config": json.loads(json.dumps(asdict(config))),
-        "cohort": data.record,
-        "preprocessing": preprocessing.to_json(),
+def _evaluate(job: Fit, folder: Path, model: HyRiskNet, plan: Plan, state: _State, watch: Watch) -> None:
+    """Tell the inner split's loss and AUC; in the last phase, keep the weights with the lowest loss."""
+    size = plan.sizes[max(state.step - 1, 0)]
+    features = image_features(
+        model, job.data, job.inner, job.preprocessing, size=size, bfloat16=job.config.bfloat16, device=job.device
+    ).to(job.device)
+    where = torch.from_numpy(job.inner)
+    logits = (
+        model.image_logits(features)
+        if job.scores is None
+        else model.fused_logits(features, job.scores[where].to(job.device))
+    )
+    loss = float(soft_cross_entropy(logits, job.targets[where].to(job.device)))
+    score = log_odds(logits).double().cpu().numpy()
+    value = (
+        expected_auc(score, job.data.expected_risk[job.inner])
+        if job.config.soft_target
+        else auc(score, job.data.outcome[job.inner])
+    )
+    epoch = math.ceil(state.step / plan.steps_per_epoch)
+    best = size == job.config.input_size and loss < state.best_loss
+    if best:
+        state.best_loss, state.best_epoch = loss, epoch
+        save_weights(folder / BEST, model)
+    patience = job.config.patience
+    state.stopped = bool(patience) and epoch - state.best_epoch >= patience and math.isfinite(state.best_loss)
+    training_loss = state.loss_sum / state.loss_count if state.loss_count else None
+    state.loss_sum, state.loss_count = 0.0, 0
+    entry = {
+        "epoch": epoch,
+        "epochs": plan.epochs,
+        "step": state.step,
+        "size": size,
+        "training_loss": None if training_loss is None else round(training_loss, 5),
+        "validation_loss": round(loss, 5),
+        "validation_auc": None if math.isnan(value) else round(value, 4),
+        "best": best,
     }
-    path = run / "config.json"
-    if path.exists():
-        if json.loads(path.read_text(encoding="utf-8")) != record:
-            raise InputError(
-                "run_differs", tr("“{name}” holds another training run; choose an empty folder.", name=run.name)
-            )
-    else:
-        _replace(path, (json.dumps(record, indent=1) + "\n").encode())
-
-
-def _log(run: Path, entry: dict[str, Any]) -> None:
-    with open(run / "log.jsonl", "a", encoding="utf-8") as file:
-        file.write(json.dumps(entry) + "\n")
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write beside ``path``, flush to disk, then swap in."""
-    staged = path.with_name(path.name + ".staged")
-    with open(staged, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(staged, path)
-
-
-def _save_checkpoint(run: Path, model: HyRiskNet, optimiser: torch.optim.Optimizer, state: _Progress) -> None:
-    """Tensors first, then the small file that names them: a kill between the two leaves the older pair whole."""
-    tensors = {f"model.{key}": value.contiguous() for key, value in model.state_dict().items()}
-    for index, values in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{index}.{key}": value.contiguous() for key, value in values.items()}
-    content = save(tensors)
-    name = f"checkpoint-{state.step:06d}.safetensors"
-    _replace(run / name, content)
-    mark = {"file": name, "sha256": hashlib.sha256(content).hexdigest(), **asdict(state)}
-    _replace(run / "checkpoint.json", json.dumps(mark).encode())
-    for old in run.glob("checkpoint-*.safetensors"):
-        if old.name != name:
-            old.unlink()
-
-
-def _load_checkpoint(run: Path, model: HyRiskNet, optimiser: torch.optim.Optimizer) -> dict[str, Any]:
-    """Restore model and optimiser; returns `_Progress`'s fields ({} for a fresh run).
-
-    Raises:
-        InputError: the checkpoint is damaged.
-    """
-    path = run / "checkpoint.json"
-    if not path.exists():
-        return {}
-    mark = json.loads(path.read_text(encoding="utf-8"))
-    content = (run / mark["file"]).read_bytes()
-    if hashlib.sha256(content).hexdigest() != mark["sha256"]:
-        raise InputError("checkpoint_damaged", tr("The checkpoint in “{name}” is damaged.", name=run.name))
-    tensors = load(content)
-    model.load_state_dict({key[6:]: value for key, value in tensors.items() if key.startswith("model.")})
-    moments: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        if key.startswith("optimiser."):
-            _, index, name = key.split(".")
-            if value.dim() == 4:
-                value = value.contiguous(memory_format=torch.channels_last)
-            moments.setdefault(int(index), {})[name] = value
-    optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
-    return {"step": mark["step"], "best_loss": mark["best_loss"]}
-
-
-def parse_phases(text: str) -> tuple[Phase, ...]:
-    """``"96:6,160:1,224:1"`` -> phases.
-
-    Raises:
-        InputError: not of that form.
-    """
-    try:
-        pairs = [part.split(":") for part in text.split(",")]
-        return tuple(Phase(int(size), float(epochs)) for size, epochs in pairs)
-    except ValueError as e:
-        raise InputError("phases", tr("Write phases as SIZE:EPOCHS,SIZE:EPOCHS, for example 96:6,224:1.")) from e
+    with open(folder / "log.jsonl", "a", encoding="utf-8") as file:
+        file.write(json.dumps({"stage": job.stage, **entry}) + "\n")
+    watch.epoch(job.stage, entry)

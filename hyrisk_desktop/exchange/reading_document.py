@@ -18,7 +18,7 @@ from hyrisk_desktop.imaging.volume import CTVolume, Finding, Severity, Voxel
 from hyrisk_desktop.risk.reading import RiskReading
 
 _ORDER = {Severity.UNFIT: 0, Severity.WARNING: 1, Severity.INFO: 2}
-_LIBRARIES = ("numpy", "scipy", "pydicom", "SimpleITK", "torch", "torchvision")
+_LIBRARIES = ("numpy", "scipy", "pydicom", "SimpleITK", "torch", "torchvision", "captum")
 
 
 def collect_findings(
@@ -116,7 +116,9 @@ def _risk(risk: RiskReading) -> dict[str, Any]:
         "hyrisknet": risk.hyrisknet,
         "interval": list(risk.interval),
         "percentile": risk.percentile,
-        "by_grade": list(risk.by_grade),
+        # A model that takes the Agatston score has no risk by grade.
+        "by_grade": list(risk.by_grade) or None,
+        "score_input": risk.score_input,
         "calibrated": risk.calibrated,
         "prevalence": risk.prevalence,
         "device": risk.device,

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from hyrisk_desktop.gui.exam_loader import ExamLoader
+from hyrisk_desktop.gui.explain_service import ExplainService
 from hyrisk_desktop.gui.job_runner import Job, JobRunner
 from hyrisk_desktop.gui.log import MemoryLog
+from hyrisk_desktop.gui.model_shelf import ModelShelf
 from hyrisk_desktop.gui.risk_service import RiskService
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.imaging import shutdown_decoders, warm_decoders
-from hyrisk_desktop.paths import bundled_model_dir
+from hyrisk_desktop.risk.model_store import ActiveModel, ModelStore, installed_models
 from hyrisk_desktop.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -28,16 +31,24 @@ class Services:
     session: Session
     loader: ExamLoader
     risk: RiskService
+    models: ModelStore
+    shelf: ModelShelf
+    explain: ExplainService
 
     @classmethod
     def build(cls, settings: Settings, log: MemoryLog) -> Services:
         """Make and wire all parts; nothing runs yet."""
         runner, session = JobRunner(), Session()
-        return cls(settings, log, runner, session, ExamLoader(session, runner), RiskService(session, runner))
+        loader, risk = ExamLoader(session, runner), RiskService(session, runner)
+        models = installed_models()
+        shelf, explain = ModelShelf(models, session, runner), ExplainService(session, risk, runner)
+        services = cls(settings, log, runner, session, loader, risk, models, shelf, explain)
+        services.shelf.chosen.connect(lambda _: services.load_model())
+        return services
 
     def model_dir(self) -> Path:
-        """The model bundle in use: the user's choice, or the bundled one."""
-        return Path(self.settings["model"]) if self.settings["model"] else bundled_model_dir()
+        """The model bundle in use. Hashes files, so not for the GUI thread; the one on screen is `RiskService`'s."""
+        return self.models.active_dir()
 
     def start(self) -> None:
         """Get ready what the first exam and the first click would otherwise wait for."""
@@ -45,8 +56,9 @@ class Services:
         self.runner.run_io(Job("starting the decoders", lambda _: warm_decoders(), lambda _: None, lambda _: None))
 
     def load_model(self, directory: Path | None = None) -> None:
-        """Load the model in use, or another; the one in use stays until the other has loaded, and is then replaced."""
-        self.risk.load_model(directory or self.model_dir(), self.settings["device"] or None)
+        """Load the store's model in use, or another; the one loaded stays until the other is ready, and is then replaced."""
+        choose = self.models.active if directory is None else partial(ActiveModel, directory)
+        self.risk.load_model(choose, self.settings["device"] or None, self.settings["prevalence"] or None)
 
     def close(self) -> None:
         """Stop all work; after this no thread or child process is left."""

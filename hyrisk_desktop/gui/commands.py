@@ -5,23 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import QObject, Qt, Signal, Slot
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QDialog, QFileDialog, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QInputDialog, QWidget
 
 from hyrisk_desktop.calcium import Region
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.gui.actions import presets
 from hyrisk_desktop.gui.dialogs.message import ErrorDialog, TextDialog
+from hyrisk_desktop.gui.dialogs.models import ModelsDialog
 from hyrisk_desktop.gui.dialogs.series import SeriesDialog
 from hyrisk_desktop.gui.dialogs.shortcuts import ShortcutsDialog
 from hyrisk_desktop.gui.results import results_text
+from hyrisk_desktop.gui.retrain.controller import Retraining
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.viewer.desk import Desk
 from hyrisk_desktop.gui.viewer.slice_view import Tool
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume, SeriesRecord, Voxel
 from hyrisk_desktop.paths import bundled_model_dir
+from hyrisk_desktop.risk.bundle_files import read_card
+from hyrisk_desktop.risk.model_store import ActiveModel
 from hyrisk_desktop.settings import Settings
 
 if TYPE_CHECKING:
@@ -49,9 +53,14 @@ class Commands(QObject):
         self._settings: Settings = services.settings
         self._desk = desk
         self._window = window
+        self.retraining = Retraining(services, window)
+        self.retraining.told.connect(self.message)
         services.loader.failed.connect(self._show_opening_error)
         services.risk.failed.connect(self.show_error)
-        services.risk.model_loaded.connect(self._remember_model)
+        services.shelf.failed.connect(self.show_error)
+        services.shelf.told.connect(self.message)
+        services.explain.failed.connect(self._end_explaining)
+        services.risk.model_loaded.connect(self._tell_model)
 
     @Slot(str)
     def run(self, key: str) -> None:
@@ -184,6 +193,13 @@ class Commands(QObject):
         thicker = [mm for mm in _SLABS_MM if mm > self._session.view.slab_mm]
         self._session.set_view(slab_mm=thicker[0] if thicker else 0.0)
 
+    def explain_risk(self) -> None:
+        """Show what the risk comes from; pressed again, no longer."""
+        if self._session.can_measure:
+            self._session.set_explaining(not self._session.explaining)
+            if self._session.explaining and self._session.read.centre is None:
+                self.message.emit(tr("The explanation follows the heart centre: press H and click it."))
+
     def ruler(self) -> None:
         """Measure on the images."""
         self._toggle_tool(Tool.RULER)
@@ -202,20 +218,47 @@ class Commands(QObject):
 
     # --- model, log and help
 
-    def choose_model(self) -> None:
-        """Ask for a model bundle and load it."""
-        name = QFileDialog.getExistingDirectory(self._window, tr("Choose a model bundle"), str(Path.home()))
-        if name:
-            self._services.load_model(Path(name))
+    def show_models(self) -> None:
+        """The installed models: compare, choose, import, export."""
+        services = self._services
+        self._open(ModelsDialog(services.shelf, self._session, self._settings["device"] or None, self._window))
 
-    def use_bundled_model(self) -> None:
-        """Go back to the demonstration model."""
-        self._services.load_model(bundled_model_dir())
+    def set_prevalence(self) -> None:
+        """Ask which share of non-survivors the risk shall assume, and read again with it."""
+        dialog = QInputDialog(self._window)
+        dialog.setObjectName("prevalenceDialog")
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setWindowTitle(tr("Assumed prevalence"))
+        dialog.setLabelText(
+            tr("Share of non-survivors in the population that the risk shall assume, in percent\n"
+               "(0: as in the model's own cohort). Ranks and percentiles do not depend on it.")
+        )  # fmt: skip
+        dialog.setInputMode(QInputDialog.InputMode.DoubleInput)
+        dialog.setDoubleRange(0.0, 99.0)
+        dialog.setDoubleDecimals(1)
+        dialog.setDoubleValue(100 * self._settings["prevalence"])
+        dialog.doubleValueSelected.connect(self._assume_prevalence)
+        self._open(dialog)
+
+    @Slot(float)
+    def _assume_prevalence(self, percent: float) -> None:
+        self._settings["prevalence"] = round(percent / 100, 4)
+        self._services.load_model()
+
+    def retrain(self) -> None:
+        """Trainings: start one, watch it, install its model; reading goes on beside them."""
+        self.retraining.show()
 
     @Slot(object)
-    def _remember_model(self, directory: Path) -> None:
-        """Only a model that has loaded is used again at the next start."""
-        self._settings["model"] = "" if directory == bundled_model_dir() else str(directory)
+    def _end_explaining(self, error: Exception) -> None:
+        self.show_error(error)
+        self.states_changed.emit()
+
+    @Slot(object)
+    def _tell_model(self, active: ActiveModel) -> None:
+        """A model other than the one chosen never takes over silently."""
+        if active.warning:
+            self.message.emit(active.warning)
         self.states_changed.emit()
 
     def show_log(self) -> None:
@@ -228,12 +271,8 @@ class Commands(QObject):
 
     def show_model_card(self) -> None:
         """The model's own account of its data, results and limits."""
-        card = self._services.model_dir() / "CARD.md"
-        try:
-            text = card.read_text(encoding="utf-8")
-        except (OSError, ValueError):
-            text = tr("This model has no card.")
-        self._open(TextDialog(tr("Model card"), text, self._window))
+        card = read_card(self._services.risk.model_dir or bundled_model_dir())
+        self._open(TextDialog(tr("Model card"), card, self._window))
 
     def show_about(self) -> None:
         """What this is, and what it is not for."""
@@ -252,7 +291,9 @@ class Commands(QObject):
     def show_error(self, error: Exception) -> ErrorDialog:
         """One sentence, with details to copy."""
         self.message.emit(error.message if isinstance(error, HyRiskError) else tr("Something went wrong; see the log."))
-        dialog = ErrorDialog(error, self._window)
+        # Over the dialog that asked; but no error goes with another that is closed.
+        asking = QApplication.activeModalWidget()
+        dialog = ErrorDialog(error, self._window if isinstance(asking, ErrorDialog) else asking or self._window)
         self._open(dialog)
         return dialog
 

@@ -146,6 +146,7 @@ class MainWindow(QMainWindow):
         self.actions_by_key["place_centre"].setChecked(self.desk.tool is Tool.PLACE_CENTRE)
         self.actions_by_key["ruler"].setChecked(self.desk.tool is Tool.RULER)
         self.actions_by_key["probe"].setChecked(self.desk.tool is Tool.PROBE)
+        self.actions_by_key["explain_risk"].setChecked(session.explaining)
         self.actions_by_key["whole_heart_box"].setChecked(session.read.box is not None)
 
     @Slot(str)
@@ -238,5 +239,6 @@ class MainWindow(QMainWindow):
         settings["window_state"] = self.desk.layout_state()
         # Waiting for the worker may take seconds while torch is being imported: nobody should look at a dead window.
         self.hide()
+        self.commands.retraining.close()
         self._services.close()
         super().closeEvent(event)

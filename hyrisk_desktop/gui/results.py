@@ -63,7 +63,6 @@ def _risk_lines(risk: RiskReading) -> tuple[str, ...]:
     note = tr(" (demonstration model, trained on synthetic phantoms)") if risk.demonstration else ""
     what = tr("Risk (image only, no grade)") if risk.hyrisknet is None else tr("Risk")
     low, high = (percent(r, 1) for r in risk.interval)
-    by_grade = ", ".join(percent(r, 1) for r in risk.by_grade)
     place = "" if risk.percentile is None else tr("; percentile {p:.0f} of 100", p=risk.percentile)
     kind = tr("calibrated") if risk.calibrated else tr("not calibrated")
     return (
@@ -76,11 +75,7 @@ def _risk_lines(risk: RiskReading) -> tuple[str, ...]:
             place=place,
             note=note,
         ),
-        tr(
-            "RiskNet, image only: {risk}; at grades 0 to 3: {by_grade}",
-            risk=percent(risk.risknet, 1),
-            by_grade=by_grade,
-        ),
+        tr("RiskNet, image only: {risk}", risk=percent(risk.risknet, 1)) + _by_grade(risk),
         tr(
             "Model {model} {sha}, {kind}, assumed prevalence {p:.0f} %",
             model=risk.model,
@@ -89,3 +84,9 @@ def _risk_lines(risk: RiskReading) -> tuple[str, ...]:
             p=100 * risk.prevalence,
         ),
     )
+
+
+def _by_grade(risk: RiskReading) -> str:
+    if not risk.by_grade:
+        return tr("; the model takes the region Agatston, not the grade")
+    return tr("; at grades 0 to 3: {risks}", risks=", ".join(percent(r, 1) for r in risk.by_grade))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from hyrisk_desktop.gui.session import RiskRequest, RiskStatus, Session
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume
 from hyrisk_desktop.risk import RiskReading
+from hyrisk_desktop.risk.model_store import ActiveModel
 
 if TYPE_CHECKING:
     from hyrisk_desktop.risk import Predictor
@@ -25,7 +27,7 @@ class RiskService(QObject):
     """Owns the predictor, which only the worker thread touches.
 
     Signals:
-        model_loaded: a model is in use now; carries its folder.
+        model_loaded: a model is in use now; carries its ActiveModel.
         failed: a prediction failed unexpectedly, or another model can't be used.
     """
 
@@ -39,26 +41,43 @@ class RiskService(QObject):
         self._predictor: Predictor | None = None
         self._loading: Job | None = None
         self._running: RiskRequest | None = None
+        self.model_dir: Path | None = None
+        """Folder of the model that speaks, once one has loaded."""
         session.read_changed.connect(self._ask)
 
-    def load_model(self, directory: Path, device: str | None) -> None:
-        """Load and warm up a bundle on the worker thread; the newest call wins, the last good model survives a bad one."""
+    @property
+    def predictor(self) -> Predictor | None:
+        """The loaded predictor, for jobs on the worker thread only."""
+        return self._predictor
+
+    def load_model(
+        self, choose: Callable[[], ActiveModel], device: str | None, prevalence: float | None = None
+    ) -> None:
+        """Load and warm up the bundle that ``choose`` names, both on the worker thread.
+
+        The newest call wins; the last good model survives a bad one.
+        """
         if self._loading is not None:
             self._loading.cancel()
         if self._predictor is None:
             self._session.set_risk_status(RiskStatus.MODEL_LOADING)
 
-        def work(context: JobContext) -> Predictor:
-            return _load(directory, device, context)
+        def work(context: JobContext) -> tuple[ActiveModel, Predictor]:
+            active = choose()
+            return active, _load(active.directory, device, prevalence, context)
 
-        def succeeded(predictor: Predictor) -> None:
+        def succeeded(loaded: tuple[ActiveModel, Predictor]) -> None:
             if self._loading is not job:
                 return
             self._loading = None
-            self._predictor = predictor
-            _log.info("Model %s on %s is ready", predictor.bundle.sha256[:8], predictor.device.type)
-            self._session.set_model((predictor.bundle.name, predictor.bundle.bundle_sha256))
-            self.model_loaded.emit(directory)
+            active, self._predictor = loaded
+            bundle = self._predictor.bundle
+            _log.info("Model %s on %s is ready", bundle.sha256[:8], self._predictor.device.type)
+            if active.warning:
+                _log.warning("The model chosen can't be used; %s is in use.", bundle.sha256[:8])
+            self.model_dir = active.directory
+            self._session.set_model((bundle.name, bundle.bundle_sha256), findings=active.findings)
+            self.model_loaded.emit(active)
             self._ask()
 
         def failed(error: Exception) -> None:
@@ -90,11 +109,12 @@ class RiskService(QObject):
         self._running = request
 
         def work(_: JobContext) -> RiskReading:
-            return predictor.predict(volume, request.centre, request.grade)
+            return predictor.predict(volume, request.centre, request.grade, agatston=request.agatston)
 
         def succeeded(reading: RiskReading) -> None:
             self._running = None
-            if not self._session.apply_risk(request, reading):
+            # Another model, or the same one with another prevalence, may have been loaded meanwhile.
+            if predictor is not self._predictor or not self._session.apply_risk(request, reading):
                 self._ask()
 
         def failed(error: Exception) -> None:
@@ -116,7 +136,7 @@ class RiskService(QObject):
         self._runner.run_model(Job("predicting the risk", work, succeeded, failed, cancelled))
 
 
-def _load(directory: Path, device: str | None, context: JobContext) -> Predictor:
+def _load(directory: Path, device: str | None, prevalence: float | None, context: JobContext) -> Predictor:
     """On the worker thread: import torch gently, then load and warm up."""
     from hyrisk_desktop.risk.preload import import_torch
 
@@ -124,7 +144,7 @@ def _load(directory: Path, device: str | None, context: JobContext) -> Predictor
     context.token.raise_if_cancelled()
     from hyrisk_desktop.risk.predictor import Predictor
 
-    predictor = Predictor(directory, device)
+    predictor = Predictor(directory, device, prevalence)
     context.token.raise_if_cancelled()
     predictor.warm_up()
     return predictor

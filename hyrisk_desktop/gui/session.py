@@ -27,6 +27,7 @@ from hyrisk_desktop.calcium.grading import check_grade
 from hyrisk_desktop.exchange.reading_document import collect_findings
 from hyrisk_desktop.imaging import CTVolume, Finding, SeriesRecord, Voxel, check_centre
 from hyrisk_desktop.risk import RiskReading
+from hyrisk_desktop.risk.explain import Explanation
 
 MAX_UNDO = 200
 _exam_ids = itertools.count(1)
@@ -99,12 +100,17 @@ class RiskStatus(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RiskRequest:
-    """What a prediction is asked for; its answer counts only while all of this still holds."""
+    """What a prediction is asked for; its answer counts only while all of this still holds.
+
+    ``agatston`` is the standard profile's region Agatston at the centre, less what the reader excluded: what a model
+    with the score input "agatston" was trained on, whatever box or profile is on screen.
+    """
 
     exam_id: int
     series_uid: str
     centre: Voxel
     grade: float | None
+    agatston: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,6 +140,7 @@ class Session(QObject):
     read_changed = Signal()
     scores_changed = Signal()
     risk_changed = Signal()
+    explanation_changed = Signal()
     view_changed = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -144,10 +151,14 @@ class Session(QObject):
         self.scores: CalciumScores | None = None
         self.centre_findings: tuple[Finding, ...] = ()
         self.risk: RiskReading | None = None
+        self.explaining = False
+        """Whether the reader wants the risk explained."""
+        self.explanation: Explanation | None = None
         self.risk_status = RiskStatus.MODEL_LOADING
         self.risk_message = ""
         self.model: tuple[str, str] | None = None
         """Name and hash (weights and description) of the loaded model."""
+        self.model_findings: tuple[Finding, ...] = ()
         self._undo: list[ReadState] = []
         self._redo: list[ReadState] = []
         self._before_preview: _Snapshot | None = None
@@ -204,6 +215,7 @@ class Session(QObject):
         self._undo, self._redo, self._key = state.undo, state.redo, state.key
         # Nothing measured on another exam may stay, not for one frame.
         self.risk, self.scores = None, None
+        self._drop_explanation()
         self.exam_changed.emit()
         self._measure()
         self.read_changed.emit()
@@ -290,6 +302,7 @@ class Session(QObject):
         """Scores at once; the risk is invalid until the worker answers for this very state."""
         volume, read = self.volume, self.read
         self.risk = None
+        self._drop_explanation()
         if self.risk_status in (RiskStatus.READY, RiskStatus.COMPUTING, RiskStatus.FAILED):
             self.risk_status = RiskStatus.NO_CENTRE
         if not keep_centre_findings:
@@ -315,7 +328,14 @@ class Session(QObject):
         """What the worker should answer now, or None while there is nothing to ask."""
         if not self.can_measure or self.exam is None or self.read.centre is None or self.model is None:
             return None
-        return RiskRequest(self.exam.exam_id, self.exam.volume.series_uid, self.read.centre, self.read.grade)
+        centre, grade = self.read.centre, self.read.grade
+        return RiskRequest(self.exam.exam_id, self.exam.volume.series_uid, centre, grade, self._region_agatston(centre))
+
+    def _region_agatston(self, centre: Voxel) -> float:
+        read, volume = self.read, self.volume
+        if self.scores is not None and read.box is None and read.profile == STANDARD.name:
+            return self.scores.agatston
+        return 0.0 if volume is None else score_region(volume, centre, excluded=read.excluded).agatston
 
     def apply_risk(self, request: RiskRequest, reading: RiskReading) -> bool:
         """Show ``reading`` if it answers what is on screen now; a stale answer is dropped.
@@ -324,17 +344,46 @@ class Session(QObject):
         """
         if request != self.risk_request() or self.model is None:
             return False
-        answered = (reading.series_uid, reading.centre, reading.grade, reading.bundle_sha256)
-        if answered != (request.series_uid, request.centre, request.grade, self.model[1]):
+        answered = (reading.series_uid, reading.centre, reading.grade, reading.agatston, reading.bundle_sha256)
+        if answered != (request.series_uid, request.centre, request.grade, request.agatston, self.model[1]):
             return False
         self.risk = reading
         self.set_risk_status(RiskStatus.READY)
         return True
 
-    def set_model(self, model: tuple[str, str] | None, message: str = "") -> None:
-        """A model has loaded (name, hash of weights and description), or none can be used and ``message`` says why."""
-        self.model = model
+    def apply_explanation(self, request: RiskRequest, explanation: Explanation) -> bool:
+        """Show ``explanation`` if it is of the risk on screen now; checked like a risk."""
+        e = explanation
+        asked = (
+            request.series_uid, request.centre, request.grade, request.agatston, self.model[1] if self.model else ""
+        )  # fmt: skip
+        of = (e.series_uid, e.centre, e.grade, e.agatston, e.bundle_sha256)
+        stale = request != self.risk_request() or of != asked
+        if stale or not self.explaining or self.risk is None:
+            return False
+        self.explanation = explanation
+        self.explanation_changed.emit()
+        return True
+
+    def set_explaining(self, wanted: bool) -> None:
+        """The reader wants the risk explained, or no longer."""
+        self.explaining, self.explanation = wanted, None
+        self.explanation_changed.emit()
+
+    def _drop_explanation(self) -> None:
+        if self.explanation is not None:
+            self.explanation = None
+            self.explanation_changed.emit()
+
+    def set_model(self, model: tuple[str, str] | None, message: str = "", findings: tuple[Finding, ...] = ()) -> None:
+        """A model has loaded (name, hash of weights and description), or none can be used and ``message`` says why.
+
+        Args:
+            findings: what the reader must know of the choice, e.g. that it is not the model that was chosen.
+        """
+        self.model, self.model_findings = model, findings
         self.risk = None
+        self._drop_explanation()
         self.set_risk_status(RiskStatus.NO_CENTRE if model else RiskStatus.NO_MODEL, message)
 
     def set_risk_status(self, status: RiskStatus, message: str = "") -> None:
@@ -346,6 +395,7 @@ class Session(QObject):
     def findings(self) -> tuple[Finding, ...]:
         """All findings that qualify the numbers on screen, worst first."""
         scan = self.exam.findings if self.exam else ()
+        scan = (*scan, *self.model_findings)
         return collect_findings(scan, self.centre_findings, self.scores, self.read.grade, self.risk)
 
     # --- the view

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import warnings
@@ -12,6 +13,10 @@ from types import MappingProxyType
 from typing import Any
 
 from hyrisk_desktop.imaging.tags import DEFLATED_LE, MAX_HEADER_BYTES, Header, inflate
+
+# What the phantom generator writes into the header of its slabs.
+_SYNTHETIC_NRRD = b"PatientName:=SYNTHETIC^PHANTOM"
+_NRRD_HEADER_BYTES = 2048
 
 SHOWN = [
     "SpecificCharacterSet",
@@ -143,5 +148,10 @@ def _text_of(dataset: Any, tag: Any) -> str | None:
 
 
 def image_file_attributes(path: Path) -> Mapping[str, str]:
-    """What an image file without DICOM header can be shown with: its name."""
-    return MappingProxyType({"SeriesDescription": path.name})
+    """What an image file without DICOM header can be shown with: its name, and that it is a phantom of this program."""
+    found = {"SeriesDescription": path.name}
+    if path.suffix.lower() == ".nrrd":
+        with contextlib.suppress(OSError), open(path, "rb") as stream:
+            if _SYNTHETIC_NRRD in stream.read(_NRRD_HEADER_BYTES):
+                found["PatientName"] = "SYNTHETIC^PHANTOM"
+    return MappingProxyType(found)

@@ -26,6 +26,7 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk.calibration import PlattCalibration
 from hyrisk_desktop.risk.novelty import Novelty
 from hyrisk_desktop.risk.preprocessing import Preprocessing
+from hyrisk_desktop.risk.score_input import HIGHEST_AGATSTON, ScoreInput
 from hyrisk_desktop.risk.swap import recover, swap_in, sync_folder, write_synced
 from hyrisk_desktop.risk.values import check_integer
 
@@ -37,7 +38,6 @@ WEIGHTS, DESCRIPTION, CARD = "weights.safetensors", "model.json", "CARD.md"
 _MAX_DESCRIPTION_BYTES = 16 << 20
 _SEAL = "description_sha256"
 _HEADS = {"risknet", "hyrisknet"}
-_SCORE_INPUTS = ("grade", "agatston")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +46,7 @@ class ModelBundle:
 
     Attributes:
         name: short name shown beside every risk, e.g. ``"HyRiskNet-34 demonstration"``.
-        depth: ResNet depth. ``score_input``: ``"grade"`` (or ``"agatston"``, for the bundles of later schemas).
+        depth: ResNet depth. score_input: ``"grade"`` or ``"agatston"``; agatston_scale: see `ScoreInput.highest`.
         demonstration: trained on synthetic phantoms only; shown beside the number.
         calibration: by head, ``"risknet"`` and ``"hyrisknet"``.
         reference: by head, sorted calibrated risks of the reference cohort.
@@ -61,6 +61,7 @@ class ModelBundle:
     preprocessing: Preprocessing
     demonstration: bool
     score_input: str = "grade"
+    agatston_scale: float = HIGHEST_AGATSTON
     calibration: dict[str, PlattCalibration] = field(default_factory=dict)
     reference: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     novelty: Novelty | None = None
@@ -72,6 +73,11 @@ class ModelBundle:
     def network(self) -> str:
         """E.g. ``"hyrisknet-34"``."""
         return f"hyrisknet-{self.depth}"
+
+    @property
+    def score_rule(self) -> ScoreInput:
+        """How a grade or an Agatston score becomes the network's score input."""
+        return ScoreInput(self.score_input, self.agatston_scale)
 
     @property
     def bundle_sha256(self) -> str:
@@ -86,6 +92,17 @@ def read_description(directory: Path) -> ModelBundle:
         BundleError: missing, unreadable, changed since it was written, or of another schema version.
     """
     return _parse(directory, _read_sealed(directory), None)
+
+
+def verify_bundle(directory: Path) -> ModelBundle:
+    """Read the description and check both hashes, without torch: is this bundle what was once written?
+
+    Raises:
+        BundleError: as for `load_bundle`, but for weights that match their hash and fit no network.
+    """
+    data = _read_sealed(directory)
+    _read_weights(directory, data)
+    return _parse(directory, data, None)
 
 
 def load_bundle(directory: Path) -> tuple[ModelBundle, HyRiskNet]:
@@ -192,6 +209,7 @@ def _to_json(bundle: ModelBundle, digest: str) -> dict[str, Any]:
         "network": bundle.network,
         "depth": bundle.depth,
         "score_input": bundle.score_input,
+        **({"agatston_scale": bundle.agatston_scale} if bundle.score_input == "agatston" else {}),
         "demonstration": bundle.demonstration,
         "preprocessing": bundle.preprocessing.to_json(),
         "calibration": {head: calibration.to_json() for head, calibration in bundle.calibration.items()},
@@ -279,6 +297,7 @@ def _parse(directory: Path, data: dict[str, Any], statistics: dict[str, NDArray[
             preprocessing=Preprocessing.from_json(data["preprocessing"]),
             demonstration=_truth(data["demonstration"]),
             score_input=_text(data["score_input"]),
+            agatston_scale=data["agatston_scale"] if data["score_input"] == "agatston" else HIGHEST_AGATSTON,
             calibration={_head(head): PlattCalibration.from_json(c) for head, c in data["calibration"].items()},
             reference={_head(head): _risks(values) for head, values in data["reference"].items()},
             novelty=novelty,
@@ -286,8 +305,9 @@ def _parse(directory: Path, data: dict[str, Any], statistics: dict[str, NDArray[
             sha256=_text(data["sha256"]),
             description_sha256=_text(data[_SEAL]),
         )
-        if bundle.network != data["network"] or bundle.score_input not in _SCORE_INPUTS:
-            raise ValueError("network and depth, or the score input, do not fit")
+        if bundle.network != data["network"]:
+            raise ValueError("network and depth do not fit")
+        _ = bundle.score_rule  # raises ValueError for a rule that can't be used
     except (KeyError, TypeError, ValueError, AttributeError) as e:
         raise _malformed(directory) from e
     return bundle

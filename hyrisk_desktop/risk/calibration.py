@@ -45,13 +45,15 @@ class PlattCalibration:
 
     def risk(self, log_odds: ArrayLike, prevalence: float | None = None) -> NDArray[np.float64]:
         """Calibrated risk in (0, 1); moved to another ``prevalence`` by the prior-shift rule (Saerens 2002)."""
-        z = self.slope * np.asarray(log_odds, np.float64) + self.intercept
-        if prevalence is not None:
-            z = z + _logit(prevalence) - _logit(self.prevalence)
+        z = self.slope * np.asarray(log_odds, np.float64) + self.intercept + self.prior_shift(prevalence)
         # Beyond exp's range the risk is 0, which is right.
         with np.errstate(over="ignore"):
             risk: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-z))
         return risk
+
+    def prior_shift(self, prevalence: float | None) -> float:
+        """What another ``prevalence`` adds to the calibrated log odds (Saerens 2002); nothing for None."""
+        return 0.0 if prevalence is None else _logit(prevalence) - _logit(self.prevalence)
 
 
 def _logit(p: float) -> float:

@@ -22,7 +22,7 @@ from hyrisk_desktop.risk.bundle import load_bundle
 from hyrisk_desktop.risk.calibration import PlattCalibration, percentile
 from hyrisk_desktop.risk.network import HyRiskNet, log_odds
 from hyrisk_desktop.risk.novelty import novelty_findings
-from hyrisk_desktop.risk.preprocessing import cut_block, prepare, score_input
+from hyrisk_desktop.risk.preprocessing import cut_block, prepare
 from hyrisk_desktop.risk.reading import RiskReading
 from hyrisk_desktop.risk.uncertainty import CLICK_SHIFT_SLICES, interval_views
 
@@ -65,24 +65,19 @@ class Predictor:
     Args:
         directory: the bundle's folder.
         device: ``"cpu"``, ``"cuda"``, or None to choose.
+        prevalence: share of non-survivors that risks shall assume, in (0, 1); None for the bundle's own.
 
     Raises:
         BundleError: see `bundle.load_bundle`.
-        InputError: the named device does not exist.
+        InputError: the named device does not exist, or the prevalence is out of range.
     """
 
-    def __init__(self, directory: Path, device: str | None = None) -> None:
+    def __init__(self, directory: Path, device: str | None = None, prevalence: float | None = None) -> None:
         self.device = choose_device(device)
+        if prevalence is not None and not 0 < prevalence < 1:
+            raise InputError("prevalence", tr("The prevalence must lie between 0 and 100 %, both excluded."))
+        self.prevalence = prevalence
         self.bundle, model = load_bundle(directory)
-        if self.bundle.score_input != "grade":
-            raise BundleError(
-                "bundle_score_input",
-                tr(
-                    "The model “{name}” expects the score input “{score}”; this program feeds the grade.",
-                    name=self.bundle.name,
-                    score=self.bundle.score_input,
-                ),
-            )
         # The same answer on either device: TF32 would move CUDA's by more than the promised 1e-4.
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cuda.matmul.allow_tf32 = False
@@ -96,23 +91,40 @@ class Predictor:
         with torch.inference_mode():
             self._forward(torch.zeros((len(self._views), 3, size, size), device=self.device))
 
-    def predict(self, volume: CTVolume, centre: Voxel, grade: float | None = None) -> RiskReading:
-        """Risk at ``centre`` (x, y, z) for ``grade`` 0..3, or the image-only risk without a grade.
+    def predict(
+        self, volume: CTVolume, centre: Voxel, grade: float | None = None, *, agatston: float | None = None
+    ) -> RiskReading:
+        """Risk at ``centre`` (x, y, z) for ``grade`` 0..3, or the image-only risk without one.
 
-        The network's features are kept, so a new grade at the same centre costs one linear layer. They are
+        A model with the score input "agatston" takes ``agatston``, the region Agatston at the centre, in the grade's
+        place; the other of the two is only kept in the reading. The network's features are kept, so a new grade at the same centre costs one linear layer. They are
         found again by the pixels themselves, never by a name: another exam can't inherit them.
 
         Raises:
-            InputError: the centre lies outside the volume, or the grade outside 0..3.
+            InputError: the centre lies outside the volume, the grade outside 0..3, or the Agatston score below 0.
             BundleError: the network's answer is not a finite number.
         """
-        if not volume.contains(centre):
-            raise InputError("centre_outside", tr("The heart centre lies outside the volume; place it on the image."))
         if grade is not None and not 0 <= grade <= 3:
             raise InputError("grade_range", tr("The grade must lie between 0 and 3."))
-        seen = self._look(volume.hu, centre)
+        if agatston is not None and not agatston >= 0:
+            raise InputError("agatston_range", tr("The Agatston score must be 0 or more."))
+        seen = self._look_inside(volume, centre)
         with torch.inference_mode():
-            return self._read(volume, centre, grade, seen)
+            return self._read(volume, centre, grade, agatston, seen)
+
+    @property
+    def network(self) -> HyRiskNet:
+        """The loaded network, on `device`; only for the thread that owns the predictor."""
+        return self._model
+
+    def features_at(self, volume: CTVolume, centre: Voxel) -> Tensor:
+        """The features [views, F] behind the reading at ``centre``, the reader's own view first; raises InputError."""
+        return self._look_inside(volume, centre).features
+
+    def score_input(self, grade: float | None, agatston: float | None) -> float | None:
+        """The network's score input for whichever of the two this model takes; None without it."""
+        score = agatston if self.bundle.score_input == "agatston" else grade
+        return None if score is None else self.bundle.score_rule.value(score)
 
     def input_batch(self, hu: HuArray, centre: Voxel) -> tuple[Tensor, bool]:
         """The views' network input [views, 3, size, size] on the device, and whether the patch left the volume."""
@@ -140,6 +152,11 @@ class Predictor:
     def _forward(self, batch: Tensor) -> Tensor:
         return self._model.features(batch.contiguous(memory_format=torch.channels_last))
 
+    def _look_inside(self, volume: CTVolume, centre: Voxel) -> _Seen:
+        if not volume.contains(centre):
+            raise InputError("centre_outside", tr("The heart centre lies outside the volume; place it on the image."))
+        return self._look(volume.hu, centre)
+
     def _look(self, hu: HuArray, centre: Voxel) -> _Seen:
         block, outside = self._block(hu, centre)
         key = hashlib.blake2b(block.tobytes() + str(block.dtype).encode(), digest_size=16).digest()
@@ -153,13 +170,24 @@ class Predictor:
             self._seen.popitem(last=False)
         return seen
 
-    def _read(self, volume: CTVolume, centre: Voxel, grade: float | None, seen: _Seen) -> RiskReading:
+    def _read(
+        self, volume: CTVolume, centre: Voxel, grade: float | None, agatston: float | None, seen: _Seen
+    ) -> RiskReading:
         bundle = self.bundle
-        image_risks = self._risks("risknet", self._model.image_logits(seen.features))
+        score = self.score_input(grade, agatston)
+        image_odds = self._odds(self._model.image_logits(seen.features))
+        odds = image_odds if score is None else self._fused(seen.features, score)
+        head = "risknet" if score is None else "hyrisknet"
+        risks = self._risks(head, odds)
         # All views at once, as for the reading itself: another batch size may round the last digits otherwise.
-        by_grade = [float(self._fused(seen.features, float(g))[0]) for g in range(4)]
-        risks = image_risks if grade is None else self._fused(seen.features, grade)
-        head = "risknet" if grade is None else "hyrisknet"
+        by_grade = (
+            tuple(
+                float(self._risks("hyrisknet", self._fused(seen.features, bundle.score_rule.value(g)))[0])
+                for g in range(4)
+            )
+            if bundle.score_input == "grade"
+            else ()
+        )
         first = seen.features[0].float().cpu().numpy()
         outside: tuple[Finding, ...] = ()
         if seen.outside:
@@ -177,23 +205,28 @@ class Predictor:
             model=bundle.name,
             sha256=bundle.sha256,
             demonstration=bundle.demonstration,
-            risknet=float(image_risks[0]),
-            hyrisknet=None if grade is None else float(risks[0]),
+            risknet=float(self._risks("risknet", image_odds)[0]),
+            hyrisknet=None if score is None else float(risks[0]),
             interval=(float(risks.min()), float(risks.max())),
-            percentile=percentile(float(risks[0]), bundle.reference.get(head, np.empty(0))),
-            by_grade=(by_grade[0], by_grade[1], by_grade[2], by_grade[3]),
+            # The reference cohort's risks assume the bundle's own prevalence; the place in it depends on none.
+            percentile=percentile(
+                float(self._calibration(head).risk(odds[:1])[0]), bundle.reference.get(head, np.empty(0))
+            ),
+            by_grade=by_grade,
             calibrated=head in bundle.calibration,
-            prevalence=self._calibration(head).prevalence,
+            prevalence=self.prevalence or self._calibration(head).prevalence,
             findings=outside + novelty_findings(bundle.novelty, first, volume),
             device=self.device.type,
             bundle_sha256=bundle.bundle_sha256,
+            score_input=bundle.score_input,
+            agatston=agatston,
         )
 
-    def _fused(self, features: Tensor, grade: float) -> NDArray[np.float64]:
-        score = torch.full((features.shape[0],), score_input(grade), device=features.device)
-        return self._risks("hyrisknet", self._model.fused_logits(features, score))
+    def _fused(self, features: Tensor, score: float) -> NDArray[np.float64]:
+        inputs = torch.full((features.shape[0],), score, device=features.device)
+        return self._odds(self._model.fused_logits(features, inputs))
 
-    def _risks(self, head: str, logits: Tensor) -> NDArray[np.float64]:
+    def _odds(self, logits: Tensor) -> NDArray[np.float64]:
         odds: NDArray[np.float64] = log_odds(logits).double().cpu().numpy()
         # Damaged or overflowing weights answer NaN, which would pass for a number on its way to a report.
         if not np.isfinite(odds).all():
@@ -201,7 +234,10 @@ class Predictor:
                 "bundle_not_finite",
                 tr("The model “{name}” does not answer with a number; install it again.", name=self.bundle.name),
             )
-        return self._calibration(head).risk(odds)
+        return odds
+
+    def _risks(self, head: str, odds: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self._calibration(head).risk(odds, self.prevalence)
 
     def _calibration(self, head: str) -> PlattCalibration:
         return self.bundle.calibration.get(head, PlattCalibration())

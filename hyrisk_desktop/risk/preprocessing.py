@@ -171,8 +171,3 @@ def prepare(
     mean = torch.tensor(preprocessing.mean, device=patches.device)[:, None, None]
     std = torch.tensor(preprocessing.std, device=patches.device)[:, None, None]
     return (resized - mean) / std
-
-
-def score_input(grade: float) -> float:
-    """CAC grade 0..3 (fractional for a mean of readers) -> the network's score input -1..+1."""
-    return grade * 2.0 / 3.0 - 1.0

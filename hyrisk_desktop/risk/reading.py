@@ -19,15 +19,16 @@ class RiskReading:
             two calibrations of the same weights are told apart.
         demonstration: the model was trained on synthetic phantoms only.
         risknet: image-only risk in [0, 1].
-        hyrisknet: risk from image and score, or None without a grade.
+        hyrisknet: risk from image and score, or None without the score that the model takes.
         interval: lowest and highest risk over clicks near the centre and over crops, of ``hyrisknet``
-            where there is a grade, else of ``risknet``.
+            where there is one, else of ``risknet``.
         percentile: share of the reference cohort with a lower risk, 0 to 100; None without a reference.
-        by_grade: hyrisknet risk at grades 0, 1, 2, 3.
+        by_grade: hyrisknet risk at grades 0, 1, 2, 3; empty for a model that takes the Agatston score instead.
         calibrated: whether the risks went through the bundle's calibration.
         prevalence: outcome prevalence that the calibrated risk assumes.
         findings: what the model noticed (unlike its training data, patch outside the volume).
         device: "cpu" or "cuda".
+        score_input: ``"grade"`` or ``"agatston"``; agatston: the region Agatston at the centre, where it was given.
     """
 
     series_uid: str
@@ -40,14 +41,16 @@ class RiskReading:
     hyrisknet: float | None
     interval: tuple[float, float]
     percentile: float | None
-    by_grade: tuple[float, float, float, float]
+    by_grade: tuple[float, ...]
     calibrated: bool
     prevalence: float
     findings: tuple[Finding, ...]
     device: str
     bundle_sha256: str = ""
+    score_input: str = "grade"
+    agatston: float | None = None
 
     @property
     def risk(self) -> float:
-        """The risk to headline: HyRiskNet's where there is a grade, else RiskNet's."""
+        """The risk to headline: HyRiskNet's where there is its score, else RiskNet's."""
         return self.risknet if self.hyrisknet is None else self.hyrisknet

@@ -18,8 +18,9 @@ from model_training.phantom.thorax import Thorax
 F64 = NDArray[np.float64]
 
 SOFT_TISSUE_HU = 45.0
-MEAN_WEIGHT = 3.4
-"""Density weight assumed when a score is turned into a volume: Agatston = volume x weight / 3."""
+AGATSTON_PER_MM3 = 1.95
+"""Agatston score that a cubic millimetre of drawn lesion renders to, measured on 120 whole hearts: the density
+weight over 3, times what blur and partial volume add around a lesion."""
 
 
 def _chain(rng: np.random.Generator, path: F64, at: float, volume_mm3: float, hu: float, wall_mm: float) -> F64:
@@ -48,14 +49,14 @@ def coronary_calcium(subject: Subject, heart: Heart) -> F64:
     share = np.array(list(CALCIFIED_VESSELS.values()))
     blobs = []
     if subject.lesions:
-        volume = 3.0 * subject.agatston_target / MEAN_WEIGHT
+        volume = subject.agatston_target / AGATSTON_PER_MM3
         portions = np.exp(rng.normal(0, 1.1, subject.lesions))
         for portion in portions / portions.sum():
             path = heart.coronaries[names[rng.choice(len(names), p=share)]]
             hu = math.exp(math.log(520.0) + 0.30 * rng.standard_normal() + 0.22 * subject.traits["dens"])
             # Plaque is commonest in the proximal thirds of the vessels.
             place = float(rng.beta(1.0, 5.2))
-            blobs.append(_chain(rng, path, place, max(portion * volume, 2.0), float(np.clip(hu, 340, 1300)), 0.8))
+            blobs.append(_chain(rng, path, place, max(portion * volume, 1.5), float(np.clip(hu, 340, 1300)), 0.8))
     for _ in range(subject.faint):
         path = heart.coronaries[names[rng.choice(len(names), p=share)]]
         blobs.append(_chain(rng, path, float(rng.beta(1.0, 5.2)), rng.uniform(1.0, 4.0), rng.uniform(180, 260), 0.6))

@@ -1,7 +1,8 @@
-"""Synthetic cohorts: patches in a memory-mapped array and a table of grades, scores and outcomes.
+"""Synthetic cohorts: a table of centres, grades, scores and outcomes, and the heart slabs that it names.
 
-A cohort is a folder with ``cohort.csv`` (one row per phantom, `COLUMNS`), ``patches.npy`` (int16 HU
-[n, 3, 161, 161], rows in the table's order) and ``cohort.json`` (seeds, generator version, hash of the table).
+A cohort is a folder with ``cohort.csv`` (one row per phantom, `COLUMNS`), ``slabs/`` (one NRRD volume of
+161 x 161 x 5 voxels each) and ``cohort.json`` (seeds, generator version, hash of the table). The table has the
+columns of any training cohort, so that nothing downstream has to know that it is synthetic, except to say so.
 Scores are the program's own region scores (65 x 65 x 5), computed on the noisy slab around the click.
 """
 
@@ -18,6 +19,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
+import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from hyrisk_desktop.calcium import score_region
@@ -25,33 +27,36 @@ from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.volume import CTVolume
 from hyrisk_desktop.jobs import Progress, no_progress
-from model_training.phantom.exam import exam_layout
 from model_training.phantom.render import Phantom, make_phantom, render
+from model_training.phantom.scanner import Scanner
 from model_training.phantom.subject import GENERATOR_VERSION
 
-PATCH_XYZ = (161, 161, 3)
-SLAB_SLICES = 5
-"""Slices drawn around the click: the score region needs five, the patch the middle three."""
-TABLE, PATCHES, RECORD = "cohort.csv", "patches.npy", "cohort.json"
+SLAB_XYZ = (161, 161, 5)
+"""The score region needs five slices, the patch the middle three."""
+TABLE, SLABS, RECORD = "cohort.csv", "slabs", "cohort.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One phantom of a cohort; the field names are the table's columns.
 
-    ``x, y, z`` is the click's voxel in the seed's whole exam; ``agatston``, ``category``, ``volume_mm3`` are the
-    region scores; ``outcome`` is 1 for a non-survivor, ``expected_risk`` its probability before the draw.
+    ``exam`` is the slab's file, relative to the table; ``x, y, z`` the heart centre in it. ``agatston``, ``category``,
+    ``volume_mm3`` are the region scores; ``outcome`` is 1 for a non-survivor, ``expected_risk`` its probability
+    before the draw, which no real cohort has.
     """
 
-    seed: int
+    exam: str
     x: int
     y: int
     z: int
     grade: int
     agatston: float
+    outcome: int
+    patient_id: str
+    synthetic: int
+    seed: int
     category: int
     volume_mm3: float
-    outcome: int
     expected_risk: float
     kernel: str
     pixel_mm: float
@@ -66,29 +71,43 @@ COLUMNS = tuple(field.name for field in fields(Row))
 
 
 def draw_case(seed: int) -> tuple[Row, NDArray[np.int16]]:
-    """The table row and the patch [3, 161, 161] of one seed."""
+    """The table row and the slab [5, 161, 161] of one seed, HU."""
     phantom = make_phantom(seed)
-    columns, rows, slices = PATCH_XYZ
-    slab = render(phantom, phantom.grid(columns, rows, SLAB_SLICES))
-    border = (SLAB_SLICES - slices) // 2
-    return _row(phantom, slab), slab[border : SLAB_SLICES - border]
+    slab = render(phantom, phantom.grid(*SLAB_XYZ))
+    return _row(phantom, slab), slab
 
 
 def _row(phantom: Phantom, slab: NDArray[np.int16]) -> Row:
     subject, scanner = phantom.subject, phantom.scanner
-    spacing = (scanner.pixel_mm, scanner.pixel_mm, scanner.increment_mm)
-    volume = CTVolume(slab, spacing, (0.0, 0.0, 0.0), np.eye(3), f"phantom-{subject.seed}")
-    depth, rows, columns = slab.shape
-    scores = score_region(volume, (columns // 2, rows // 2, depth // 2))
-    x, y, z = exam_layout(phantom).click
+    volume = CTVolume(slab, _spacing(scanner), (0.0, 0.0, 0.0), np.eye(3), f"phantom-{subject.seed}")
+    x, y, z = (size // 2 for size in SLAB_XYZ)
+    scores = score_region(volume, (x, y, z))
     return Row(
-        seed=subject.seed, x=x, y=y, z=z, grade=subject.grade,
-        agatston=round(scores.agatston, 3), category=scores.category, volume_mm3=round(scores.volume_mm3, 3),
-        outcome=int(subject.non_survivor), expected_risk=round(subject.expected_risk, 6),
+        exam=f"{SLABS}/phantom-{subject.seed}.nrrd", x=x, y=y, z=z, grade=subject.grade,
+        agatston=round(scores.agatston, 3), outcome=int(subject.non_survivor),
+        patient_id=f"phantom-{subject.seed}", synthetic=1, seed=subject.seed,
+        category=scores.category, volume_mm3=round(scores.volume_mm3, 3),
+        expected_risk=round(subject.expected_risk, 6),
         kernel=scanner.kernel.name, pixel_mm=scanner.pixel_mm, increment_mm=scanner.increment_mm,
         noise_hu=round(scanner.noise_hu, 2), male=int(subject.male), age_years=round(subject.age_years, 1),
         agatston_target=round(subject.agatston_target, 1),
     )  # fmt: skip
+
+
+def _spacing(scanner: Scanner) -> tuple[float, float, float]:
+    return scanner.pixel_mm, scanner.pixel_mm, scanner.increment_mm
+
+
+def _draw_to_disk(task: tuple[str, int]) -> Row:
+    """Draw one seed and write its slab below the cohort's folder."""
+    directory, seed = task
+    row, slab = draw_case(seed)
+    image = sitk.GetImageFromArray(slab)
+    image.SetSpacing((row.pixel_mm, row.pixel_mm, row.increment_mm))
+    # The program says "synthetic" beside every number of an exam of this name.
+    image.SetMetaData("PatientName", "SYNTHETIC^PHANTOM")
+    sitk.WriteImage(image, str(Path(directory) / row.exam))
+    return row
 
 
 def write_cohort(
@@ -102,21 +121,15 @@ def write_cohort(
     directory.mkdir(parents=True, exist_ok=True)
     record = {"generator_version": GENERATOR_VERSION, "first_seed": first_seed, "count": count}
     done = _resume(directory, record)
-    shape = (count, PATCH_XYZ[2], PATCH_XYZ[1], PATCH_XYZ[0])
-    path = directory / PATCHES
-    mode = "r+" if path.exists() else "w+"
-    patches = np.lib.format.open_memmap(path, mode=mode, dtype=np.int16, shape=shape)
+    (directory / SLABS).mkdir(exist_ok=True)
     missing = [seed for seed in range(first_seed, first_seed + count) if seed not in done]
     with open(directory / "rows.jsonl", "a", encoding="utf-8") as log:
-        for row, patch in _draw_all(missing, workers):
-            patches[row.seed - first_seed] = patch
+        for row in _draw_all(directory, missing, workers):
             log.write(json.dumps(asdict(row)) + "\n")
             done[row.seed] = row
             if len(done) % 50 == 0:
-                patches.flush()
                 log.flush()
                 progress(len(done), count)
-    patches.flush()
     _write_table(directory, [done[seed] for seed in sorted(done)], record)
     progress(count, count)
 
@@ -142,14 +155,15 @@ def _resume(directory: Path, record: dict[str, object]) -> dict[int, Row]:
     return rows
 
 
-def _draw_all(seeds: list[int], workers: int) -> Iterator[tuple[Row, NDArray[np.int16]]]:
-    """`draw_case` of every seed, in ``workers`` processes (in this one when there is a single worker)."""
+def _draw_all(directory: Path, seeds: list[int], workers: int) -> Iterator[Row]:
+    """`_draw_to_disk` of every seed, in ``workers`` processes (in this one when there is a single worker)."""
+    tasks = [(str(directory), seed) for seed in seeds]
     if workers <= 1 or len(seeds) < 2 * workers:
-        yield from map(draw_case, seeds)
+        yield from map(_draw_to_disk, tasks)
         return
     # Fresh processes: forking one that has started torch or BLAS threads can hang.
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        yield from pool.imap(draw_case, seeds, chunksize=8)
+        yield from pool.imap(_draw_to_disk, tasks, chunksize=8)
 
 
 def _write_table(directory: Path, rows: list[Row], record: dict[str, object]) -> None:
@@ -158,7 +172,7 @@ def _write_table(directory: Path, rows: list[Row], record: dict[str, object]) ->
     writer.writeheader()
     writer.writerows(asdict(row) for row in rows)
     table = text.getvalue().encode()
-    record = {**record, "patches": PATCHES, "synthetic": True, "table_sha256": hashlib.sha256(table).hexdigest()}
+    record = {**record, "synthetic": True, "table_sha256": hashlib.sha256(table).hexdigest()}
     for name, content in ((TABLE, table), (RECORD, (json.dumps(record, indent=1) + "\n").encode())):
         staged = directory / (name + ".staged")
         staged.write_bytes(content)

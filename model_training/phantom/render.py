@@ -24,6 +24,8 @@ Int16 = NDArray[np.int16]
 
 MARGIN = 6
 """Pixels drawn around a block and cut off after blurring."""
+STAR_HU_MM, STARS = 900.0, 5
+"""Calcium whose density (HU) times radius (mm) exceeds the first throws rays, the densest few of them only."""
 CHUNK = 6
 """Slices drawn at once, so that the arrays stay in the cache."""
 
@@ -171,7 +173,32 @@ def _draw(phantom: Phantom, grid: Grid) -> F32:
     image = blur(image, sigma)
     if scanner.kernel.boost:
         image += np.float32(scanner.kernel.boost) * (image - blur(image, 1.2 / scanner.pixel_mm))
+    if calcium is not None:
+        _add_stars(phantom, grid, image)
     return image
+
+
+def _add_stars(phantom: Phantom, grid: Grid, image: F32) -> None:
+    """Fine bright and dark rays from the densest calcium, in place: what motion and beam hardening leave."""
+    dense = phantom.blobs[phantom.blobs[:, 3] * phantom.blobs[:, 4] > STAR_HU_MM]
+    reach = 22.0
+    for row in dense[np.argsort(-dense[:, 3] * dense[:, 4])][:STARS]:
+        x0, y0, z0, radius, hu = row
+        zs = _window(grid.z, z0 - 0.5 * radius - 0.5 * grid.increment_mm, z0 + 0.5 * radius + 0.5 * grid.increment_mm)
+        ys, xs = _window(grid.y, y0 - reach, y0 + reach), _window(grid.x, x0 - reach, x0 + reach)
+        if zs.start >= zs.stop or ys.start >= ys.stop or xs.start >= xs.stop:
+            continue
+        # Any blob's rays are its own, whichever block is drawn.
+        rng = stream(phantom.subject.seed, f"star {x0:.3f} {y0:.3f}")
+        dx, dy = grid.x[None, xs] - np.float32(x0), grid.y[ys, None] - np.float32(y0)
+        distance = np.sqrt(dx * dx + dy * dy)
+        rays = np.zeros(distance.shape, np.float32)
+        for ray in range(4):
+            angle, sign = rng.uniform(0, math.pi), 1.0 if ray % 2 else -1.0
+            across = np.float32(math.cos(angle)) * dy - np.float32(math.sin(angle)) * dx
+            rays += np.float32(sign) * np.exp(-0.5 * (across / np.float32(0.7)) ** 2)
+        rays *= np.exp(-distance / np.float32(8.0)) * np.clip(distance / np.float32(radius) - 1.0, 0, 1)
+        image[zs, ys, xs] += rays * np.float32(min(0.035 * hu * radius, 70.0))
 
 
 @dataclass(frozen=True)
@@ -230,6 +257,9 @@ def _paint_chest_wall(phantom: Phantom, canvas: _Canvas, chest: ThoraxFields, te
     canvas.paint(chest.skin, 20.0)
     canvas.paint(chest.skin + np.float32(1.8), texture.fat, 0.8)
     meat = np.float32(phantom.tissue["muscle"]) + np.float32(5.0) * texture.fine
+    # Fat between the fibre bundles: thin sheets, more of them in weaker muscle.
+    marbled = np.maximum(0.0, 1.0 - np.abs(texture.fine - np.float32(0.6) * texture.medium) * np.float32(5.0))
+    meat -= np.float32(34.0 * math.exp(-0.35 * phantom.subject.traits["muscle"])) * marbled
     canvas.paint(chest.wall, meat - np.float32(70.0) * np.clip(texture.medium * 0.9 - 0.9, 0, 1))
     # Fat between the muscles of the rib cage and those that lie on it.
     between = canvas.band(chest.plane, 0.7)
@@ -246,7 +276,8 @@ def _paint_heart(phantom: Phantom, canvas: _Canvas, heart: HeartFields, texture:
     hu, motion = phantom.tissue, phantom.scanner.motion_mm
     rim = canvas.share(np.abs(heart.pericardium) - np.float32(0.55), 1.0)
     if rim is not None:
-        canvas.cover(rim * np.float32(0.75), 5.0)
+        # Seen only in stretches, where fat lies on both of its sides.
+        canvas.cover(rim * np.clip(np.float32(0.32) + np.float32(0.55) * texture.medium, 0, 0.75), 5.0)
     muscle = np.float32(hu["myocardium"]) + np.float32(2.0) * texture.medium
     canvas.paint(heart.chambers, muscle, 1.0 + 0.8 * motion)
     canvas.paint(heart.cavities, hu["blood"], 2.0)

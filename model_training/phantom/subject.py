@@ -7,7 +7,7 @@ All traits are standard normal. With independent standard normal ``e_*``:
     size   = .15 adip + .989 e_size           aocalc = .35 e_plaque + .20 age + .915 e_aocalc
     emph   = .15 age - .10 adip + .984 e_emph muscle = -.25 age + .968 e_muscle
 
-Calcium. The whole-heart Agatston target is ``max(INTERCEPT + 5.24 g, 0)^3`` with ``g = .86 plaque + .51 dens``,
+Calcium. The whole-heart Agatston target is ``max(INTERCEPT + SLOPE g, 0)^3`` with ``g = .86 plaque + .51 dens``,
 fitted to published manual scores of 396 NLST participants. A subject with a target above zero has
 ``1 + Poisson(exp(1.15 + .75 plaque - .30 dens))`` lesions; everyone has ``Poisson(exp(-.3 + .8 plaque))`` faint
 spots of 180-260 HU, which a reader sees and a 130 HU threshold misses after blurring.
@@ -31,13 +31,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-GENERATOR_VERSION = "1.1"
+GENERATOR_VERSION = "1.2"
 """Changes whenever a seed would give other bytes."""
 
 TRAITS = ("age", "adip", "plaque", "dens", "eat", "para", "size", "aocalc", "emph", "muscle", "eatq", "hidden")
 
 RISK_WEIGHTS = {
-    "B": 1.15,
+    "B": 1.25,
     "eat": 0.70,
     "para": 0.22,
     "size": 0.30,
@@ -45,16 +45,16 @@ RISK_WEIGHTS = {
     "emph": 0.39,
     "muscle": -0.17,
     "eatq": 0.30,
-    "hidden": 0.75,
+    "hidden": 0.90,
 }
-CALCIUM_INTERCEPT = 4.6
-READER_NOISE = 0.75
+CALCIUM_INTERCEPT, CALCIUM_SLOPE = 4.0, 5.4
+READER_NOISE = 0.92
 READER_CUTS = (-0.75, 0.25, 1.0)
 
 # Means and SDs of sqrt(spots), of the reader's unscaled impression and of eta over 400,000 draws: constants,
 # so that a subject's risk depends on its own seed alone.
-SPOTS_MEAN, SPOTS_SD = 2.0778, 1.2302
-IMPRESSION_SD = 0.9406
+SPOTS_MEAN, SPOTS_SD = 2.0178, 1.2738
+IMPRESSION_SD = 0.9441
 ETA_MEAN = 0.0
 
 
@@ -136,7 +136,7 @@ def draw(rng: np.random.Generator, n: int) -> Draw:
     traits = draw_traits(rng, n)
     plaque, dens = traits["plaque"], traits["dens"]
     g = 0.86 * plaque + 0.51 * dens
-    target = np.maximum(CALCIUM_INTERCEPT + 5.24 * g, 0.0) ** 3
+    target = np.maximum(CALCIUM_INTERCEPT + CALCIUM_SLOPE * g, 0.0) ** 3
     lesions = np.where(target > 0, 1 + rng.poisson(np.exp(1.15 + 0.75 * plaque - 0.30 * dens)), 0)
     faint = rng.poisson(np.exp(-0.3 + 0.8 * plaque))
     burden = (np.sqrt(lesions + faint) - SPOTS_MEAN) / SPOTS_SD

@@ -9,6 +9,7 @@ a synthetic block. Prints ratios beside seconds, because seconds on a busy machi
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -108,10 +109,13 @@ def main() -> None:
 
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     application = make_application(["bench"])
-    settings = Settings(None)
     if options.model:
-        settings["model"] = str(options.model)
-    window, services = build_window(settings, None)
+        sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+        from tests.helpers.bundles import shelve
+
+        os.environ["HYRISK_HOME"] = tempfile.mkdtemp(prefix="hyrisk-bench-")
+        shelve(options.model)
+    window, services = build_window(Settings(None), None)
     window.resize(1920, 1100)
     window.show()
     session = services.session

@@ -15,7 +15,7 @@ from hyrisk_desktop.gui.main_window import MainWindow
 from hyrisk_desktop.gui.session import Exam, Session
 from hyrisk_desktop.imaging import CTVolume, Kind, SeriesRecord
 from hyrisk_desktop.settings import Settings
-from tests.helpers.bundles import write_tiny_bundle
+from tests.helpers.bundles import shelve, write_tiny_bundle
 
 
 @dataclass
@@ -76,7 +76,7 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def program(qtbot: QtBot, qapp: object, tiny_bundle: Path, isolated_home: Path) -> Iterator[Program]:
     make_application(["test"])
     settings = Settings(isolated_home / "config" / "settings.json")
-    settings["model"] = str(tiny_bundle)
+    shelve(tiny_bundle)
     settings["device"] = "cpu"
     window, services = build_window(settings, isolated_home / "log")
     window.resize(1500, 940)

@@ -279,8 +279,7 @@ def test_slab_overlays_ruler_and_probe(ready: Program) -> None:
 
 
 def test_losing_the_model_leaves_the_scores(program: Program, tmp_path: object) -> None:
-    program.services.settings["model"] = str(tmp_path)
-    program.services.load_model()
+    program.services.load_model(tmp_path)
     program.show(lesion_volume())
     program.session.place_centre(HEART_CENTRE)
     program.wait(lambda: program.session.risk_status is RiskStatus.NO_MODEL)
@@ -385,12 +384,11 @@ def test_a_click_on_a_corner_of_the_box_moves_nothing(ready: Program) -> None:
 def test_a_damaged_model_does_not_cost_the_one_in_use(ready: Program, tmp_path: Path) -> None:
     place(ready)
     ready.wait_for_risk()
-    used = ready.services.settings["model"]
+    used = ready.session.model
     ready.services.load_model(tmp_path)
     ready.wait(lambda: ready.window.findChild(ErrorDialog) is not None)
     ready.window.findChild(ErrorDialog).accept()
-    assert ready.session.model is not None
-    assert ready.services.settings["model"] == used
+    assert ready.session.model == used is not None
     ready.session.set_grade(1)
     ready.wait_for_risk()
 

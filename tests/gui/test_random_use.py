@@ -24,7 +24,7 @@ NONE, SHIFT, CTRL, ALT = (
 KEYS = (
     [
         (getattr(Qt.Key, f"Key_{k}"), NONE)
-        for k in ["H", "B", "X", "C", "I", "M", "R", "V", "0", "1", "2", "3", "4", "5"]
+        for k in ["H", "B", "X", "C", "G", "I", "M", "R", "V", "0", "1", "2", "3", "4", "5"]
     ]
     + [(k, m) for k in (Qt.Key.Key_Left, Qt.Key.Key_Down) for m in (NONE, SHIFT, CTRL)]
     + [(getattr(Qt.Key, f"Key_{k}"), ALT) for k in "0123"]
@@ -44,6 +44,13 @@ def check(program: Program) -> None:
         assert (session.risk.centre, session.risk.grade) == (session.read.centre, session.read.grade)
     else:
         assert program.text("riskValue") == "–"
+    if (explanation := session.explanation) is not None:
+        assert session.risk is not None
+        explained = (explanation.series_uid, explanation.centre, explanation.grade, explanation.bundle_sha256)
+        risk = session.risk
+        assert explained == (risk.series_uid, risk.centre, risk.grade, risk.bundle_sha256)
+    else:
+        assert not program.window.desk.views[Plane.AXIAL].heat.shown
     if session.scores is not None:
         assert session.scores.series_uid == session.volume.series_uid
         assert program.text("agatstonValue") == f"{session.scores.agatston:.1f}"

@@ -37,6 +37,7 @@ def reading(request: RiskRequest, **changes: object) -> RiskReading:
         prevalence=0.5,
         findings=(),
         device="cpu",
+        agatston=request.agatston,
     )
     return replace(plain, **changes)  # type: ignore[arg-type]
 
@@ -81,6 +82,7 @@ def test_an_answer_that_fits_is_shown(session: Session) -> None:
         {"series_uid": "9.9.9"},
         {"centre": (1, 2, 3)},
         {"grade": 1.0},
+        {"agatston": 1.0},
         {"bundle_sha256": "cd" * 32},
     ],
 )

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from hyrisk_desktop.risk.bundle import ModelBundle, write_bundle
+from hyrisk_desktop.paths import models_dir
+from hyrisk_desktop.risk.bundle import ModelBundle, read_description, write_bundle
 from hyrisk_desktop.risk.calibration import PlattCalibration
+from hyrisk_desktop.risk.model_store import folder_name
 from hyrisk_desktop.risk.novelty import Novelty
 from hyrisk_desktop.risk.preprocessing import Preprocessing
+from hyrisk_desktop.risk.self_test import KNOWN_ANSWER, known_answer
 
 
 def write_tiny_bundle(folder: Path, *, seed: int = 0, name: str = "Tiny test network") -> ModelBundle:
@@ -37,7 +42,20 @@ def write_tiny_bundle(folder: Path, *, seed: int = 0, name: str = "Tiny test net
         novelty=Novelty(np.zeros(512, np.float32), np.eye(8, 512, dtype=np.float32), 1e6, {"pixel_mm": (0.4, 1.0)}),
         training={"note": "random weights for tests"},
     )
+    bundle = replace(bundle, training=bundle.training | {KNOWN_ANSWER: known_answer(model.eval(), bundle)})
     return write_bundle(folder, bundle, model, "# Test bundle\n\nSHA-256 {sha256}\n")
+
+
+def shelve(bundle: Path, *more: Path) -> list[Path]:
+    """Put bundles on the user's shelf (HYRISK_HOME) without testing them, the last one in use; their folders there."""
+    store = models_dir()
+    folders = []
+    for source in (bundle, *more):
+        target = store / folder_name(read_description(source))
+        shutil.copytree(source, target, dirs_exist_ok=True)
+        folders.append(target)
+    (store / "active.json").write_text(json.dumps({"history": [folder.name for folder in folders]}))
+    return folders
 
 
 def edit_description(folder: Path, *, sealed: bool = True, **changes: object) -> None:

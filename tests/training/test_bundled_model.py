@@ -41,7 +41,7 @@ def test_reserved_phantoms_are_ranked_by_their_risk() -> None:
     for seed in range(FIRST_SEED, FIRST_SEED + COUNT):
         row, patch = draw_case(seed)
         spacing = (row.pixel_mm, row.pixel_mm, row.increment_mm)
-        reading = predictor.predict(CTVolume(patch, spacing, (0, 0, 0), np.eye(3), str(seed)), (80, 80, 1), row.grade)
+        reading = predictor.predict(CTVolume(patch, spacing, (0, 0, 0), np.eye(3), str(seed)), (80, 80, 2), row.grade)
         assert reading.hyrisknet is not None
         risk.append(row.expected_risk)
         risknet.append(reading.risknet)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 
 from hyrisk_desktop import display, doctor
 from hyrisk_desktop.paths import config_dir
-from tests.helpers.bundles import write_tiny_bundle
+from tests.helpers.bundles import shelve, write_tiny_bundle
 
 x11_only = pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="X11 and Wayland only")
 
@@ -47,18 +48,29 @@ def row(what: str) -> doctor.Row:
 
 
 def test_the_model_and_device_in_use_are_examined(model: Path) -> None:
-    use(model=str(model), device="cpu")
+    use(device="cpu")
+    shelve(model)
     rows = {row.what: row for row in doctor.examine()}
     assert all(row.ok for row in rows.values()), rows
-    assert "Tiny test network (chosen in the settings)" in rows["model"].finding
+    assert "Tiny test network (installed)" in rows["model"].finding
+    assert rows["self-test: risk"].finding.endswith("as known")
     assert rows["device"].finding.startswith("cpu")
 
 
-def test_a_chosen_model_that_is_gone_is_bad(tmp_path: Path) -> None:
-    use(model=str(tmp_path / "gone"), device="tpu")
+def test_a_chosen_model_that_is_gone_is_bad(model: Path) -> None:
+    use(device="cpu")
+    shutil.rmtree(shelve(model)[0])
     rows = {row.what: row for row in doctor.examine()}
-    assert {name for name, row in rows.items() if not row.ok} == {"device", "model", "self-test: risk"}
-    assert "gone" in rows["model"].finding
+    assert {name for name, row in rows.items() if not row.ok} == {"model"}
+    assert "tiny-test-network" in rows["model"].finding
+    assert "“HyRiskNet-34 demonstration” is in use" in rows["model"].finding
+
+
+def test_a_device_that_is_none_is_bad(model: Path) -> None:
+    use(device="tpu")
+    shelve(model)
+    rows = {row.what: row for row in doctor.examine()}
+    assert {name for name, row in rows.items() if not row.ok} == {"device", "self-test: risk"}
 
 
 @x11_only

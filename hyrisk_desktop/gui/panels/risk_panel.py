@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Slot
 from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QGridLayout, QGroupBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
@@ -10,6 +12,7 @@ from hyrisk_desktop.gui.results import percent
 from hyrisk_desktop.gui.session import RiskStatus, Session
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import Finding, Severity
+from hyrisk_desktop.risk.explain import Explanation
 from hyrisk_desktop.risk.reading import RiskReading
 
 NOTHING = "–"
@@ -119,6 +122,38 @@ class ByGradeStrip(QWidget):
             painter.drawLine(QPointF(x, caption - 2), QPointF(x, caption + track + 2))
 
 
+def _signed(value: float) -> str:
+    """Two digits with a real minus, and never -0.00."""
+    return f"{round(value, 2) + 0.0:+.2f}".replace("-", "−")
+
+
+def split_text(explanation: Explanation) -> str:
+    """The parts of the calibrated log odds: ``image +0.42, grade +0.61, constant −0.10 log odds``."""
+    parts = explanation.calibrated
+    what = tr("grade") if explanation.score_input == "grade" else tr("Agatston part")
+    score = "" if parts.score is None else tr("{what} {value}, ", what=what, value=_signed(parts.score))
+    return tr(
+        "image {image}, {score}constant {constant} log odds",
+        image=_signed(parts.image),
+        score=score,
+        constant=_signed(parts.constant),
+    )
+
+
+def split_explained(explanation: Explanation) -> str:
+    """The same in a few sentences."""
+    total = explanation.calibrated.total
+    demonstration = tr(" Demonstration model, trained on synthetic phantoms.") if explanation.demonstration else ""
+    return tr(
+        "The parts add up to log odds of {total}, a risk of {risk} (calibrated; {model}). Above zero a part raises the "
+        "risk. They say what this network added up, not what causes death. Research use only.{demonstration}",
+        total=_signed(total),
+        risk=percent(1 / (1 + math.exp(-total)), 1),
+        model=explanation.model,
+        demonstration=demonstration,
+    )
+
+
 class RiskPanel(QGroupBox):
     """Reads the session's risk, or says in one sentence why there is none."""
 
@@ -149,14 +184,17 @@ class RiskPanel(QGroupBox):
         ):
             grid.addWidget(QLabel(caption), row, 0)
             grid.addWidget(label, row, 1, Qt.AlignmentFlag.AlignRight)
+        self._split = Value("riskSplit", tr("What the risk comes from"))
+        self._split.setFixedHeight(18)
         research = QLabel(tr("Research use only. Not for diagnosis or treatment."))
         research.setObjectName("researchNotice")
         layout = QVBoxLayout(self)
         layout.setSpacing(5)
-        for item in (top, grid, self._strip, self._note, research):
+        for item in (top, grid, self._strip, self._split, self._note, research):
             layout.addLayout(item) if isinstance(item, (QHBoxLayout, QGridLayout)) else layout.addWidget(item)
         session.risk_changed.connect(self._show)
         session.exam_changed.connect(self._show)
+        session.explanation_changed.connect(self._show_split)
         self._show()
 
     @Slot()
@@ -165,6 +203,7 @@ class RiskPanel(QGroupBox):
         title = tr("All-cause mortality risk (HyRiskNet)")
         synthetic = self._session.exam is not None and self._session.exam.synthetic
         self.setTitle(tr("{title}, synthetic exam", title=title) if synthetic else title)
+        self._show_split()
         self._demonstration.setVisible(reading is not None and reading.demonstration)
         if reading is None:
             for label in (self._value, self._interval, self._percentile, self._image_only):
@@ -186,6 +225,8 @@ class RiskPanel(QGroupBox):
         self._strip.show_risks(reading.by_grade, reading.grade)
         kind = tr("calibrated") if reading.calibrated else tr("not calibrated")
         head = tr("No grade yet: image-only risk. ") if reading.hyrisknet is None else ""
+        if reading.score_input == "agatston" and reading.agatston is not None:
+            head = tr("Reads the region Agatston ({a:.0f}), not the grade. ", a=reading.agatston)
         text = tr(
             "{model} ({sha}), {kind}, assumes a prevalence of {prevalence:.0f} %.",
             model=reading.model,
@@ -194,6 +235,20 @@ class RiskPanel(QGroupBox):
             prevalence=100 * reading.prevalence,
         )
         self._note.setText(head + text)
+
+    @Slot()
+    def _show_split(self) -> None:
+        """The parts of the log odds in one line that is always there, so that the panel never jumps."""
+        session = self._session
+        if session.explanation is not None:
+            self._split.setText(split_text(session.explanation))
+            self._split.setToolTip(split_explained(session.explanation))
+            return
+        self._split.setToolTip("")
+        if session.explaining and session.risk is not None:
+            self._split.setText(tr("Explaining…"))
+        else:
+            self._split.setText(NOTHING if session.explaining else tr("G: what the risk comes from"))
 
     def _why_nothing(self) -> str:
         session = self._session

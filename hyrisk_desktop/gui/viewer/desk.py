@@ -13,6 +13,7 @@ from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.viewer import interaction
 from hyrisk_desktop.gui.viewer.annotations import Annotations, Marks
 from hyrisk_desktop.gui.viewer.display import Plane, PlaneGeometry, lesion_at, window_table
+from hyrisk_desktop.gui.viewer.heat import HeatLegend
 from hyrisk_desktop.gui.viewer.overlay_text import Corners, axial_corners, pointer_text, side_corners
 from hyrisk_desktop.gui.viewer.slice_view import SliceView, Tool
 from hyrisk_desktop.i18n import tr
@@ -59,7 +60,10 @@ class Desk(QWidget):
             view.window_dragged.connect(self._drag_window)
             view.box_dragged.connect(self._drag_box)
             view.zoomed.connect(self._annotate)
+        self.heat_legend = HeatLegend(self.views[Plane.AXIAL])
+        self.heat_legend.opacity_changed.connect(self._show_explanation)
         self._lay_out()
+        session.explanation_changed.connect(self._show_explanation)
         session.exam_changed.connect(self._show_exam)
         session.image_changed.connect(self._show_grown_image)
         session.read_changed.connect(self._show_marks)
@@ -112,6 +116,13 @@ class Desk(QWidget):
         self.set_tool(Tool.WINDOW)
         for plane, view in self.views.items():
             view.set_volume(self._session.volume, self._geometry(plane))
+
+    @Slot()
+    def _show_explanation(self) -> None:
+        explanation, axial = self._session.explanation, self.views[Plane.AXIAL]
+        axial.heat.set_explanation(explanation, self.heat_legend.opacity)
+        axial.place_heat()
+        self.heat_legend.show_explanation(explanation)
 
     @Slot()
     def _show_grown_image(self) -> None:

@@ -30,6 +30,7 @@ from hyrisk_desktop.gui.viewer.display import (
     calcium_colours,
     label_region,
 )
+from hyrisk_desktop.gui.viewer.heat import HeatOverlay
 from hyrisk_desktop.imaging import CTVolume, Voxel
 
 
@@ -82,6 +83,7 @@ class SliceView(pg.GraphicsView):
         self._calcium.setZValue(1)
         self._box.addItem(self._image)
         self._box.addItem(self._calcium)
+        self.heat = HeatOverlay(self._box)
         self.setCentralItem(self._box)
         self._volume: CTVolume | None = None
         self._geometry: PlaneGeometry | None = None
@@ -152,6 +154,11 @@ class SliceView(pg.GraphicsView):
         picture = self._geometry.cut(self._volume.hu, self._index, self._slab)
         self._image.setImage(apply_window(picture, self._table), autoLevels=False, levels=None)
         self._show_calcium()
+        self.place_heat()
+
+    def place_heat(self) -> None:
+        """Paint the explanation where the slice on show crosses its patch."""
+        self.heat.place(self._geometry, self._index, self._slab, self._annotations.show_marks)
 
     def _show_calcium(self) -> None:
         colours = None
@@ -177,6 +184,7 @@ class SliceView(pg.GraphicsView):
         self._annotations = annotations
         if changed:
             self._show_calcium()
+            self.place_heat()
         self.viewport().update()
 
     # --- zoom

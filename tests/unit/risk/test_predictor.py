@@ -7,7 +7,7 @@ import pytest
 
 from hyrisk_desktop.errors import BundleError, InputError
 from hyrisk_desktop.risk import Predictor
-from tests.helpers.bundles import write_tiny_bundle
+from tests.helpers.bundles import edit_description, write_tiny_bundle
 from tests.helpers.volumes import HEART_CENTRE, block_volume, box
 
 
@@ -37,6 +37,38 @@ def test_without_a_grade_the_image_speaks(predictor: Predictor) -> None:
     assert reading.hyrisknet is None
     assert reading.risk == reading.risknet
     assert reading.interval[0] <= reading.risknet <= reading.interval[1]
+
+
+def test_a_model_that_takes_the_agatston_score(tmp_path: Path) -> None:
+    write_tiny_bundle(tmp_path)
+    edit_description(tmp_path, score_input="agatston", agatston_scale=1000.0)
+    model, volume = Predictor(tmp_path, "cpu"), block_volume()
+    low, high = (model.predict(volume, HEART_CENTRE, 2, agatston=a) for a in (0.0, 1000.0))
+    assert (low.score_input, low.agatston, low.grade, low.by_grade) == ("agatston", 0.0, 2, ())
+    assert low.hyrisknet is not None
+    assert low.risk < high.risk
+    assert model.predict(volume, HEART_CENTRE, 0, agatston=0.0).risk == low.risk
+    assert model.predict(volume, HEART_CENTRE, 2).hyrisknet is None
+    # -1 and +1 are the ends of both scales: the same network reads them as the grades 0 and 3.
+    write_tiny_bundle(tmp_path / "grade")
+    by_grade = Predictor(tmp_path / "grade", "cpu").predict(volume, HEART_CENTRE, 2).by_grade
+    assert (low.risk, high.risk) == (pytest.approx(by_grade[0], abs=1e-6), pytest.approx(by_grade[3], abs=1e-6))
+    with pytest.raises(InputError):
+        model.predict(volume, HEART_CENTRE, agatston=float("nan"))
+
+
+def test_another_prevalence_moves_the_risk_and_not_the_rank(predictor: Predictor, tmp_path: Path) -> None:
+    write_tiny_bundle(tmp_path)
+    rare = Predictor(tmp_path, "cpu", prevalence=0.05).predict(block_volume(), HEART_CENTRE, 2)
+    plain = predictor.predict(block_volume(), HEART_CENTRE, 2)
+    assert (rare.prevalence, plain.prevalence) == (0.05, 0.5)
+    odds = plain.risk / (1 - plain.risk) * (0.05 / 0.95)
+    assert rare.risk == pytest.approx(odds / (1 + odds), abs=1e-6)
+    assert rare.percentile == plain.percentile
+    assert rare.interval[0] <= rare.risk == rare.by_grade[2] <= rare.interval[1]
+    for wrong in (0.0, 1.0, -0.1, float("nan")):
+        with pytest.raises(InputError):
+            Predictor(tmp_path, "cpu", prevalence=wrong)
 
 
 def test_a_new_grade_runs_only_the_last_layer(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,6 @@ from hyrisk_desktop.risk.preprocessing import (
     cut_patch,
     prepare,
     random_crop,
-    score_input,
 )
 from hyrisk_desktop.risk.uncertainty import interval_views
 
@@ -134,7 +133,3 @@ def test_a_crop_without_margin_stays_inside_the_patch() -> None:
     """With the whole patch as crop, a shifted view would otherwise begin at a negative index."""
     whole = replace(DEFAULT, inference_crop=1.0)
     assert {view.crop for view in interval_views(whole) if view.crop.side == 161} == {Crop(0, 0, 161)}
-
-
-def test_score_input() -> None:
-    assert [score_input(g) for g in (0, 1.5, 3)] == pytest.approx([-1, 0, 1])

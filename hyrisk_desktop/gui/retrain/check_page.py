@@ -1,0 +1,232 @@
+"""Second page of the wizard: what the cohort holds and what is wrong with it, found out by the training program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import (
+    QGridLayout,
+    QGroupBox,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from hyrisk_desktop.errors import HyRiskError
+from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
+from hyrisk_desktop.gui.retrain.plan import ask_process
+from hyrisk_desktop.gui.retrain.training_process import Command
+from hyrisk_desktop.i18n import tr
+
+_SHOWN = 1000
+_COLOURS = {"error": "#ff6b6b", "warning": "#ffb454"}
+
+
+def facts(answer: dict[str, Any]) -> dict[str, str]:
+    """The answer of ``check`` in words, by the key of its label."""
+    outcome, grades = _counts(answer.get("outcome")), _counts(answer.get("grades"))
+    missing = {k: v for k, v in _counts(answer.get("missing")).items() if v}
+    survivors, others = outcome.get("survivors", 0), outcome.get("non_survivors", 0)
+    total = survivors + others
+    share = tr(" ({p:.0f} % non-survivors)", p=100 * others / total) if total else ""
+    both = answer.get("patients_in_both") or 0
+    return {
+        "rows": tr("{n} ({usable} usable)", n=answer.get("rows", 0), usable=answer.get("usable", 0)),
+        "outcome": tr("{a} survivors, {b} non-survivors", a=survivors, b=others) + share,
+        "grades": ", ".join(tr("grade {g}: {n}", g=g, n=n) for g, n in grades.items()) or tr("none"),
+        "missing": ", ".join(f"{column}: {n}" for column, n in missing.items()) or tr("none"),
+        "patients": tr("{n} ({both} with both outcomes)", n=answer.get("patients", 0), both=both),
+        "duplicates": str(answer.get("duplicates", 0)),
+    }
+
+
+def _counts(value: object) -> dict[str, int]:
+    return value if isinstance(value, dict) else {}
+
+
+def problems(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """The problems, errors first and then in the table's order."""
+    found = answer.get("problems")
+    rows = [p for p in found if isinstance(p, dict)] if isinstance(found, list) else []
+    return sorted(rows, key=lambda p: p.get("severity") != "error")
+
+
+class CheckPage(QWidget):
+    """Runs ``check`` as a process and shows its answer; errors block the way, warnings do not."""
+
+    changed = Signal()
+
+    def __init__(self, runner: JobRunner, command: Command, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._runner, self._command = runner, command
+        self._job: Job | None = None
+        self._cohort: Path | None = None
+        self.answer: dict[str, Any] | None = None
+        """What ``check`` said of the cohort, or None while it has not."""
+        self._verdict = QLabel(" ")
+        self._verdict.setObjectName("checkVerdict")
+        self._verdict.setAccessibleName(tr("Result of the check"))
+        self._verdict.setWordWrap(True)
+        self._busy = QProgressBar()
+        self._busy.setRange(0, 0)
+        self._busy.setTextVisible(False)
+        self._busy.setFixedWidth(120)
+        keep = self._busy.sizePolicy()
+        keep.setRetainSizeWhenHidden(True)
+        self._busy.setSizePolicy(keep)
+        again = QPushButton(tr("Check &again"))
+        again.setObjectName("checkAgain")
+        again.clicked.connect(self._again)
+        top = QHBoxLayout()
+        top.addWidget(self._verdict, 1)
+        top.addWidget(self._busy)
+        top.addWidget(again)
+        layout = QVBoxLayout(self)
+        layout.addLayout(top)
+        layout.addWidget(self._make_facts())
+        self.table = self._make_table()
+        layout.addWidget(QLabel(tr("Problems (line 1 is the header)")))
+        layout.addWidget(self.table, 1)
+
+    def _make_facts(self) -> QGroupBox:
+        box = QGroupBox(tr("The cohort"))
+        self._box = box
+        grid = QGridLayout(box)
+        grid.setColumnStretch(1, 1)
+        self._facts: dict[str, QLabel] = {}
+        captions = (
+            ("rows", tr("Rows")),
+            ("outcome", tr("Outcome")),
+            ("grades", tr("Grades")),
+            ("patients", tr("Patients")),
+            ("duplicates", tr("Duplicates")),
+            ("missing", tr("Missing values")),
+        )
+        for row, (key, caption) in enumerate(captions):
+            value = QLabel("–")
+            value.setObjectName(f"check_{key}")
+            value.setAccessibleName(caption)
+            value.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            self._facts[key] = value
+            grid.addWidget(QLabel(caption), row, 0)
+            grid.addWidget(value, row, 1)
+        grid.setHorizontalSpacing(18)
+        return box
+
+    @staticmethod
+    def _make_table() -> QTableWidget:
+        table = QTableWidget(0, 4)
+        table.setObjectName("checkProblems")
+        table.setAccessibleName(tr("Problems of the cohort"))
+        table.setHorizontalHeaderLabels([tr("Line"), tr("Column"), tr("Kind"), tr("What is wrong")])
+        table.verticalHeader().hide()
+        table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
+        for column, width in enumerate((64, 110, 80)):
+            table.setColumnWidth(column, width)
+        table.horizontalHeader().setSectionResizeMode(3, QHeaderView.ResizeMode.Stretch)
+        table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
+        return table
+
+    @property
+    def ready(self) -> bool:
+        """The cohort can be trained on."""
+        answer = self.answer
+        return (
+            answer is not None
+            and answer.get("ready") is True
+            and not any(p.get("severity") == "error" for p in problems(answer))
+        )
+
+    def check(self, cohort: Path) -> None:
+        """Check ``cohort``, which may have changed since the last time."""
+        self.cancel()
+        self._cohort = cohort
+        self._show(None, tr("Checking the cohort…"), busy=True)
+        line = self._command("check", str(cohort), "--json")
+
+        def work(context: JobContext) -> dict[str, Any]:
+            return ask_process(line, context.token)
+
+        def ended(show: Callable[[Any], None]) -> Callable[[Any], None]:
+            return lambda value: show(value) if self._job is job else None
+
+        job = Job("checking a cohort", work, ended(self._succeeded), ended(self._failed))
+        self._job = job
+        self._runner.run_io(job)
+
+    def cancel(self) -> None:
+        """Stop a check that runs; its end is not waited for."""
+        if self._job is not None:
+            self._job.cancel()
+            self._job = None
+
+    @Slot()
+    def _again(self) -> None:
+        if self._cohort is not None:
+            self.check(self._cohort)
+
+    def _succeeded(self, answer: dict[str, Any]) -> None:
+        self._job = None
+        found = problems(answer)
+        errors = sum(p.get("severity") == "error" for p in found)
+        self._show(answer, "", busy=False)
+        if self.ready and not found:
+            text = tr("The cohort is ready: no problems found.")
+        elif self.ready:
+            text = tr("The cohort is ready; read the warnings below ({n}).", n=len(found))
+        elif errors:
+            text = tr("The cohort can’t be trained on yet: correct the errors below ({n}), then check again.", n=errors)
+        else:
+            text = tr("The cohort can’t be trained on yet.")
+        self._verdict.setText(text)
+
+    def _failed(self, error: Exception) -> None:
+        self._job = None
+        sentence = error.message if isinstance(error, HyRiskError) else tr("The check failed; the log has the details.")
+        self._show(None, sentence, busy=False)
+
+    def _show(self, answer: dict[str, Any] | None, verdict: str, *, busy: bool) -> None:
+        self.answer = answer
+        self._busy.setVisible(busy)
+        self._verdict.setText(verdict)
+        synthetic = answer is not None and answer.get("synthetic") is True
+        self._box.setTitle(tr("The cohort: synthetic data") if synthetic else tr("The cohort"))
+        words = facts(answer) if answer is not None else {}
+        for key, label in self._facts.items():
+            label.setText(words.get(key, "–"))
+            label.setToolTip(words.get(key, ""))
+        self._fill(problems(answer) if answer is not None else [])
+        self.changed.emit()
+
+    def _fill(self, found: list[dict[str, Any]]) -> None:
+        more = len(found) - _SHOWN
+        rows = found[:_SHOWN]
+        if more > 0:
+            rows = [*rows, {"severity": "", "message": tr("and {n} more", n=more)}]
+        self.table.setRowCount(len(rows))
+        kinds = {"error": tr("Error"), "warning": tr("Warning")}
+        for i, problem in enumerate(rows):
+            line, severity = problem.get("row"), str(problem.get("severity", ""))
+            texts = (
+                tr("table") if line is None and severity else str(line or ""),
+                str(problem.get("column") or ""),
+                kinds.get(severity, severity),
+                str(problem.get("message") or ""),
+            )
+            for column, text in enumerate(texts):
+                item = QTableWidgetItem(text)
+                item.setToolTip(text)
+                if column == 2 and severity in _COLOURS:
+                    item.setForeground(QColor(_COLOURS[severity]))
+                self.table.setItem(i, column, item)

@@ -1,0 +1,136 @@
+"""First page of the wizard: which table holds the cohort."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
+
+from hyrisk_desktop.i18n import tr
+
+TABLE = "cohort.csv"
+_KINDS = (".csv", ".parquet")
+
+
+def cohort_problem(path: Path) -> str:
+    """Why ``path`` can't be a cohort, as a sentence; "" where it can."""
+    if path.is_dir():
+        return "" if (path / TABLE).is_file() else tr("This folder holds no {name}.", name=TABLE)
+    if not path.is_file():
+        return tr("There is no such file or folder.")
+    return (
+        "" if path.suffix.lower() in _KINDS else tr("A cohort is a CSV or Parquet file, or a folder with cohort.csv.")
+    )
+
+
+def columns_help() -> str:
+    """The columns of a cohort, as HTML."""
+    rows = (
+        ("exam", tr("path of the exam’s folder or file, from the table’s own folder; or the column series_uid")),
+        ("x, y, z", tr("heart centre in voxels, counted from 0; slices feet to head")),
+        (
+            "grade",
+            tr(
+                "CAC grade 0 to 3; fractions allowed (mean of several readers); may be empty where Agatston is the score"
+            ),
+        ),
+        ("outcome", tr("0 survivor, 1 non-survivor (death of any cause)")),
+        ("agatston", tr("optional: Agatston score; left out, the program scores the region around the centre")),
+        ("patient_id", tr("optional: keeps a patient’s exams in the same fold; never logged")),
+    )
+    cells = "".join(
+        f'<tr><td style="padding: 3px 18px 3px 0; color: #ffffff"><b>{name}</b></td>'
+        f'<td style="padding: 3px 0">{text}</td></tr>'
+        for name, text in rows
+    )
+    return f"<table>{cells}</table>"
+
+
+class CohortPage(QWidget):
+    """A path, typed, browsed or dropped, and what the table must hold."""
+
+    changed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAcceptDrops(True)
+        self.path_edit = QLineEdit()
+        self.path_edit.setObjectName("cohortPath")
+        self.path_edit.setAccessibleName(tr("Cohort file or folder"))
+        self.path_edit.setPlaceholderText(tr("CSV or Parquet file, or a folder with cohort.csv"))
+        file = QPushButton(tr("&File…"))
+        file.setObjectName("chooseCohortFile")
+        folder = QPushButton(tr("F&older…"))
+        folder.setObjectName("chooseCohortFolder")
+        self._hint = QLabel(" ")
+        self._hint.setObjectName("cohortHint")
+        row = QHBoxLayout()
+        for widget in (self.path_edit, file, folder):
+            row.addWidget(widget)
+        help_text = QLabel(columns_help())
+        help_text.setObjectName("cohortHelp")
+        help_text.setTextFormat(Qt.TextFormat.RichText)
+        help_text.setWordWrap(True)
+        layout = QVBoxLayout(self)
+        layout.addWidget(_wrapped(tr("Choose the table of the cohort: one row per exam. Or drop it on this window.")))
+        layout.addLayout(row)
+        layout.addWidget(self._hint)
+        layout.addSpacing(14)
+        heading = QLabel(tr("Columns"))
+        heading.setObjectName("heading")
+        layout.addWidget(heading)
+        layout.addWidget(help_text)
+        layout.addSpacing(8)
+        layout.addWidget(
+            _wrapped(tr("The exams stay where they are. Nothing leaves this computer; logs hold no patient data."))
+        )
+        layout.addStretch(1)
+        self.path_edit.textChanged.connect(self._show_hint)
+        file.clicked.connect(self._browse_file)
+        folder.clicked.connect(self._browse_folder)
+
+    def cohort(self) -> Path | None:
+        """The cohort chosen, as an absolute path, or None while it can't be one."""
+        text = self.path_edit.text().strip()
+        path = Path(text).expanduser().absolute()
+        return path if text and not cohort_problem(path) else None
+
+    @Slot()
+    def _show_hint(self) -> None:
+        text = self.path_edit.text().strip()
+        # A blank keeps the line's height, so that nothing below it jumps.
+        self._hint.setText((cohort_problem(Path(text).expanduser()) if text else "") or " ")
+        self.changed.emit()
+
+    @Slot()
+    def _browse_file(self) -> None:
+        kinds = tr("Cohorts (*.csv *.parquet);;All files (*)")
+        name, _ = QFileDialog.getOpenFileName(self, tr("Choose the cohort’s table"), str(Path.home()), kinds)
+        if name:
+            self.path_edit.setText(name)
+
+    @Slot()
+    def _browse_folder(self) -> None:
+        name = QFileDialog.getExistingDirectory(self, tr("Choose the cohort’s folder"), str(Path.home()))
+        if name:
+            self.path_edit.setText(name)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """A file or folder may be dropped anywhere on the page."""
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Take the first file or folder dropped."""
+        files = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
+        if files:
+            event.acceptProposedAction()
+            self.path_edit.setText(files[0])
+
+
+def _wrapped(text: str) -> QLabel:
+    label = QLabel(text)
+    label.setWordWrap(True)
+    return label

@@ -1,0 +1,108 @@
+"""Tools > Retrain: shows the runs where there are any, else the way to the first one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from PySide6.QtWidgets import QWidget
+
+from hyrisk_desktop.gui.retrain.run_files import find_runs
+from hyrisk_desktop.gui.retrain.training_process import Command, Launcher, Run, RunState
+from hyrisk_desktop.gui.retrain.window import RetrainWindow
+from hyrisk_desktop.gui.retrain.wizard import RetrainWizard
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.paths import bundled_model_dir, runs_dir, training_process
+
+if TYPE_CHECKING:
+    from hyrisk_desktop.gui.application import Services
+
+_WATCH_MS = 4000
+
+
+class Retraining(QObject):
+    """Owns the retrain window and the wizard, both of which leave the reading alone.
+
+    Args:
+        command: how ``model_training`` is run.
+
+    Signals:
+        told: one sentence on how a training ended that nobody was watching.
+    """
+
+    told = Signal(str)
+
+    def __init__(self, services: Services, window: QWidget, command: Command = training_process) -> None:
+        super().__init__(window)
+        self._services, self._parent = services, window
+        self.launcher = Launcher(command)
+        self.window: RetrainWindow | None = None
+        self.wizard: RetrainWizard | None = None
+        self._running: set[Path] = set()
+        self._watch = QTimer(self, interval=_WATCH_MS)
+        self._watch.timeout.connect(self._look)
+        self._watch.start()
+
+    def show(self) -> None:
+        """Open what fits: the runs, or the wizard for the first one."""
+        if find_runs(runs_dir()):
+            self._show_runs()
+        else:
+            self._show_wizard()
+
+    def close(self) -> None:
+        """Close both; a training goes on."""
+        self._watch.stop()
+        for widget in (self.window, self.wizard):
+            if widget is not None:
+                widget.close()
+
+    @Slot(object)
+    def _show_runs(self, wanted: Path | None = None) -> None:
+        if self.window is None:
+            services = self._services
+            self.window = RetrainWindow(
+                services.runner, services.shelf, self.launcher, runs_dir(), services.settings["device"], self._parent
+            )
+            self.window.new_wanted.connect(self._show_wizard)
+            self.window.resize(self.window.sizeHint().boundedTo(self.window.screen().availableSize()))
+        self.window.refresh(wanted)
+        if wanted is not None:
+            self._running.add(wanted)
+        _raise(self.window)
+
+    @Slot()
+    def _show_wizard(self) -> None:
+        if self.wizard is None:
+            model = self._services.risk.model_dir or bundled_model_dir()
+            self.wizard = RetrainWizard(self._services.runner, self.launcher, runs_dir(), model, self._parent)
+            self.wizard.started.connect(self._show_runs)
+            self.wizard.destroyed.connect(self._forget_wizard)
+        _raise(self.wizard)
+
+    @Slot()
+    def _look(self) -> None:
+        """See whether a training has ended, also one that was started before this program was."""
+        watched = self.window is not None and self.window.isVisible()
+        runs = [self.launcher.read(path) for path in find_runs(runs_dir())]
+        before, self._running = self._running, {run.directory for run in runs if run.state.alive}
+        for run in runs:
+            if run.directory in before and not run.state.alive and not watched:
+                self.told.emit(_ended(run))
+
+    @Slot()
+    def _forget_wizard(self) -> None:
+        self.wizard = None
+
+
+def _ended(run: Run) -> str:
+    if run.state is RunState.FINISHED:
+        return tr("The training “{name}” has finished; see Tools > Retrain.", name=run.name)
+    return tr("The training “{name}” has stopped; see Tools > Retrain.", name=run.name)
+
+
+def _raise(window: QWidget) -> None:
+    window.show()
+    window.raise_()
+    window.activateWindow()

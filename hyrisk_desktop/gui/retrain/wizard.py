@@ -1,0 +1,146 @@
+"""The way to a new training: cohort, check, choices. Not modal: reading goes on beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtWidgets import QDialog, QFrame, QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
+
+from hyrisk_desktop.errors import HyRiskError
+from hyrisk_desktop.gui.dialogs.message import ErrorDialog
+from hyrisk_desktop.gui.job_runner import JobRunner
+from hyrisk_desktop.gui.retrain.check_page import CheckPage
+from hyrisk_desktop.gui.retrain.cohort_page import CohortPage
+from hyrisk_desktop.gui.retrain.run_files import remember_run, run_folder
+from hyrisk_desktop.gui.retrain.training_page import TrainingPage
+from hyrisk_desktop.gui.retrain.training_process import Launcher
+from hyrisk_desktop.i18n import tr
+
+
+class RetrainWizard(QDialog):
+    """Three pages, then Start.
+
+    Args:
+        runs: folder of the runs. model: the installed model bundle's folder.
+
+    Signals:
+        started: the folder of the run that was started.
+    """
+
+    started = Signal(object)
+
+    def __init__(
+        self, runner: JobRunner, launcher: Launcher, runs: Path, model: Path, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.setObjectName("retrainWizard")
+        self.setWindowTitle(tr("Retrain: new training"))
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.resize(880, 660)
+        self._launcher, self._runs = launcher, runs
+        self.cohort_page = CohortPage()
+        self.check_page = CheckPage(runner, launcher.command)
+        self.training_page = TrainingPage(runner, launcher.command, runs, model)
+        self._pages = (self.cohort_page, self.check_page, self.training_page)
+        self._stack = QStackedWidget()
+        for page in self._pages:
+            self._stack.addWidget(page)
+            page.changed.connect(self._show_states)
+        self._steps = QLabel()
+        self._steps.setObjectName("wizardSteps")
+        self._steps.setTextFormat(Qt.TextFormat.RichText)
+        self._back, self._next = QPushButton(tr("&Back")), QPushButton(tr("&Next"))
+        self._back.setObjectName("wizardBack")
+        self._next.setObjectName("wizardNext")
+        self._next.setDefault(True)
+        self._next.setMinimumWidth(110)
+        cancel = QPushButton(tr("Cancel"))
+        cancel.setObjectName("wizardCancel")
+        self._back.clicked.connect(self._go_back)
+        self._next.clicked.connect(self._go_on)
+        cancel.clicked.connect(self.reject)
+        notice = QLabel(tr("Research use only"))
+        notice.setObjectName("researchNotice")
+        row = QHBoxLayout()
+        row.addWidget(notice, 1)
+        for button in (self._back, self._next, cancel):
+            row.addWidget(button)
+        rule = QFrame()
+        rule.setFixedHeight(1)
+        rule.setObjectName("rule")
+        layout = QVBoxLayout(self)
+        layout.addWidget(self._steps)
+        layout.addWidget(rule)
+        layout.addWidget(self._stack, 1)
+        layout.addLayout(row)
+        # Enter goes on from anywhere: no other button may take it.
+        for button in self.findChildren(QPushButton):
+            button.setAutoDefault(button is self._next)
+        self._show_states()
+
+    @property
+    def page(self) -> int:
+        """Number of the page on show, from 0."""
+        return self._stack.currentIndex()
+
+    @Slot()
+    def _go_on(self) -> None:
+        if not self._may_go_on():
+            return
+        if self.page == 2:
+            self._start()
+            return
+        cohort = self.cohort_page.cohort()
+        if self.page == 0 and cohort is not None:
+            self.check_page.check(cohort)
+        if self.page == 1 and cohort is not None:
+            self.training_page.begin(cohort)
+        self._stack.setCurrentIndex(self.page + 1)
+        self._show_states()
+
+    @Slot()
+    def _go_back(self) -> None:
+        self._stop()
+        self._stack.setCurrentIndex(max(0, self.page - 1))
+        self._show_states()
+
+    def _may_go_on(self) -> bool:
+        if self.page == 0:
+            return self.cohort_page.cohort() is not None
+        return self.check_page.ready if self.page == 1 else self.training_page.problem() == ""
+
+    @Slot()
+    def _show_states(self) -> None:
+        names = (tr("1  Cohort"), tr("2  Check"), tr("3  Training"))
+        parts = (
+            f'<span style="color:{"#ffffff" if i == self.page else "#8b96a3"}; font-weight:{600 if i == self.page else 400}">'
+            f"{name}</span>"
+            for i, name in enumerate(names)
+        )
+        self._steps.setText("&nbsp;&nbsp;&nbsp;›&nbsp;&nbsp;&nbsp;".join(parts))
+        self._back.setEnabled(self.page > 0)
+        self._next.setEnabled(self._may_go_on())
+        self._next.setText(tr("&Start") if self.page == 2 else tr("&Next"))
+
+    def _start(self) -> None:
+        page = self.training_page
+        parent = page.run_parent()
+        run = run_folder(parent, page.run_name())
+        try:
+            self._launcher.start(run, page.plan().arguments(), page.run_name())
+            remember_run(self._runs, run)
+        except (HyRiskError, OSError) as e:
+            ErrorDialog(e, self).open()
+            return
+        self.started.emit(run)
+        self.close()
+
+    def _stop(self) -> None:
+        self.check_page.cancel()
+        self.training_page.cancel()
+
+    def done(self, result: int) -> None:
+        """Leave no process behind that nobody waits for."""
+        self._stop()
+        super().done(result)

@@ -1,0 +1,99 @@
+"""What a bundle's description says to a person who chooses between models: short, and synthetic where it is synthetic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.risk.bundle import ModelBundle
+
+_NAMES = {"risknet": "RiskNet", "hyrisknet": "HyRiskNet"}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSummary:
+    """Lines for people; empty where the bundle does not say.
+
+    Attributes:
+        name, network, score_input, date: as they are shown. trained_on: synthetic or real, and how many cases.
+        aucs: held-out AUC of both networks. sha256: of the weights.
+    """
+
+    name: str
+    network: str
+    score_input: str
+    trained_on: str
+    date: str
+    aucs: str
+    sha256: str
+
+
+def summarise(bundle: ModelBundle) -> ModelSummary:
+    """The summary of ``bundle``; ``training`` is free-form, so nothing is expected of it."""
+    training = bundle.training
+    return ModelSummary(
+        name=bundle.name,
+        network=bundle.network.replace("hyrisknet", "HyRiskNet"),
+        score_input=tr("grade") if bundle.score_input == "grade" else tr("Agatston score"),
+        trained_on=_trained_on(bundle),
+        date=_word(training.get("date"))[:10],
+        aucs=_aucs(bundle),
+        sha256=bundle.sha256,
+    )
+
+
+def auc_of(bundle: ModelBundle, head: str) -> tuple[float, tuple[float, float] | None] | None:
+    """Held-out AUC and 95 % interval of ``"risknet"`` or ``"hyrisknet"`` as the training noted them, or None."""
+    results = _mapping(bundle.training.get("results"))
+    # A table by name, as the demonstration model's export writes it; or the pooled figures of a cross-validation.
+    for key in ("auc", "pooled"):
+        row = _mapping(_mapping(results.get(key)).get(head))
+        value, low_high = _auc(row.get("auc")), row.get("ci")
+        if value is not None:
+            ends = [_auc(v) for v in low_high] if isinstance(low_high, list) else []
+            known = [end for end in ends if end is not None]
+            return value, (known[0], known[1]) if len(ends) == len(known) == 2 else None
+    return None
+
+
+def synthetic(bundle: ModelBundle) -> bool:
+    """Whether the model was trained on phantoms; one that does not say so but is a demonstration model was."""
+    return bundle.demonstration or bundle.training.get("synthetic") is True
+
+
+def _trained_on(bundle: ModelBundle) -> str:
+    sizes, training = _mapping(bundle.training.get("sizes")), bundle.training
+    found = [v for v in (sizes.get("training"), training.get("n"), _mapping(training.get("results")).get("n")) if v]
+    n = next((v for v in found if isinstance(v, int) and not isinstance(v, bool)), None)
+    if synthetic(bundle):
+        return tr("synthetic phantoms") if n is None else tr("{n} synthetic phantoms", n=n)
+    return tr("patients") if n is None else tr("{n} patients", n=n)
+
+
+def _aucs(bundle: ModelBundle) -> str:
+    parts = []
+    for head, name in _NAMES.items():
+        if (found := auc_of(bundle, head)) is not None:
+            value, interval = found
+            width = "" if interval is None else tr(" ({low:.2f} to {high:.2f})", low=interval[0], high=interval[1])
+            parts.append(tr("{name} {auc:.2f}", name=name, auc=value) + width)
+    if not parts:
+        return ""
+    what = tr("AUC on synthetic phantoms: ") if synthetic(bundle) else tr("AUC: ")
+    return what + ", ".join(parts)
+
+
+def _auc(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if 0 <= value <= 1 else None
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _word(value: object) -> str:
+    return value if isinstance(value, str) else ""

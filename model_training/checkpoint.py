@@ -1,0 +1,80 @@
+"""Weights and optimiser on disk, without pickles, so that a killed fit goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+from hyrisk_desktop.errors import InputError
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.risk.network import HyRiskNet
+from model_training.run_folder import replace_file
+
+_MARK = "checkpoint.json"
+
+
+def save_weights(path: Path, model: HyRiskNet) -> None:
+    """Write the network's state, staged and flushed."""
+    replace_file(path, save({key: value.contiguous() for key, value in model.state_dict().items()}))
+
+
+def load_weights(path: Path, model: HyRiskNet) -> HyRiskNet:
+    """Read what `save_weights` wrote into ``model``."""
+    model.load_state_dict(load(path.read_bytes()))
+    return model
+
+
+def save_checkpoint(folder: Path, model: HyRiskNet, optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Tensors first, then the small file that names them: a kill between the two leaves the older pair whole."""
+    tensors = {f"model.{key}": value.contiguous() for key, value in model.state_dict().items()}
+    for index, values in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{index}.{key}": value.contiguous() for key, value in values.items()}
+    content = save(tensors)
+    name = f"checkpoint-{state['step']:06d}.safetensors"
+    replace_file(folder / name, content)
+    mark = {"file": name, "sha256": hashlib.sha256(content).hexdigest(), **state}
+    replace_file(folder / _MARK, json.dumps(mark).encode())
+    for old in folder.glob("checkpoint-*.safetensors"):
+        if old.name != name:
+            old.unlink()
+
+
+def load_checkpoint(folder: Path, model: HyRiskNet, optimiser: torch.optim.Optimizer) -> dict[str, Any]:
+    """Restore model and optimiser; returns the state that was saved ({} for a fresh fit).
+
+    Raises:
+        InputError: the checkpoint is damaged.
+    """
+    path = folder / _MARK
+    if not path.exists():
+        return {}
+    mark: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    content = (folder / mark.pop("file")).read_bytes()
+    if hashlib.sha256(content).hexdigest() != mark.pop("sha256"):
+        raise InputError(
+            "checkpoint_damaged", tr("The checkpoint in “{name}” is damaged; delete the folder.", name=folder.name)
+        )
+    tensors = load(content)
+    model.load_state_dict({key[6:]: value for key, value in tensors.items() if key.startswith("model.")})
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimiser."):
+            _, index, name = key.split(".")
+            if value.dim() == 4:
+                value = value.contiguous(memory_format=torch.channels_last)
+            moments.setdefault(int(index), {})[name] = value
+    optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
+    return mark
+
+
+def drop_checkpoint(folder: Path) -> None:
+    """Delete a finished fit's optimiser state: it is three times the weights."""
+    (folder / _MARK).unlink(missing_ok=True)
+    for old in folder.glob("checkpoint-*.safetensors"):
+        old.unlink()

@@ -1,0 +1,341 @@
+"""The table of a training cohort: which exam, where the heart centre is, its grade and its outcome.
+
+One row per exam, CSV or Parquet, with the columns of `COLUMNS`; any other column travels along. A relative ``exam``
+starts from the table's folder. Every complaint names the row (the line of the file) and the column.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hyrisk_desktop.errors import InputError
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging.volume import Voxel
+
+TABLE = "cohort.csv"
+REQUIRED = ("x", "y", "z", "outcome")
+COLUMNS = ("exam", "series_uid", "x", "y", "z", "grade", "agatston", "outcome", "patient_id", "synthetic")
+_TRUE = {"1", "true", "yes"}
+_MOST_PROBLEMS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One row that can be used.
+
+    Attributes:
+        row: line of the file, the header being 1.
+        exam: folder or file; series_uid: of the series meant, "" for the best one.
+        centre: heart centre (x, y, z), voxels from 0.
+        grade: 0..3, None where the table has none; agatston: the table's own score, None likewise.
+        outcome: 1 for a non-survivor. patient: who is kept within one fold.
+        synthetic: a phantom. extra: the other columns, as text.
+    """
+
+    row: int
+    exam: Path
+    series_uid: str
+    centre: Voxel
+    grade: float | None
+    agatston: float | None
+    outcome: int
+    patient: str
+    synthetic: bool
+    extra: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A complaint: ``row`` is the line of the file (None: the whole table), ``severity`` "error" or "warning"."""
+
+    row: int | None
+    column: str
+    severity: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class CohortTable:
+    """A checked table.
+
+    Attributes:
+        path: the file. rows: how many it has. columns: their names.
+        cases: the rows without errors. problems: errors first. missing: empty cells by column.
+    """
+
+    path: Path
+    rows: int
+    columns: tuple[str, ...]
+    cases: tuple[Case, ...]
+    problems: tuple[Problem, ...]
+    missing: Mapping[str, int]
+
+    @property
+    def ready(self) -> bool:
+        """Whether training may start."""
+        return bool(self.cases) and not any(p.severity == "error" for p in self.problems)
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether any of the cases is a phantom: one is enough to say so beside the results."""
+        return any(case.synthetic for case in self.cases)
+
+    def to_json(self) -> dict[str, Any]:
+        """What the window shows; the shape is part of the contract with it."""
+        outcomes = Counter(case.outcome for case in self.cases)
+        grades = Counter("none" if case.grade is None else f"{case.grade:g}" for case in self.cases)
+        both = _patients_in_both(self.cases)
+        return {
+            "rows": self.rows,
+            "usable": len(self.cases),
+            "missing": dict(self.missing),
+            "outcome": {"survivors": outcomes[0], "non_survivors": outcomes[1]},
+            "grades": dict(sorted(grades.items())),
+            "duplicates": len(_duplicates(self.cases)),
+            "patients": len({case.patient for case in self.cases}),
+            "patients_in_both": len(both),
+            "synthetic": self.synthetic,
+            "columns": list(self.columns),
+            "problems": [
+                {"row": p.row, "column": p.column, "severity": p.severity, "message": p.message}
+                for p in self.problems[:_MOST_PROBLEMS]
+            ],
+            "ready": self.ready,
+        }
+
+    def require_ready(self) -> None:
+        """Raise InputError with the first complaints unless `ready`."""
+        refuse_problems([p for p in self.problems if p.severity == "error"])
+
+
+def refuse_problems(problems: list[Problem]) -> None:
+    """Raise InputError with the first ten of ``problems``, if there are any."""
+    if not problems:
+        return
+    lines = [_sentence(p) for p in problems[:10]]
+    if len(problems) > 10:
+        lines.append(tr("… and {n} more.", n=len(problems) - 10))
+    raise InputError("cohort_problems", "\n".join([tr("The cohort can't be used as it is:"), *lines]))
+
+
+def _sentence(problem: Problem) -> str:
+    if problem.row is None:
+        return problem.message
+    return tr("Row {row}, column {column}: {text}", row=problem.row, column=problem.column, text=problem.message)
+
+
+def find_table(path: Path) -> Path:
+    """The table meant by a file, or by a folder that holds `TABLE`.
+
+    Raises:
+        InputError: there is none.
+    """
+    table = path / TABLE if path.is_dir() else path
+    if not table.is_file():
+        raise InputError(
+            "cohort_missing",
+            tr("There is no cohort at “{name}”; name a CSV or Parquet table, or a folder with {table}.",
+               name=path.name, table=TABLE),
+        )  # fmt: skip
+    return table
+
+
+def read_table(path: Path) -> CohortTable:
+    """Read and check a cohort's table.
+
+    Raises:
+        InputError: the file can't be read as a table at all.
+    """
+    table = find_table(path)
+    columns, rows = _read_parquet(table) if table.suffix.lower() in (".parquet", ".pq") else _read_csv(table)
+    problems = _header_problems(columns, len(rows))
+    cases: list[Case] = []
+    if not any(p.severity == "error" for p in problems):
+        for line, cells in rows:
+            case, found = _case(table.parent, line, cells)
+            problems += found
+            if case is not None:
+                cases.append(case)
+        problems += _joint_problems(cases)
+    problems.sort(key=lambda p: (p.severity != "error", p.row or 0))
+    missing = {c: empty for c in COLUMNS if c in columns and (empty := sum(not cells.get(c) for _, cells in rows))}
+    return CohortTable(table, len(rows), columns, tuple(cases), tuple(problems), missing)
+
+
+_Rows = list[tuple[int, dict[str, str]]]
+
+
+def _read_csv(path: Path) -> tuple[tuple[str, ...], _Rows]:
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            head = file.readline()
+            file.seek(0)
+            # Spreadsheets of half of Europe separate by semicolons.
+            reader = csv.DictReader(file, delimiter=max(",;\t", key=head.count), restkey="", restval="")
+            columns = tuple(_name(name) for name in reader.fieldnames or ())
+            rows = [
+                (reader.line_num, {_name(k): (v or "").strip() for k, v in row.items() if k and isinstance(v, str)})
+                for row in reader
+            ]
+    except (OSError, UnicodeDecodeError, csv.Error) as e:
+        raise InputError(
+            "cohort_unreadable", tr("“{name}” can't be read; save it as CSV in UTF-8.", name=path.name)
+        ) from e
+    return columns, rows
+
+
+def _read_parquet(path: Path) -> tuple[tuple[str, ...], _Rows]:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as e:
+        raise InputError(
+            "no_pyarrow", tr("Parquet tables need pyarrow; install the extra [train], or save the table as CSV.")
+        ) from e
+    try:
+        data = pq.read_table(path)
+    except (OSError, pa.ArrowException) as e:
+        raise InputError("cohort_unreadable", tr("“{name}” is no readable Parquet table.", name=path.name)) from e
+    columns = tuple(_name(name) for name in data.column_names)
+    rows = [
+        (line, {_name(k): "" if _empty(v) else str(v).strip() for k, v in row.items()})
+        for line, row in enumerate(data.to_pylist(), start=2)
+    ]
+    return columns, rows
+
+
+def _empty(value: object) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _name(column: str) -> str:
+    return column.strip().lower()
+
+
+def _header_problems(columns: tuple[str, ...], rows: int) -> list[Problem]:
+    found = [
+        Problem(None, name, "error", tr("The table has no column “{name}”.", name=name))
+        for name in REQUIRED
+        if name not in columns
+    ]
+    if "exam" not in columns and "series_uid" not in columns:
+        text = tr("The table has neither a column “exam” nor “series_uid”; one of them must name the exam.")
+        found.append(Problem(None, "exam", "error", text))
+    for name, count in Counter(columns).items():
+        if count > 1:
+            found.append(Problem(None, name, "error", tr("The column “{name}” is there twice.", name=name)))
+    if not rows:
+        found.append(Problem(None, "", "error", tr("The table has no rows.")))
+    if not found and "patient_id" not in columns:
+        text = tr("There is no column “patient_id”: each exam counts as another patient. Two exams of one person may "
+                  "then fall into different folds, which makes the results look better than they are.")  # fmt: skip
+        found.append(Problem(None, "patient_id", "warning", text))
+    return found
+
+
+def _case(folder: Path, line: int, cells: dict[str, str]) -> tuple[Case | None, list[Problem]]:
+    problems: list[Problem] = []
+
+    def complain(column: str, message: str, severity: str = "error") -> None:
+        problems.append(Problem(line, column, severity, message))
+
+    def number(column: str, check: Callable[[float], bool], what: str, *, required: bool) -> float | None:
+        text = cells.get(column, "")
+        if not text:
+            if required:
+                complain(column, tr("it is empty; {what}.", what=what))
+            return None
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (math.isfinite(value) and check(value)):
+            complain(column, tr("“{text}” won't do; {what}.", text=text[:40], what=what))
+            return None
+        return value
+
+    whole = tr("give a whole number of voxels from 0")
+    centre = [number(c, lambda v: v >= 0 and v == int(v), whole, required=True) for c in "xyz"]
+    grade = number("grade", lambda v: 0 <= v <= 3, tr("give a grade from 0 to 3"), required=False)
+    agatston = number("agatston", lambda v: v >= 0, tr("give an Agatston score of 0 or more"), required=False)
+    outcome = number(
+        "outcome", lambda v: v in (0, 1), tr("give 0 for a survivor or 1 for a non-survivor"), required=True
+    )
+    name, uid = cells.get("exam", ""), cells.get("series_uid", "")
+    exam = folder / name if name else folder
+    if not name and not uid:
+        complain("exam", tr("no exam is named; give a path in “exam” or a UID in “series_uid”."))
+    elif not exam.exists():
+        complain("exam", tr("this file or folder does not exist."))
+    x, y, z = centre
+    if any(p.severity == "error" for p in problems) or x is None or y is None or z is None or outcome is None:
+        return None, problems
+    case = Case(
+        row=line,
+        exam=exam,
+        series_uid=uid,
+        centre=(int(x), int(y), int(z)),
+        grade=grade,
+        agatston=agatston,
+        outcome=int(outcome),
+        patient=cells.get("patient_id") or uid or str(exam),
+        synthetic=cells.get("synthetic", "").lower() in _TRUE,
+        extra={k: v for k, v in cells.items() if k not in COLUMNS},
+    )
+    return case, problems
+
+
+def _duplicates(cases: tuple[Case, ...] | list[Case]) -> list[Case]:
+    """Every row whose exam came in an earlier row."""
+    seen: set[tuple[str, str]] = set()
+    found = []
+    for case in cases:
+        key = (str(case.exam), case.series_uid)
+        if key in seen:
+            found.append(case)
+        seen.add(key)
+    return found
+
+
+def _patients_in_both(cases: tuple[Case, ...] | list[Case]) -> dict[str, Case]:
+    """The last row of every patient who has both outcomes, by patient."""
+    outcomes: dict[str, set[int]] = defaultdict(set)
+    both = {}
+    for case in cases:
+        outcomes[case.patient].add(case.outcome)
+        if len(outcomes[case.patient]) == 2:
+            both[case.patient] = case
+    return both
+
+
+def _joint_problems(cases: list[Case]) -> list[Problem]:
+    found = []
+    patients: dict[tuple[str, str], str] = {}
+    for case in _duplicates(cases):
+        found.append(Problem(case.row, "exam", "warning", tr("this exam is in an earlier row as well.")))
+    for case in cases:
+        first = patients.setdefault((str(case.exam), case.series_uid), case.patient)
+        if first != case.patient:
+            found.append(
+                Problem(case.row, "patient_id", "error", tr("the same exam belongs to another patient above."))
+            )
+    for case in _patients_in_both(cases).values():
+        text = tr("this patient has exams of both outcomes; they stay in one fold.")
+        found.append(Problem(case.row, "outcome", "warning", text))
+    for outcome, what in ((0, tr("survivors")), (1, tr("non-survivors"))):
+        count = len({case.patient for case in cases if case.outcome == outcome})
+        if count < 2:
+            text = tr("There are {n} {what}; at least two patients of each outcome are needed.", n=count, what=what)
+            found.append(Problem(None, "outcome", "error", text))
+    ungraded = [case for case in cases if case.grade is None]
+    if ungraded:
+        text = tr("{n} rows have no grade, so the score can't come from it; choose Agatston, or grade them.",
+                  n=len(ungraded))  # fmt: skip
+        found.append(Problem(ungraded[0].row, "grade", "warning", text))
+    return found

@@ -1,0 +1,221 @@
+"""The bundled demonstration model from nothing: phantoms, RiskNet, HyRiskNet, calibration, results, card. One command.
+
+    hyrisk train-demonstration --work WORK --out resources/models/hyrisknet-34-demo
+
+Four disjoint ranges of seeds take part: training (with its inner split), stage two, calibration, and the held-out test,
+whose figures go into ``model.json`` and ``CARD.md`` and decide nothing. Seeds from 5000000 are reserved for tests and
+for demonstrations of training. Every part goes on where a killed one stopped.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hyrisk_desktop.jobs import Progress, no_progress
+from hyrisk_desktop.risk.bundle import ModelBundle
+from hyrisk_desktop.risk.network import HyRiskNet, log_odds
+from hyrisk_desktop.risk.preprocessing import Preprocessing
+from hyrisk_desktop.risk.score_input import ScoreInput
+from model_training.card import demonstration_card
+from model_training.config import Phase, TrainConfig
+from model_training.dataset import CohortData, load_cohort, score_inputs, with_statistics
+from model_training.export import finish, novelty_statistics, platt_calibration, round_to_half
+from model_training.fuse import fit_fused_head
+from model_training.metrics import auc, auc_over_draws, bootstrap_ci, expected_auc
+from model_training.phantom.cohort import write_cohort
+from model_training.run_folder import read_json
+from model_training.train import Fit, Watch, fit, image_features
+
+F64 = NDArray[np.float64]
+PHASES = (Phase(96, 6.0), Phase(160, 1.0), Phase(224, 1.5))
+INNER = 500
+"""Last cases of the training part, kept for choosing the weights."""
+OUTCOME_DRAWS = 60
+NAME = "HyRiskNet-34 demonstration"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One cohort of the demonstration: folder, number of phantoms, first seed."""
+
+    name: str
+    count: int
+    first_seed: int
+
+
+PARTS = (
+    Part("training", 10500, 1_000_000),
+    Part("stage-two", 2000, 2_000_000),
+    Part("calibration", 1500, 3_000_000),
+    Part("test", 2000, 4_000_000),
+)
+
+
+def build_demonstration(
+    work: Path,
+    out: Path,
+    config: TrainConfig,
+    device: torch.device,
+    *,
+    parts: tuple[Part, ...] = PARTS,
+    inner: int = INNER,
+    notes: str = "",
+    progress: Progress = no_progress,
+    watch: Watch | None = None,
+) -> ModelBundle:
+    """All of it; ``notes`` go into the card as they are."""
+    for part in parts:
+        write_cohort(work / part.name, part.count, part.first_seed, os.cpu_count() or 1, progress)
+    model, preprocessing = train_demonstration(work, config, device, inner=inner, progress=progress, watch=watch)
+    return export_demonstration(work, out, model, preprocessing, config, parts=parts, inner=inner, notes=notes)
+
+
+def train_demonstration(
+    work: Path,
+    config: TrainConfig,
+    device: torch.device,
+    *,
+    inner: int = INNER,
+    progress: Progress = no_progress,
+    watch: Watch | None = None,
+) -> tuple[HyRiskNet, Preprocessing]:
+    """Stage one on the training part in ``work``; resumes."""
+    data = load_part(work, "training", progress)
+    cases = np.arange(len(data))
+    training, held = cases[: len(data) - inner], cases[len(data) - inner :]
+    plain = Preprocessing(hu_window=config.hu_window, input_size=config.input_size)
+    preprocessing = with_statistics(plain, data, training)
+    targets = torch.tensor(data.expected_risk if config.soft_target else data.outcome, dtype=torch.float32)
+    job = Fit(data, training, held, targets, None, preprocessing, config, device)
+    return fit(job, work / "run", _new_network(config), watch), preprocessing
+
+
+def _new_network(config: TrainConfig) -> Callable[[], HyRiskNet]:
+    def make() -> HyRiskNet:
+        torch.manual_seed(config.seed)
+        return HyRiskNet(config.depth)
+
+    return make
+
+
+def load_part(work: Path, name: str, progress: Progress = no_progress) -> CohortData:
+    """The cohort ``name`` of ``work``, its patches cut into ``work/patches``."""
+    return load_cohort(work / name, work / "patches", progress)
+
+
+def export_demonstration(
+    work: Path,
+    out: Path,
+    model: HyRiskNet,
+    preprocessing: Preprocessing,
+    config: TrainConfig,
+    *,
+    parts: tuple[Part, ...] = PARTS,
+    inner: int = INNER,
+    notes: str = "",
+) -> ModelBundle:
+    """Stage two on reserved phantoms, calibration, percentiles, novelty guard, results on the test part; writes the bundle."""
+    model = model.to("cpu", memory_format=torch.channels_last)  # type: ignore[call-overload]
+    cohorts = {part.name: load_part(work, part.name) for part in parts}
+    second, calibration, test = cohorts["stage-two"], cohorts["calibration"], cohorts["test"]
+    features = _features(model, second, preprocessing)
+    target = torch.tensor(second.expected_risk if config.soft_target else second.outcome, dtype=torch.float32)
+    grade = ScoreInput("grade")
+    test_features = _features(model, test, preprocessing)
+    with_agatston = _agatston_odds(model, (second, features, target), (test, test_features))
+    fused = fit_fused_head(model, features, score_inputs(second, grade), target)
+    round_to_half(model)
+    # Everything that is stored or reported comes from the rounded weights, which are what is shipped.
+    calibration_features = _features(model, calibration, preprocessing)
+    held = _odds(model, calibration, calibration_features, grade)
+    final = {**_odds(model, test, _features(model, test, preprocessing), grade), "hyrisknet_agatston": with_agatston}
+    platt = {head: platt_calibration(held[head], calibration.outcome) for head in ("risknet", "hyrisknet")}
+    training: dict[str, Any] = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "synthetic": True,
+        "config": asdict(config) | {"validation": inner},
+        "notes": notes,
+        "soft_target": config.soft_target,
+        "n": parts[0].count,
+        "cohort_sha256": cohorts["training"].sha256,
+        "cohorts": {part.name: read_json(work / part.name / "cohort.json") for part in parts},
+        "seeds": {part.name: [part.first_seed, part.first_seed + part.count - 1] for part in parts},
+        "sizes": {part.name: part.count for part in parts},
+        "stage_two": {"pull": fused.pull, "score_weight": round(fused.score_weight, 4)},
+        "results": evaluate_test(test, final),
+    }
+    bundle = ModelBundle(
+        name=NAME,
+        depth=model.depth,
+        preprocessing=preprocessing,
+        demonstration=True,
+        calibration=platt,
+        reference={head: np.sort(platt[head].risk(held[head])) for head in platt},
+        # Neither set trained the trunk: on memorised cases the features would look tighter than they are.
+        novelty=novelty_statistics(_features(model, second, preprocessing), calibration_features, cohorts["training"]),
+        training=training,
+    )
+    return finish(out, bundle, model, demonstration_card(bundle))
+
+
+def _features(model: HyRiskNet, data: CohortData, preprocessing: Preprocessing) -> torch.Tensor:
+    """Features [n, F] as the program computes them: full size, centred crop, fp32."""
+    return image_features(model, data, np.arange(len(data)), preprocessing)
+
+
+@torch.no_grad()
+def _odds(model: HyRiskNet, data: CohortData, features: torch.Tensor, rule: ScoreInput) -> dict[str, F64]:
+    heads = {
+        "risknet": model.image_logits(features),
+        "hyrisknet": model.fused_logits(features, score_inputs(data, rule)),
+    }
+    return {name: log_odds(logits).double().numpy() for name, logits in heads.items()}
+
+
+def _agatston_odds(
+    model: HyRiskNet, second: tuple[CohortData, torch.Tensor, torch.Tensor], test: tuple[CohortData, torch.Tensor]
+) -> F64:
+    """HyRiskNet fed with the region Agatston instead of the grade, for comparison; the head is fitted anew afterwards."""
+    rule = ScoreInput("agatston")
+    data, features, target = second
+    fit_fused_head(model, features, score_inputs(data, rule), target)
+    return _odds(model, test[0], test[1], rule)["hyrisknet"]
+
+
+def evaluate_test(data: CohortData, networks: dict[str, F64]) -> dict[str, Any]:
+    """AUC of the networks and of every score on one cohort, in several ways, and within kernels."""
+    candidates = {**networks, **data.scores()}
+    table = {}
+    for name, values in candidates.items():
+        mean, spread = auc_over_draws(values, data.expected_risk, OUTCOME_DRAWS, seed=1)
+        low, high = bootstrap_ci(values, data.outcome)
+        table[name] = {
+            "expected_auc": round(expected_auc(values, data.expected_risk), 4),
+            "mean_over_draws": round(mean, 4),
+            "sd_over_draws": round(spread, 4),
+            "auc": round(auc(values, data.outcome), 4),
+            "ci": [round(low, 4), round(high, 4)],
+        }
+    kernels = np.array(data.kernel)
+    within = {
+        kernel: {name: round(expected_auc(v[kernels == kernel], data.expected_risk[kernels == kernel]), 4)
+                 for name, v in candidates.items()}
+        for kernel in sorted(set(kernels))
+    }  # fmt: skip
+    return {
+        "n": len(data),
+        "non_survivors": int(data.outcome.sum()),
+        "outcome_draws": OUTCOME_DRAWS,
+        "ceiling_true_risk": round(expected_auc(data.expected_risk, data.expected_risk), 4),
+        "auc": table,
+        "within_kernel": within,
+    }

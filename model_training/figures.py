@@ -1,0 +1,144 @@
+"""The paper's figures and the ones a reviewer asks for, by matplotlib; synthetic results say so in every one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from hyrisk_desktop.i18n import tr
+
+SYNTHETIC = "#b3261e"
+COLOURS = ("#0b5fa5", "#d1661c", "#2e7d32", "#7b3fa0", "#8a6d00", "#00838f", "#a03050", "#555555")
+_STYLES = ("-", "--", "-.", ":")
+
+
+def name_of(key: str, score: str = "grade") -> str:
+    """What a row or a curve is called."""
+    what = tr("grade") if score == "grade" else tr("Agatston")
+    return {
+        "hyrisknet": tr("HyRiskNet (image + {score})", score=what),
+        "risknet": tr("RiskNet (image)"),
+        "grade": tr("Grade 0-3"),
+        "agatston": tr("Region Agatston"),
+        "category": tr("Agatston category"),
+        "volume": tr("Volume score"),
+        "sqrt_volume": tr("√ volume"),
+        "grade_agatston": tr("Grade + Agatston (logistic)"),
+    }.get(key, key)
+
+
+def write_figures(folder: Path, results: dict[str, Any]) -> dict[str, Path]:
+    """Every figure as PNG and PDF in ``folder``; returns the PNGs by name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    drawings: dict[str, Callable[[Axes, dict[str, Any]], None]] = {
+        "fig2-roc-scores": _roc_scores,
+        "fig3-roc-networks": _roc_networks,
+        "calibration": _calibration,
+        "decision-curve": _decision_curve,
+        "folds": _folds,
+    }
+    written = {}
+    for name, draw in drawings.items():
+        figure = Figure(figsize=(6.4, 5.4), layout="constrained")
+        axes = figure.add_subplot()
+        draw(axes, results)
+        if results["synthetic"]:
+            figure.suptitle(tr("SYNTHETIC DATA: phantoms, no patients"), color=SYNTHETIC, fontsize=11, weight="bold")
+        for suffix in (".png", ".pdf"):
+            figure.savefig(
+                folder / (name + suffix), dpi=150, metadata={"Creator": "HyRisk Desktop"} if suffix == ".pdf" else None
+            )
+        written[name] = folder / (name + ".png")
+    return written
+
+
+def _diagonal(axes: Axes, x: str, y: str, title: str) -> None:
+    axes.plot([0, 1], [0, 1], color="#999999", linewidth=0.8, linestyle=":")
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=x, ylabel=y, title=title)
+    axes.set_aspect("equal")
+
+
+def _roc_axes(axes: Axes, title: str) -> None:
+    _diagonal(axes, tr("1 − specificity"), tr("Sensitivity"), title)
+
+
+def _curves(axes: Axes, curves: Sequence[tuple[str, dict[str, Any], float | None]]) -> None:
+    for index, (label, curve, value) in enumerate(curves):
+        text = label if value is None else tr("{label}, AUC {auc:.3f}", label=label, auc=value)
+        style = _STYLES[index % len(_STYLES)]
+        axes.plot(curve["fpr"], curve["tpr"], color=COLOURS[index % len(COLOURS)], linestyle=style, label=text)
+    axes.legend(loc="lower right", fontsize=8)
+
+
+def _roc_scores(axes: Axes, results: dict[str, Any]) -> None:
+    """Fig. 2 of the paper: the networks against the scores."""
+    _roc_axes(axes, tr("ROC: networks and scores, {k} folds, n = {n}", k=results["protocol"]["folds"], n=results["n"]))
+    rows = {
+        "hyrisknet": results["pooled"]["hyrisknet"],
+        "risknet": results["pooled"]["risknet"],
+        **results["baselines"],
+    }
+    score = results["settings"]["score"]
+    _curves(axes, [(name_of(key, score), results["roc"][key], row["auc"]) for key, row in rows.items()])
+
+
+def _roc_networks(axes: Axes, results: dict[str, Any]) -> None:
+    """Fig. 3 of the paper: with and without the score, by network."""
+    _roc_axes(axes, tr("ROC: with and without the score, n = {n}", n=results["n"]))
+    _curves(
+        axes,
+        [
+            (f"{'HyRiskNet' if head == 'hyrisknet' else 'RiskNet'}-{network['network'].partition('-')[2]}",
+             network["roc"][head], network[head]["auc"])
+            for network in results["networks"]
+            for head in ("hyrisknet", "risknet")
+        ],
+    )  # fmt: skip
+
+
+def _calibration(axes: Axes, results: dict[str, Any]) -> None:
+    title = tr("Calibration of the cross-fitted risk")
+    _diagonal(axes, tr("Mean predicted risk"), tr("Observed share of non-survivors"), title)
+    for index, (head, found) in enumerate(results["calibration"].items()):
+        points = found["curve"]
+        label = tr("{name}, Brier {brier:.3f}", name=name_of(head), brier=found["brier"])
+        x, y = [p["mean_risk"] for p in points], [p["observed"] for p in points]
+        axes.plot(x, y, "o-", color=COLOURS[index], label=label)
+    axes.legend(loc="upper left", fontsize=8)
+
+
+def _decision_curve(axes: Axes, results: dict[str, Any]) -> None:
+    rows = results["decision_curve"]
+    x = [row["threshold"] for row in rows]
+    for index, key in enumerate(key for key in rows[0] if key != "threshold"):
+        label = tr("Treat all") if key == "treat_all" else name_of(key)
+        axes.plot(x, [row[key] for row in rows], color=COLOURS[index], linestyle=_STYLES[index], label=label)
+    axes.axhline(0.0, color="#555555", linewidth=0.8)
+    best = max(max(row[key] for key in row if key != "threshold") for row in rows)
+    axes.set(
+        xlabel=tr("Risk threshold"), ylabel=tr("Net benefit"), title=tr("Decision curve"), ylim=(-0.1, best + 0.05)
+    )
+    axes.legend(fontsize=8)
+
+
+def _folds(axes: Axes, results: dict[str, Any]) -> None:
+    """Every fold's AUC, those below 0.5 as they are."""
+    network = results["networks"][0]["network"]
+    rows = [row for row in results["folds"] if row["network"] == network]
+    for index, head in enumerate(("hyrisknet", "risknet")):
+        pairs = [(row["fold"], row[f"{head}_auc"]) for row in rows if row[f"{head}_auc"] is not None]
+        axes.plot([f for f, _ in pairs], [v for _, v in pairs], "o" if index == 0 else "s", color=COLOURS[index],
+                  label=name_of(head))  # fmt: skip
+        if (mean := results["pooled"][head]["fold_mean"]) is not None:
+            axes.axhline(mean, color=COLOURS[index], linestyle=_STYLES[index], linewidth=0.9)
+    axes.axhline(0.5, color="#999999", linewidth=0.8, linestyle=":")
+    axes.set(ylim=(0, 1), xlabel=tr("Fold"), ylabel=tr("AUC"), title=tr("AUC by fold; lines are means"))
+    axes.set_xticks([row["fold"] for row in rows])
+    axes.legend(fontsize=8, loc="lower right")

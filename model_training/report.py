@@ -1,0 +1,233 @@
+"""The report of a run: figures, a self-contained HTML page, and a table of predictions by row."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from hyrisk_desktop.i18n import tr
+from model_training.dataset import CohortData
+from model_training.evaluation import Predictions
+from model_training.figures import name_of, write_figures
+from model_training.run_folder import replace_file
+
+PAPER = {"grade": 0.64, "agatston": 0.61, "category": 0.61, "volume": 0.62, "sqrt_volume": 0.62, "risknet": 0.70}
+"""AUCs in the paper (Yan et al. 2018), as far as this project knows them, on 180 NLST participants."""
+PAPER_HYRISKNET = {"grade": 0.75, "agatston": 0.71}
+
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}
+h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2.2rem;border-bottom:1px solid #d0d7de}
+table{border-collapse:collapse;margin:.8rem 0}th,td{padding:.25rem .7rem;border-bottom:1px solid #e2e6ea;text-align:right}
+th:first-child,td:first-child{text-align:left}caption{caption-side:top;text-align:left;font-weight:600;padding:.3rem 0}
+.synthetic{background:#fdecea;color:#8c1d18;border:1px solid #e0a19c;padding:.5rem .9rem;font-weight:600}
+.note{color:#57606a}figure{display:inline-block;margin:.6rem;vertical-align:top}img{max-width:29rem;width:100%}
+"""
+
+Cell = str | float | int | None
+
+
+def write_report(run: Path, results: dict[str, Any], data: CohortData, predictions: Sequence[Predictions]) -> None:
+    """Write ``figures/``, ``report.html`` and ``predictions.csv`` into ``run``."""
+    pictures = write_figures(run / "figures", results)
+    replace_file(run / "report.html", _page(results, pictures).encode())
+    replace_file(run / "predictions.csv", _predictions(data, results, predictions).encode())
+
+
+def _predictions(data: CohortData, results: dict[str, Any], predictions: Sequence[Predictions]) -> str:
+    """Rows by their place in the cohort: no patient is named."""
+    heads = ("risknet", "hyrisknet")
+    names = [f"{p.network}_{head}_log_odds" for p in predictions for head in heads]
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["case", "outcome", "synthetic", *names])
+    for i in range(len(data)):
+        values = [f"{getattr(p, head)[i]:.6f}" for p in predictions for head in heads]
+        writer.writerow([i + 1, int(data.outcome[i]), int(results["synthetic"]), *values])
+    return text.getvalue()
+
+
+def _page(results: dict[str, Any], pictures: dict[str, Path]) -> str:
+    synthetic = results["synthetic"]
+    title = tr("HyRisk training report")
+    banner = tr("Synthetic data: every number and figure here comes from phantoms, not from patients.")
+    parts = [
+        f"<h1>{escape(title)}</h1>",
+        f"<p class='note'>{escape(tr('Research use only. Not for diagnosis or treatment.'))}</p>",
+        f"<p class='synthetic'>{escape(banner)}</p>" if synthetic else "",
+        f"<p>{escape(_summary(results))}</p>",
+        _section(tr("Results"), _table_one(results), synthetic),
+        _section(tr("Paired differences (DeLong)"), _differences(results), synthetic),
+        _section(tr("Figures"), _figures(pictures, synthetic), synthetic),
+        _section(tr("Sensitivity at fixed specificity"), _sensitivity(results), synthetic),
+        _section(tr("Subgroups"), _subgroups(results), synthetic),
+        _section(tr("Folds"), _folds(results), synthetic),
+        _section(tr("Comparison with the installed model"), _comparison(results), synthetic),
+        _section(tr("Self-tests and protocol"), _protocol(results), synthetic),
+    ]
+    head = f"<meta charset='utf-8'><title>{escape(title)}</title><style>{_STYLE}</style>"
+    return f"<!doctype html><html lang='en'><head>{head}</head><body>{''.join(parts)}</body></html>\n"
+
+
+def _section(title: str, body: str, synthetic: bool) -> str:
+    if not body:
+        return ""
+    mark = f" <small class='note'>({escape(tr('synthetic data'))})</small>" if synthetic else ""
+    return f"<h2>{escape(title)}{mark}</h2>{body}"
+
+
+def _summary(results: dict[str, Any]) -> str:
+    settings = results["settings"]
+    return tr(
+        "{n} exams of {patients} patients, {deaths} non-survivors; {k} folds; {networks}; strategy {strategy}; score input: "
+        "{score}; {epochs:g} epochs a stage at {size} px.",
+        n=results["n"],
+        patients=results["patients"],
+        deaths=results["non_survivors"],
+        k=results["protocol"]["folds"],
+        networks=", ".join(network["network"] for network in results["networks"]),
+        strategy=settings["strategy"],
+        score=settings["score"],
+        epochs=settings["epochs"],
+        size=settings["size"],
+    )
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
+    head = "".join(f"<th>{escape(text)}</th>" for text in header)
+    body = "".join("<tr>" + "".join(f"<td>{escape(_text(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _text(cell: Cell) -> str:
+    if cell is None:
+        return "–"
+    return f"{cell:.3f}" if isinstance(cell, float) else str(cell)
+
+
+def _table_one(results: dict[str, Any]) -> str:
+    """The paper's Table 1: every method, its AUC over the folds, and the paper's own figure."""
+    score = results["settings"]["score"]
+    rows: list[list[Cell]] = []
+    methods = [(name_of(key), row, PAPER.get(key)) for key, row in results["baselines"].items()]
+    for network in results["networks"]:
+        depth = network["network"].partition("-")[2]
+        methods.append((f"RiskNet-{depth}", network["risknet"], PAPER["risknet"]))
+        what = tr("grade") if score == "grade" else tr("Agatston")
+        methods.append((f"HyRiskNet-{depth} ({what})", network["hyrisknet"], PAPER_HYRISKNET[score]))
+    for label, row, paper in methods:
+        low, high = row["ci"]
+        spread = tr("{mean} ± {sd}", mean=_text(row["fold_mean"]), sd=_text(row["fold_sd"]))
+        interval = tr("{low:.3f} to {high:.3f}", low=low, high=high)
+        rows.append(
+            [label, row["auc"], interval, spread, row.get("expected_auc"), None if paper is None else f"{paper:.2f}"]
+        )
+    header = [tr("Method"), tr("AUC, pooled"), tr("95 % CI"), tr("Mean ± SD of folds"), tr("Expected AUC"), tr("Paper")]
+    if "expected_auc" not in methods[0][1]:
+        header.pop(4)
+        rows = [[*row[:4], row[5]] for row in rows]
+    note = tr("Paper: Yan et al. 2018, 180 NLST participants, rounded; another cohort, so no target for this one.")
+    return _table(header, rows) + f"<p class='note'>{escape(note)}</p>"
+
+
+def _differences(results: dict[str, Any]) -> str:
+    rows = [
+        [f"{name_of(d['a'])} − {name_of(d['b'])}", d["difference"],
+         "–" if d["ci"][0] is None else tr("{low:.3f} to {high:.3f}", low=d["ci"][0], high=d["ci"][1]),
+         None if d["p"] is None else f"{d['p']:.2g}"]
+        for d in results["differences"]
+    ]  # fmt: skip
+    return _table([tr("AUC difference"), tr("Value"), tr("95 % CI"), "p"], rows)
+
+
+def _figures(pictures: dict[str, Path], synthetic: bool) -> str:
+    parts = []
+    for name, path in pictures.items():
+        content = base64.b64encode(path.read_bytes()).decode()
+        alt = escape(name + (tr(" (synthetic data)") if synthetic else ""), quote=True)
+        parts.append(f"<figure><img alt='{alt}' src='data:image/png;base64,{content}'></figure>")
+    return "".join(parts)
+
+
+def _sensitivity(results: dict[str, Any]) -> str:
+    rows = results["sensitivity_at_specificity"]
+    keys = [key for key in rows[0] if key != "specificity"]
+    body: list[list[Cell]] = [[name_of(key), *(row[key] for row in rows)] for key in keys]
+    return _table([tr("Method"), *(tr("at {s:.0f} %", s=100 * row["specificity"]) for row in rows)], body)
+
+
+def _subgroups(results: dict[str, Any]) -> str:
+    names = {"kernel": tr("Kernel"), "increment_mm": tr("Increment, mm"), "grade": tr("Grade")}
+    rows = results["subgroups"]
+    keys = [key for key in ("hyrisknet", "risknet", "grade", "agatston") if key in rows[0]]
+    header = [tr("Group"), tr("Cases"), tr("Non-survivors"), *(name_of(key) for key in keys)]
+    body: list[list[Cell]] = [
+        [f"{names[row['by']]}: {row['group']}", row["n"], row["non_survivors"], *(row[key] for key in keys)]
+        for row in rows
+    ]
+    note = tr("No AUC where a group has fewer than ten of either outcome.")
+    return _table(header, body) + f"<p class='note'>{escape(note)}</p>"
+
+
+def _folds(results: dict[str, Any]) -> str:
+    header = [
+        tr("Network"),
+        tr("Fold"),
+        tr("Cases"),
+        tr("Non-survivors"),
+        "HyRiskNet",
+        "RiskNet",
+        tr("RiskNet, stage one"),
+    ]
+    body: list[list[Cell]] = [
+        [
+            row["network"],
+            row["fold"],
+            row["n"],
+            row["non_survivors"],
+            row["hyrisknet_auc"],
+            row["risknet_auc"],
+            row["stage_one_auc"],
+        ]
+        for row in results["folds"]
+    ]
+    return _table(header, body)
+
+
+def _comparison(results: dict[str, Any]) -> str:
+    found = results.get("comparison")
+    if not found:
+        return ""
+    warning = f"<p class='synthetic'>{escape(found['warning'])}</p>" if found.get("warning") else ""
+    if "installed" not in found:
+        return warning
+    header = [tr("On these cases"), "HyRiskNet", "RiskNet"]
+    body: list[list[Cell]] = [
+        [found["model"], found["installed"]["hyrisknet_auc"], found["installed"]["risknet_auc"]],
+        [tr("New network (out of fold)"), found["new"]["hyrisknet_auc"], found["new"]["risknet_auc"]],
+        [tr("Difference, p (DeLong)"), found["difference"], "–" if found["p"] is None else f"{found['p']:.2g}"],
+    ]
+    return warning + _table(header, body)
+
+
+def _protocol(results: dict[str, Any]) -> str:
+    band = results["permutation"]
+    rows: list[list[Cell]] = [
+        [tr("AUC after training on shuffled outcomes (must be near 0.5)"), results["permutation_auc"]],
+        [tr("SD of that by chance alone"), None if band is None else band["chance_sd"]],
+        [tr("Patients on both sides of a fold (must be 0)"), results["patient_overlap"]],
+    ]
+    settled = {
+        **results["protocol"],
+        **{key: results["settings"][key] for key in ("strategy", "batch", "size", "epochs", "patience")},
+    }
+    rows += [
+        [key.replace("_", " "), value if isinstance(value, (int, str)) else str(value)]
+        for key, value in settled.items()
+    ]
+    return _table([tr("What"), tr("Value")], rows)

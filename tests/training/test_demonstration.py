@@ -1,0 +1,35 @@
+"""The one command that makes the bundled model, on a handful of phantoms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from hyrisk_desktop.risk.self_test import self_test
+from model_training.config import Phase, demonstration_config
+from model_training.demonstration import Part, build_demonstration
+
+PARTS = (
+    Part("training", 30, 5_110_000),
+    Part("stage-two", 14, 5_110_100),
+    Part("calibration", 14, 5_110_200),
+    Part("test", 14, 5_110_300),
+)
+
+
+def test_from_nothing_to_a_bundle(tmp_path: Path) -> None:
+    config = demonstration_config((Phase(32, 1.0), Phase(48, 1.0)), depth=18, batch=8, bfloat16=False)
+    arguments = (tmp_path / "work", tmp_path / "bundle", config, torch.device("cpu"))
+    bundle = build_demonstration(*arguments, parts=PARTS, inner=8, notes="A test.")
+    assert bundle.demonstration
+    assert set(bundle.training["results"]["auc"]) == {
+        "risknet", "hyrisknet", "hyrisknet_agatston", "grade", "agatston", "category", "volume", "sqrt_volume",
+    }  # fmt: skip
+    self_test(tmp_path / "bundle", "cpu")
+    card = (tmp_path / "bundle" / "CARD.md").read_text(encoding="utf-8")
+    assert "It has never seen a patient" in card
+    assert "A test." in card
+    # Started once more, nothing is trained again, and the weights are the same.
+    again = build_demonstration(*arguments, parts=PARTS, inner=8, notes="A test.")
+    assert again.sha256 == bundle.sha256

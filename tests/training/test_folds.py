@@ -1,0 +1,51 @@
+"""Folds: stratified, grouped by patient, disjoint, the same for the same seed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hyrisk_desktop.errors import InputError
+from model_training.folds import Fold, final_fold, make_folds, patient_overlap
+
+
+@given(st.integers(0, 10_000), st.integers(2, 6))
+@settings(max_examples=30, deadline=None)
+def test_no_patient_is_on_two_sides(seed: int, k: int) -> None:
+    rng = np.random.default_rng(seed)
+    patient = [f"p{i}" for i in rng.integers(0, 60, 120)]
+    died = {name: int(rng.random() < 0.5) for name in patient}
+    outcome = np.array([died[name] for name in patient])
+    folds = make_folds(outcome, patient, k, seed)
+    assert patient_overlap(folds, patient) == 0
+    assert sorted(np.concatenate([fold.test for fold in folds]).tolist()) == list(range(120))
+    for fold in folds:
+        parts = np.concatenate([fold.training, fold.inner, fold.test])
+        assert sorted(parts.tolist()) == list(range(120))
+        assert len(set(outcome[fold.training])) == len(set(outcome[fold.inner])) == 2
+    again = make_folds(outcome, patient, k, seed)
+    assert all(np.array_equal(a.training, b.training) for a, b in zip(folds, again, strict=True))
+
+
+def test_outcomes_are_spread_evenly() -> None:
+    outcome = np.array([0] * 90 + [1] * 90)
+    folds = make_folds(outcome, [str(i) for i in range(180)], 10, 1)
+    assert {(len(fold.test), int(outcome[fold.test].sum())) for fold in folds} == {(18, 9)}
+
+
+def test_an_overlap_is_seen() -> None:
+    fold = Fold(1, np.array([0, 1]), np.array([2]), np.array([3]))
+    assert patient_overlap([fold], ["a", "b", "c", "b"]) == 1
+
+
+def test_more_folds_than_patients_are_refused() -> None:
+    with pytest.raises(InputError, match="between 2 and 3"):
+        make_folds(np.array([0] * 9 + [1] * 3), [str(i) for i in range(12)], 5, 0)
+
+
+def test_the_final_fit_reports_nobody() -> None:
+    fold = final_fold(np.array([0, 1] * 10), [str(i) for i in range(20)], 0)
+    assert len(fold.test) == 0
+    assert len(fold.training) + len(fold.inner) == 20

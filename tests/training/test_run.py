@@ -1,0 +1,247 @@
+"""A tiny cohort goes the whole way in processes of its own: train, die, resume, evaluate, export, load, predict."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from filelock import FileLock
+
+from hyrisk_desktop.imaging.volume import CTVolume
+from hyrisk_desktop.paths import training_process
+from hyrisk_desktop.risk.predictor import Predictor
+from hyrisk_desktop.risk.self_test import self_test
+from model_training.phantom.cohort import draw_case
+
+OPTIONS = [
+    "--network", "hyrisknet-18", "--folds", "2", "--epochs", "3", "--size", "32", "--batch", "6", "--permutation-folds", "1",
+    "--precision", "fp32", "--threads", "1", "--seed", "7",
+]  # fmt: skip
+
+
+def start(cohort: Path, cache: Path, run: Path, *more: str) -> subprocess.Popen[str]:
+    command, environment = training_process(
+        "train", str(cohort), *OPTIONS, "--cache", str(cache), "--out", str(run), *more
+    )
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=200)
+    return process.returncode, out, err
+
+
+def events(run: Path) -> list[dict[str, Any]]:
+    lines = (run / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+
+
+def epochs(run: Path) -> dict[tuple[str, int, int], tuple[float, float]]:
+    """Losses by unit, stage and epoch; of an epoch told twice, the last."""
+    return {
+        (e["unit"], e["stage"], e["epoch"]): (e["training_loss"], e["validation_loss"])
+        for e in events(run)
+        if e["event"] == "epoch"
+    }
+
+
+def wait_for(run: Path, event: str, stage: int, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if (run / "events.jsonl").is_file() and any(
+            e["event"] == event and e.get("stage") == stage for e in events(run)
+        ):
+            return
+        time.sleep(0.02)
+    raise AssertionError(process.communicate())
+
+
+@pytest.fixture(scope="module")
+def finished(cohort: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "whole"
+    code, out, err = finish(start(cohort, cache, run, "--events", "--name", "Tiny"))
+    assert code == 0, err
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert (lines[-1]["event"], lines[-1]["bundle"]) == ("finished", "bundle")
+    return run
+
+
+def test_killed_and_resumed_it_learns_exactly_the_same(
+    finished: Path, cohort: Path, cache: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "killed"
+    for stage in (1, 2):
+        process = start(cohort, cache, run)
+        wait_for(run, "epoch", stage, process)
+        process.kill()
+        process.communicate()
+        assert json.loads((run / "run.json").read_text())["state"] == "running"
+        with FileLock(run / "run.lock", timeout=0):
+            pass
+    assert finish(start(cohort, cache, run))[0] == 0
+    whole, again = epochs(finished), epochs(run)
+    assert whole.keys() == again.keys()
+    for key, losses in whole.items():
+        for a, b in zip(losses, again[key], strict=True):
+            assert a == b or abs(a - b) < 1e-6, key
+    results = [json.loads((path / "results.json").read_text()) for path in (finished, run)]
+    assert results[0]["pooled"] == results[1]["pooled"]
+    assert json.loads((run / "run.json").read_text())["state"] == "finished"
+
+
+def test_results_are_complete_and_say_what_they_are(finished: Path) -> None:
+    results = json.loads((finished / "results.json").read_text())
+    assert results["synthetic"] is True
+    assert (results["n"], results["patient_overlap"]) == (24, 0)
+    assert len(results["folds"]) == 2
+    assert set(results["baselines"]) == {"grade", "agatston", "category", "volume", "sqrt_volume", "grade_agatston"}
+    assert results["pooled"]["ci"][0] <= results["pooled"]["auc"] <= results["pooled"]["ci"][1]
+    assert 0 <= results["permutation_auc"] <= 1
+    members = [json.loads(p.read_text()) for p in sorted(finished.glob("folds/*/fold-*/members.json"))]
+    assert sorted(i for m in members for i in m["test"]) == list(range(24))
+    page = (finished / "report.html").read_text(encoding="utf-8")
+    assert page.count("ynthetic data") >= 8
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "https://" not in page
+    assert len(list((finished / "figures").glob("*.png"))) == len(list((finished / "figures").glob("*.pdf"))) == 5
+    assert "phantom-" not in (finished / "predictions.csv").read_text()
+
+
+def test_the_bundle_passes_its_self_test_and_predicts(finished: Path) -> None:
+    bundle = self_test(finished / "bundle", "cpu")
+    assert bundle.name == "Tiny"
+    assert bundle.demonstration
+    row, slab = draw_case(5_000_007)
+    volume = CTVolume(slab, (row.pixel_mm, row.pixel_mm, row.increment_mm), (0, 0, 0), np.eye(3), "phantom")
+    reading = Predictor(finished / "bundle", "cpu").predict(volume, (80, 80, 2), 2.0)
+    assert reading.hyrisknet is not None
+    assert 0 < reading.hyrisknet < 1
+    card = (finished / "bundle" / "CARD.md").read_text(encoding="utf-8")
+    assert bundle.sha256 in card
+    assert "phantoms" in card
+
+
+def test_pause_resume_and_cancel_through_the_control_file(cohort: Path, cache: Path, tmp_path: Path) -> None:
+    run = tmp_path / "controlled"
+    process = start(cohort, cache, run)
+    wait_for(run, "step", 1, process)
+    (run / "control.json").write_text('{"request": "pause"}')
+    deadline = time.monotonic() + 60
+    while not any(e["event"] == "paused" for e in events(run)):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    count = len(events(run))
+    time.sleep(1.0)
+    assert len(events(run)) == count
+    assert json.loads((run / "run.json").read_text())["state"] == "paused"
+    (run / "control.json").write_text('{"request": "resume"}')
+    while not any(e["event"] == "resumed" for e in events(run)):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    (run / "control.json").write_text('{"request": "cancel"}')
+    assert finish(process)[0] == 130
+    assert json.loads((run / "run.json").read_text())["state"] == "cancelled"
+    assert list(run.glob("folds/*/*/*/checkpoint.json"))
+
+
+def test_a_run_is_held_by_one_process_and_keeps_its_settings(finished: Path, cohort: Path, cache: Path) -> None:
+    with FileLock(finished / "run.lock"):
+        code, _, err = finish(start(cohort, cache, finished))
+    assert code == 2
+    assert "already runs" in err
+    code, _, err = finish(start(cohort, cache, finished, "--batch", "5"))
+    assert code == 2
+    assert "another training run" in err
+
+
+def test_a_bundle_is_where_fine_tuning_starts(finished: Path, cohort: Path, cache: Path, tmp_path: Path) -> None:
+    """Trunk, window and score rule come from the bundle; Agatston as the score; the old model on the same cases."""
+    run = tmp_path / "tuned"
+    more = [
+        "--strategy",
+        "frozen",
+        "--init",
+        str(finished / "bundle"),
+        "--epochs",
+        "1",
+        "--compare",
+        str(finished / "bundle"),
+    ]
+    code, _, err = finish(start(cohort, cache, run, *more, "--score", "agatston"))
+    assert code == 0, err
+    results = json.loads((run / "results.json").read_text())
+    assert "trained on these very cases" in results["comparison"]["warning"]
+    assert results["comparison"]["installed"]["risknet_auc"] is not None
+    description = json.loads((run / "bundle" / "model.json").read_text())
+    assert description["score_input"] == "agatston"
+    assert description["agatston_scale"] >= 100
+    self_test(run / "bundle", "cpu")
+    # A frozen trunk stays as it was, to the last bit of half precision.
+    from safetensors.numpy import load_file
+
+    old, new = (load_file(path / "bundle" / "weights.safetensors") for path in (finished, run))
+    assert all(np.array_equal(old[k], new[k]) for k in old if k.startswith("trunk."))
+    assert not np.array_equal(old["image_head.weight"], new["image_head.weight"])
+
+
+def run_json(*arguments: str) -> tuple[int, Any]:
+    command, environment = training_process(*arguments)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_check_and_estimate_answer_in_json(cohort: Path, tmp_path: Path) -> None:
+    code, found = run_json("check", str(cohort), "--json")
+    assert (code, found["ready"], found["rows"], found["synthetic"]) == (0, True, 24, True)
+    code, found = run_json("estimate", str(cohort), *OPTIONS, "--cache", str(tmp_path), "--json")
+    assert code == 0
+    assert found["seconds"] > 0
+    assert found["memory_bytes"] > 1e8
+    code, found = run_json("check", str(tmp_path / "none.csv"), "--json")
+    assert (code, found["error"]["code"]) == (2, "cohort_missing")
+
+
+def test_evaluate_prints_the_contract(finished: Path, cohort: Path, cache: Path) -> None:
+    code, found = run_json(
+        "evaluate", str(cohort), "--model", str(finished / "bundle"), "--cache", str(cache), "--json"
+    )
+    assert code == 0
+    assert found["n"] == 24
+    assert set(found["baselines"]) == {"grade", "agatston", "category", "volume", "sqrt_volume"}
+    assert 0 <= found["risknet_auc"] <= 1
+    assert 0 <= found["hyrisknet_auc"] <= 1
+
+
+def test_imagenet_out_of_reach_is_one_sentence(
+    cohort: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    # A proxy that nobody listens on: no network, whatever this machine can reach.
+    for name in ("http_proxy", "https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    code, _, err = finish(start(cohort, cache, tmp_path / "run", "--strategy", "finetune"))
+    assert code == 2
+    assert "ImageNet weights can't be downloaded here" in err
+    assert "Traceback" not in err
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["state"] == "failed"
+
+
+def test_an_interrupted_terminal_leaves_a_run_that_can_go_on(cohort: Path, cache: Path, tmp_path: Path) -> None:
+    if sys.platform == "win32":
+        interrupt = signal.CTRL_BREAK_EVENT
+    else:
+        interrupt = signal.SIGINT
+    run = tmp_path / "interrupted"
+    process = start(cohort, cache, run)
+    wait_for(run, "step", 1, process)
+    os.kill(process.pid, interrupt)
+    assert finish(process)[0] == 130
+    assert json.loads((run / "run.json").read_text())["state"] == "cancelled"
