@@ -292,7 +292,7 @@ class Commands(QObject):
         """One sentence, with details to copy."""
         self.message.emit(error.message if isinstance(error, HyRiskError) else tr("Something went wrong; see the log."))
         # Over the dialog that asked; but no error goes with another that is closed.
-        asking = QApplication.activeModalWidget()
+        asking = QApplication.activeModalWidget() or QApplication.activeWindow()
         dialog = ErrorDialog(error, self._window if isinstance(asking, ErrorDialog) else asking or self._window)
         self._open(dialog)
         return dialog

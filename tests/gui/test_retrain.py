@@ -371,7 +371,7 @@ def test_a_model_that_fails_its_self_test_is_not_installed(desk: Desk, tmp_path:
     finished(desk, tmp_path, tmp_path / "trained")
     before = desk.program.session.model
     desk.click("installModel")
-    sentence = desk.error()
+    sentence = desk.error(desk.program.window)
     assert sentence.endswith(".")
     assert "Something went wrong" not in sentence
     assert desk.program.session.model == before
