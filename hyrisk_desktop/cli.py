@@ -23,7 +23,7 @@ from hyrisk_desktop.i18n import tr
 
 if TYPE_CHECKING:
     from hyrisk_desktop.imaging.volume import CTVolume, Finding, Voxel
-    from hyrisk_desktop.risk import RiskReading
+    from hyrisk_desktop.risk import Predictor
 
 EXIT_UNEXPECTED, EXIT_ARGUMENTS, EXIT_EXAM = 1, 2, 3
 _TRAINING = ("phantom", "train", "evaluate", "nlst", "train-demonstration")
@@ -136,10 +136,11 @@ def _score_document(
     device: str | None,
     prevalence: float | None,
 ) -> dict[str, Any]:
-    from hyrisk_desktop.calcium import get_profile, score_region
+    from hyrisk_desktop.calcium import get_profile
     from hyrisk_desktop.calcium.grading import check_grade
-    from hyrisk_desktop.exchange.reading_document import collect_findings, score_document
-    from hyrisk_desktop.imaging import check_centre, check_volume, find_series, read_volume
+    from hyrisk_desktop.exchange.reading_document import score_document
+    from hyrisk_desktop.imaging import find_series, read_volume
+    from hyrisk_desktop.worklist.measure import measure
 
     chosen_profile = get_profile(profile)
     if grade is not None:
@@ -151,11 +152,9 @@ def _score_document(
         raise ExamError("no_suitable_series", record.reason)
     volume = read_volume(record)
     centre = center if center is not None else _voxel_at(volume, center_mm)  # type: ignore[arg-type]
-    scores = score_region(volume, centre, size_xyz=region, profile=chosen_profile)
-    reading, trouble = _read_risk(volume, centre, grade, model, device, prevalence)
-    scan = (*volume.findings, *check_volume(volume), *trouble)
-    findings = collect_findings(scan, check_centre(volume, centre, region=region), scores, grade, reading)
-    return score_document(volume, centre, scores, reading, findings)
+    predictor, trouble = load_predictor(model, device, prevalence)
+    m = measure(volume, centre, grade, predictor, region=region, profile=chosen_profile, also=trouble)
+    return score_document(volume, centre, m.scores, m.risk, m.findings)
 
 
 def _voxel_at(volume: CTVolume, mm: tuple[float, float, float]) -> Voxel:
@@ -169,26 +168,17 @@ def _voxel_at(volume: CTVolume, mm: tuple[float, float, float]) -> Voxel:
     return centre
 
 
-def _read_risk(
-    volume: CTVolume,
-    centre: Voxel,
-    grade: float | None,
-    model: Path | None,
-    device: str | None,
-    prevalence: float | None,
-) -> tuple[RiskReading | None, tuple[Finding, ...]]:
-    """The risk; or, where the program's own model can't be used, why not: calcium scoring goes on without it."""
-    from hyrisk_desktop.calcium import score_region
+def load_predictor(
+    model: Path | None, device: str | None, prevalence: float | None
+) -> tuple[Predictor | None, tuple[Finding, ...]]:
+    """The model; or, where the program's own can't be used, why not: calcium scoring goes on without it."""
     from hyrisk_desktop.imaging.volume import Finding, Severity
     from hyrisk_desktop.risk import Predictor
     from hyrisk_desktop.risk.model_store import ActiveModel, installed_models
 
     active = installed_models().active() if model is None else ActiveModel(model)
     try:
-        predictor = Predictor(active.directory, device, prevalence)
-        # The region that models are trained on, whatever --region or --profile says.
-        agatston = score_region(volume, centre).agatston
-        return predictor.predict(volume, centre, grade, agatston=agatston), active.findings
+        return Predictor(active.directory, device, prevalence), active.findings
     except BundleError as e:
         if model is not None:
             # Who names a model wants its answer, not a document without one.

@@ -31,6 +31,10 @@ class InputError(HyRiskError):
     """An argument or a value typed by the user is out of range."""
 
 
+class StoreError(HyRiskError):
+    """The worklist's database can't be read or written; what is open stays in memory."""
+
+
 class Cancelled(Exception):
     """The user cancelled; not an error, and never shown as one."""
 

@@ -1,4 +1,4 @@
-"""One reading as one JSON document: what `hyrisk score --json` prints, and the findings in their order.
+"""One reading as one JSON document: what `hyrisk score --json` prints.
 
 The CLI, the window and (later) batches and reports all build it here, so that the same input gives the same numbers.
 """
@@ -13,35 +13,11 @@ from typing import Any
 
 from hyrisk_desktop import __version__
 from hyrisk_desktop.calcium import CalciumScores, Lesion
-from hyrisk_desktop.calcium.grading import consistency_findings
-from hyrisk_desktop.imaging.volume import CTVolume, Finding, Severity, Voxel
+from hyrisk_desktop.imaging.volume import CTVolume, Finding, Voxel
 from hyrisk_desktop.risk.reading import RiskReading
+from hyrisk_desktop.worklist.measure import calcium_numbers, risk_numbers
 
-_ORDER = {Severity.UNFIT: 0, Severity.WARNING: 1, Severity.INFO: 2}
 _LIBRARIES = ("numpy", "scipy", "pydicom", "SimpleITK", "torch", "torchvision", "captum")
-
-
-def collect_findings(
-    scan: tuple[Finding, ...],
-    centre: tuple[Finding, ...],
-    scores: CalciumScores | None,
-    grade: float | None,
-    risk: RiskReading | None,
-) -> tuple[Finding, ...]:
-    """Everything that qualifies the numbers, one finding per code, worst first."""
-    found = [*scan, *centre]
-    if scores is not None:
-        if scores.drawn:
-            # The region around the centre is not what is scored then.
-            found = [f for f in found if f.code != "region_outside"]
-        found += scores.findings
-        found += consistency_findings(grade, scores.agatston, drawn=scores.drawn)
-    if risk is not None:
-        found += risk.findings
-    unique: dict[str, Finding] = {}
-    for finding in found:
-        unique.setdefault(finding.code, finding)
-    return tuple(sorted(unique.values(), key=lambda finding: _ORDER[finding.severity]))
 
 
 def score_document(
@@ -73,7 +49,7 @@ def score_document(
         },
         "center": {"voxel_xyz": list(centre), "mm_lps": list(volume.voxel_to_mm(centre))},
         "calcium": _calcium(scores),
-        "risk": None if risk is None else _risk(risk),
+        "risk": None if risk is None else risk_numbers(risk),
         "findings": [{"code": f.code, "severity": str(f.severity), "message": f.message} for f in findings],
         "versions": versions(),
         "research_use_only": True,
@@ -81,14 +57,7 @@ def score_document(
 
 
 def _calcium(scores: CalciumScores) -> dict[str, Any]:
-    return {
-        "profile": scores.profile,
-        "region_voxels_xyz": list(scores.region.size_xyz),
-        "region_mm_xyz": list(scores.region_mm),
-        "agatston": scores.agatston,
-        "category": scores.category,
-        "volume_mm3": scores.volume_mm3,
-        "sqrt_volume": scores.sqrt_volume,
+    return calcium_numbers(scores) | {
         "lesions": [_lesion(lesion) for lesion in scores.lesions if not lesion.excluded],
         "excluded_lesions": [_lesion(lesion) for lesion in scores.lesions if lesion.excluded],
     }
@@ -103,25 +72,6 @@ def _lesion(lesion: Lesion) -> dict[str, Any]:
         "mean_hu": lesion.mean_hu,
         "agatston": lesion.agatston,
         "volume_mm3": lesion.volume_mm3,
-    }
-
-
-def _risk(risk: RiskReading) -> dict[str, Any]:
-    return {
-        "model": risk.model,
-        "sha256": risk.sha256,
-        "bundle_sha256": risk.bundle_sha256,
-        "demonstration": risk.demonstration,
-        "risknet": risk.risknet,
-        "hyrisknet": risk.hyrisknet,
-        "interval": list(risk.interval),
-        "percentile": risk.percentile,
-        # A model that takes the Agatston score has no risk by grade.
-        "by_grade": list(risk.by_grade) or None,
-        "score_input": risk.score_input,
-        "calibrated": risk.calibrated,
-        "prevalence": risk.prevalence,
-        "device": risk.device,
     }
 
 

@@ -24,10 +24,10 @@ from hyrisk_desktop.calcium import (
     score_region,
 )
 from hyrisk_desktop.calcium.grading import check_grade
-from hyrisk_desktop.exchange.reading_document import collect_findings
 from hyrisk_desktop.imaging import CTVolume, Finding, SeriesRecord, Voxel, check_centre
 from hyrisk_desktop.risk import RiskReading
 from hyrisk_desktop.risk.explain import Explanation
+from hyrisk_desktop.worklist.measure import collect_findings
 
 MAX_UNDO = 200
 _exam_ids = itertools.count(1)

@@ -9,6 +9,7 @@ from hyrisk_desktop.imaging.decoder import shutdown_decoders, warm_decoders
 from hyrisk_desktop.imaging.dicom import read_volume
 from hyrisk_desktop.imaging.hashing import hash_files
 from hyrisk_desktop.imaging.records import Kind, SeriesRecord
+from hyrisk_desktop.imaging.scan import ScannedExam, reopen, scan_exams
 from hyrisk_desktop.imaging.series import find_series
 from hyrisk_desktop.imaging.volume import CTVolume, Finding, Severity, Voxel
 
@@ -16,6 +17,7 @@ __all__ = [
     "CTVolume",
     "Finding",
     "Kind",
+    "ScannedExam",
     "SeriesRecord",
     "Severity",
     "Voxel",
@@ -24,6 +26,8 @@ __all__ = [
     "find_series",
     "hash_files",
     "read_volume",
+    "reopen",
+    "scan_exams",
     "shutdown_decoders",
     "warm_decoders",
 ]

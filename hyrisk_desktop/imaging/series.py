@@ -32,8 +32,8 @@ _MAP_WORDS = frozenset(("PERFUSION", "RCBF", "RCBV", "MTT", "TTP", "IODINE", "VN
 
 
 @dataclasses.dataclass(slots=True)
-class _Found:
-    """What the walk through the files gathered."""
+class FoundFiles:
+    """What the walk through the files gathered: headers by series and kind, image files, and what was left out."""
 
     groups: dict[tuple[str, Kind], list[Header]] = dataclasses.field(default_factory=dict)
     images: list[Path] = dataclasses.field(default_factory=list)
@@ -63,14 +63,10 @@ def find_series(
     """
     path = Path(path)
     source = list_source(path, cancel)
-    found = _look_through(source, progress, cancel)
+    found = look_through(source, progress, cancel)
     if source.opened is not None:
         _narrow_to(found, source.opened)
-    records = [
-        _record(uid, kind, headers, found, source)
-        for (uid, kind), headers in found.groups.items()
-        if kind not in _ACCOMPANIMENTS or (uid, Kind.AXIAL) not in found.groups
-    ]
+    records = records_of(found, source)
     if not records and found.images:
         from hyrisk_desktop.imaging.image_files import image_record
 
@@ -81,8 +77,18 @@ def find_series(
     return rank(records)
 
 
-def _look_through(source: Source, progress: Progress, cancel: CancelToken | None) -> _Found:
-    found = _Found()
+def records_of(found: FoundFiles, source: Source) -> list[SeriesRecord]:
+    """A record of each DICOM series found, unranked; what merely accompanies an axial series is named in it."""
+    return [
+        _record(uid, kind, headers, found, source)
+        for (uid, kind), headers in found.groups.items()
+        if kind not in _ACCOMPANIMENTS or (uid, Kind.AXIAL) not in found.groups
+    ]
+
+
+def look_through(source: Source, progress: Progress, cancel: CancelToken | None) -> FoundFiles:
+    """Read the header of each file and group the CT images by series and kind."""
+    found = FoundFiles()
     total = len(source.files)
     layouts = Layouts()
     kinds: dict[tuple[bytes | None, ...], tuple[str, Kind | None]] = {}
@@ -129,7 +135,7 @@ def kind_of(header: Header) -> Kind | None:
     return Kind.AXIAL
 
 
-def _narrow_to(found: _Found, opened: Path) -> None:
+def _narrow_to(found: FoundFiles, opened: Path) -> None:
     """Keep the series of the opened file, without other versions of that very slice."""
     if is_image_file(opened):
         found.groups.clear()
@@ -174,7 +180,7 @@ def _localizer_finding(count: int) -> Finding:
     return Finding("localizer_set_aside", Severity.INFO, message)
 
 
-def _record(uid: str, kind: Kind, headers: list[Header], found: _Found, source: Source) -> SeriesRecord:
+def _record(uid: str, kind: Kind, headers: list[Header], found: FoundFiles, source: Source) -> SeriesRecord:
     findings = list(source.findings)
     headers, kind, aside = _set_aside(kind, headers)
     findings += aside
@@ -261,7 +267,7 @@ def _image_records(
                 raise
 
 
-def _nothing_found(path: Path, source: Source, found: _Found) -> ExamError:
+def _nothing_found(path: Path, source: Source, found: FoundFiles) -> ExamError:
     name = path.name or str(path)
     if found.others:
         kinds = ", ".join(sorted(found.others))

@@ -1,0 +1,186 @@
+"""What the store hands out and takes: frozen values, free of any database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging.volume import Finding, Severity, Voxel
+
+VESSELS = ("LM", "LAD", "LCx", "RCA")
+"""Left main, left anterior descending, left circumflex, right coronary artery: the rows of the grading sheet."""
+
+
+def now() -> str:
+    """This moment as the store writes it: ISO 8601, UTC, to the millisecond; sorts as text."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Status(StrEnum):
+    """How far an exam has come, for one reader."""
+
+    NEW = "new"
+    CENTRE = "centre"
+    GRADED = "graded"
+    SCORED = "scored"
+    FAILED = "failed"
+
+
+def status_word(status: Status) -> str:
+    """The status as the list shows it."""
+    return {
+        Status.NEW: tr("new"),
+        Status.CENTRE: tr("centre placed"),
+        Status.GRADED: tr("graded"),
+        Status.SCORED: tr("scored"),
+        Status.FAILED: tr("failed"),
+    }[status]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A heart centre that the program proposes; only a reader places one."""
+
+    voxel: Voxel
+    confident: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSummary:
+    """What the list shows of a read."""
+
+    read_id: int
+    centre: Voxel | None
+    grade: float | None
+    locked: bool
+    agatston: float | None
+    risk: float | None
+
+    @property
+    def status(self) -> Status:
+        """New to scored; scored means graded and with a risk."""
+        if self.grade is not None:
+            return Status.SCORED if self.risk is not None and self.centre is not None else Status.GRADED
+        return Status.NEW if self.centre is None else Status.CENTRE
+
+
+@dataclass(frozen=True, slots=True)
+class ExamEntry:
+    """One row of a worklist.
+
+    Attributes:
+        exam_id: the store's number of it.
+        source: folder, zip or image file.
+        series_uid: of the chosen series, "" where none can be read; ``series``: what it is, ``reason``: why it.
+        series_count: how many series the exam has.
+        findings: of header and, once prepared, of the pixels.
+        problem: why the exam can't be read; "" where it can.
+        prepared: thumbnail and proposal are there (or could not be made).
+        read: this reader's read of it, where there is one.
+    """
+
+    exam_id: int
+    source: Path
+    patient_id: str
+    patient_name: str
+    study_date: str
+    description: str
+    synthetic: bool
+    series_uid: str
+    series: str
+    reason: str
+    series_count: int
+    slice_count: int
+    thickness_mm: float | None
+    increment_mm: float | None
+    findings: tuple[Finding, ...] = ()
+    problem: str = ""
+    prepared: bool = False
+    proposal: Proposal | None = None
+    read: ReadSummary | None = None
+
+    @property
+    def status(self) -> Status:
+        """New, centre placed, graded, scored or failed."""
+        if self.problem:
+            return Status.FAILED
+        return self.read.status if self.read else Status.NEW
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingList:
+    """The exams below one folder, in the order in which one reader sees them."""
+
+    list_id: int
+    name: str
+    root: Path
+    blinded: bool
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads."""
+
+    reader_id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One reader's judgement of one exam, with everything needed to replay it.
+
+    Attributes:
+        exam_id, reader_id, list_id: whose judgement of what, and in which list.
+        series_uid: the series that was read; ``content_sha256``: hash of its files then.
+        centre: heart centre (x, y, z) in voxels; ``centre_proposed``: it is the program's, and no reader confirmed it.
+        grade: 0 to 3, fractional allowed; ``vessels``: 0 to 3 for each of `VESSELS`, where graded per vessel.
+        excluded: voxels whose lesions do not count. box: a drawn box as (start, stop).
+        locked: the grade is final (blinded lists: from then on risk and scores show).
+        model, bundle_sha256: which model answered. results: the numbers, as `measure.numbers`. findings, versions: then.
+        started_at, graded_at, locked_at, updated_at: ISO 8601 UTC, "" for not yet.
+        seconds_to_grade: time with the exam on screen until the grade was first given.
+        read_id: the store's number; 0 before it is stored. revision: counts the changes.
+    """
+
+    exam_id: int
+    reader_id: int
+    series_uid: str
+    list_id: int | None = None
+    content_sha256: str = ""
+    centre: Voxel | None = None
+    centre_proposed: bool = False
+    grade: float | None = None
+    vessels: dict[str, int] | None = None
+    excluded: frozenset[Voxel] = frozenset()
+    box: tuple[Voxel, Voxel] | None = None
+    profile: str = "standard"
+    locked: bool = False
+    model: str = ""
+    bundle_sha256: str = ""
+    prevalence: float | None = None
+    results: dict[str, Any] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    versions: dict[str, str] = field(default_factory=dict)
+    started_at: str = ""
+    graded_at: str = ""
+    locked_at: str = ""
+    updated_at: str = ""
+    seconds_to_grade: float | None = None
+    read_id: int = 0
+    revision: int = 0
+
+
+def finding_rows(findings: tuple[Finding, ...]) -> list[list[str]]:
+    """Findings as JSON."""
+    return [[f.code, str(f.severity), f.message] for f in findings]
+
+
+def findings_from(rows: list[list[str]] | None) -> tuple[Finding, ...]:
+    """Inverse of `finding_rows`."""
+    return tuple(Finding(code, Severity(severity), message) for code, severity, message in rows or ())

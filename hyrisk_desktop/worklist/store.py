@@ -1,0 +1,550 @@
+"""Everything the program remembers of exams, readers and reads. Each call is one transaction; none knows of Qt.
+
+Calls block for as long as a disk or a server takes, so the window makes them on a thread of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from hyrisk_desktop.errors import InputError, StoreError
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging import Finding, Kind, ScannedExam, SeriesRecord, Voxel
+from hyrisk_desktop.worklist import audit
+from hyrisk_desktop.worklist.database import Database
+from hyrisk_desktop.worklist.models import (
+    AuditHeadRow,
+    BatchRow,
+    ExamRow,
+    ListExamRow,
+    ListRow,
+    PlaceRow,
+    PreparedRow,
+    ReaderRow,
+    ReadRow,
+    SeriesRow,
+)
+from hyrisk_desktop.worklist.order import reading_order
+from hyrisk_desktop.worklist.records import (
+    ExamEntry,
+    Proposal,
+    Read,
+    Reader,
+    ReadingList,
+    ReadSummary,
+    finding_rows,
+    findings_from,
+    now,
+)
+
+# What a change of a read is compared by; the rest follows from these or is a stamp.
+_AUDITED = (
+    "centre", "centre_proposed", "grade", "vessels", "excluded", "box", "profile", "locked", "bundle_sha256", "results",
+)  # fmt: skip
+
+
+class Store:
+    """The worklist's database.
+
+    Args:
+        where: see `database.Database`; raises StoreError, as every call does when the database fails.
+    """
+
+    def __init__(self, where: Path | str) -> None:
+        self.database = Database(where)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.database.close()
+
+    # --- readers
+
+    def reader(self, name: str) -> Reader:
+        """The reader of that name, made if new; InputError for an empty or overlong name."""
+        name = " ".join(name.split())
+        if not 1 <= len(name) <= 80 or not name.isprintable():
+            raise InputError("reader_name", tr("A reader's name needs 1 to 80 printable characters."))
+        with self.database.write() as session:
+            row = session.scalars(select(ReaderRow).where(ReaderRow.name == name)).one_or_none()
+            if row is None:
+                row = ReaderRow(name=name, created_at=now())
+                session.add(row)
+                session.flush()
+                audit.append(session, name, "reader_added", f"reader:{row.id}", {})
+            return Reader(row.id, row.name)
+
+    def readers(self) -> list[Reader]:
+        """All readers, by name."""
+        with self.database.read() as session:
+            return [Reader(r.id, r.name) for r in session.scalars(select(ReaderRow).order_by(ReaderRow.name))]
+
+    # --- lists and exams
+
+    def reading_list(self, root: Path, *, blinded: bool = False, seed: int = 0, reader: str = "") -> ReadingList:
+        """The list of the exams below ``root``, made if new; a blinded and an open list of one folder are two lists."""
+        with self.database.write() as session:
+            where = (ListRow.root == _path(root)) & (ListRow.blinded == blinded)
+            row = session.scalars(select(ListRow).where(where)).one_or_none()
+            if row is None:
+                name = root.name or str(root)
+                row = ListRow(name=_text(name), root=_path(root), blinded=blinded, seed=seed, created_at=now())
+                session.add(row)
+                session.flush()
+                audit.append(session, reader, "list_made", f"list:{row.id}", {"blinded": blinded, "seed": seed})
+            return _list(row)
+
+    def lists(self) -> list[ReadingList]:
+        """All lists, newest first."""
+        with self.database.read() as session:
+            return [_list(row) for row in session.scalars(select(ListRow).order_by(ListRow.id.desc()))]
+
+    def add_exams(self, list_id: int, exams: Sequence[ScannedExam]) -> None:
+        """Put exams into a list, new or found again; what a reader did with them stays."""
+        with self.database.write() as session:
+            last = session.scalar(select(func.max(ListExamRow.position)).where(ListExamRow.list_id == list_id))
+            position = -1 if last is None else last
+            for exam in exams:
+                row = self._exam(session, exam)
+                known = session.get(ListExamRow, (list_id, row.id))
+                if known is None:
+                    position += 1
+                    session.add(ListExamRow(list_id=list_id, exam_id=row.id, position=position))
+
+    def _exam(self, session: Session, exam: ScannedExam) -> ExamRow:
+        key = _text(exam.key)
+        row = session.scalars(select(ExamRow).where(ExamRow.key == key)).one_or_none()
+        first = exam.records[0] if exam.records else None
+        values = _exam_values(exam, first)
+        if row is None:
+            row = ExamRow(key=key, found_at=now(), **values)
+            session.add(row)
+            session.flush()
+        else:
+            for name, value in values.items():
+                setattr(row, name, value)
+        known = {
+            (s.series_uid, s.kind): s for s in session.scalars(select(SeriesRow).where(SeriesRow.exam_id == row.id))
+        }
+        for place, record in enumerate(exam.records):
+            found = _series_values(record, place)
+            old = known.pop((found["series_uid"], found["kind"]), None)
+            if old is None:
+                session.add(SeriesRow(exam_id=row.id, content_sha256="", **found))
+            else:
+                for name, value in found.items():
+                    setattr(old, name, value)
+        for gone in known.values():
+            session.delete(gone)
+        return row
+
+    def entries(self, reading_list: ReadingList, reader: Reader | None) -> list[ExamEntry]:
+        """The list's rows in this reader's order, each with this reader's read."""
+        with self.database.read() as session:
+            exams = session.execute(
+                select(ExamRow, ListExamRow.position)
+                .join(ListExamRow, ListExamRow.exam_id == ExamRow.id)
+                .where(ListExamRow.list_id == reading_list.list_id)
+                .order_by(ListExamRow.position)
+            ).all()
+            ids = select(ListExamRow.exam_id).where(ListExamRow.list_id == reading_list.list_id)
+            found = [self._entry_parts(session, ids, reader), ]  # fmt: skip
+            chosen, counts, prepared, reads = found[0]
+            rows = [
+                _entry(exam, chosen.get(exam.id), counts.get(exam.id, 0), prepared.get(exam.id), reads.get(exam.id))
+                for exam, _ in exams
+            ]
+        order = reading_order(reading_list, reader, len(rows))
+        return [rows[i] for i in order]
+
+    def entry(self, exam_id: int, reader: Reader | None) -> ExamEntry:
+        """One row."""
+        with self.database.read() as session:
+            exam = _there(session.get(ExamRow, exam_id))
+            ids = select(ExamRow.id).where(ExamRow.id == exam_id)
+            chosen, counts, prepared, reads = self._entry_parts(session, ids, reader)
+            return _entry(exam, chosen.get(exam_id), counts.get(exam_id, 0), prepared.get(exam_id), reads.get(exam_id))
+
+    @staticmethod
+    def _entry_parts(session: Session, ids: Any, reader: Reader | None) -> tuple[Any, Any, Any, Any]:
+        columns = (
+            SeriesRow.exam_id, SeriesRow.series_uid, SeriesRow.description, SeriesRow.kernel, SeriesRow.reason,
+            SeriesRow.slice_count, SeriesRow.thickness_mm, SeriesRow.increment_mm, SeriesRow.findings,
+        )  # fmt: skip
+        # Neither files nor attributes: a list of 10,000 exams would carry hundreds of megabytes of them.
+        chosen = {
+            s.exam_id: s
+            for s in session.execute(select(*columns).where(SeriesRow.place == 0, SeriesRow.exam_id.in_(ids)))
+        }
+        grouped = select(SeriesRow.exam_id, func.count()).where(SeriesRow.exam_id.in_(ids)).group_by(SeriesRow.exam_id)
+        counts = {exam_id: count for exam_id, count in session.execute(grouped)}
+        shown = (
+            PreparedRow.exam_id, PreparedRow.series_uid, PreparedRow.x, PreparedRow.y, PreparedRow.z,
+            PreparedRow.confident, PreparedRow.reason, PreparedRow.findings,
+        )  # fmt: skip
+        prepared = {p.exam_id: p for p in session.execute(select(*shown).where(PreparedRow.exam_id.in_(ids)))}
+        reads = {}
+        if reader is not None:
+            summary = (
+                ReadRow.exam_id, ReadRow.id, ReadRow.x, ReadRow.y, ReadRow.z, ReadRow.grade, ReadRow.locked,
+                ReadRow.agatston, ReadRow.risk,
+            )  # fmt: skip
+            mine = select(*summary).where(ReadRow.reader_id == reader.reader_id, ReadRow.exam_id.in_(ids))
+            reads = {r.exam_id: r for r in session.execute(mine)}
+        return chosen, counts, prepared, reads
+
+    def records(self, exam_id: int) -> tuple[tuple[SeriesRecord, ...], Path]:
+        """The exam's series as they were found, the chosen one first, and its source; see `imaging.reopen`."""
+        with self.database.read() as session:
+            exam = _there(session.get(ExamRow, exam_id))
+            rows = session.scalars(select(SeriesRow).where(SeriesRow.exam_id == exam_id).order_by(SeriesRow.place))
+            return tuple(_record(row, exam.study_uid) for row in rows), Path(json.loads(exam.source))
+
+    # --- what is prepared
+
+    def save_prepared(
+        self,
+        exam_id: int,
+        series_uid: str,
+        thumbnail: bytes | None,
+        proposal: Proposal | None,
+        findings: tuple[Finding, ...],
+        content_sha256: str = "",
+    ) -> None:
+        """Keep the thumbnail (PNG), the proposed centre, the findings of the pixels and the hash of the files."""
+        with self.database.write() as session:
+            x, y, z = proposal.voxel if proposal else (None, None, None)
+            session.merge(
+                PreparedRow(
+                    exam_id=exam_id, series_uid=_text(series_uid), thumbnail=thumbnail, x=x, y=y, z=z,
+                    confident=bool(proposal and proposal.confident), reason=proposal.reason if proposal else "",
+                    findings=finding_rows(findings), prepared_at=now(),
+                )
+            )  # fmt: skip
+            if content_sha256:
+                self._note_hash(session, exam_id, series_uid, content_sha256)
+
+    def note_problem(self, exam_id: int, code: str, message: str) -> None:
+        """The exam could not be read after all."""
+        with self.database.write() as session:
+            exam = _there(session.get(ExamRow, exam_id))
+            exam.problem_code, exam.problem = code, _text(message)
+
+    def thumbnail(self, exam_id: int) -> bytes | None:
+        """The exam's thumbnail as PNG."""
+        with self.database.read() as session:
+            return session.scalar(select(PreparedRow.thumbnail).where(PreparedRow.exam_id == exam_id))
+
+    def content_sha256(self, exam_id: int, series_uid: str) -> str:
+        """Hash of the series' files when they were first read, "" before that."""
+        where = (SeriesRow.exam_id == exam_id) & (SeriesRow.series_uid == _text(series_uid))
+        with self.database.read() as session:
+            return session.scalars(select(SeriesRow.content_sha256).where(where)).first() or ""
+
+    @staticmethod
+    def _note_hash(session: Session, exam_id: int, series_uid: str, content_sha256: str) -> None:
+        where = (SeriesRow.exam_id == exam_id) & (SeriesRow.series_uid == _text(series_uid))
+        for row in session.scalars(select(SeriesRow).where(where)):
+            row.content_sha256 = row.content_sha256 or content_sha256
+
+    # --- the place in the list
+
+    def save_place(self, reader: Reader, reading_list: ReadingList, exam_id: int) -> None:
+        """Remember which exam the reader has open."""
+        with self.database.write() as session:
+            place = PlaceRow(
+                reader_id=reader.reader_id, list_id=reading_list.list_id, exam_id=exam_id, updated_at=now()
+            )
+            session.merge(place)
+
+    def place(self, reader: Reader, reading_list: ReadingList) -> int | None:
+        """The exam that the reader had open last in this list."""
+        with self.database.read() as session:
+            row = session.get(PlaceRow, (reader.reader_id, reading_list.list_id))
+            return row.exam_id if row else None
+
+    def last_list(self, reader: Reader) -> ReadingList | None:
+        """The list that the reader read last."""
+        with self.database.read() as session:
+            newest = select(PlaceRow).where(PlaceRow.reader_id == reader.reader_id).order_by(PlaceRow.updated_at.desc())
+            place = session.scalars(newest).first()
+            return _list(_there(session.get(ListRow, place.list_id))) if place else None
+
+    # --- reads
+
+    def read_of(self, exam_id: int, reader: Reader) -> Read | None:
+        """This reader's read of the exam."""
+        with self.database.read() as session:
+            where = (ReadRow.exam_id == exam_id) & (ReadRow.reader_id == reader.reader_id)
+            row = session.scalars(select(ReadRow).where(where)).one_or_none()
+            return _read(row) if row else None
+
+    def read_by_id(self, read_id: int) -> Read:
+        """A read by its number; InputError where there is none."""
+        with self.database.read() as session:
+            row = session.get(ReadRow, read_id)
+            if row is None:
+                raise InputError("no_read", tr("There is no read number {n}.", n=read_id))
+            return _read(row)
+
+    def reads(self, *, list_id: int | None = None) -> list[Read]:
+        """All reads, or those of the exams of one list, oldest first."""
+        query = select(ReadRow).order_by(ReadRow.id)
+        if list_id is not None:
+            query = query.where(ReadRow.exam_id.in_(select(ListExamRow.exam_id).where(ListExamRow.list_id == list_id)))
+        with self.database.read() as session:
+            return [_read(row) for row in session.scalars(query)]
+
+    def save_read(self, read: Read, reader: Reader) -> Read:
+        """Keep a read as it stands now, and what has changed since in the audit trail.
+
+        Returns:
+            The read with its number and revision.
+
+        Raises:
+            InputError: the stored read's grade is locked, and this one has another.
+        """
+        with self.database.write() as session:
+            where = (ReadRow.exam_id == read.exam_id) & (ReadRow.reader_id == reader.reader_id)
+            row = session.scalars(select(ReadRow).where(where)).one_or_none()
+            before = _read(row) if row else None
+            if (
+                before
+                and before.locked
+                and (read.grade, read.vessels, read.locked) != (before.grade, before.vessels, True)
+            ):
+                raise InputError("read_locked", tr("The grade of this read is locked and can't be changed."))
+            changes = _changes(before, read)
+            if before and not changes:
+                return before
+            values = _read_values(
+                replace(read, updated_at=now(), revision=read.revision if before is None else before.revision + 1)
+            )
+            if row is None:
+                row = ReadRow(exam_id=read.exam_id, reader_id=reader.reader_id, **values)
+                session.add(row)
+            else:
+                # The first sight of an exam, and the time to the first grade, are measured once.
+                for name in ("started_at", "graded_at", "seconds_to_grade"):
+                    values[name] = getattr(row, name) or values[name]
+                for name, value in values.items():
+                    setattr(row, name, value)
+            session.flush()
+            action = "read_locked" if read.locked and not (before and before.locked) else "read_changed"
+            audit.append(session, reader.name, action if before else "read_begun", f"read:{row.id}", changes)
+            return _read(row)
+
+    # --- batches and audit
+
+    def note_batch(self, list_id: int | None, out: Path, settings: dict[str, Any], bundle_sha256: str) -> int:
+        """A bulk scoring has begun; returns its number."""
+        with self.database.write() as session:
+            row = BatchRow(
+                list_id=list_id, out=_path(out), settings=settings, bundle_sha256=bundle_sha256, started_at=now(),
+                ended_at="", done=0, failed=0,
+            )  # fmt: skip
+            session.add(row)
+            session.flush()
+            audit.append(session, "", "batch_begun", f"batch:{row.id}", settings)
+            return row.id
+
+    def end_batch(self, batch_id: int, done: int, failed: int) -> None:
+        """A bulk scoring has ended."""
+        with self.database.write() as session:
+            row = _there(session.get(BatchRow, batch_id))
+            row.done, row.failed, row.ended_at = done, failed, now()
+            audit.append(session, "", "batch_ended", f"batch:{row.id}", {"done": done, "failed": failed})
+
+    def note(self, reader: str, action: str, subject: str, detail: dict[str, Any]) -> None:
+        """Add a row to the audit trail for something that changed no table, such as an export."""
+        with self.database.write() as session:
+            audit.append(session, reader, action, subject, detail)
+
+    def audit_trail(self) -> Iterator[audit.AuditEntry]:
+        """The audit trail, oldest first."""
+        with self.database.read() as session:
+            yield from audit.entries(session)
+
+    def audit_head(self) -> tuple[int, str]:
+        """Number and hash of the newest audit row."""
+        with self.database.read() as session:
+            row = _there(session.get(AuditHeadRow, 1))
+            return row.number, row.sha256
+
+    def forget_list(self, reading_list: ReadingList) -> None:
+        """Take a list off the program's lists; its reads and the files stay."""
+        with self.database.write() as session:
+            session.execute(delete(ListRow).where(ListRow.id == reading_list.list_id))
+            audit.append(session, "", "list_forgotten", f"list:{reading_list.list_id}", {})
+
+
+def _there(row: Any) -> Any:
+    if row is None:
+        raise StoreError("store_gone", tr("The worklist no longer holds this. Open its folder again."))
+    return row
+
+
+def _text(text: str) -> str:
+    """Text that every database takes: no NUL, which PostgreSQL refuses, and no half of a surrogate pair."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def _path(path: Path) -> str:
+    # As JSON: a file name on Linux may hold bytes that are no text.
+    return json.dumps(str(path))
+
+
+def _list(row: ListRow) -> ReadingList:
+    return ReadingList(row.id, row.name, Path(json.loads(row.root)), row.blinded, row.seed)
+
+
+def _exam_values(exam: ScannedExam, first: SeriesRecord | None) -> dict[str, Any]:
+    a = first.attributes if first else {}
+    code, problem = exam.problem or ("", "")
+    return {
+        "source": _path(exam.source),
+        "study_uid": _text(first.study_uid) if first else "",
+        "patient_id": _text(a.get("PatientID", "")),
+        "patient_name": _text(a.get("PatientName", "")),
+        "study_date": _text(a.get("StudyDate", "")),
+        "description": _text(a.get("StudyDescription", "") or (first.description if first else exam.source.name)),
+        "synthetic": a.get("PatientName", "").upper().startswith("SYNTHETIC^PHANTOM"),
+        "problem_code": code,
+        "problem": _text(problem),
+    }
+
+
+def _series_values(record: SeriesRecord, place: int) -> dict[str, Any]:
+    return {
+        "place": place,
+        "series_uid": _text(record.series_uid),
+        "kind": str(record.kind),
+        "modality": _text(record.modality),
+        "description": _text(record.description),
+        "kernel": _text(record.kernel),
+        "image_type": _text(record.image_type),
+        "slice_count": record.slice_count,
+        "thickness_mm": record.thickness_mm,
+        "increment_mm": record.increment_mm,
+        "suitable": record.suitable,
+        "reason": _text(record.reason),
+        "problem": record.problem,
+        "findings": finding_rows(record.findings),
+        "attributes": {_text(k): _text(v) for k, v in record.attributes.items()},
+        "files": _pack([str(path) for path in record.files]),
+    }
+
+
+def _record(row: SeriesRow, study_uid: str) -> SeriesRecord:
+    return SeriesRecord(
+        series_uid=row.series_uid, study_uid=study_uid, modality=row.modality, kind=Kind(row.kind),
+        description=row.description, kernel=row.kernel, slice_count=row.slice_count,
+        files=tuple(Path(name) for name in _unpack(row.files)), image_type=row.image_type,
+        thickness_mm=row.thickness_mm, increment_mm=row.increment_mm, attributes=MappingProxyType(dict(row.attributes)),
+        suitable=row.suitable, reason=row.reason, problem=row.problem, findings=findings_from(row.findings),
+    )  # fmt: skip
+
+
+def _pack(value: Any) -> bytes:
+    return zlib.compress(json.dumps(value).encode("ascii"), 6)
+
+
+def _unpack(data: bytes) -> Any:
+    return json.loads(zlib.decompress(data))
+
+
+def _voxel(row: Any) -> Voxel | None:
+    return None if row.x is None or row.y is None or row.z is None else (row.x, row.y, row.z)
+
+
+def _entry(exam: ExamRow, s: Any, count: int, p: Any, r: Any) -> ExamEntry:
+    fits = p is not None and s is not None and p.series_uid == s.series_uid
+    voxel = _voxel(p) if fits else None
+    series = " · ".join(part for part in (s.description, s.kernel) if part) if s else ""
+    return ExamEntry(
+        exam_id=exam.id, source=Path(json.loads(exam.source)), patient_id=exam.patient_id,
+        patient_name=exam.patient_name, study_date=exam.study_date, description=exam.description,
+        synthetic=exam.synthetic, series_uid=s.series_uid if s else "", series=series, reason=s.reason if s else "",
+        series_count=count, slice_count=s.slice_count if s else 0, thickness_mm=s.thickness_mm if s else None,
+        increment_mm=s.increment_mm if s else None,
+        findings=(*findings_from(s.findings if s else None), *findings_from(p.findings if fits else None)),
+        problem=exam.problem, prepared=fits,
+        proposal=Proposal(voxel, p.confident, p.reason) if voxel else None,
+        read=ReadSummary(r.id, _voxel(r), r.grade, r.locked, r.agatston, r.risk) if r is not None else None,
+    )  # fmt: skip
+
+
+def _read_values(read: Read) -> dict[str, Any]:
+    x, y, z = read.centre or (None, None, None)
+    values = {k: v for k, v in asdict(read).items() if k not in _NOT_COLUMNS}
+    results = read.results
+    risk = results.get("risk") or {}
+    return values | {
+        "x": x,
+        "y": y,
+        "z": z,
+        "edits": _pack({"excluded": sorted(read.excluded), "box": read.box}),
+        "series_uid": _text(read.series_uid),
+        "findings": finding_rows(read.findings),
+        "agatston": (results.get("calcium") or {}).get("agatston"),
+        "risk": risk.get("hyrisknet") if risk.get("hyrisknet") is not None else risk.get("risknet"),
+    }
+
+
+_NOT_COLUMNS = {"exam_id", "reader_id", "read_id", "centre", "excluded", "box", "findings"}
+
+
+def _read(row: ReadRow) -> Read:
+    edits = _unpack(row.edits)
+    start_stop = edits["box"]
+    return Read(
+        exam_id=row.exam_id, reader_id=row.reader_id, series_uid=row.series_uid, list_id=row.list_id,
+        content_sha256=row.content_sha256, centre=_voxel(row), centre_proposed=row.centre_proposed, grade=row.grade,
+        vessels=row.vessels, excluded=frozenset((x, y, z) for x, y, z in edits["excluded"]),
+        box=None if start_stop is None else (tuple(start_stop[0]), tuple(start_stop[1])),
+        profile=row.profile, locked=row.locked, model=row.model, bundle_sha256=row.bundle_sha256,
+        prevalence=row.prevalence, results=row.results, findings=findings_from(row.findings), versions=row.versions,
+        started_at=row.started_at, graded_at=row.graded_at, locked_at=row.locked_at, updated_at=row.updated_at,
+        seconds_to_grade=row.seconds_to_grade, read_id=row.id, revision=row.revision,
+    )  # fmt: skip
+
+
+def _changes(before: Read | None, after: Read) -> dict[str, Any]:
+    """What differs, as [before, after] by field; numbers in full, many voxels as a count."""
+
+    def shown(read: Read | None, name: str) -> Any:
+        value = getattr(read, name) if read else None
+        if name == "excluded":
+            return len(value) if value else 0
+        return value
+
+    blank = Read(after.exam_id, after.reader_id, "")
+    return {
+        name: [_jsonable(shown(before, name)), _jsonable(shown(after, name))]
+        for name in _AUDITED
+        if getattr(before or blank, name) != getattr(after, name)
+    }
+
+
+def _jsonable(value: Any) -> Any:
+    return json.loads(json.dumps(value))
+
+
+def chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Lists of up to ``size`` items."""
+    block: list[Any] = []
+    for item in items:
+        block.append(item)
+        if len(block) == size:
+            yield block
+            block = []
+    if block:
+        yield block
