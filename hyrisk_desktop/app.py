@@ -23,7 +23,7 @@ from hyrisk_desktop.gui.application import Services
 from hyrisk_desktop.gui.log import set_up_logging
 from hyrisk_desktop.gui.main_window import MainWindow
 from hyrisk_desktop.gui.results import results_text
-from hyrisk_desktop.gui.session import RiskStatus
+from hyrisk_desktop.gui.state import RiskStatus
 from hyrisk_desktop.i18n import install_language, tr
 from hyrisk_desktop.paths import config_dir, log_dir, resources_dir
 from hyrisk_desktop.settings import Settings
@@ -90,7 +90,7 @@ def run_gui(path: Path | None, *, demonstration: bool = False) -> int:
     if demonstration:
         services.loader.open_demonstration()
     elif path is not None:
-        services.loader.open_path(path)
+        services.worklist.open_path(path)
     return application.exec()
 
 

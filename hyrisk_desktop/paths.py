@@ -62,3 +62,10 @@ def log_dir() -> Path:
 def runs_dir() -> Path:
     """One folder per training run that the window started."""
     return _user("runs", str(Path(platformdirs.user_data_dir(_APP, appauthor=False)) / "runs"))
+
+
+def store_path() -> Path:
+    """The worklist's database, with its backups beside it."""
+    return (
+        _user("worklist", str(Path(platformdirs.user_data_dir(_APP, appauthor=False)) / "worklist")) / "worklist.sqlite"
+    )

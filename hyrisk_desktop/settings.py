@@ -29,6 +29,11 @@ TABLE = (
     Setting("overlay_level", 2, "Image overlays: 0 none, 1 marks only, 2 marks and texts."),
     Setting("prevalence", 0.0, "Share of non-survivors that the risk assumes, 0 to 1; 0: the model's own."),
     Setting("device", "", "cpu, cuda, or empty to choose."),
+    Setting("reader", "", "Who reads; empty: the name of the account."),
+    Setting("store", "", "Where the worklist is kept: empty for this user's own file, or postgresql://user@host/name."),
+    Setting("read_ahead_mb", 1500, "Memory for exams that are loaded before they are asked for, in MB; 0: none."),
+    Setting("worklist_state", "", "Width, columns and sorting of the worklist."),
+    Setting("per_vessel", False, "Grade LM, LAD, LCx and RCA one by one."),
     Setting("language", "en", "Language of the texts."),
 )
 _DEFAULTS = {row.key: row.default for row in TABLE}

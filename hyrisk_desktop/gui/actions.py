@@ -58,6 +58,7 @@ def presets() -> tuple[Preset, ...]:
 def action_table() -> tuple[ActionSpec, ...]:
     """All actions in menu order."""
     file, read, view, tools, help_ = tr("&File"), tr("&Read"), tr("&View"), tr("&Tools"), tr("&Help")
+    worklist = tr("&Worklist")
     window = tr("Window preset")
     mouse = tr("Mouse and keys on the image")
     a = ActionSpec
@@ -76,6 +77,8 @@ def action_table() -> tuple[ActionSpec, ...]:
     return (
         a("open_folder", tr("Open exam &folder…"), file, ("Ctrl+O",), needs_exam=False),
         a("open_file", tr("Open exam f&ile…"), file, ("Ctrl+Shift+O",), needs_exam=False),
+        a("open_exams", tr("Open folder of &exams (worklist)…"), file, ("Ctrl+E",), needs_exam=False),
+        a("open_list", tr("Open a &worklist made before…"), file, (), needs_exam=False),
         a("open_demonstration", tr("Open the &demonstration exam (synthetic)"), file, (), needs_exam=False),
         a("choose_series", tr("Choose another &series…"), file, ("Ctrl+L",)),
         a("cancel_loading", tr("&Cancel loading"), file, ("Ctrl+.",), needs_exam=False),
@@ -85,10 +88,18 @@ def action_table() -> tuple[ActionSpec, ...]:
         a("go_to_centre", tr("&Go to the heart centre"), read, ("C",)),
         *(a(f"grade_{g}", tr("Grade {grade}", grade=g), read, (f"Alt+{g}",)) for g in range(4)),
         a("clear_grade", tr("Clear the grade"), read, ("Alt+Backspace",)),
+        a("grade_per_vessel", tr("Grade per &vessel (LM, LAD, LCx, RCA)"), read, (), needs_exam=False, checkable=True),
+        a("lock_grade", tr("&Lock the grade"), read, ("Ctrl+Return",)),
         a("toggle_lesion", tr("E&xclude or include the lesion at the cursor"), read, ("X",)),
         a("whole_heart_box", tr("Whole-heart &box instead of the region"), read, ("B",), checkable=True),
         a("undo", tr("&Undo"), read, ("Ctrl+Z",)),
         a("redo", tr("Re&do"), read, ("Ctrl+Shift+Z", "Ctrl+Y")),
+        a("next_exam", tr("&Next exam"), worklist, ("N",), needs_exam=False),
+        a("previous_exam", tr("&Previous exam"), worklist, ("P",), needs_exam=False),
+        a("show_worklist", tr("Show the &worklist"), worklist, ("W",), needs_exam=False, checkable=True),
+        a("search_worklist", tr("&Search the worklist"), worklist, ("Ctrl+F",), needs_exam=False),
+        a("set_reader", tr("&Reader…"), worklist, (), needs_exam=False),
+        a("read_blinded", tr("Read this list &blinded"), worklist, (), needs_exam=False, checkable=True),
         *preset_rows,
         a("cycle_overlays", tr("Cycle &overlays (all, marks only, none)"), view, ("I",), needs_exam=False),
         a("cycle_slab", tr("Cycle slab &MIP (1 slice, 5, 10, 20 mm)"), view, ("M",), needs_exam=False),
@@ -114,6 +125,7 @@ def action_table() -> tuple[ActionSpec, ...]:
         a("", tr("Place the heart centre without a mouse: H, then"), mouse, ("← ↑ → ↓", tr("Enter"))),
         a("", tr("Move the heart centre by one slice"), mouse, ("Ctrl+↑ ↓",)),
         a("", tr("Move between image, grade and lesions"), mouse, ("Tab", "Shift+Tab")),
+        a("", tr("Next exam, once centre and grade are there"), mouse, (tr("Enter"),)),
         a("", tr("Grade while the grade box has the focus"), mouse, ("0 1 2 3",)),
     )
 

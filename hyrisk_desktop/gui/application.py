@@ -14,7 +14,10 @@ from hyrisk_desktop.gui.log import MemoryLog
 from hyrisk_desktop.gui.model_shelf import ModelShelf
 from hyrisk_desktop.gui.risk_service import RiskService
 from hyrisk_desktop.gui.session import Session
+from hyrisk_desktop.gui.store_service import StoreService
+from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.imaging import shutdown_decoders, warm_decoders
+from hyrisk_desktop.paths import store_path
 from hyrisk_desktop.risk.model_store import ActiveModel, ModelStore, installed_models
 from hyrisk_desktop.settings import Settings
 
@@ -34,6 +37,8 @@ class Services:
     models: ModelStore
     shelf: ModelShelf
     explain: ExplainService
+    store: StoreService
+    worklist: Worklist
 
     @classmethod
     def build(cls, settings: Settings, log: MemoryLog) -> Services:
@@ -42,7 +47,9 @@ class Services:
         loader, risk = ExamLoader(session, runner), RiskService(session, runner)
         models = installed_models()
         shelf, explain = ModelShelf(models, session, runner), ExplainService(session, risk, runner)
-        services = cls(settings, log, runner, session, loader, risk, models, shelf, explain)
+        store = StoreService(settings["store"] or store_path())
+        worklist = Worklist(session, loader, runner, store, settings)
+        services = cls(settings, log, runner, session, loader, risk, models, shelf, explain, store, worklist)
         services.shelf.chosen.connect(lambda _: services.load_model())
         return services
 
@@ -53,6 +60,7 @@ class Services:
     def start(self) -> None:
         """Get ready what the first exam and the first click would otherwise wait for."""
         self.load_model()
+        self.worklist.start()
         self.runner.run_io(Job("starting the decoders", lambda _: warm_decoders(), lambda _: None, lambda _: None))
 
     def load_model(self, directory: Path | None = None) -> None:
@@ -63,4 +71,5 @@ class Services:
     def close(self) -> None:
         """Stop all work; after this no thread or child process is left."""
         self.runner.close()
+        self.store.close()
         shutdown_decoders()

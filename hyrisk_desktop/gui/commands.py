@@ -21,6 +21,7 @@ from hyrisk_desktop.gui.retrain.controller import Retraining
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.viewer.desk import Desk
 from hyrisk_desktop.gui.viewer.slice_view import Tool
+from hyrisk_desktop.gui.worklist.commands import WorklistCommands
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume, SeriesRecord, Voxel
 from hyrisk_desktop.paths import bundled_model_dir
@@ -55,6 +56,10 @@ class Commands(QObject):
         self._window = window
         self.retraining = Retraining(services, window)
         self.retraining.told.connect(self.message)
+        self.worklist = WorklistCommands(services.worklist, services.session, services.settings, desk, window)
+        self.worklist.message.connect(self.message)
+        services.worklist.failed.connect(self.show_error)
+        desk.confirmed.connect(self.worklist.confirm)
         services.loader.failed.connect(self._show_opening_error)
         services.risk.failed.connect(self.show_error)
         services.shelf.failed.connect(self.show_error)
@@ -71,7 +76,7 @@ class Commands(QObject):
             elif key.startswith("grade_"):
                 self._session.set_grade(float(key.removeprefix("grade_")))
             else:
-                getattr(self, key)()
+                (self.worklist.handler(key) or getattr(self, key))()
         except HyRiskError as e:
             self.show_error(e)
         self.states_changed.emit()
@@ -117,7 +122,7 @@ class Commands(QObject):
 
     @Slot(object, object)
     def _open_series(self, record: SeriesRecord, records: tuple[SeriesRecord, ...]) -> None:
-        self._services.loader.open_record(record, records)
+        self._services.worklist.open_series(record, records)
 
     def cancel_loading(self) -> None:
         """Stop opening an exam; the one open before stays."""

@@ -13,7 +13,8 @@ from PySide6.QtCore import QObject, Signal
 from hyrisk_desktop.demonstration import prepare_demonstration
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
-from hyrisk_desktop.gui.session import Exam, Session
+from hyrisk_desktop.gui.session import Session
+from hyrisk_desktop.gui.state import Exam
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume, SeriesRecord, check_volume, find_series, read_volume
 
@@ -34,6 +35,7 @@ class _Opening:
     find: Callable[[JobContext], tuple[SeriesRecord, ...]]
     path: Path | None = None
     chosen: SeriesRecord | None = None
+    stored_id: int | None = None
 
 
 class ExamLoader(QObject):
@@ -84,6 +86,20 @@ class ExamLoader(QObject):
     def open_record(self, record: SeriesRecord, alternatives: tuple[SeriesRecord, ...]) -> None:
         """Open a series that was found before."""
         self._start(_Opening(tr("Loading"), lambda _: alternatives, chosen=record))
+
+    def open_stored(self, stored_id: int, find: Callable[[JobContext], tuple[SeriesRecord, ...]]) -> None:
+        """Open an exam of the worklist; ``find`` tells its series, the one to read first."""
+        self._start(_Opening(tr("Loading"), find, stored_id=stored_id))
+
+    def show(self, exam: Exam) -> None:
+        """Show an exam that has been loaded already; what was being opened is not wanted any more."""
+        if self._current is not None:
+            self._current.cancel()
+            self._current = None
+        self.found = (exam.record, *(r for r in exam.alternatives if r is not exam.record))
+        self._session.complete(exam)
+        self.idle.emit()
+        self.opened.emit(None)
 
     def cancel(self) -> None:
         """Stop loading; the exam open before stays."""
@@ -146,7 +162,7 @@ def _open(opening: _Opening, context: JobContext) -> Exam:
     records = opening.find(context)
     context.partial(records)
     record = opening.chosen or choose(records)
-    exam = read_exam(record, records, context)
+    exam = replace(read_exam(record, records, context), stored_id=opening.stored_id)
     _log.info("Opened an exam of %d slices in %.2f s", record.slice_count, time.monotonic() - started)
     return exam
 

@@ -6,7 +6,8 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.gui.risk_service import RiskService
-from hyrisk_desktop.gui.session import RiskRequest, Session
+from hyrisk_desktop.gui.session import Session
+from hyrisk_desktop.gui.state import RiskRequest
 from hyrisk_desktop.imaging import CTVolume
 from hyrisk_desktop.risk.explain import Explanation, explain
 

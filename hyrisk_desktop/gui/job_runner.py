@@ -1,6 +1,7 @@
 """The one place where work leaves the GUI thread.
 
-One worker thread owns the model and the device; a small pool does I/O. Each job ends with exactly one of its
+One worker thread owns the model and the device; a small pool does I/O that somebody waits for; one thread does what can
+wait (reading ahead, thumbnails). Each job ends with exactly one of its
 callbacks `succeeded`, `failed` or `cancelled`, called on the GUI thread: a Python exception in a Qt worker slot
 would emit nothing at all, and the window would wait for ever.
 """
@@ -63,6 +64,7 @@ class JobRunner(QObject):
         super().__init__(parent)
         self._model = ThreadPoolExecutor(1, "hyrisk-model")
         self._io = ThreadPoolExecutor(2, "hyrisk-io")
+        self._background = ThreadPoolExecutor(1, "hyrisk-background")
         self._jobs: set[Job] = set()
         self._closed = False
         self._deliver.connect(self._call, Qt.ConnectionType.QueuedConnection)
@@ -75,6 +77,10 @@ class JobRunner(QObject):
         """Queue ``job`` on the I/O pool."""
         return self._submit(self._io, job)
 
+    def run_background(self, job: Job) -> Job:
+        """Queue ``job`` behind all other work that nobody waits for."""
+        return self._submit(self._background, job)
+
     @property
     def busy(self) -> bool:
         """Whether any job has not told its end yet."""
@@ -85,7 +91,7 @@ class JobRunner(QObject):
         self._closed = True
         for job in self._jobs:
             job.cancel()
-        for pool in (self._io, self._model):
+        for pool in (self._io, self._background, self._model):
             pool.shutdown(wait=True, cancel_futures=True)
         self._jobs.clear()
 

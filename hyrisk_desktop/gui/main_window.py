@@ -11,8 +11,10 @@ from PySide6.QtWidgets import (
     QLabel,
     QMainWindow,
     QMenu,
+    QMessageBox,
     QProgressBar,
     QScrollArea,
+    QSplitter,
     QVBoxLayout,
     QWidget,
 )
@@ -26,9 +28,11 @@ from hyrisk_desktop.gui.panels.grade_panel import GradePanel
 from hyrisk_desktop.gui.panels.risk_panel import RiskPanel
 from hyrisk_desktop.gui.viewer.desk import Desk
 from hyrisk_desktop.gui.viewer.slice_view import Tool
+from hyrisk_desktop.gui.worklist.panel import WorklistPanel
 from hyrisk_desktop.i18n import tr
 
 PANEL_WIDTH = 448
+WORKLIST_WIDTH = 470
 
 
 class MainWindow(QMainWindow):
@@ -86,8 +90,19 @@ class MainWindow(QMainWindow):
         row = QHBoxLayout(central)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(0)
-        row.addWidget(self.desk, 1)
+        width, _, columns = self._services.settings["worklist_state"].partition("|")
+        self.worklist_panel = WorklistPanel(self._services.worklist, columns)
+        self.worklist_panel.setVisible(False)
+        self._split = QSplitter(Qt.Orientation.Horizontal)
+        self._split.setHandleWidth(4)
+        self._split.setChildrenCollapsible(False)
+        self._split.addWidget(self.worklist_panel)
+        self._split.addWidget(self.desk)
+        self._split.setStretchFactor(1, 1)
+        self._split.setSizes([int(width) if width.isdigit() else WORKLIST_WIDTH, 1000])
+        row.addWidget(self._split, 1)
         row.addWidget(scroll)
+        self.grade_panel.vessels.setVisible(self._services.settings["per_vessel"])
         self.setCentralWidget(central)
 
     def _make_status_bar(self) -> None:
@@ -101,7 +116,12 @@ class MainWindow(QMainWindow):
         self._progress.setVisible(False)
         notice = QLabel(tr("Research use only"))
         notice.setObjectName("researchNotice")
+        self._trouble = QLabel()
+        self._trouble.setObjectName("storeTrouble")
+        self._trouble.setAccessibleName(tr("Reads that are not saved yet"))
+        self._trouble.setVisible(False)
         self.statusBar().addWidget(self._message, 1)
+        self.statusBar().addPermanentWidget(self._trouble)
         self.statusBar().addPermanentWidget(self._progress)
         self.statusBar().addPermanentWidget(notice)
         self.statusBar().setSizeGripEnabled(False)
@@ -112,6 +132,7 @@ class MainWindow(QMainWindow):
         for signal in (
             session.exam_changed,
             session.read_changed,
+            self._services.worklist.list_changed,
             self.desk.tool_changed,
             self.commands.states_changed,
         ):
@@ -120,6 +141,12 @@ class MainWindow(QMainWindow):
         loader.idle.connect(self._hide_progress)
         loader.opened.connect(self._remember)
         self.commands.message.connect(self.show_message)
+        worklist = self.commands.worklist
+        worklist.shown_changed.connect(self.worklist_panel.setVisible)
+        worklist.per_vessel_changed.connect(self.grade_panel.vessels.setVisible)
+        worklist.search_wanted.connect(self.worklist_panel.focus_search)
+        self._services.store.trouble.connect(self._show_trouble)
+        self.worklist_panel.entered.connect(self.desk.focus_image)
         self.grade_panel.entered.connect(self.desk.focus_image)
 
     # --- showing
@@ -128,7 +155,9 @@ class MainWindow(QMainWindow):
     def _show_exam(self) -> None:
         exam = self._services.session.exam
         name = tr("HyRisk Desktop – research use only")
-        self.setWindowTitle(f"{exam.record.description or tr('Exam')} – {name}" if exam else name)
+        blinded = self._services.session.blinded
+        what = tr("Blinded exam") if blinded else (exam and exam.record.description) or tr("Exam")
+        self.setWindowTitle(f"{what} – {name}" if exam else name)
         if exam is None:
             self.show_message(tr("Open an exam (Ctrl+O), or drop a folder or file on this window."))
         elif not exam.loading:
@@ -147,6 +176,10 @@ class MainWindow(QMainWindow):
         self.actions_by_key["ruler"].setChecked(self.desk.tool is Tool.RULER)
         self.actions_by_key["probe"].setChecked(self.desk.tool is Tool.PROBE)
         self.actions_by_key["explain_risk"].setChecked(session.explaining)
+        reading_list = self._services.worklist.reading_list
+        self.actions_by_key["read_blinded"].setChecked(reading_list is not None and reading_list.blinded)
+        self.actions_by_key["show_worklist"].setChecked(self.commands.worklist.shown)
+        self.actions_by_key["grade_per_vessel"].setChecked(self._services.settings["per_vessel"])
         self.actions_by_key["whole_heart_box"].setChecked(session.read.box is not None)
 
     @Slot(str)
@@ -155,6 +188,13 @@ class MainWindow(QMainWindow):
         room = max(200, self.width() - 420)
         self._message.setText(QFontMetrics(self._message.font()).elidedText(text, Qt.TextElideMode.ElideRight, room))
         self._message.setToolTip(text)
+
+    @Slot(str)
+    def _show_trouble(self, sentence: str) -> None:
+        """A read that is not saved yet is said for as long as it is so."""
+        self._trouble.setText(tr("NOT SAVED") if sentence else "")
+        self._trouble.setToolTip(sentence)
+        self._trouble.setVisible(bool(sentence))
 
     @Slot(str, int, int)
     def _show_progress(self, what: str, done: int, total: int) -> None:
@@ -211,7 +251,7 @@ class MainWindow(QMainWindow):
         files = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
         if files:
             event.acceptProposedAction()
-            self._services.loader.open_path(Path(files[0]))
+            self._services.worklist.open_path(Path(files[0]))
 
     # --- layout
 
@@ -233,12 +273,28 @@ class MainWindow(QMainWindow):
         self.desk.focus_image()
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Keep the layout; stop all work."""
+        """Keep the layout; stop all work. Reads that can't be saved are not thrown away without a word."""
+        if self._services.store.unsaved and self._services.store.flush() and not self._leave_unsaved():
+            event.ignore()
+            return
         settings = self._services.settings
         settings["window_geometry"] = bytes(self.saveGeometry().toBase64().data()).decode()
         settings["window_state"] = self.desk.layout_state()
+        width = self._split.sizes()[0] or WORKLIST_WIDTH
+        settings["worklist_state"] = f"{width}|{self.worklist_panel.layout_state()}"
         # Waiting for the worker may take seconds while torch is being imported: nobody should look at a dead window.
         self.hide()
         self.commands.retraining.close()
         self._services.close()
         super().closeEvent(event)
+
+    def _leave_unsaved(self) -> bool:
+        box = QMessageBox(self)
+        box.setObjectName("unsavedQuestion")
+        count = self._services.store.unsaved
+        box.setText(tr("{n} reads can't be saved now and are lost when the program closes.", n=count))
+        stay = box.addButton(tr("Stay"), QMessageBox.ButtonRole.RejectRole)
+        leave = box.addButton(tr("Close without saving"), QMessageBox.ButtonRole.DestructiveRole)
+        box.setDefaultButton(stay)
+        box.exec()
+        return box.clickedButton() is leave

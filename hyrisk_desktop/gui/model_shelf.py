@@ -10,7 +10,8 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
-from hyrisk_desktop.gui.session import RiskRequest, Session
+from hyrisk_desktop.gui.session import Session
+from hyrisk_desktop.gui.state import RiskRequest
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk import RiskReading
 from hyrisk_desktop.risk.model_store import InstalledModel, ModelStore

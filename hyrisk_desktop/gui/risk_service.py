@@ -11,7 +11,8 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
-from hyrisk_desktop.gui.session import RiskRequest, RiskStatus, Session
+from hyrisk_desktop.gui.session import Session
+from hyrisk_desktop.gui.state import RiskRequest, RiskStatus
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume
 from hyrisk_desktop.risk import RiskReading

@@ -6,130 +6,27 @@ belongs to what is open; see `Session.apply_risk`.
 
 from __future__ import annotations
 
-import hashlib
-import itertools
-from dataclasses import dataclass, field, replace
-from enum import Enum
+from dataclasses import fields, replace
 
-import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from hyrisk_desktop.calcium import (
     STANDARD,
     CalciumScores,
-    Region,
     component_voxels,
     get_profile,
     score_box,
     score_region,
 )
 from hyrisk_desktop.calcium.grading import check_grade
-from hyrisk_desktop.imaging import CTVolume, Finding, SeriesRecord, Voxel, check_centre
+from hyrisk_desktop.gui.state import Exam, ReadState, RiskRequest, RiskStatus, Snapshot, ViewState, identity
+from hyrisk_desktop.imaging import CTVolume, Finding, Voxel, check_centre
 from hyrisk_desktop.risk import RiskReading
 from hyrisk_desktop.risk.explain import Explanation
 from hyrisk_desktop.worklist.measure import collect_findings
+from hyrisk_desktop.worklist.records import Proposal
 
 MAX_UNDO = 200
-_exam_ids = itertools.count(1)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Exam:
-    """An exam that is open.
-
-    Attributes:
-        volume: the chosen series' pixels, complete unless ``loading``.
-        record, alternatives: the series chosen, and all that were found beside it.
-        findings: of the whole scan.
-        loading: ``volume`` still fills.
-        exam_id: unique in this run, so that reopening the same series is another exam.
-    """
-
-    volume: CTVolume
-    record: SeriesRecord
-    alternatives: tuple[SeriesRecord, ...] = ()
-    findings: tuple[Finding, ...] = ()
-    loading: bool = False
-    exam_id: int = field(default_factory=lambda: next(_exam_ids))
-
-    @property
-    def synthetic(self) -> bool:
-        """A phantom and not a patient; said on the image and beside every number."""
-        return self.volume.synthetic
-
-
-@dataclass(frozen=True, slots=True)
-class ReadState:
-    """The reader's judgement so far; every change makes a new one, and the old ones are the undo stack.
-
-    Attributes:
-        centre: heart centre (x, y, z). grade: 0 to 3, fractional allowed.
-        excluded: voxels whose lesions do not count.
-        box: the whole-heart box where the reader chose it instead of the region around the centre.
-        profile: name of the scoring profile.
-    """
-
-    centre: Voxel | None = None
-    grade: float | None = None
-    excluded: frozenset[Voxel] = frozenset()
-    box: Region | None = None
-    profile: str = STANDARD.name
-
-
-@dataclass(frozen=True, slots=True)
-class ViewState:
-    """How the images are looked at: cursor voxel, window in HU, and slab thickness in mm (0: one slice)."""
-
-    position: Voxel = (0, 0, 0)
-    level: float = 40.0
-    width: float = 400.0
-    slab_mm: float = 0.0
-    centre_selected: bool = False
-
-
-class RiskStatus(Enum):
-    """What the risk panel has to say."""
-
-    MODEL_LOADING = "model_loading"
-    NO_MODEL = "no_model"
-    NO_CENTRE = "no_centre"
-    COMPUTING = "computing"
-    READY = "ready"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class RiskRequest:
-    """What a prediction is asked for; its answer counts only while all of this still holds.
-
-    ``agatston`` is the standard profile's region Agatston at the centre, less what the reader excluded: what a model
-    with the score input "agatston" was trained on, whatever box or profile is on screen.
-    """
-
-    exam_id: int
-    series_uid: str
-    centre: Voxel
-    grade: float | None
-    agatston: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Snapshot:
-    """An exam with its read, its view, what can be undone, and what its read is kept under (None: not at all)."""
-
-    exam: Exam | None
-    read: ReadState
-    view: ViewState
-    undo: list[ReadState]
-    redo: list[ReadState]
-    key: tuple[str, ...] | None
-
-
-def _identity(volume: CTVolume) -> tuple[str, ...]:
-    """What must agree before an earlier read is shown again: UIDs alone have been wrong, so the pixels count too."""
-    middle = np.ascontiguousarray(volume.hu[volume.shape_zyx[0] // 2])
-    pixels = hashlib.blake2b(middle.tobytes(), digest_size=16).hexdigest()
-    return volume.series_uid, volume.attributes.get("PatientID", ""), str(volume.shape_zyx), pixels
 
 
 class Session(QObject):
@@ -161,11 +58,72 @@ class Session(QObject):
         self.model_findings: tuple[Finding, ...] = ()
         self._undo: list[ReadState] = []
         self._redo: list[ReadState] = []
-        self._before_preview: _Snapshot | None = None
+        self._before_preview: Snapshot | None = None
         self._reads: dict[tuple[str, ...], ReadState] = {}
         self._key: tuple[str, ...] | None = None
         self.read_restored = False
-        """Whether the exam on screen came with the read that was made of it earlier in this run."""
+        """Whether the exam on screen came with the read that was made of it earlier."""
+        self.reader = ""
+        """Who reads: another reader never gets this one's reads back."""
+        self.blinded = False
+        """The list is read blinded: no identity, and neither scores nor risk before the grade is locked."""
+        self.proposal: Proposal | None = None
+        """Where the program thinks the heart's centre is; it counts for nothing until a reader confirms it."""
+
+    # --- blinded reading
+
+    @property
+    def hides_results(self) -> bool:
+        """Scores and risk must not be seen yet, so they are not computed either."""
+        return self.blinded and not self.read.locked
+
+    def set_blinded(self, blinded: bool) -> None:
+        """Read blinded from now on, or no longer; takes effect with the next exam that is shown."""
+        self.blinded = blinded
+
+    def lock_grade(self) -> None:
+        """Make the grade final: it can't be changed or undone any more, and scores and risk show."""
+        if self.can_measure and self.read.grade is not None and not self.read.locked:
+            self.edit(locked=True)
+            self._undo, self._redo = [], []
+            self.read_changed.emit()
+
+    def set_vessels(self, vessels: tuple[tuple[str, int], ...]) -> None:
+        """Grade per vessel; the exam's grade is the worst vessel's until the reader says otherwise."""
+        if self.read.locked:
+            return
+        grade = float(max((grade for _, grade in vessels), default=0)) if vessels else self.read.grade
+        self.edit(vessels=vessels, grade=grade)
+
+    def propose(self, proposal: Proposal | None) -> None:
+        """Show where the heart's centre may be, and look there while the reader has placed none."""
+        self.proposal = proposal
+        if proposal is not None and self.can_measure and self.read.centre is None:
+            self.set_view(position=proposal.voxel)
+        self.view_changed.emit()
+
+    def restore(self, read: ReadState, exam_id: int) -> None:
+        """Show a read that was stored, if that exam is still open; what the reader has done meanwhile goes first."""
+        if self.exam is None or self.exam.exam_id != exam_id or not self.can_measure:
+            return
+        blank = ReadState()
+        done = {f.name: v for f in fields(ReadState) if (v := getattr(self.read, f.name)) != getattr(blank, f.name)}
+        self.read_restored = self.read_restored or not done
+        self._undo, self._redo = [], []
+        self._set_read(read if read.locked else replace(read, **done))
+
+    def adopt(self, exam_id: int, stored_id: int) -> None:
+        """The worklist keeps the exam now, under ``stored_id``."""
+        if self.exam is not None and self.exam.exam_id == exam_id:
+            self.exam = replace(self.exam, stored_id=stored_id)
+
+    def note_content(self, exam_id: int, content_sha256: str, finding: Finding | None) -> None:
+        """The exam's files have been hashed; ``finding`` says so if they are not what they were."""
+        if self.exam is not None and self.exam.exam_id == exam_id:
+            more = (finding,) if finding else ()
+            self.exam = replace(self.exam, content_sha256=content_sha256, findings=(*self.exam.findings, *more))
+            self.scores_changed.emit()
+            self.risk_changed.emit()
 
     # --- exams
 
@@ -182,22 +140,22 @@ class Session(QObject):
     def show_preview(self, exam: Exam, slice_index: int) -> None:
         """Show the first image of an exam that still loads; the exam open before comes back if that fails."""
         if self._before_preview is None:
-            self._before_preview = _Snapshot(self.exam, self.read, self.view, self._undo, self._redo, self._key)
+            self._before_preview = Snapshot(self.exam, self.read, self.view, self._undo, self._redo, self._key)
         x, y = exam.volume.shape_zyx[2] // 2, exam.volume.shape_zyx[1] // 2
         view = replace(self.view, position=(x, y, slice_index), slab_mm=0.0)
-        self._install(_Snapshot(exam, ReadState(), view, [], [], None))
+        self._install(Snapshot(exam, ReadState(), view, [], [], None))
 
     def complete(self, exam: Exam) -> None:
         """The exam has loaded: measuring may begin. Where the reader looks is kept from the preview."""
         self._before_preview = None
-        key = _identity(exam.volume)
+        key = (*identity(exam.volume), self.reader, str(self.blinded))
         read = self._reads.get(key)
         self.read_restored = read is not None
         view = self.view
         if self.exam is None or self.exam.exam_id != exam.exam_id:
             depth, rows, columns = exam.volume.shape_zyx
             view = replace(view, position=(columns // 2, rows // 2, depth // 2), slab_mm=0.0)
-        self._install(_Snapshot(exam, read or ReadState(), view, [], [], key))
+        self._install(Snapshot(exam, read or ReadState(), view, [], [], key))
 
     def abandon_preview(self) -> None:
         """Loading failed or was cancelled: bring back the exam that was open, with its read."""
@@ -205,16 +163,21 @@ class Session(QObject):
             before, self._before_preview = self._before_preview, None
             self._install(before)
 
+    def close_exam(self) -> None:
+        """Show no exam; what was read of it has been kept by whoever keeps reads."""
+        self._before_preview = None
+        self._install(Snapshot(None, ReadState(), self.view, [], [], None))
+
     def image_grew(self) -> None:
         """More slices of the preview have arrived."""
         if self.exam is not None and self.exam.loading:
             self.image_changed.emit()
 
-    def _install(self, state: _Snapshot) -> None:
+    def _install(self, state: Snapshot) -> None:
         self.exam, self.read, self.view = state.exam, state.read, state.view
         self._undo, self._redo, self._key = state.undo, state.redo, state.key
         # Nothing measured on another exam may stay, not for one frame.
-        self.risk, self.scores = None, None
+        self.risk, self.scores, self.proposal = None, None, None
         self._drop_explanation()
         self.exam_changed.emit()
         self._measure()
@@ -228,7 +191,7 @@ class Session(QObject):
         if not self.can_measure:
             return
         new = replace(self.read, **changes)  # type: ignore[arg-type]
-        if new == self.read:
+        if new == self.read or (self.read.locked and (new.grade, new.vessels) != (self.read.grade, self.read.vessels)):
             return
         self._undo = [*self._undo[-MAX_UNDO:], self.read]
         self._redo = []
@@ -287,7 +250,7 @@ class Session(QObject):
 
     def _set_read(self, read: ReadState) -> None:
         moved = read.centre != self.read.centre
-        graded_only = replace(read, grade=self.read.grade) == self.read
+        graded_only = replace(read, grade=self.read.grade, vessels=self.read.vessels) == self.read
         self.read = read
         if self._key is not None:
             self._reads[self._key] = read
@@ -309,7 +272,7 @@ class Session(QObject):
             centre = read.centre if self.can_measure else None
             self.centre_findings = () if volume is None or centre is None else check_centre(volume, centre)
         if not keep_scores:
-            self.scores = self._score() if self.can_measure else None
+            self.scores = self._score() if self.can_measure and not self.hides_results else None
         self.scores_changed.emit()
         self.risk_changed.emit()
 
@@ -327,6 +290,8 @@ class Session(QObject):
     def risk_request(self) -> RiskRequest | None:
         """What the worker should answer now, or None while there is nothing to ask."""
         if not self.can_measure or self.exam is None or self.read.centre is None or self.model is None:
+            return None
+        if self.hides_results:
             return None
         centre, grade = self.read.centre, self.read.grade
         return RiskRequest(self.exam.exam_id, self.exam.volume.series_uid, centre, grade, self._region_agatston(centre))

@@ -7,9 +7,10 @@ whether the pixels are fit to be scored. Heavy libraries are imported inside fun
 from hyrisk_desktop.imaging.checks import check_centre, check_volume
 from hyrisk_desktop.imaging.decoder import shutdown_decoders, warm_decoders
 from hyrisk_desktop.imaging.dicom import read_volume
-from hyrisk_desktop.imaging.hashing import hash_files
+from hyrisk_desktop.imaging.hashing import content_sha256, hash_files
+from hyrisk_desktop.imaging.heart_centre import ProposedCentre, propose_centre
 from hyrisk_desktop.imaging.records import Kind, SeriesRecord
-from hyrisk_desktop.imaging.scan import ScannedExam, reopen, scan_exams
+from hyrisk_desktop.imaging.scan import ScannedExam, reopen, scan_exams, scanned_exam
 from hyrisk_desktop.imaging.series import find_series
 from hyrisk_desktop.imaging.volume import CTVolume, Finding, Severity, Voxel
 
@@ -17,17 +18,21 @@ __all__ = [
     "CTVolume",
     "Finding",
     "Kind",
+    "ProposedCentre",
     "ScannedExam",
     "SeriesRecord",
     "Severity",
     "Voxel",
     "check_centre",
     "check_volume",
+    "content_sha256",
     "find_series",
     "hash_files",
+    "propose_centre",
     "read_volume",
     "reopen",
     "scan_exams",
+    "scanned_exam",
     "shutdown_decoders",
     "warm_decoders",
 ]

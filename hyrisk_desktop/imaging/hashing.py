@@ -43,3 +43,9 @@ def hash_files(
             ) from e
     progress(len(record.files), len(record.files))
     return MappingProxyType(digests)
+
+
+def content_sha256(record: SeriesRecord, *, progress: Progress = no_progress, cancel: CancelToken | None = None) -> str:
+    """One SHA-256 in hex for all files of a series, whatever their names and order; raises as `hash_files` does."""
+    digests = sorted(hash_files(record, progress=progress, cancel=cancel).values())
+    return hashlib.sha256("".join(digests).encode()).hexdigest()

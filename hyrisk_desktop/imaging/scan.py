@@ -148,7 +148,7 @@ class _Scan:
         if len(self._recent) > _REMEMBERED:
             self._recent.popitem(last=False)
         source = Path(os.path.commonpath([str(p) for p in places]))
-        return _scanned(f"study:{key[0]}|{key[1]}", source, records)
+        return scanned_exam(records, source)
 
     def _again(self, key: Key, folders: Sequence[Path]) -> tuple[SeriesRecord, ...]:
         """The series of a study, some of which go on from folder to folder and must be judged whole.
@@ -183,15 +183,9 @@ class _Scan:
             self._report(0, 0)
         studies: dict[str, list[SeriesRecord]] = {}
         for record in records:
-            # The temporary folder goes with its record; the zip is unpacked again when it is opened.
-            inside = record.kind is not Kind.IMAGE_FILE or path.suffix.lower() == _ZIP_SUFFIX
-            files = (path,) if inside else record.files
-            kept = dataclasses.replace(light(record), files=files, holder=None)
-            patient = record.attributes.get("PatientID", "")
-            name = f"study:{record.study_uid}|{patient}" if record.study_uid else f"file:{record.series_uid}"
-            studies.setdefault(name, []).append(kept)
-        for name, mine in studies.items():
-            yield _scanned(name, path, tuple(rank(mine)))
+            studies.setdefault(_key_of(record), []).append(record)
+        for mine in studies.values():
+            yield scanned_exam(rank(mine), path)
 
     def _report(self, done: int, _: int) -> None:
         self._progress(self._looked_at + done, 0)
@@ -256,9 +250,21 @@ def reopen(record: SeriesRecord, source: Path) -> SeriesRecord:
     return dataclasses.replace(again, reason=record.reason, findings=(*again.findings, *kept))
 
 
-def _scanned(key: str, source: Path, records: tuple[SeriesRecord, ...]) -> ScannedExam:
+def scanned_exam(records: Sequence[SeriesRecord], source: Path) -> ScannedExam:
+    """The exam that ranked records of one study make; ``source`` is what they were found in."""
     best = records[0]
-    return ScannedExam(key, source, records, None if best.suitable else (best.problem or "unsuitable", best.reason))
+    problem = None if best.suitable else (best.problem or "unsuitable", best.reason)
+    kept = tuple(light(r) for r in records)
+    if source.suffix.lower() == _ZIP_SUFFIX:
+        # The unpacked files go with their records; the zip is unpacked again when the exam is opened.
+        kept = tuple(dataclasses.replace(r, files=(source,), holder=None) for r in kept)
+    return ScannedExam(_key_of(best), source, kept, problem)
+
+
+def _key_of(record: SeriesRecord) -> str:
+    if not record.study_uid:
+        return f"file:{record.series_uid}"
+    return f"study:{record.study_uid}|{record.attributes.get('PatientID', '')}"
 
 
 def _key(header: Header) -> Key:

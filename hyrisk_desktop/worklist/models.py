@@ -128,12 +128,13 @@ class ReadRow(Base):
     """One reader's judgement of one exam; see `records.Read`."""
 
     __tablename__ = "reads"
-    __table_args__ = (UniqueConstraint("exam_id", "reader_id"), Index("ix_reads_reader_id", "reader_id"))
+    __table_args__ = (UniqueConstraint("exam_id", "reader_id", "blinded"), Index("ix_reads_reader_id", "reader_id"))
     id: Mapped[int] = mapped_column(primary_key=True)
     # No cascade: an exam that has been read is not forgotten with its list.
     exam_id: Mapped[int] = mapped_column(ForeignKey("exams.id"))
     reader_id: Mapped[int] = mapped_column(ForeignKey("readers.id"))
     list_id: Mapped[int | None] = mapped_column(ForeignKey("lists.id", ondelete="SET NULL"))
+    blinded: Mapped[bool]
     series_uid: Mapped[str] = mapped_column(Text)
     content_sha256: Mapped[str] = mapped_column(String(64))
     x: Mapped[int | None]

@@ -136,7 +136,8 @@ class Read:
     """One reader's judgement of one exam, with everything needed to replay it.
 
     Attributes:
-        exam_id, reader_id, list_id: whose judgement of what, and in which list.
+        exam_id, reader_id, list_id: whose judgement of what, and in which list. blinded: without identity, and without
+            numbers before the grade; a reader's blinded read of an exam and the open one are two.
         series_uid: the series that was read; ``content_sha256``: hash of its files then.
         centre: heart centre (x, y, z) in voxels; ``centre_proposed``: it is the program's, and no reader confirmed it.
         grade: 0 to 3, fractional allowed; ``vessels``: 0 to 3 for each of `VESSELS`, where graded per vessel.
@@ -152,6 +153,7 @@ class Read:
     reader_id: int
     series_uid: str
     list_id: int | None = None
+    blinded: bool = False
     content_sha256: str = ""
     centre: Voxel | None = None
     centre_proposed: bool = False

@@ -102,24 +102,42 @@ class Store:
                 audit.append(session, reader, "list_made", f"list:{row.id}", {"blinded": blinded, "seed": seed})
             return _list(row)
 
+    def blinded_twin(self, reading_list: ReadingList, seed: int, reader: str) -> ReadingList:
+        """The same exams as a list to be read blinded, made if there is none yet; its seed is the one that it was made with."""
+        twin = self.reading_list(reading_list.root, blinded=True, seed=seed, reader=reader)
+        with self.database.write() as session:
+            have = set(session.scalars(select(ListExamRow.exam_id).where(ListExamRow.list_id == twin.list_id)))
+            mine = select(ListExamRow).where(ListExamRow.list_id == reading_list.list_id).order_by(ListExamRow.position)
+            new = [row.exam_id for row in session.scalars(mine) if row.exam_id not in have]
+            for position, exam_id in enumerate(new, len(have)):
+                session.add(ListExamRow(list_id=twin.list_id, exam_id=exam_id, position=position))
+        return twin
+
     def lists(self) -> list[ReadingList]:
         """All lists, newest first."""
         with self.database.read() as session:
             return [_list(row) for row in session.scalars(select(ListRow).order_by(ListRow.id.desc()))]
 
-    def add_exams(self, list_id: int, exams: Sequence[ScannedExam]) -> None:
-        """Put exams into a list, new or found again; what a reader did with them stays."""
+    def add_exams(self, list_id: int | None, exams: Sequence[ScannedExam]) -> list[int]:
+        """Put exams into a list (None: into none), new or found again; what a reader did with them stays.
+
+        Returns:
+            The exams' numbers, in the order given.
+        """
+        ids = []
         with self.database.write() as session:
             last = session.scalar(select(func.max(ListExamRow.position)).where(ListExamRow.list_id == list_id))
             position = -1 if last is None else last
             for exam in exams:
-                row = self._exam(session, exam)
-                known = session.get(ListExamRow, (list_id, row.id))
-                if known is None:
+                row = self._exam(session, exam, whole=list_id is not None)
+                ids.append(row.id)
+                if list_id is not None and session.get(ListExamRow, (list_id, row.id)) is None:
                     position += 1
                     session.add(ListExamRow(list_id=list_id, exam_id=row.id, position=position))
+        return ids
 
-    def _exam(self, session: Session, exam: ScannedExam) -> ExamRow:
+    def _exam(self, session: Session, exam: ScannedExam, *, whole: bool) -> ExamRow:
+        """Add or renew an exam; unless ``whole``, the records may be a part of it, and what is known already stays."""
         key = _text(exam.key)
         row = session.scalars(select(ExamRow).where(ExamRow.key == key)).one_or_none()
         first = exam.records[0] if exam.records else None
@@ -128,53 +146,54 @@ class Store:
             row = ExamRow(key=key, found_at=now(), **values)
             session.add(row)
             session.flush()
-        else:
+        elif whole:
             for name, value in values.items():
                 setattr(row, name, value)
         known = {
             (s.series_uid, s.kind): s for s in session.scalars(select(SeriesRow).where(SeriesRow.exam_id == row.id))
         }
+        count = len(known)
         for place, record in enumerate(exam.records):
             found = _series_values(record, place)
             old = known.pop((found["series_uid"], found["kind"]), None)
             if old is None:
+                found["place"] += 0 if whole else count
                 session.add(SeriesRow(exam_id=row.id, content_sha256="", **found))
-            else:
+            elif whole:
                 for name, value in found.items():
                     setattr(old, name, value)
-        for gone in known.values():
-            session.delete(gone)
+        if whole:
+            for gone in known.values():
+                session.delete(gone)
         return row
 
     def entries(self, reading_list: ReadingList, reader: Reader | None) -> list[ExamEntry]:
         """The list's rows in this reader's order, each with this reader's read."""
-        with self.database.read() as session:
-            exams = session.execute(
-                select(ExamRow, ListExamRow.position)
-                .join(ListExamRow, ListExamRow.exam_id == ExamRow.id)
-                .where(ListExamRow.list_id == reading_list.list_id)
-                .order_by(ListExamRow.position)
-            ).all()
-            ids = select(ListExamRow.exam_id).where(ListExamRow.list_id == reading_list.list_id)
-            found = [self._entry_parts(session, ids, reader), ]  # fmt: skip
-            chosen, counts, prepared, reads = found[0]
-            rows = [
-                _entry(exam, chosen.get(exam.id), counts.get(exam.id, 0), prepared.get(exam.id), reads.get(exam.id))
-                for exam, _ in exams
-            ]
-        order = reading_order(reading_list, reader, len(rows))
-        return [rows[i] for i in order]
+        ids = select(ListExamRow.exam_id).where(ListExamRow.list_id == reading_list.list_id)
+        exams = (
+            select(ExamRow)
+            .join(ListExamRow, ListExamRow.exam_id == ExamRow.id)
+            .where(ListExamRow.list_id == reading_list.list_id)
+            .order_by(ListExamRow.position)
+        )
+        rows = self._entries(exams, ids, reader, reading_list.blinded)
+        return [rows[i] for i in reading_order(reading_list, reader, len(rows))]
 
-    def entry(self, exam_id: int, reader: Reader | None) -> ExamEntry:
-        """One row."""
+    def entries_of(self, exam_ids: Sequence[int], reader: Reader | None, *, blinded: bool = False) -> list[ExamEntry]:
+        """The rows of some exams, by their numbers."""
+        exams = select(ExamRow).where(ExamRow.id.in_(exam_ids)).order_by(ExamRow.id)
+        return self._entries(exams, exam_ids, reader, blinded)
+
+    def _entries(self, exams: Any, ids: Any, reader: Reader | None, blinded: bool) -> list[ExamEntry]:
         with self.database.read() as session:
-            exam = _there(session.get(ExamRow, exam_id))
-            ids = select(ExamRow.id).where(ExamRow.id == exam_id)
-            chosen, counts, prepared, reads = self._entry_parts(session, ids, reader)
-            return _entry(exam, chosen.get(exam_id), counts.get(exam_id, 0), prepared.get(exam_id), reads.get(exam_id))
+            chosen, counts, prepared, reads = self._entry_parts(session, ids, reader, blinded)
+            return [
+                _entry(exam, chosen.get(exam.id), counts.get(exam.id, 0), prepared.get(exam.id), reads.get(exam.id))
+                for exam in session.scalars(exams)
+            ]
 
     @staticmethod
-    def _entry_parts(session: Session, ids: Any, reader: Reader | None) -> tuple[Any, Any, Any, Any]:
+    def _entry_parts(session: Session, ids: Any, reader: Reader | None, blinded: bool) -> tuple[Any, Any, Any, Any]:
         columns = (
             SeriesRow.exam_id, SeriesRow.series_uid, SeriesRow.description, SeriesRow.kernel, SeriesRow.reason,
             SeriesRow.slice_count, SeriesRow.thickness_mm, SeriesRow.increment_mm, SeriesRow.findings,
@@ -197,7 +216,9 @@ class Store:
                 ReadRow.exam_id, ReadRow.id, ReadRow.x, ReadRow.y, ReadRow.z, ReadRow.grade, ReadRow.locked,
                 ReadRow.agatston, ReadRow.risk,
             )  # fmt: skip
-            mine = select(*summary).where(ReadRow.reader_id == reader.reader_id, ReadRow.exam_id.in_(ids))
+            mine = select(*summary).where(
+                ReadRow.reader_id == reader.reader_id, ReadRow.exam_id.in_(ids), ReadRow.blinded == blinded
+            )
             reads = {r.exam_id: r for r in session.execute(mine)}
         return chosen, counts, prepared, reads
 
@@ -280,11 +301,10 @@ class Store:
 
     # --- reads
 
-    def read_of(self, exam_id: int, reader: Reader) -> Read | None:
-        """This reader's read of the exam."""
+    def read_of(self, exam_id: int, reader: Reader, *, blinded: bool = False) -> Read | None:
+        """This reader's open or blinded read of the exam."""
         with self.database.read() as session:
-            where = (ReadRow.exam_id == exam_id) & (ReadRow.reader_id == reader.reader_id)
-            row = session.scalars(select(ReadRow).where(where)).one_or_none()
+            row = _row_of_read(session, exam_id, reader, blinded)
             return _read(row) if row else None
 
     def read_by_id(self, read_id: int) -> Read:
@@ -313,8 +333,7 @@ class Store:
             InputError: the stored read's grade is locked, and this one has another.
         """
         with self.database.write() as session:
-            where = (ReadRow.exam_id == read.exam_id) & (ReadRow.reader_id == reader.reader_id)
-            row = session.scalars(select(ReadRow).where(where)).one_or_none()
+            row = _row_of_read(session, read.exam_id, reader, read.blinded)
             before = _read(row) if row else None
             if (
                 before
@@ -384,6 +403,11 @@ class Store:
         with self.database.write() as session:
             session.execute(delete(ListRow).where(ListRow.id == reading_list.list_id))
             audit.append(session, "", "list_forgotten", f"list:{reading_list.list_id}", {})
+
+
+def _row_of_read(session: Session, exam_id: int, reader: Reader, blinded: bool) -> ReadRow | None:
+    mine = (ReadRow.exam_id == exam_id) & (ReadRow.reader_id == reader.reader_id) & (ReadRow.blinded == blinded)
+    return session.scalars(select(ReadRow).where(mine)).one_or_none()
 
 
 def _there(row: Any) -> Any:

@@ -12,7 +12,8 @@ from pytestqt.qtbot import QtBot
 from hyrisk_desktop.app import build_window, make_application
 from hyrisk_desktop.gui.application import Services
 from hyrisk_desktop.gui.main_window import MainWindow
-from hyrisk_desktop.gui.session import Exam, Session
+from hyrisk_desktop.gui.session import Session
+from hyrisk_desktop.gui.state import Exam
 from hyrisk_desktop.imaging import CTVolume, Kind, SeriesRecord
 from hyrisk_desktop.settings import Settings
 from tests.helpers.bundles import shelve, write_tiny_bundle

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 from hyrisk_desktop.gui.actions import action_table
 from hyrisk_desktop.gui.dialogs.message import ErrorDialog
 from hyrisk_desktop.gui.dialogs.shortcuts import ShortcutsDialog
-from hyrisk_desktop.gui.session import RiskStatus
+from hyrisk_desktop.gui.state import RiskStatus
 from hyrisk_desktop.gui.viewer.display import Plane
 from hyrisk_desktop.gui.viewer.slice_view import SliceView, Tool
 from tests.gui.conftest import Program

@@ -9,7 +9,8 @@ from pytestqt.qtbot import QtBot
 
 from hyrisk_desktop.calcium import Region
 from hyrisk_desktop.errors import InputError
-from hyrisk_desktop.gui.session import Exam, RiskRequest, RiskStatus, Session
+from hyrisk_desktop.gui.session import Session
+from hyrisk_desktop.gui.state import Exam, RiskRequest, RiskStatus
 from hyrisk_desktop.imaging import CTVolume, Voxel
 from hyrisk_desktop.risk import RiskReading
 from tests.gui.conftest import record_of

@@ -211,7 +211,8 @@ class CalciumPanel(QGroupBox):
             for label in (self._agatston, self._category, self._volume, self._sqrt):
                 label.setText(NOTHING)
             self._agatston_caption.setText(tr("Region Agatston"))
-            self._region.setText(tr("Place the heart centre (H)."))
+            hidden = tr("Blinded: the scores show once the grade is locked (Enter).")
+            self._region.setText(hidden if self._session.hides_results else tr("Place the heart centre (H)."))
             self._model.show_lesions(())
             return
         a, b, c = scores.region_mm

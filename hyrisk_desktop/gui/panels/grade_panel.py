@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from hyrisk_desktop.calcium.grading import GRADES, grade_word
+from hyrisk_desktop.gui.panels.vessel_sheet import VesselSheet
 from hyrisk_desktop.gui.panels.wheel import only_focused_wheel
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import tr
@@ -34,7 +35,8 @@ class GradePanel(QGroupBox):
     """Enter was pressed in the field: the reader is done there."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
-        super().__init__(tr("Coronary artery calcification, grade"), parent)
+        self._title = tr("Coronary artery calcification, grade")
+        super().__init__(self._title, parent)
         self._session = session
         self._group = QButtonGroup(self)
         self._group.setExclusive(False)
@@ -67,6 +69,8 @@ class GradePanel(QGroupBox):
         layout = QVBoxLayout(self)
         layout.addLayout(row)
         layout.addLayout(below)
+        self.vessels = VesselSheet(session)
+        layout.addWidget(self.vessels)
         for widget in (*self._group.buttons(), self._value):
             widget.installEventFilter(self)
         session.read_changed.connect(self._show)
@@ -101,6 +105,9 @@ class GradePanel(QGroupBox):
                 event.ignore()
                 return True
         if isinstance(event, QKeyEvent) and isinstance(watched, QToolButton):
+            if event.type() == QEvent.Type.KeyPress and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+                self.entered.emit()
+                return True
             grade = _DIGITS.get(Qt.Key(event.key()))
             modifiers = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
             if grade is not None and modifiers == Qt.KeyboardModifier.NoModifier:
@@ -124,7 +131,11 @@ class GradePanel(QGroupBox):
     @Slot()
     def _show(self) -> None:
         grade = self._session.read.grade
+        locked = self._session.read.locked
+        self.setTitle(tr("{title} (locked)", title=self._title) if locked else self._title)
         self.setEnabled(self._session.can_measure)
+        for widget in (*self._group.buttons(), self._value):
+            widget.setEnabled(not locked)
         for button in self._group.buttons():
             button.setChecked(self._group.id(button) == grade)
         self._value.blockSignals(True)

@@ -9,7 +9,8 @@ from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QGridLayout, QGroupBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from hyrisk_desktop.gui.results import percent
-from hyrisk_desktop.gui.session import RiskStatus, Session
+from hyrisk_desktop.gui.session import Session
+from hyrisk_desktop.gui.state import RiskStatus
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import Finding, Severity
 from hyrisk_desktop.risk.explain import Explanation
@@ -259,8 +260,12 @@ class RiskPanel(QGroupBox):
             return tr("The model is loading…")
         if status is RiskStatus.FAILED:
             return session.risk_message
+        if session.hides_results and session.exam is not None:
+            return tr("Blinded: the risk shows once the grade is locked (Enter).")
         if status is RiskStatus.COMPUTING:
             return tr("Computing…")
         if session.exam is None:
             return tr("Open an exam to begin.")
+        if session.proposal is not None:
+            return tr("Enter takes the proposed heart centre; or click the centre of the heart.")
         return tr("Press H and click the centre of the heart.")

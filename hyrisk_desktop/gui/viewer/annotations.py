@@ -13,10 +13,12 @@ from hyrisk_desktop.gui.viewer import interaction
 from hyrisk_desktop.gui.viewer.display import ORIENTATION_LETTERS, PlaneGeometry
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import Voxel
+from hyrisk_desktop.worklist.records import Proposal
 
 CURSOR = QColor(90, 170, 255, 110)
 CENTRE = QColor(255, 225, 60)
 REGION = QColor(80, 230, 140)
+PROPOSED = QColor(255, 140, 220)
 PATCH = QColor(110, 190, 255)
 BOX = QColor(255, 160, 60)
 TEXT = QColor(222, 228, 234)
@@ -35,6 +37,7 @@ class Marks:
     region: Region | None = None
     patch: Region | None = None
     box: Region | None = None
+    proposed: Proposal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,9 @@ def paint_marks(painter: QPainter, marks: Marks, geometry: PlaneGeometry, index:
         for corner in (rectangle.topLeft(), rectangle.topRight(), rectangle.bottomLeft(), rectangle.bottomRight()):
             painter.drawRect(QRectF(corner.x() - 3.5, corner.y() - 3.5, 7, 7))
         painter.setBrush(Qt.BrushStyle.NoBrush)
+    if marks.proposed is not None:
+        on_slice = round(geometry.to_plane(marks.proposed.voxel)[2]) == index
+        _proposed(painter, point(marks.proposed.voxel), on_slice=on_slice, confident=marks.proposed.confident)
     if marks.centre is not None:
         on_slice = round(geometry.to_plane(marks.centre)[2]) == index
         _centre(painter, point(marks.centre), on_slice=on_slice, selected=marks.centre_selected)
@@ -115,6 +121,19 @@ def _centre(painter: QPainter, at: QPointF, *, on_slice: bool, selected: bool) -
             painter.drawLine(QPointF(at.x() + 3 * dx, at.y() + 3 * dy), QPointF(at.x() + 10 * dx, at.y() + 10 * dy))
         if selected and on_slice:
             painter.drawEllipse(at, 12.5, 12.5)
+
+
+def _proposed(painter: QPainter, at: QPointF, *, on_slice: bool, confident: bool) -> None:
+    """A broken ring with a name, so that nobody takes it for a centre that a reader has placed."""
+    colour = QColor(PROPOSED)
+    if not on_slice:
+        colour.setAlpha(110)
+    for pen in (QPen(_SHADOW, 3.6), QPen(colour, 1.8, Qt.PenStyle.DashLine if confident else Qt.PenStyle.DotLine)):
+        painter.setPen(pen)
+        painter.drawEllipse(at, 13, 13)
+    if on_slice:
+        text = tr("proposed centre") if confident else tr("proposed centre, unsure")
+        _text(painter, text, colour, at.x() + 18, at.y() - 10)
 
 
 def paint_annotations(

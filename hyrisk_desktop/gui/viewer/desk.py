@@ -30,9 +30,11 @@ class Desk(QWidget):
 
     Signals:
         tool_changed: the left button does something else now.
+        confirmed: Enter was pressed with no tool in hand.
     """
 
     tool_changed = Signal()
+    confirmed = Signal()
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -172,7 +174,8 @@ class Desk(QWidget):
         box = self._draft_box or session.read.box
         patch = None if centre is None else Region.around(centre, PATCH_SIZE_XYZ)
         region = None if centre is None or box is not None else Region.around(centre)
-        return Marks(session.view.position, centre, session.view.centre_selected, region, patch, box)
+        proposed = session.proposal if centre is None else None
+        return Marks(session.view.position, centre, session.view.centre_selected, region, patch, box, proposed)
 
     @Slot()
     def _annotate(self) -> None:
@@ -185,7 +188,9 @@ class Desk(QWidget):
             corners: Corners
             hint = banner = ""
             if plane is Plane.AXIAL:
-                corners = axial_corners(exam, view_state, view.zoom, self._pointer_text())
+                corners = axial_corners(
+                    exam, view_state, view.zoom, self._pointer_text(), blinded=self._session.blinded
+                )
                 hint = self._hint()
                 banner = tr("SYNTHETIC PHANTOM – NOT A PATIENT") if exam.synthetic else ""
             else:
@@ -206,6 +211,10 @@ class Desk(QWidget):
     def _hint(self) -> str:
         tool = self.views[Plane.AXIAL].tool
         if tool is Tool.PLACE_CENTRE:
+            proposal = self._session.proposal
+            if proposal is not None and self._session.read.centre is None:
+                unsure = "" if proposal.confident else tr("UNSURE: ")
+                return tr("{unsure}Enter takes the proposed centre; or click the heart's centre", unsure=unsure)
             return tr("Click the heart's centre; or arrows and Enter (Esc cancels)")
         if tool is Tool.RULER:
             return tr("Drag to measure (Esc ends)")
@@ -292,6 +301,8 @@ class Desk(QWidget):
             self.scroll_by(plane, -1_000_000)
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.tool is Tool.PLACE_CENTRE:
             self._place(self._session.view.position)
+        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.confirmed.emit()
         else:
             return False
         return True

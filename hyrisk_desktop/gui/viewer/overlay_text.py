@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hyrisk_desktop.gui.session import Exam, ViewState
+from hyrisk_desktop.gui.state import Exam, ViewState
 from hyrisk_desktop.gui.viewer.display import Plane, PlaneGeometry
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume, Voxel
@@ -59,8 +59,11 @@ def _short(number: str) -> str:
         return number
 
 
-def axial_corners(exam: Exam, view: ViewState, zoom: float, under_pointer: str) -> Corners:
-    """Patient top left, study top right, technique bottom left, slice and window bottom right."""
+def axial_corners(exam: Exam, view: ViewState, zoom: float, under_pointer: str, *, blinded: bool = False) -> Corners:
+    """Patient top left, study top right, technique bottom left, slice and window bottom right.
+
+    A blinded reader sees neither who was scanned nor when or where.
+    """
     a, volume = exam.volume.attributes, exam.volume
     who = (
         person_name(a.get("PatientName", "")),
@@ -75,6 +78,8 @@ def axial_corners(exam: Exam, view: ViewState, zoom: float, under_pointer: str) 
     )
     z = view.position[2]
     depth = volume.shape_zyx[0]
+    if blinded:
+        who, what = (tr("Blinded"), "", ""), ("", "", a.get("SeriesDescription", ""), a.get("Manufacturer", ""))
     where = (
         slab_text(PlaneGeometry(Plane.AXIAL, volume.shape_zyx, volume.spacing_mm), view),
         tr("Slice {n} / {count} (z {z})", n=z + 1, count=depth, z=z),

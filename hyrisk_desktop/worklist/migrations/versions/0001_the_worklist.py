@@ -141,6 +141,7 @@ def upgrade() -> None:
         sa.Column("exam_id", sa.Integer(), nullable=False),
         sa.Column("reader_id", sa.Integer(), nullable=False),
         sa.Column("list_id", sa.Integer(), nullable=True),
+        sa.Column("blinded", sa.Boolean(), nullable=False),
         sa.Column("series_uid", sa.Text(), nullable=False),
         sa.Column("content_sha256", sa.String(length=64), nullable=False),
         sa.Column("x", sa.Integer(), nullable=True),
@@ -170,7 +171,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["list_id"], ["lists.id"], name=op.f("fk_reads_list_id_lists"), ondelete="SET NULL"),
         sa.ForeignKeyConstraint(["reader_id"], ["readers.id"], name=op.f("fk_reads_reader_id_readers")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reads")),
-        sa.UniqueConstraint("exam_id", "reader_id", name=op.f("uq_reads_exam_id")),
+        sa.UniqueConstraint("exam_id", "reader_id", "blinded", name=op.f("uq_reads_exam_id")),
     )
     op.create_index("ix_reads_reader_id", "reads", ["reader_id"], unique=False)
     op.create_table(

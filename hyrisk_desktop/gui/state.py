@@ -1,0 +1,122 @@
+"""The values that the session holds: exams, reads and views as frozen dataclasses."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+
+from hyrisk_desktop.calcium import STANDARD, Region
+from hyrisk_desktop.imaging import CTVolume, Finding, SeriesRecord, Voxel
+
+_exam_ids = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exam:
+    """An exam that is open.
+
+    Attributes:
+        volume: the chosen series' pixels, complete unless ``loading``.
+        record, alternatives: the series chosen, and all that were found beside it.
+        findings: of the whole scan.
+        loading: ``volume`` still fills.
+        exam_id: unique in this run, so that reopening the same series is another exam.
+        stored_id: the worklist's number of it; None for one that the worklist does not keep.
+        content_sha256: hash of the files that the pixels came from, "" where it was not taken.
+    """
+
+    volume: CTVolume
+    record: SeriesRecord
+    alternatives: tuple[SeriesRecord, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    loading: bool = False
+    exam_id: int = field(default_factory=lambda: next(_exam_ids))
+    stored_id: int | None = None
+    content_sha256: str = ""
+
+    @property
+    def synthetic(self) -> bool:
+        """A phantom and not a patient; said on the image and beside every number."""
+        return self.volume.synthetic
+
+
+@dataclass(frozen=True, slots=True)
+class ReadState:
+    """The reader's judgement so far; every change makes a new one, and the old ones are the undo stack.
+
+    Attributes:
+        centre: heart centre (x, y, z). grade: 0 to 3, fractional allowed.
+        excluded: voxels whose lesions do not count.
+        box: the whole-heart box where the reader chose it instead of the region around the centre.
+        profile: name of the scoring profile.
+    """
+
+    centre: Voxel | None = None
+    grade: float | None = None
+    excluded: frozenset[Voxel] = frozenset()
+    box: Region | None = None
+    profile: str = STANDARD.name
+    vessels: tuple[tuple[str, int], ...] = ()
+    """Grades 0 to 3 by vessel, where the reader grades each."""
+    locked: bool = False
+    """The grade is final; in a blinded list scores and risk show from then on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewState:
+    """How the images are looked at: cursor voxel, window in HU, and slab thickness in mm (0: one slice)."""
+
+    position: Voxel = (0, 0, 0)
+    level: float = 40.0
+    width: float = 400.0
+    slab_mm: float = 0.0
+    centre_selected: bool = False
+
+
+class RiskStatus(Enum):
+    """What the risk panel has to say."""
+
+    MODEL_LOADING = "model_loading"
+    NO_MODEL = "no_model"
+    NO_CENTRE = "no_centre"
+    COMPUTING = "computing"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class RiskRequest:
+    """What a prediction is asked for; its answer counts only while all of this still holds.
+
+    ``agatston`` is the standard profile's region Agatston at the centre, less what the reader excluded: what a model
+    with the score input "agatston" was trained on, whatever box or profile is on screen.
+    """
+
+    exam_id: int
+    series_uid: str
+    centre: Voxel
+    grade: float | None
+    agatston: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """An exam with its read, its view, what can be undone, and what its read is kept under (None: not at all)."""
+
+    exam: Exam | None
+    read: ReadState
+    view: ViewState
+    undo: list[ReadState]
+    redo: list[ReadState]
+    key: tuple[str, ...] | None
+
+
+def identity(volume: CTVolume) -> tuple[str, ...]:
+    """What must agree before an earlier read is shown again: UIDs alone have been wrong, so the pixels count too."""
+    middle = np.ascontiguousarray(volume.hu[volume.shape_zyx[0] // 2])
+    pixels = hashlib.blake2b(middle.tobytes(), digest_size=16).hexdigest()
+    return volume.series_uid, volume.attributes.get("PatientID", ""), str(volume.shape_zyx), pixels

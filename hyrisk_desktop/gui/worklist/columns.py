@@ -1,0 +1,123 @@
+"""The worklist's columns: what each shows of an exam, and what rows are sorted by."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hyrisk_desktop.gui.results import percent
+from hyrisk_desktop.gui.viewer.overlay_text import dicom_date, person_name
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging import Severity
+from hyrisk_desktop.worklist.records import ExamEntry, Status, status_word
+
+SIGNS = {Severity.UNFIT: "✖", Severity.WARNING: "▲", Severity.INFO: "•"}
+_ORDER = (Severity.UNFIT, Severity.WARNING, Severity.INFO)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An exam at its place in the reader's order; ``blinded``: its identity must not show."""
+
+    entry: ExamEntry
+    number: int
+    blinded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its stored key, title, default width, text of a row, what rows are sorted by, whether it shows at first."""
+
+    key: str
+    title: str
+    width: int
+    text: Callable[[Row], str]
+    order: Callable[[Row], object]
+    shown: bool = True
+    right: bool = False
+
+
+def columns() -> tuple[Column, ...]:
+    """All columns, in order."""
+    c = Column
+    return (
+        c("number", tr("#"), 72, lambda r: str(r.number + 1), lambda r: r.number),
+        c("patient", tr("Patient"), 126, _who, lambda r: r.number if r.blinded else _who(r).casefold()),
+        c("patient_id", tr("ID"), 84, lambda r: _open(r, r.entry.patient_id), lambda r: _open(r, r.entry.patient_id), shown=False),
+        c("status", tr("Status"), 84, lambda r: status_word(r.entry.status), lambda r: list(Status).index(r.entry.status)),
+        c("grade", tr("Grade"), 48, _grade, lambda r: _number(r, "grade"), right=True),
+        c("agatston", tr("Agatston"), 64, _agatston, lambda r: _number(r, "agatston"), right=True),
+        c("risk", tr("Risk"), 50, _risk, lambda r: _number(r, "risk"), right=True),
+        c("findings", tr("Findings"), 64, _finding_signs, _finding_rank),
+        c("date", tr("Date"), 80, lambda r: _open(r, dicom_date(r.entry.study_date)), lambda r: _open(r, r.entry.study_date)),
+        c("slices", tr("Slices"), 96, _slices, lambda r: r.entry.slice_count),
+        c("series", tr("Series"), 150, _series, lambda r: r.entry.series.casefold(), shown=False),
+        c("study", tr("Study"), 150, lambda r: _open(r, r.entry.description), lambda r: _open(r, r.entry.description), shown=False),
+        c("why", tr("Why this series, or what is wrong"), 280, _why, _why, shown=False),
+    )  # fmt: skip
+
+
+def worst(entry: ExamEntry) -> Severity | None:
+    """The severity of an exam's worst finding."""
+    found = {f.severity for f in entry.findings}
+    return next((s for s in _ORDER if s in found), None)
+
+
+def _open(r: Row, text: str) -> str:
+    return "" if r.blinded else text
+
+
+def _who(r: Row) -> str:
+    if r.blinded:
+        return tr("Exam {n}", n=r.number + 1)
+    return person_name(r.entry.patient_name) or r.entry.patient_id or r.entry.source.name
+
+
+def _why(r: Row) -> str:
+    # A problem may name a file, and files are named after patients.
+    return _open(r, r.entry.problem) or r.entry.reason
+
+
+def _series(r: Row) -> str:
+    return r.entry.series + (tr(" (1 of {n})", n=r.entry.series_count) if r.entry.series_count > 1 else "")
+
+
+def _slices(r: Row) -> str:
+    e = r.entry
+    if not e.slice_count or e.problem:
+        return ""
+    mm = e.increment_mm or e.thickness_mm
+    return tr("{n} × {mm:.3g} mm", n=e.slice_count, mm=mm) if mm else str(e.slice_count)
+
+
+def _number(r: Row, name: str) -> float:
+    value: float | None = getattr(r.entry.read, name, None)
+    return -1.0 if value is None else value
+
+
+def _grade(r: Row) -> str:
+    read = r.entry.read
+    if read is None or read.grade is None:
+        return ""
+    return f"{read.grade:.3g}" + (tr(" locked") if read.locked else "")
+
+
+def _agatston(r: Row) -> str:
+    read = r.entry.read
+    return "" if read is None or read.agatston is None else f"{read.agatston:.0f}"
+
+
+def _risk(r: Row) -> str:
+    read = r.entry.read
+    return "" if read is None or read.risk is None else percent(read.risk)
+
+
+def _finding_signs(r: Row) -> str:
+    counts = Counter(f.severity for f in r.entry.findings)
+    return " ".join(f"{SIGNS[s]}{counts[s]}" for s in _ORDER if counts[s])
+
+
+def _finding_rank(r: Row) -> tuple[int, ...]:
+    counts = Counter(f.severity for f in r.entry.findings)
+    return tuple(counts[s] for s in _ORDER)

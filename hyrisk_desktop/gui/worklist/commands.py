@@ -1,0 +1,183 @@
+"""What the actions of the worklist do; see `gui.commands` for the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtWidgets import QDialog, QFileDialog, QInputDialog, QWidget
+
+from hyrisk_desktop.gui.dialogs.choose_list import ChooseListDialog
+from hyrisk_desktop.gui.session import Session
+from hyrisk_desktop.gui.viewer.desk import Desk
+from hyrisk_desktop.gui.viewer.slice_view import Tool
+from hyrisk_desktop.gui.worklist.controller import Worklist
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.settings import Settings
+from hyrisk_desktop.worklist.records import ReadingList
+
+
+class WorklistCommands(QObject):
+    """Goes through the list and changes how it is read.
+
+    Signals:
+        message: a line for the status bar.
+        shown_changed: the panel shall be shown or hidden.
+        per_vessel_changed: the grading sheet shall be shown or hidden.
+        search_wanted: the search field shall have the keyboard.
+    """
+
+    message = Signal(str)
+    shown_changed = Signal(bool)
+    per_vessel_changed = Signal(bool)
+    search_wanted = Signal()
+
+    def __init__(self, worklist: Worklist, session: Session, settings: Settings, desk: Desk, window: QWidget) -> None:
+        super().__init__(window)
+        self._worklist, self._session, self._settings = worklist, session, settings
+        self._desk, self._window = desk, window
+        self.shown = False
+        worklist.list_changed.connect(self._begin)
+        worklist.told.connect(self.message)
+        worklist.ready.connect(self._offer_last)
+        worklist.keeper.begun.connect(self._ask_for_centre)
+        worklist.store.trouble.connect(self._tell_trouble)
+
+    # --- lists
+
+    def open_exams(self) -> None:
+        """Ask for a folder and list all exams below it."""
+        name = QFileDialog.getExistingDirectory(self._window, tr("Open folder of exams"), self._start_folder())
+        if name:
+            self._worklist.open_folder(Path(name))
+
+    def _start_folder(self) -> str:
+        now = self._worklist.reading_list
+        return str(now.root.parent) if now else str(Path.home())
+
+    def open_list(self) -> None:
+        """Choose one of the lists made before."""
+
+        def done(lists: list[ReadingList]) -> None:
+            dialog = ChooseListDialog(lists, self._worklist.reading_list, self._window)
+            dialog.chosen.connect(self._worklist.open_list)
+            dialog.open()
+
+        self._worklist.store.ask(lambda store: store.lists(), done)
+
+    @Slot()
+    def _offer_last(self) -> None:
+        """After the start: the list read last comes back, with nothing opened."""
+        last = self._worklist.last_list
+        if last is not None and self._worklist.reading_list is None and not self._worklist.scanning.running:
+            self._worklist.open_list(last)
+
+    @Slot()
+    def _begin(self) -> None:
+        if not self.shown:
+            self.show_worklist()
+        if self._session.exam is None and (entry := self._worklist.entry()) is not None:
+            number = self._worklist.model.entries.index(entry) + 1
+            total = len(self._worklist.model.entries)
+            self.message.emit(tr("Your worklist is back: Enter opens exam {n} of {total}.", n=number, total=total))
+
+    def show_worklist(self) -> None:
+        """Show the list beside the images, or hide it."""
+        self.shown = not self.shown
+        self.shown_changed.emit(self.shown)
+
+    def search_worklist(self) -> None:
+        """Go to the search field."""
+        if not self.shown:
+            self.show_worklist()
+        self.search_wanted.emit()
+
+    # --- going through it
+
+    def next_exam(self) -> None:
+        """Open the next exam of the list as it is sorted and filtered."""
+        self._step(1, tr("This is the last exam of the list."))
+
+    def previous_exam(self) -> None:
+        """Open the previous exam."""
+        self._step(-1, tr("This is the first exam of the list."))
+
+    def _step(self, by: int, at_the_end: str) -> None:
+        if self._worklist.reading_list is None:
+            self.message.emit(tr("Open a folder of exams first (Ctrl+E)."))
+        elif not self._worklist.step(by):
+            self.message.emit(at_the_end)
+
+    @Slot()
+    def confirm(self) -> None:
+        """Enter: lock the grade of a blinded read; else go to the next exam, once this one has centre and grade."""
+        session, worklist = self._session, self._worklist
+        if worklist.reading_list is None:
+            return
+        if session.exam is None:
+            if worklist.current is not None:
+                worklist.open_exam(worklist.current)
+            else:
+                self.next_exam()
+        elif session.read.centre is None:
+            self.message.emit(tr("No heart centre yet: click it, or press N to go on without it."))
+        elif session.read.grade is None:
+            self.message.emit(tr("No grade yet: press Alt+0 to Alt+3, or N to go on without it."))
+        elif session.hides_results:
+            self.lock_grade()
+        else:
+            self.next_exam()
+
+    def lock_grade(self) -> None:
+        """Make the grade final; in a blinded list scores and risk show from then on."""
+        if self._session.read.grade is None:
+            self.message.emit(tr("No grade yet: press Alt+0 to Alt+3."))
+        elif self._session.read.locked:
+            self.message.emit(tr("The grade is locked already."))
+        else:
+            self._session.lock_grade()
+            self.message.emit(tr("The grade is locked. Enter goes to the next exam."))
+
+    @Slot()
+    def _ask_for_centre(self) -> None:
+        """An exam of the list without a centre: the next click, or Enter at the proposed centre, places it."""
+        if self._worklist.entry() is not None and self._session.can_measure and self._session.read.centre is None:
+            self._desk.set_tool(Tool.PLACE_CENTRE)
+
+    # --- how it is read
+
+    def set_reader(self) -> None:
+        """Ask who reads."""
+        dialog = QInputDialog(self._window)
+        dialog.setObjectName("readerDialog")
+        dialog.setWindowTitle(tr("Reader"))
+        dialog.setLabelText(tr("Who reads? Reads are kept by reader; another reader's are not shown."))
+        dialog.setTextValue(self._worklist.reader.name if self._worklist.reader else "")
+        dialog.textValueSelected.connect(self._worklist.set_reader)
+        self._show(dialog)
+
+    def read_blinded(self) -> None:
+        """Read the same exams blinded, or openly again."""
+        now = self._worklist.reading_list
+        if now is None:
+            self.message.emit(tr("Open a folder of exams first (Ctrl+E)."))
+        else:
+            self._worklist.read_blinded(not now.blinded)
+
+    def grade_per_vessel(self) -> None:
+        """Show or hide the grading sheet of the four vessels."""
+        self._settings["per_vessel"] = not self._settings["per_vessel"]
+        self.per_vessel_changed.emit(self._settings["per_vessel"])
+
+    @Slot(str)
+    def _tell_trouble(self, sentence: str) -> None:
+        self.message.emit(sentence or tr("All reads are saved."))
+
+    def _show(self, dialog: QDialog) -> None:
+        dialog.open()
+
+    def handler(self, key: str) -> Callable[[], None] | None:
+        """The method of an action's key, None where it is not one of the worklist's."""
+        found = getattr(self, key, None)
+        return found if callable(found) else None

@@ -1,0 +1,460 @@
+"""The live worklist: which list, which reader, which exam, and everything that goes on behind it.
+
+It opens exams in the session, saves the session's read whenever it changes, loads the next exams ahead, and works out
+thumbnails and proposed centres in what time is left. Widgets re-read it on its signals.
+"""
+
+from __future__ import annotations
+
+import getpass
+import secrets
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal, Slot
+
+from hyrisk_desktop.errors import ExamError
+from hyrisk_desktop.gui.exam_loader import ExamLoader, read_exam
+from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
+from hyrisk_desktop.gui.session import Session
+from hyrisk_desktop.gui.state import Exam
+from hyrisk_desktop.gui.store_service import StoreService
+from hyrisk_desktop.gui.worklist.preparing import Prepared, prepare
+from hyrisk_desktop.gui.worklist.read_ahead import ReadAhead
+from hyrisk_desktop.gui.worklist.read_keeper import ReadKeeper
+from hyrisk_desktop.gui.worklist.scanning import Scanning
+from hyrisk_desktop.gui.worklist.table_model import WorklistModel
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging import Finding, SeriesRecord, Severity, content_sha256, reopen, scanned_exam
+from hyrisk_desktop.settings import Settings
+from hyrisk_desktop.worklist.records import ExamEntry, Read, Reader, ReadingList
+
+if TYPE_CHECKING:
+    from hyrisk_desktop.worklist.store import Store
+
+_AHEAD = 2
+
+
+class Worklist(QObject):
+    """The list that is read now; without one, exams that are opened singly are kept in the store all the same.
+
+    Signals:
+        list_changed: another list, reader or order; `model` holds its rows.
+        rows_changed: some rows or their counts changed.
+        current_changed: another exam is on screen, or none of the list.
+        ready: where the reader stopped last time is known (or that there is nothing).
+        told: one sentence.
+        failed: an error.
+    """
+
+    list_changed = Signal()
+    rows_changed = Signal()
+    current_changed = Signal()
+    ready = Signal()
+    told = Signal(str)
+    failed = Signal(object)
+
+    def __init__(
+        self, session: Session, loader: ExamLoader, runner: JobRunner, store: StoreService, settings: Settings
+    ) -> None:
+        super().__init__()
+        self._session, self._loader, self._runner, self._settings = session, loader, runner, settings
+        self.store = store
+        self.model = WorklistModel(self)
+        self.reader: Reader | None = None
+        self.reading_list: ReadingList | None = None
+        self.current: int | None = None
+        """Number of the exam on screen, or being opened, where it is one of the store's."""
+        self.ahead = ReadAhead(runner, self._load, settings["read_ahead_mb"] * 1_000_000, self)
+        self.keeper = ReadKeeper(session, store, self)
+        self.scanning = Scanning(runner, store, self)
+        self._preparing: Job | None = None
+        self._unprepared: set[int] = set()
+        self._last: ReadingList | None = None
+        self._left: int | None = None
+        self._connect()
+
+    def _connect(self) -> None:
+        self.model.picture_wanted.connect(self._fetch_picture)
+        self.store.saved.connect(self._saved)
+        self.store.failed.connect(self.failed)
+        self.ahead.loaded.connect(self._loaded_ahead)
+        self.scanning.found.connect(self._show_found)
+        self.scanning.became_list.connect(self._begin_list)
+        self.scanning.one_exam.connect(self._loader.open_path)
+        self.scanning.failed.connect(self.failed)
+        self._loader.opened.connect(self._opened)
+        self._loader.idle.connect(self._idle)
+
+    # --- reader and list
+
+    def start(self) -> None:
+        """Find out who reads and which list was read last; nothing is opened."""
+        self.store.back_up()
+        self.set_reader(self._settings["reader"] or account_name())
+
+    def set_reader(self, name: str) -> None:
+        """Read as ``name`` from now on: another reader's reads are not shown."""
+
+        def done(answer: tuple[Reader, ReadingList | None]) -> None:
+            self.reader, self._last = answer
+            self._settings["reader"] = answer[0].name
+            self._session.reader = answer[0].name
+            self.keeper.reader = answer[0]
+            if self.reading_list is not None:
+                self._show_list(self.reading_list)
+            self.ready.emit()
+
+        def work(store: Store) -> tuple[Reader, ReadingList | None]:
+            reader = store.reader(name)
+            return reader, store.last_list(reader)
+
+        self.store.ask(work, done)
+
+    @property
+    def last_list(self) -> ReadingList | None:
+        """The list that this reader read last."""
+        return self._last
+
+    def open_path(self, path: Path) -> None:
+        """Open whatever lies at ``path``: one exam is opened at once, several become a list."""
+        if not path.is_dir():
+            self._loader.open_path(path)
+            return
+        self.open_folder(path, alone_is_no_list=True)
+
+    def open_folder(self, folder: Path, *, alone_is_no_list: bool = False) -> None:
+        """List all exams below a folder; what was read of them before stays."""
+        self.scanning.start(folder, self.reader, alone_is_no_list=alone_is_no_list)
+
+    def open_list(self, reading_list: ReadingList) -> None:
+        """Show a list that was made before, at the place where the reader left it."""
+        self.scanning.cancel()
+        self._show_list(reading_list)
+
+    @Slot(object)
+    def _begin_list(self, reading_list: ReadingList) -> None:
+        """A folder turned out to be a list: read on where it was left, or begin with its first exam."""
+        self._session.close_exam()
+        self._show_list(reading_list, open_place=True)
+
+    def read_blinded(self, blinded: bool) -> None:
+        """Go on with the same exams in a blinded list (own order, no identity, no numbers before the grade is locked)."""
+        now, reader = self.reading_list, self.reader
+        if now is None or reader is None or now.blinded == blinded:
+            return
+        if blinded:
+            self.scanning.cancel()
+            self.store.ask(lambda s: s.blinded_twin(now, secrets.randbelow(2**31), reader.name), self.open_list)
+        else:
+            self.store.ask(lambda s: s.reading_list(now.root, reader=reader.name), self.open_list)
+
+    def _show_list(self, reading_list: ReadingList, *, open_place: bool = False) -> None:
+        reader = self.reader
+
+        def done(answer: tuple[list[ExamEntry], int | None]) -> None:
+            entries, place = answer
+            self.reading_list = reading_list
+            self._session.set_blinded(reading_list.blinded)
+            self.ahead.clear()
+            self.model.show_entries(entries, blinded=reading_list.blinded)
+            self._unprepared = {e.exam_id for e in entries if not e.prepared and not e.problem}
+            open_now = self._session.exam.stored_id if self._session.exam else None
+            listed = {e.exam_id for e in entries}
+            if reading_list.blinded or open_now not in listed:
+                self._session.close_exam()
+                open_now = None
+            self.current = open_now or (place if place in listed else None)
+            self.model.set_current(self.current)
+            self.list_changed.emit()
+            self.current_changed.emit()
+            if open_place and self.current is not None and open_now is None:
+                self.open_exam(self.current)
+            self._prepare_next()
+
+        def work(store: Store) -> tuple[list[ExamEntry], int | None]:
+            entries = store.entries(reading_list, reader)
+            return entries, store.place(reader, reading_list) if reader else None
+
+        self.store.ask(work, done)
+
+    # --- scanning
+
+    @Slot(object, object)
+    def _show_found(self, reading_list: ReadingList, entries: list[ExamEntry]) -> None:
+        if self.reading_list is None or self.reading_list.list_id != reading_list.list_id:
+            return
+        self.model.update_entries(entries)
+        self._unprepared |= {e.exam_id for e in entries if not e.prepared and not e.problem}
+        self.rows_changed.emit()
+        if self.current is None and self._session.exam is None and not self._loader.loading:
+            # The reader who dropped a folder wants to read; the first exam need not wait for the last.
+            self.step(1)
+        self._prepare_next()
+
+    # --- going through the list
+
+    def open_exam(self, exam_id: int) -> None:
+        """Open an exam of the list; loaded ahead, it shows at once."""
+        left = self._session.exam
+        self.current = exam_id
+        self.model.set_current(exam_id)
+        if self._preparing is not None:
+            self._preparing.cancel()
+
+        def ready(exam: Exam | None) -> None:
+            if self.current != exam_id:
+                return
+            if exam is None:
+                self._open_now(exam_id)
+            else:
+                self._loader.show(exam)
+
+        had = self.ahead.take(exam_id, ready)
+        if left is not None and left.stored_id is not None and left.stored_id != exam_id and not left.loading:
+            self._left = left.stored_id
+            self._want()
+            self.ahead.keep(left.stored_id, left)
+        if not had:
+            self._open_now(exam_id)
+        elif self._session.exam is None or self._session.exam.stored_id != exam_id:
+            self.told.emit(tr("Loading…"))
+        if self.reader is not None and self.reading_list is not None:
+            reader, reading_list = self.reader, self.reading_list
+            # Not worth a dialog: the reads themselves tell of a store that can't be written.
+            self.store.ask(lambda store: store.save_place(reader, reading_list, exam_id), failed=lambda _: None)
+        self.current_changed.emit()
+
+    def step(self, by: int) -> bool:
+        """Open the next (+1) or previous (-1) exam as the table stands; False where there is none."""
+        entry = self.model.neighbour(self.current, by)
+        if entry is None:
+            return False
+        self.open_exam(entry.exam_id)
+        return True
+
+    def open_series(self, record: SeriesRecord, alternatives: tuple[SeriesRecord, ...]) -> None:
+        """Open another series; one of the exam on screen stays a read of that exam."""
+        exam, store = self._session.exam, self.store
+        if exam is None or exam.stored_id is None or record.study_uid != exam.record.study_uid:
+            self._loader.open_record(record, alternatives)
+            return
+        stored_id = exam.stored_id
+
+        def find(_: JobContext) -> tuple[SeriesRecord, ...]:
+            return stored_series(store, stored_id, record.series_uid)
+
+        self._loader.open_stored(stored_id, find)
+
+    def entry(self, exam_id: int | None = None) -> ExamEntry | None:
+        """The row of an exam, or of the one on screen."""
+        wanted = self.current if exam_id is None else exam_id
+        row = None if wanted is None else self.model.row_of(wanted)
+        return None if row is None else self.model.entry_at(row)
+
+    def _want(self) -> None:
+        """Keep ready what comes next, and the exam just left: readers look back."""
+        left = (self._left,) if self._left is not None else ()
+        self.ahead.want((*self._next_ids(), *left))
+
+    def _next_ids(self) -> tuple[int, ...]:
+        ids: list[int] = []
+        at = self.current
+        for _ in range(_AHEAD):
+            entry = self.model.neighbour(at, 1)
+            if entry is None:
+                break
+            at = entry.exam_id
+            ids.append(at)
+        return tuple(ids)
+
+    def _open_now(self, exam_id: int) -> None:
+        store = self.store
+
+        def find(_: JobContext) -> tuple[SeriesRecord, ...]:
+            return stored_series(store, exam_id)
+
+        self._loader.open_stored(exam_id, find)
+
+    def _load(self, exam_id: int, context: JobContext) -> Exam:
+        """On a worker thread: the exam, without a preview."""
+        records = stored_series(self.store, exam_id)
+        quiet = JobContext(context.progress, context.token, lambda _: None)
+        return replace(read_exam(records[0], records, quiet), stored_id=exam_id)
+
+    # --- what follows once an exam is on screen
+
+    @Slot(object)
+    def _opened(self, path: Path | None) -> None:
+        exam = self._session.exam
+        if exam is None:
+            return
+        if exam.stored_id is None:
+            self._adopt(exam, path)
+        else:
+            self._now_on_screen(exam, exam.stored_id)
+
+    def _adopt(self, exam: Exam, path: Path | None) -> None:
+        """Keep an exam that was opened by itself, so that its read is kept too."""
+        self.current = None
+        self.model.set_current(None)
+        self.current_changed.emit()
+        if path is None:
+            return
+        records = (exam.record, *(r for r in exam.alternatives if r.series_uid != exam.record.series_uid))
+        found = scanned_exam([r for r in records if r.study_uid == exam.record.study_uid], path)
+
+        def done(ids: list[int]) -> None:
+            self._session.adopt(exam.exam_id, ids[0])
+            now = self._session.exam
+            if now is not None and now.exam_id == exam.exam_id:
+                self.current = ids[0] if self.model.row_of(ids[0]) is not None else None
+                self.model.set_current(self.current)
+                self.current_changed.emit()
+                self._now_on_screen(now, ids[0])
+
+        self.store.ask(lambda store: store.add_exams(None, [found]), done)
+
+    def _now_on_screen(self, exam: Exam, stored_id: int) -> None:
+        entry = self.entry(stored_id)
+        self.keeper.begin(exam, self.reading_list.list_id if self.reading_list and entry else None)
+        if entry is not None and entry.proposal is not None:
+            self._session.propose(entry.proposal)
+        self._want()
+        self._check_and_prepare(exam, stored_id)
+
+    def _check_and_prepare(self, exam: Exam, stored_id: int) -> None:
+        """In the background: hash the files, compare with what was first read, and prepare what is missing."""
+        store = self.store
+
+        def work(context: JobContext) -> tuple[Prepared, Finding | None]:
+            before = store.open().content_sha256(stored_id, exam.volume.series_uid)
+            digest = content_sha256(exam.record, cancel=context.token)
+            made = prepare(stored_id, exam, digest)
+            return made, changed_finding() if before and before != digest else None
+
+        def succeeded(answer: tuple[Prepared, Finding | None]) -> None:
+            made, finding = answer
+            self._session.note_content(exam.exam_id, made.content_sha256, finding)
+            self._keep_prepared(made)
+            now = self._session.exam
+            if now is not None and now.exam_id == exam.exam_id and self._session.proposal is None:
+                self._session.propose(made.proposal)
+            self._prepare_next()
+
+        job = Job("checking an exam's files", work, succeeded, lambda _: self._prepare_next())
+        self._runner.run_background(job)
+
+    # --- preparing what nobody has opened yet
+
+    @Slot()
+    def _idle(self) -> None:
+        self._prepare_next()
+
+    @Slot(int, object)
+    def _loaded_ahead(self, exam_id: int, exam: Exam) -> None:
+        if exam_id in self._unprepared:
+            self._unprepared.discard(exam_id)
+            job = Job("preparing an exam", lambda _: prepare(exam_id, exam), self._keep_prepared, lambda _: None)
+            self._runner.run_background(job)
+
+    def _prepare_next(self) -> None:
+        """One exam at a time, those after the one on screen first, and only while nobody waits for anything."""
+        if self._preparing is not None or self._loader.loading or self.reading_list is None or not self._unprepared:
+            return
+        exam_id = self._nearest_unprepared()
+        if exam_id is None:
+            return
+
+        def work(context: JobContext) -> Prepared:
+            return prepare(exam_id, self._load(exam_id, context))
+
+        def succeeded(made: Prepared) -> None:
+            self._preparing = None
+            self._unprepared.discard(exam_id)
+            self._keep_prepared(made)
+            self._prepare_next()
+
+        def failed(error: Exception) -> None:
+            self._preparing = None
+            self._unprepared.discard(exam_id)
+            if isinstance(error, ExamError):
+                code, message = error.code, error.message
+                self.store.ask(lambda store: store.note_problem(exam_id, code, message), lambda _: self._renew(exam_id))
+            self._prepare_next()
+
+        def cancelled() -> None:
+            self._preparing = None
+
+        self._preparing = Job("preparing an exam", work, succeeded, failed, cancelled)
+        self._runner.run_background(self._preparing)
+
+    def _nearest_unprepared(self) -> int | None:
+        at = self.current
+        for _ in range(_AHEAD + 1):
+            entry = self.model.neighbour(at, 1)
+            if entry is None:
+                break
+            if entry.exam_id in self._unprepared:
+                return entry.exam_id
+            at = entry.exam_id
+        return next((e.exam_id for e in self.model.entries if e.exam_id in self._unprepared), None)
+
+    def _keep_prepared(self, made: Prepared) -> None:
+        self._unprepared.discard(made.stored_id)
+
+        def work(store: Store) -> None:
+            store.save_prepared(
+                made.stored_id, made.series_uid, made.thumbnail, made.proposal, made.findings, made.content_sha256
+            )
+
+        self.model.forget_picture(made.stored_id)
+        self.store.ask(work, lambda _: self._renew(made.stored_id))
+
+    # --- rows
+
+    @Slot(object)
+    def _saved(self, read: Read) -> None:
+        self._renew(read.exam_id)
+
+    def _renew(self, exam_id: int) -> None:
+        if self.model.row_of(exam_id) is None and all(e.exam_id != exam_id for e in self.model.entries):
+            return
+
+        def done(entries: list[ExamEntry]) -> None:
+            self.model.update_entries(entries)
+            self.rows_changed.emit()
+
+        reader, blinded = self.reader, self._session.blinded
+        self.store.ask(lambda store: store.entries_of([exam_id], reader, blinded=blinded), done, lambda _: None)
+
+    @Slot(int)
+    def _fetch_picture(self, exam_id: int) -> None:
+        self.store.ask(
+            lambda store: store.thumbnail(exam_id), lambda png: self.model.set_picture(exam_id, png), lambda _: None
+        )
+
+
+def stored_series(store: StoreService, exam_id: int, series_uid: str = "") -> tuple[SeriesRecord, ...]:
+    """On a worker thread: the series of a stored exam, ``series_uid`` or the chosen one first and ready to be read."""
+    records, source = store.open().records(exam_id)
+    wanted = next((r for r in records if r.series_uid == series_uid), records[0] if records else None)
+    if wanted is None or not wanted.suitable:
+        reason = wanted.reason if wanted else tr("There is no CT exam here; choose a folder that holds one.")
+        raise ExamError("no_suitable_series", reason)
+    return reopen(wanted, source), *(r for r in records if r is not wanted)
+
+
+def changed_finding() -> Finding:
+    """What must be known of an exam whose files are not those that were listed."""
+    message = tr("The exam's files are not the ones that were first read here: earlier numbers may not be found again.")
+    return Finding("files_changed", Severity.WARNING, message)
+
+
+def account_name() -> str:
+    """The name of the account, for a reader who has not said otherwise."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return tr("Reader")

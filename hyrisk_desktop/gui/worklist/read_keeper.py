@@ -1,0 +1,128 @@
+"""Saves the session's read whenever it changes, and brings a stored one back when its exam opens."""
+
+from __future__ import annotations
+
+import time
+
+from PySide6.QtCore import QObject, Signal, Slot
+
+from hyrisk_desktop.calcium import Region
+from hyrisk_desktop.exchange.reading_document import versions
+from hyrisk_desktop.gui.session import Session
+from hyrisk_desktop.gui.state import Exam, ReadState, RiskStatus
+from hyrisk_desktop.gui.store_service import StoreService
+from hyrisk_desktop.worklist.measure import numbers
+from hyrisk_desktop.worklist.records import Read, Reader, now
+
+
+class ReadKeeper(QObject):
+    """One read at a time: that of the exam on screen by the reader who reads.
+
+    Signals:
+        begun: it is known whether the exam on screen has been read before, and if so its read is back.
+    """
+
+    begun = Signal()
+
+    def __init__(self, session: Session, store: StoreService, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._session, self._store = session, store
+        self.reader: Reader | None = None
+        self._exam_id: int | None = None
+        self._list_id: int | None = None
+        self._shown_at = 0.0
+        self._started_at = self._graded_at = self._locked_at = ""
+        self._seconds: float | None = None
+        self._known: Read | None = None
+        self._asked = False
+        session.read_changed.connect(self._note)
+        session.risk_changed.connect(self._note_result)
+
+    def begin(self, exam: Exam, list_id: int | None) -> None:
+        """``exam`` has come on screen: bring its stored read back, and time the reader from now."""
+        self._exam_id, self._list_id = exam.exam_id, list_id
+        self._shown_at, self._started_at = time.monotonic(), now()
+        self._graded_at = self._locked_at = ""
+        self._seconds = None
+        self._known = None
+        reader, stored_id = self.reader, exam.stored_id
+        if reader is None or stored_id is None:
+            return
+
+        blinded = self._session.blinded
+
+        def done(read: Read | None) -> None:
+            if self._exam_id != exam.exam_id or self.reader != reader:
+                return
+            self._asked = False
+            self._known = read
+            if read is not None:
+                self._graded_at, self._locked_at = read.graded_at, read.locked_at
+                self._started_at, self._seconds = read.started_at, read.seconds_to_grade
+                if read.series_uid == exam.volume.series_uid:
+                    self._session.restore(state_of(read), exam.exam_id)
+            self._note()
+            self.begun.emit()
+
+        # Nothing is saved over a read that is still on its way from the store.
+        self._asked = True
+        self._store.ask(lambda store: store.read_of(stored_id, reader, blinded=blinded), done, lambda _: done(None))
+
+    @Slot()
+    def _note_result(self) -> None:
+        if self._session.risk_status in (RiskStatus.READY, RiskStatus.NO_MODEL):
+            self._note()
+
+    @Slot()
+    def _note(self) -> None:
+        session, exam, reader = self._session, self._session.exam, self.reader
+        if exam is None or exam.stored_id is None or reader is None or exam.exam_id != self._exam_id:
+            return
+        if self._asked:
+            return
+        if session.read == ReadState() and self._known is None:
+            return
+        if session.read.grade is not None and not self._graded_at:
+            self._graded_at = now()
+            self._seconds = round(time.monotonic() - self._shown_at, 1)
+        if session.read.locked and not self._locked_at:
+            self._locked_at = now()
+        read = self._read(exam, exam.stored_id, reader)
+        self._known = read
+        self._store.save_read(read, reader)
+
+    def _read(self, exam: Exam, stored_id: int, reader: Reader) -> Read:
+        session, state = self._session, self._session.read
+        risk = session.risk
+        return Read(
+            exam_id=stored_id,
+            reader_id=reader.reader_id,
+            list_id=self._list_id,
+            blinded=session.blinded,
+            series_uid=exam.volume.series_uid,
+            content_sha256=exam.content_sha256,
+            centre=state.centre,
+            grade=state.grade,
+            vessels=dict(state.vessels) or None,
+            excluded=state.excluded,
+            box=None if state.box is None else (state.box.start, state.box.stop),
+            profile=state.profile,
+            locked=state.locked,
+            model=risk.model if risk else "",
+            bundle_sha256=risk.bundle_sha256 if risk else "",
+            prevalence=risk.prevalence if risk else None,
+            results=numbers(session.scores, risk),
+            findings=session.findings,
+            versions=versions(),
+            started_at=self._started_at,
+            graded_at=self._graded_at,
+            locked_at=self._locked_at,
+            seconds_to_grade=self._seconds,
+        )
+
+
+def state_of(read: Read) -> ReadState:
+    """A stored read as the session holds it."""
+    box = None if read.box is None else Region(*read.box)
+    vessels = tuple((read.vessels or {}).items())
+    return ReadState(read.centre, read.grade, read.excluded, box, read.profile, vessels, read.locked)

@@ -1,0 +1,132 @@
+"""Looks through a folder off the GUI thread and puts the exams found into the store, a few at a time."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
+from hyrisk_desktop.gui.store_service import StoreService
+from hyrisk_desktop.imaging import ScannedExam, scan_exams
+from hyrisk_desktop.worklist.records import ExamEntry, Reader, ReadingList
+
+_TELL_EVERY_S = 0.25
+_TELL_AT = 200
+
+
+class Scanning(QObject):
+    """One scan at a time.
+
+    Signals:
+        became_list: the folder holds several exams, so it is a list; carries the `ReadingList`.
+        found: the list, and rows of exams found, new or found to have more series.
+        one_exam: the folder holds one exam or none, and should be opened as such; carries the path.
+        progressed: `files`, `exams` or `rate` (files per second) have changed.
+        ended: the scan has ended, also when it was cancelled; carries the list.
+        failed: the error.
+    """
+
+    became_list = Signal(object)
+    found = Signal(object, object)
+    one_exam = Signal(object)
+    progressed = Signal()
+    ended = Signal(object)
+    failed = Signal(object)
+
+    def __init__(self, runner: JobRunner, store: StoreService, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._runner, self._store = runner, store
+        self._job: Job | None = None
+        self.files = self.exams = 0
+        self.rate = 0.0
+
+    @property
+    def running(self) -> bool:
+        """Whether a folder is being looked through."""
+        return self._job is not None
+
+    def cancel(self) -> None:
+        """Stop; what was found stays in the list."""
+        if self._job is not None:
+            self._job.cancel()
+
+    def start(self, folder: Path, reader: Reader | None, *, alone_is_no_list: bool) -> None:
+        """Look through ``folder``; with ``alone_is_no_list`` a folder with one exam is that exam and no list."""
+        self.cancel()
+        self.files, self.exams, self.rate = 0, 0, 0.0
+        began = time.monotonic()
+        known: set[str] = set()
+        waiting: list[ScannedExam] = []
+        made: list[ReadingList] = []
+
+        def work(context: JobContext) -> None:
+            batch: list[ScannedExam] = []
+            told = time.monotonic()
+            for exam in scan_exams(folder, progress=context.progress, cancel=context.token):
+                batch.append(exam)
+                if len(batch) >= _TELL_AT or time.monotonic() - told > _TELL_EVERY_S:
+                    context.partial(tuple(batch))
+                    batch, told = [], time.monotonic()
+            context.partial(tuple(batch))
+
+        def partial(batch: tuple[ScannedExam, ...]) -> None:
+            if self._job is not job:
+                return
+            waiting.extend(batch)
+            known.update(e.key for e in batch)
+            self.exams = len(known)
+            if waiting and (len(known) > 1 or not alone_is_no_list):
+                self._keep(folder, reader, list(waiting), made)
+                waiting.clear()
+
+        def progressed(done: int, _: int) -> None:
+            if self._job is job:
+                self.files, self.rate = done, done / max(time.monotonic() - began, 1e-3)
+                self.progressed.emit()
+
+        def finish() -> None:
+            if self._job is job:
+                self._job = None
+                # Behind everything that the scan has asked of the store.
+                self._store.ask(lambda _: None, lambda _: self.ended.emit(made[0] if made else None))
+
+        def succeeded(_: None) -> None:
+            newest = self._job is job
+            finish()
+            if newest and not made:
+                # Nothing, or one exam: opening the folder shows it, or says why not.
+                self.one_exam.emit(folder)
+
+        def failed(error: Exception) -> None:
+            finish()
+            self.failed.emit(error)
+
+        job = Job("looking for exams", work, succeeded, failed, finish, progressed, partial)
+        self._job = job
+        self.progressed.emit()
+        self._runner.run_io(job)
+
+    def _keep(self, folder: Path, reader: Reader | None, exams: list[ScannedExam], made: list[ReadingList]) -> None:
+        first = not made
+        if first:
+            made.append(ReadingList(0, folder.name, folder, False, 0))
+        name = reader.name if reader else ""
+
+        def work(store: Any) -> tuple[ReadingList, list[ExamEntry]]:
+            reading_list = store.reading_list(folder, reader=name)
+            ids = store.add_exams(reading_list.list_id, exams)
+            return reading_list, store.entries_of(list(dict.fromkeys(ids)), reader)
+
+        def done(answer: tuple[ReadingList, list[ExamEntry]]) -> None:
+            made[0] = answer[0]
+            if first:
+                self.became_list.emit(answer[0])
+                # The list is read from the store, these exams with it; what comes later is added to it.
+                self._store.ask(lambda _: None, lambda _: self.found.emit(*answer))
+            else:
+                self.found.emit(*answer)
+
+        self._store.ask(work, done, self.failed.emit)
