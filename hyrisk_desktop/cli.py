@@ -18,6 +18,7 @@ import typer
 
 from hyrisk_desktop import __version__, display
 from hyrisk_desktop.cli_models import models_cli
+from hyrisk_desktop.cli_worklist import audit, replay, store_cli
 from hyrisk_desktop.errors import BundleError, ExamError, HyRiskError, InputError, safe_traceback
 from hyrisk_desktop.i18n import tr
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 EXIT_UNEXPECTED, EXIT_ARGUMENTS, EXIT_EXAM = 1, 2, 3
 _TRAINING = ("phantom", "train", "evaluate", "nlst", "train-demonstration")
-_COMMANDS = ("gui", "demo", "score", *_TRAINING, "models", "doctor")
+_COMMANDS = ("gui", "demo", "score", *_TRAINING, "models", "store", "replay", "audit", "doctor")
 _LATER_COMMANDS = ("batch",)
 _LATER_OPTION = typer.Option(hidden=True)
 # A kilometre: beyond any scanner's table, and far from where a position would overflow the voxel grid.
@@ -269,6 +270,11 @@ def doctor() -> None:
 
 
 cli.add_typer(models_cli, name="models")
+cli.add_typer(store_cli, name="store")
+cli.command("replay", help=tr("Recompute a stored read from the same files and say whether every number is the same."))(
+    replay
+)
+cli.command("audit", help=tr("Export the audit trail and check that nothing in it was changed or taken out."))(audit)
 
 
 @contextlib.contextmanager

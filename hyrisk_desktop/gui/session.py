@@ -6,7 +6,7 @@ belongs to what is open; see `Session.apply_risk`.
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 
 from PySide6.QtCore import QObject, Signal
 
@@ -27,6 +27,15 @@ from hyrisk_desktop.worklist.measure import collect_findings
 from hyrisk_desktop.worklist.records import Proposal
 
 MAX_UNDO = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What became known of an exam after it was opened."""
+
+    stored_id: int | None = None
+    content_sha256: str = ""
+    findings: tuple[Finding, ...] = ()
 
 
 class Session(QObject):
@@ -61,6 +70,7 @@ class Session(QObject):
         self._before_preview: Snapshot | None = None
         self._reads: dict[tuple[str, ...], ReadState] = {}
         self._key: tuple[str, ...] | None = None
+        self._kept: dict[int, _Kept] = {}
         self.read_restored = False
         """Whether the exam on screen came with the read that was made of it earlier."""
         self.reader = ""
@@ -112,17 +122,28 @@ class Session(QObject):
         self._undo, self._redo = [], []
         self._set_read(read if read.locked else replace(read, **done))
 
+    @property
+    def stored_id(self) -> int | None:
+        """The worklist's number of the exam on screen, None where it keeps none."""
+        return (
+            None if self.exam is None else self.exam.stored_id or self._kept.get(self.exam.exam_id, _Kept()).stored_id
+        )
+
+    @property
+    def content_sha256(self) -> str:
+        """Hash of the files that the exam on screen came from, "" until it is known."""
+        return "" if self.exam is None else self._kept.get(self.exam.exam_id, _Kept()).content_sha256
+
     def adopt(self, exam_id: int, stored_id: int) -> None:
-        """The worklist keeps the exam now, under ``stored_id``."""
-        if self.exam is not None and self.exam.exam_id == exam_id:
-            self.exam = replace(self.exam, stored_id=stored_id)
+        """The worklist keeps that exam now, under ``stored_id``."""
+        self._kept[exam_id] = replace(self._kept.get(exam_id, _Kept()), stored_id=stored_id)
 
     def note_content(self, exam_id: int, content_sha256: str, finding: Finding | None) -> None:
-        """The exam's files have been hashed; ``finding`` says so if they are not what they were."""
+        """That exam's files have been hashed; ``finding`` says so if they are not what they were."""
+        more = (finding,) if finding else ()
+        kept = self._kept.get(exam_id, _Kept())
+        self._kept[exam_id] = replace(kept, content_sha256=content_sha256, findings=more)
         if self.exam is not None and self.exam.exam_id == exam_id:
-            more = (finding,) if finding else ()
-            self.exam = replace(self.exam, content_sha256=content_sha256, findings=(*self.exam.findings, *more))
-            self.scores_changed.emit()
             self.risk_changed.emit()
 
     # --- exams
@@ -359,7 +380,7 @@ class Session(QObject):
     @property
     def findings(self) -> tuple[Finding, ...]:
         """All findings that qualify the numbers on screen, worst first."""
-        scan = self.exam.findings if self.exam else ()
+        scan = (*self.exam.findings, *self._kept.get(self.exam.exam_id, _Kept()).findings) if self.exam else ()
         scan = (*scan, *self.model_findings)
         return collect_findings(scan, self.centre_findings, self.scores, self.read.grade, self.risk)
 

@@ -25,8 +25,7 @@ class Exam:
         findings: of the whole scan.
         loading: ``volume`` still fills.
         exam_id: unique in this run, so that reopening the same series is another exam.
-        stored_id: the worklist's number of it; None for one that the worklist does not keep.
-        content_sha256: hash of the files that the pixels came from, "" where it was not taken.
+        stored_id: the worklist's number of it, where it was opened from there (see `Session.stored_id`).
     """
 
     volume: CTVolume
@@ -36,7 +35,6 @@ class Exam:
     loading: bool = False
     exam_id: int = field(default_factory=lambda: next(_exam_ids))
     stored_id: int | None = None
-    content_sha256: str = ""
 
     @property
     def synthetic(self) -> bool:

@@ -48,7 +48,8 @@ class Database:
 
     def __init__(self, where: Path | str) -> None:
         self.path = where if isinstance(where, Path) else None
-        url = URL.create("sqlite", database=str(where)) if isinstance(where, Path) else _url(where)
+        with self._errors():
+            url = URL.create("sqlite", database=str(where)) if isinstance(where, Path) else _url(where)
         if url.get_backend_name() == "sqlite" and self.path is None:
             self.path = Path(url.database or "")
         with self._errors():

@@ -48,7 +48,7 @@ from hyrisk_desktop.worklist.records import (
 
 # What a change of a read is compared by; the rest follows from these or is a stamp.
 _AUDITED = (
-    "centre", "centre_proposed", "grade", "vessels", "excluded", "box", "profile", "locked", "bundle_sha256", "results",
+    "series_uid", "content_sha256", "centre", "centre_proposed", "grade", "vessels", "excluded", "box", "profile", "locked", "bundle_sha256", "results",
 )  # fmt: skip
 
 
@@ -531,6 +531,7 @@ def _read(row: ReadRow) -> Read:
     start_stop = edits["box"]
     return Read(
         exam_id=row.exam_id, reader_id=row.reader_id, series_uid=row.series_uid, list_id=row.list_id,
+        blinded=row.blinded,
         content_sha256=row.content_sha256, centre=_voxel(row), centre_proposed=row.centre_proposed, grade=row.grade,
         vessels=row.vessels, excluded=frozenset((x, y, z) for x, y, z in edits["excluded"]),
         box=None if start_stop is None else (tuple(start_stop[0]), tuple(start_stop[1])),

@@ -160,7 +160,7 @@ class Worklist(QObject):
             self.ahead.clear()
             self.model.show_entries(entries, blinded=reading_list.blinded)
             self._unprepared = {e.exam_id for e in entries if not e.prepared and not e.problem}
-            open_now = self._session.exam.stored_id if self._session.exam else None
+            open_now = self._session.stored_id
             listed = {e.exam_id for e in entries}
             if reading_list.blinded or open_now not in listed:
                 self._session.close_exam()
@@ -197,7 +197,7 @@ class Worklist(QObject):
 
     def open_exam(self, exam_id: int) -> None:
         """Open an exam of the list; loaded ahead, it shows at once."""
-        left = self._session.exam
+        left, left_id = self._session.exam, self._session.stored_id
         self.current = exam_id
         self.model.set_current(exam_id)
         if self._preparing is not None:
@@ -212,13 +212,13 @@ class Worklist(QObject):
                 self._loader.show(exam)
 
         had = self.ahead.take(exam_id, ready)
-        if left is not None and left.stored_id is not None and left.stored_id != exam_id and not left.loading:
-            self._left = left.stored_id
+        if left is not None and left_id is not None and left_id != exam_id and not left.loading:
+            self._left = left_id
             self._want()
-            self.ahead.keep(left.stored_id, left)
+            self.ahead.keep(left_id, left)
         if not had:
             self._open_now(exam_id)
-        elif self._session.exam is None or self._session.exam.stored_id != exam_id:
+        elif self._session.stored_id != exam_id:
             self.told.emit(tr("Loading…"))
         if self.reader is not None and self.reading_list is not None:
             reader, reading_list = self.reader, self.reading_list
@@ -237,10 +237,10 @@ class Worklist(QObject):
     def open_series(self, record: SeriesRecord, alternatives: tuple[SeriesRecord, ...]) -> None:
         """Open another series; one of the exam on screen stays a read of that exam."""
         exam, store = self._session.exam, self.store
-        if exam is None or exam.stored_id is None or record.study_uid != exam.record.study_uid:
+        if exam is None or self._session.stored_id is None or record.study_uid != exam.record.study_uid:
             self._loader.open_record(record, alternatives)
             return
-        stored_id = exam.stored_id
+        stored_id = self._session.stored_id
 
         def find(_: JobContext) -> tuple[SeriesRecord, ...]:
             return stored_series(store, stored_id, record.series_uid)
@@ -290,10 +290,10 @@ class Worklist(QObject):
         exam = self._session.exam
         if exam is None:
             return
-        if exam.stored_id is None:
+        if (stored_id := self._session.stored_id) is None:
             self._adopt(exam, path)
         else:
-            self._now_on_screen(exam, exam.stored_id)
+            self._now_on_screen(exam, stored_id)
 
     def _adopt(self, exam: Exam, path: Path | None) -> None:
         """Keep an exam that was opened by itself, so that its read is kept too."""
@@ -318,7 +318,7 @@ class Worklist(QObject):
 
     def _now_on_screen(self, exam: Exam, stored_id: int) -> None:
         entry = self.entry(stored_id)
-        self.keeper.begin(exam, self.reading_list.list_id if self.reading_list and entry else None)
+        self.keeper.begin(exam, stored_id, self.reading_list.list_id if self.reading_list and entry else None)
         if entry is not None and entry.proposal is not None:
             self._session.propose(entry.proposal)
         self._want()

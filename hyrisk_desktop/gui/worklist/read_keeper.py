@@ -38,15 +38,15 @@ class ReadKeeper(QObject):
         session.read_changed.connect(self._note)
         session.risk_changed.connect(self._note_result)
 
-    def begin(self, exam: Exam, list_id: int | None) -> None:
+    def begin(self, exam: Exam, stored_id: int, list_id: int | None) -> None:
         """``exam`` has come on screen: bring its stored read back, and time the reader from now."""
         self._exam_id, self._list_id = exam.exam_id, list_id
         self._shown_at, self._started_at = time.monotonic(), now()
         self._graded_at = self._locked_at = ""
         self._seconds = None
         self._known = None
-        reader, stored_id = self.reader, exam.stored_id
-        if reader is None or stored_id is None:
+        reader = self.reader
+        if reader is None:
             return
 
         blinded = self._session.blinded
@@ -76,7 +76,8 @@ class ReadKeeper(QObject):
     @Slot()
     def _note(self) -> None:
         session, exam, reader = self._session, self._session.exam, self.reader
-        if exam is None or exam.stored_id is None or reader is None or exam.exam_id != self._exam_id:
+        stored_id = session.stored_id
+        if exam is None or stored_id is None or reader is None or exam.exam_id != self._exam_id:
             return
         if self._asked:
             return
@@ -87,7 +88,7 @@ class ReadKeeper(QObject):
             self._seconds = round(time.monotonic() - self._shown_at, 1)
         if session.read.locked and not self._locked_at:
             self._locked_at = now()
-        read = self._read(exam, exam.stored_id, reader)
+        read = self._read(exam, stored_id, reader)
         self._known = read
         self._store.save_read(read, reader)
 
@@ -100,7 +101,7 @@ class ReadKeeper(QObject):
             list_id=self._list_id,
             blinded=session.blinded,
             series_uid=exam.volume.series_uid,
-            content_sha256=exam.content_sha256,
+            content_sha256=session.content_sha256,
             centre=state.centre,
             grade=state.grade,
             vessels=dict(state.vessels) or None,

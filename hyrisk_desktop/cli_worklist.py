@@ -1,0 +1,163 @@
+"""`hyrisk replay`, `audit` and `store`: the worklist's keeping without a window."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hyrisk_desktop.errors import BundleError, StoreError
+from hyrisk_desktop.i18n import tr
+
+if TYPE_CHECKING:
+    from hyrisk_desktop.risk import Predictor
+    from hyrisk_desktop.worklist.audit import AuditEntry
+    from hyrisk_desktop.worklist.replay import Replay
+    from hyrisk_desktop.worklist.store import Store
+
+EXIT_DIFFERENT = 3
+_WHERE = typer.Option(
+    "--store", help=tr("Worklist file or postgresql://user@host/name; default: the one in the settings.")
+)
+Where = Annotated[str | None, _WHERE]
+store_cli = typer.Typer(no_args_is_help=True, help=tr("Back up and restore the worklist's file."))
+
+
+def store_place(where: str | None) -> Path | str:
+    """The worklist that the command line names, or the one in the settings."""
+    from hyrisk_desktop.paths import config_dir, store_path
+    from hyrisk_desktop.settings import Settings
+
+    chosen = where or Settings(config_dir() / "settings.json")["store"] or store_path()
+    return chosen if "://" in str(chosen) else Path(chosen)
+
+
+@contextmanager
+def opened_store(where: str | None) -> Iterator[Store]:
+    """The worklist, open; StoreError where there is none."""
+    from hyrisk_desktop.worklist.store import Store
+
+    place = store_place(where)
+    if isinstance(place, Path) and not place.is_file():
+        raise StoreError("no_store", tr("There is no worklist here yet; the window makes one."))
+    store = Store(place)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def find_predictor(bundle_sha256: str, prevalence: float | None) -> Predictor | None:
+    """The installed model with that hash, loaded; None where it is not installed."""
+    from hyrisk_desktop.risk import Predictor
+    from hyrisk_desktop.risk.model_store import installed_models
+
+    for model in installed_models().models():
+        if model.bundle is not None and model.bundle.bundle_sha256 == bundle_sha256:
+            try:
+                return Predictor(model.directory, None, prevalence)
+            except BundleError:
+                return None
+    return None
+
+
+def replay(
+    read_id: Annotated[int, typer.Argument(help=tr("Number of the read, as the audit trail and the exports show it."))],
+    store: Where = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Recompute a stored read from the same files and say whether every number is the same."""
+    from hyrisk_desktop.worklist.replay import replay as run
+
+    with opened_store(store) as opened:
+        result = run(opened, read_id, find_predictor)
+    typer.echo(json.dumps(_replay_json(result), indent=1) if as_json else "\n".join(_replay_lines(result)))
+    raise typer.Exit(0 if result.same else EXIT_DIFFERENT)
+
+
+def _replay_json(result: Replay) -> dict[str, Any]:
+    return {
+        "read_id": result.read.read_id,
+        "same": result.same,
+        "pixels_same": result.pixels_same,
+        "model_found": result.model_found,
+        "compared": result.compared,
+        "differences": [asdict(d) for d in result.differences],
+    }
+
+
+def _replay_lines(result: Replay) -> Iterator[str]:
+    pixels = {
+        True: tr("The files are the same (SHA-256)."),
+        False: tr("THE FILES ARE NOT THE SAME: their SHA-256 differs from the read's."),
+        None: tr("The read stored no hash of its files, so whether they are the same is not known."),
+    }
+    yield pixels[result.pixels_same]
+    if not result.model_found:
+        yield tr("The model that answered is not installed here; its numbers were not computed again.")
+    for d in result.differences:
+        yield tr("{name}: stored {stored}, now {now}", name=d.name, stored=d.stored, now=d.now)
+    yield tr("{n} numbers compared, {d} differ.", n=result.compared, d=len(result.differences))
+    yield tr("Everything is the same.") if result.same else tr("Not everything is the same.")
+
+
+def audit(
+    out: Annotated[Path | None, typer.Option(help=tr("JSON lines file; default: the standard output."))] = None,
+    store: Where = None,
+) -> None:
+    """Export the audit trail, oldest first, and check that nothing in it was changed or taken out."""
+    from hyrisk_desktop.worklist.audit import verify
+
+    with opened_store(store) as opened:
+        broken = verify(opened.audit_trail(), opened.audit_head())
+        _write_trail(opened.audit_trail(), out)
+        number, digest = opened.audit_head()
+    if broken is not None:
+        message = tr("The audit trail does not fit together from row {n} on: it was changed by other means.", n=broken)
+        raise StoreError("audit_broken", message)
+    typer.echo(tr("{n} rows, all in order; newest hash {digest}.", n=number, digest=digest[:16] or "-"), err=True)
+
+
+def _write_trail(trail: Iterator[AuditEntry], out: Path | None) -> None:
+    stream = sys.stdout if out is None else open(out, "w", encoding="utf-8", newline="\n")  # noqa: SIM115  closed below
+    try:
+        for entry in trail:
+            stream.write(json.dumps(asdict(entry)) + "\n")
+    finally:
+        if out is not None:
+            stream.close()
+
+
+@store_cli.command("backup", help=tr("Copy the worklist's file now, checked, beside the daily backups."))
+def back_up(store: Where = None) -> None:
+    """Make a backup."""
+    from hyrisk_desktop.worklist.records import now
+
+    with opened_store(store) as opened:
+        label = now().replace(":", "").replace(".", "")
+        made = opened.database.back_up(label=label)
+    if made is None:
+        raise StoreError("not_a_file", tr("A PostgreSQL worklist is backed up with PostgreSQL's own tools (pg_dump)."))
+    typer.echo(tr("Backed up to {path}", path=made))
+
+
+@store_cli.command(
+    "restore", help=tr("Bring back the newest sound backup; the present file is kept under another name.")
+)
+def restore(store: Where = None) -> None:
+    """Restore the newest sound backup."""
+    from hyrisk_desktop.worklist.database import restore_backup
+
+    place = store_place(store)
+    if not isinstance(place, Path):
+        raise StoreError(
+            "not_a_file", tr("A PostgreSQL worklist is restored with PostgreSQL's own tools (pg_restore).")
+        )
+    backup = restore_backup(place)
+    typer.echo(tr("Restored {name}; the file that was there is kept beside it.", name=backup.name))
