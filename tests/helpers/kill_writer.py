@@ -74,9 +74,8 @@ def main() -> None:
         lost += held < last or held > last + 1 or not whole
         unreported += held == last + 1
         last = held
-    print(
-        json.dumps({"kills": times, "saves": last, "lost": lost, "unreported": unreported, "damage": damage_in(path)})
-    )
+    result = {"kills": times, "saves": last, "lost": lost, "unreported": unreported, "damage": damage_in(path)}
+    sys.stdout.write(json.dumps(result))
 
 
 if __name__ == "__main__":
