@@ -88,7 +88,7 @@ def action_table() -> tuple[ActionSpec, ...]:
         a("go_to_centre", tr("&Go to the heart centre"), read, ("C",)),
         *(a(f"grade_{g}", tr("Grade {grade}", grade=g), read, (f"Alt+{g}",)) for g in range(4)),
         a("clear_grade", tr("Clear the grade"), read, ("Alt+Backspace",)),
-        a("grade_per_vessel", tr("Grade per &vessel (LM, LAD, LCx, RCA)"), read, (), needs_exam=False, checkable=True),
+        a("per_vessel_grades", tr("Grade per &vessel (LM, LAD, LCx, RCA)"), read, (), needs_exam=False, checkable=True),
         a("lock_grade", tr("&Lock the grade"), read, ("Ctrl+Return",)),
         a("toggle_lesion", tr("E&xclude or include the lesion at the cursor"), read, ("X",)),
         a("whole_heart_box", tr("Whole-heart &box instead of the region"), read, ("B",), checkable=True),

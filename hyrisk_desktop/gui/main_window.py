@@ -179,7 +179,7 @@ class MainWindow(QMainWindow):
         reading_list = self._services.worklist.reading_list
         self.actions_by_key["read_blinded"].setChecked(reading_list is not None and reading_list.blinded)
         self.actions_by_key["show_worklist"].setChecked(self.commands.worklist.shown)
-        self.actions_by_key["grade_per_vessel"].setChecked(self._services.settings["per_vessel"])
+        self.actions_by_key["per_vessel_grades"].setChecked(self._services.settings["per_vessel"])
         self.actions_by_key["whole_heart_box"].setChecked(session.read.box is not None)
 
     @Slot(str)

@@ -142,6 +142,8 @@ class WorklistCommands(QObject):
     @Slot()
     def _ask_for_centre(self) -> None:
         """An exam of the list without a centre: the next click, or Enter at the proposed centre, places it."""
+        if self._session.read_restored:
+            self.message.emit(tr("Your earlier read of this exam is back."))
         if self._worklist.entry() is not None and self._session.can_measure and self._session.read.centre is None:
             self._desk.set_tool(Tool.PLACE_CENTRE)
 
@@ -165,7 +167,7 @@ class WorklistCommands(QObject):
         else:
             self._worklist.read_blinded(not now.blinded)
 
-    def grade_per_vessel(self) -> None:
+    def per_vessel_grades(self) -> None:
         """Show or hide the grading sheet of the four vessels."""
         self._settings["per_vessel"] = not self._settings["per_vessel"]
         self.per_vessel_changed.emit(self._settings["per_vessel"])

@@ -102,6 +102,7 @@ class Worklist(QObject):
             self._settings["reader"] = answer[0].name
             self._session.reader = answer[0].name
             self.keeper.reader = answer[0]
+            self._show_again()
             if self.reading_list is not None:
                 self._show_list(self.reading_list)
             self.ready.emit()
@@ -111,6 +112,14 @@ class Worklist(QObject):
             return reader, store.last_list(reader)
 
         self.store.ask(work, done)
+
+    def _show_again(self) -> None:
+        """The exam on screen, as another reader sees it."""
+        exam, stored_id = self._session.exam, self._session.stored_id
+        if exam is not None and self._session.can_measure:
+            self._session.complete(exam)
+            if stored_id is not None:
+                self._now_on_screen(exam, stored_id)
 
     @property
     def last_list(self) -> ReadingList | None:
@@ -197,6 +206,9 @@ class Worklist(QObject):
 
     def open_exam(self, exam_id: int) -> None:
         """Open an exam of the list; loaded ahead, it shows at once."""
+        if (entry := self.entry(exam_id)) is not None and entry.problem:
+            self.failed.emit(ExamError("no_suitable_series", entry.problem))
+            return
         left, left_id = self._session.exam, self._session.stored_id
         self.current = exam_id
         self.model.set_current(exam_id)
