@@ -8,6 +8,7 @@ from hyrisk_desktop.imaging.checks import check_centre, check_volume
 from hyrisk_desktop.imaging.decoder import shutdown_decoders, warm_decoders
 from hyrisk_desktop.imaging.dicom import read_volume
 from hyrisk_desktop.imaging.hashing import hash_files
+from hyrisk_desktop.imaging.heart_centre import ProposedCentre, propose_centre
 from hyrisk_desktop.imaging.records import Kind, SeriesRecord
 from hyrisk_desktop.imaging.series import find_series
 from hyrisk_desktop.imaging.volume import CTVolume, Finding, Severity, Voxel
@@ -16,6 +17,7 @@ __all__ = [
     "CTVolume",
     "Finding",
     "Kind",
+    "ProposedCentre",
     "SeriesRecord",
     "Severity",
     "Voxel",
@@ -23,6 +25,7 @@ __all__ = [
     "check_volume",
     "find_series",
     "hash_files",
+    "propose_centre",
     "read_volume",
     "shutdown_decoders",
     "warm_decoders",

@@ -1,0 +1,391 @@
+"""A proposed heart centre, from the geometry of lungs and mediastinum alone: thresholds, distances, no network.
+
+On a grid of about 4 mm the lungs are found, and with them what lies between them in each axial slice. The largest
+circle that fits in there grows from the diaphragm to the middle of the ventricles and shrinks again where the heart
+goes over into its great vessels. Readers click near the proximal coronary arteries, which leave the aorta where that
+shrinking begins: the level is the slice in which the circle is down to `_SHOULDER` of its greatest radius.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging.volume import CTVolume, Voxel
+
+F32 = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+_STEP_MM = 4.0
+
+# Lungs. A body of air that reaches the border is rather the air around the patient, so it must be the brighter.
+_LUNG_HU, _GAS_HU, _CUT_LUNG_HU = -500.0, -980.0, -945.0
+_LEAST_LUNG_ML, _LEAST_PART_ML, _MOST_PARTS = 60.0, 15.0, 12
+
+# Where the circle is looked for, from the lungs' midline to the left, and as a share of their depth from the front.
+_SEARCH_X_MM, _SEARCH_DEPTH = (-15.0, 60.0), 0.62
+# Voxels deeper than this share of the radius make the circle's middle.
+_CORE = 0.3
+_SMOOTH_MM, _LEAST_RADIUS_MM = 6.0, 10.0
+# Slices with less than this share of the largest lung area may show the liver as widely as the heart.
+_LUNG_SHARE = 0.6
+
+# The level, and the click in it. Measured on phantoms (tests/benchmarks/bench_heart_centre.py) and moved by a few mm
+# towards three real chests, in which the level lay higher and the heart's middle nearer the circle's.
+_SHOULDER = 0.92
+_LEVEL_HALF_MM = 6.0
+_CLICK_OFFSET_MM = (6.5, -4.0)
+# Without a shoulder: the middle of a slab, or a usual way up from the widest slice.
+_SLAB_MM, _ABOVE_WIDEST_MM = 40.0, 15.0
+
+# What a whole chest has, with room to spare: see `_doubt`.
+_LEAST_SIDE_ML, _LEAST_SIDE_SHARE, _WIDTH_MM = 350.0, 0.25, (185.0, 345.0)
+_SHOWN_SHARE, _ABOVE_MM, _BELOW_MM, _NECK = 0.1, 70.0, 30.0, 0.78
+_RADIUS_MM = (28.0, 75.0)
+# Left of the lungs' midline: the click, and the circle in its widest slice. A mirrored chest fails here.
+_LEFT_MM, _WIDEST_LEFT_MM = (8.0, 48.0), (6.5, 40.0)
+_SOFT_HU, _LEAST_SOFT = (-60.0, 700.0), 0.8
+_BONE_HU, _LEAST_SPINE_ML, _BONE_DEPTH = 180.0, 3.0, (0.15, 0.75)
+_AIRWAY_HU, _AIRWAY_MM2, _AIRWAY_OFF_MM, _AIRWAY_ABOVE_MM = (-600.0, -750.0, -850.0), (50.0, 800.0), 32.0, 60.0
+_LEAST_AIRWAY_MM, _AIRWAY_SHARE = 22.0, 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedCentre:
+    """Where a reader would probably click.
+
+    Attributes:
+        voxel: (x, y, z), zero-based.
+        confident: whether everything looked as in a whole chest; False: the reader must look.
+        reason: one translated sentence when not confident, else "".
+    """
+
+    voxel: Voxel
+    confident: bool
+    reason: str
+
+
+def propose_centre(volume: CTVolume) -> ProposedCentre | None:
+    """Propose the heart centre of ``volume``; None where there is no chest at all.
+
+    The proposal is about the level of the proximal coronary arteries. Axial, coronal and sagittal stacks are read
+    alike: the volume's direction says where left, back and head are.
+    """
+    if not volume.hu.size:
+        return None
+    grid = _coarse(volume)
+    lungs = _find_lungs(grid)
+    if lungs is None:
+        return None
+    profile = _measure(grid, lungs)
+    if not profile.usable.any():
+        return None
+    level = _level(profile, grid.step_mm[2])
+    middle = _middle(profile, level, grid.step_mm[2])
+    if middle is None:
+        return None
+    x, y = (value + mm / step for value, mm, step in zip(middle, _CLICK_OFFSET_MM, grid.step_mm, strict=False))
+    reason = _doubt(grid, lungs, profile, (x, y, level))
+    return ProposedCentre(grid.voxel(volume, (x, y, level)), not reason, reason)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Grid:
+    """The volume on a coarse grid whose axes run to the patient's left, back and head.
+
+    Attributes:
+        hu: [z, y, x]; means over blocks in the stored plane, samples across it.
+        unknown: [z, y, x], where the scanner reconstructed nothing.
+        step_mm: (x, y, z).
+        axes: for x, y, z here the stored axis (0 x, 1 y, 2 z); flipped: whether it runs the other way.
+        factors: stored voxels per step along the stored x, y, z.
+    """
+
+    hu: F32
+    unknown: Mask
+    step_mm: tuple[float, float, float]
+    axes: tuple[int, int, int]
+    flipped: tuple[bool, bool, bool]
+    factors: tuple[int, int, int]
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of one voxel in ml."""
+        x, y, z = self.step_mm
+        return x * y * z / 1000.0
+
+    def voxel(self, volume: CTVolume, place: tuple[float, float, float]) -> Voxel:
+        """The stored voxel under ``place`` (x, y, z) here, moved into the volume where it lies outside."""
+        stored = [0, 0, 0]
+        sizes = volume.shape_zyx[::-1]
+        for here, (axis, flipped) in enumerate(zip(self.axes, self.flipped, strict=True)):
+            factor = self.factors[axis]
+            count = self.hu.shape[2 - here]
+            index = count - 1 - place[here] if flipped else place[here]
+            # Samples across the slices lie on slices, block means between pixels.
+            shift = factor // 2 if axis == 2 else (factor - 1) / 2
+            stored[axis] = int(np.clip(round(index * factor + shift), 0, sizes[axis] - 1))
+        return stored[0], stored[1], stored[2]
+
+
+def _coarse(volume: CTVolume) -> _Grid:
+    """The volume at about 4 mm, in LPS order."""
+    from scipy import ndimage
+
+    sizes = volume.shape_zyx[::-1]
+    fx, fy, fz = (
+        max(1, min(round(_STEP_MM / spacing) if spacing < _STEP_MM else 1, size))
+        for spacing, size in zip(volume.spacing_mm, sizes, strict=True)
+    )
+    planes = volume.hu[fz // 2 :: fz]
+    rows, columns = planes.shape[1] // fy * fy, planes.shape[2] // fx * fx
+    planes = planes[:, :rows, :columns]
+    corner = planes[len(planes) // 2, 0, 0]
+    middle = planes[:, fy // 2 :: fy, fx // 2 :: fx]
+    # Some scanners pad with the HU of air: what equals the corner exactly is padding as well.
+    unknown = (middle < -1100) | ((middle == corner) & (corner <= -1000))
+    # In a dark lung a few voxels equal it by chance.
+    unknown = ndimage.binary_opening(unknown, np.ones((1, 3, 3), np.bool_))
+    # Every second pixel is enough: noise is correlated over neighbours, and this reads a quarter of the volume.
+    places = list(itertools.product(range(0, fy, 2), range(0, fx, 2)))
+    total = np.zeros(middle.shape, np.float32)
+    for y, x in places:
+        total += np.clip(planes[:, y::fy, x::fx], -1200, 1500)
+    hu = np.nan_to_num(total / np.float32(len(places)), nan=-1000.0)
+    axes = _lps_axes(volume.direction)
+    flipped = tuple(bool(volume.direction[i, axis] < 0) for i, axis in enumerate(axes))
+    steps = [spacing * factor for spacing, factor in zip(volume.spacing_mm, (fx, fy, fz), strict=True)]
+    step_mm = (steps[axes[0]], steps[axes[1]], steps[axes[2]])
+    turned = (_turn(hu, axes, flipped), _turn(unknown, axes, flipped))
+    return _Grid(*turned, step_mm, axes, (flipped[0], flipped[1], flipped[2]), (fx, fy, fz))
+
+
+def _lps_axes(direction: NDArray[np.float64]) -> tuple[int, int, int]:
+    """For L, P and S the stored axis that runs along it most."""
+    size = np.abs(np.nan_to_num(direction))
+    best = max(itertools.permutations(range(3)), key=lambda p: sum(size[i, axis] for i, axis in enumerate(p)))
+    return best[0], best[1], best[2]
+
+
+def _turn(array: NDArray[Any], axes: tuple[int, int, int], flipped: tuple[bool, ...]) -> NDArray[Any]:
+    """``array`` in stored order [z, y, x] as [S, P, L]."""
+    turned = array.transpose(tuple(2 - axis for axis in reversed(axes)))
+    steps = tuple(slice(None, None, -1 if flip else 1) for flip in reversed(flipped))
+    return np.ascontiguousarray(turned[steps])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Lungs:
+    """Both lungs and the box of the chest they span.
+
+    Attributes:
+        mask: [z, y, x], airways included.
+        area_mm2: per slice.
+        midline: column half-way between the outer borders; front, back: their rows in a typical slice.
+        width_mm: from outer border to outer border; cut: whether the field of view cuts one lung and not the other.
+    """
+
+    mask: Mask
+    area_mm2: F32
+    midline: float
+    front: float
+    back: float
+    width_mm: float
+    cut: bool
+
+
+def _find_lungs(grid: _Grid) -> _Lungs | None:
+    """Air that is darker than tissue and, as a whole, brighter than the air around the patient."""
+    from scipy import ndimage
+
+    air = (grid.hu < _LUNG_HU) & ~grid.unknown
+    labels, count = ndimage.label(air)
+    sizes = np.bincount(labels.ravel(), minlength=count + 1) * grid.voxel_ml
+    sizes[0] = 0.0
+    outer: Mask = np.asarray(ndimage.binary_dilation(grid.unknown))
+    outer[:, [0, -1]] = outer[:, :, [0, -1]] = True
+    reaching = np.bincount(labels[outer], minlength=count + 1) > 0
+    # The skin of a body of air is partly tissue, and a thin one is all skin: judge what lies deeper.
+    deep = ndimage.binary_erosion(air, border_value=1)
+    mask = np.zeros(labels.shape, np.bool_)
+    for label in np.argsort(-sizes)[:_MOST_PARTS]:
+        if sizes[label] < _LEAST_PART_ML:
+            break
+        part = labels == label
+        inner = grid.hu[part & deep]
+        if inner.size and np.median(inner) > (_CUT_LUNG_HU if reaching[label] else _GAS_HU):
+            mask |= part
+    if mask.sum() * grid.voxel_ml < _LEAST_LUNG_ML:
+        return None
+    area = mask.sum(axis=(1, 2)).astype(np.float32) * np.float32(grid.step_mm[0] * grid.step_mm[1])
+    typical = np.flatnonzero(area >= 0.5 * area.max())
+    columns, rows = mask[typical].max(axis=1), mask[typical].max(axis=2)
+    left, right = columns.argmax(axis=1), columns.shape[1] - 1 - columns[:, ::-1].argmax(axis=1)
+    front, back = rows.argmax(axis=1), rows.shape[1] - 1 - rows[:, ::-1].argmax(axis=1)
+    first, last = float(np.median(left)), float(np.median(right))
+    width_mm = (last - first + 1) * grid.step_mm[0]
+    cut = (first < 1) != (last > mask.shape[2] - 2)
+    depth = float(np.median(front)), float(np.median(back))
+    return _Lungs(mask, area, (first + last) / 2, *depth, width_mm, cut)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Profile:
+    """What fits between the lungs, slice by slice.
+
+    Attributes:
+        radius_mm: of the largest circle between the lungs.
+        x, y: the middle of the deepest part, in columns and rows; nan where there is none.
+        usable: slices with enough lung to tell the heart from the liver.
+    """
+
+    radius_mm: F32
+    x: F32
+    y: F32
+    usable: Mask
+
+
+def _measure(grid: _Grid, lungs: _Lungs) -> _Profile:
+    """Fit the largest circle into what has lung on its left and on its right, in every slice."""
+    from scipy import ndimage
+
+    mask = lungs.mask
+    between = np.logical_or.accumulate(mask, axis=2)
+    between &= np.logical_or.accumulate(mask[:, :, ::-1], axis=2)[:, :, ::-1]
+    between &= ~mask
+    step_x, step_y, step_z = grid.step_mm
+    last = int(lungs.front + _SEARCH_DEPTH * (lungs.back - lungs.front)) + 1
+    low, high = (round(lungs.midline + mm / step_x) for mm in _SEARCH_X_MM)
+    low = max(low, 0)
+    radius, middle_x, middle_y = np.zeros((3, len(mask)), np.float32)
+    rows, columns = np.arange(last)[:, None], np.arange(low, max(high + 1, low))
+    for z in np.flatnonzero(between.any(axis=(1, 2))):
+        distance = ndimage.distance_transform_edt(np.pad(between[z], 1), sampling=(step_y, step_x))
+        window = distance[1 : last + 1, low + 1 : high + 2]
+        peak = float(window.max(initial=0.0))
+        if peak <= 0:
+            continue
+        # The deepest voxel jumps about in a long ridge; the middle of all deep ones does not.
+        core = np.maximum(window - _CORE * peak, 0)
+        weight = core.sum()
+        radius[z] = peak
+        middle_x[z] = (core * columns[: window.shape[1]]).sum() / weight
+        middle_y[z] = (core * rows[: window.shape[0]]).sum() / weight
+    smooth = ndimage.gaussian_filter1d(radius, _SMOOTH_MM / step_z, mode="nearest")
+    usable = (lungs.area_mm2 >= _LUNG_SHARE * lungs.area_mm2.max()) & (radius > _LEAST_RADIUS_MM)
+    return _Profile(smooth, middle_x, middle_y, usable)
+
+
+def _level(profile: _Profile, step_mm: float) -> float:
+    """Height (in slices) at which the circle, going up, is down to `_SHOULDER` of its greatest radius."""
+    radius = profile.radius_mm
+    last = len(radius) - 1
+    if len(radius) * step_mm < _SLAB_MM:
+        return last / 2
+    top = _widest(profile)
+    wanted = _SHOULDER * radius[top]
+    narrower = np.flatnonzero(radius[top:] < wanted)
+    if not len(narrower):
+        return float(min(last, top + _ABOVE_WIDEST_MM / step_mm))
+    after = top + int(narrower[0])
+    if after > np.flatnonzero(profile.usable)[-1]:
+        # Not the heart narrows there, the lungs end.
+        return float(np.flatnonzero(profile.usable & (radius >= wanted)).mean())
+    return float(after - (wanted - radius[after]) / max(radius[after - 1] - radius[after], 1e-6))
+
+
+def _widest(profile: _Profile) -> int:
+    """The slice with the largest circle, above the diaphragm."""
+    return int(np.where(profile.usable, profile.radius_mm, 0).argmax())
+
+
+def _middle(profile: _Profile, level: float, step_mm: float) -> tuple[float, float] | None:
+    """Column and row of the circle's middle about ``level``; None where there is no circle."""
+    distance = np.abs(np.arange(len(profile.x)) - level) * step_mm
+    near = (distance <= max(_LEVEL_HALF_MM, float(distance.min()))) & (profile.x > 0)
+    if not near.any():
+        return None
+    return float(profile.x[near].mean()), float(profile.y[near].mean())
+
+
+def _doubt(grid: _Grid, lungs: _Lungs, profile: _Profile, place: tuple[float, float, float]) -> str:
+    """Why a reader must look at the proposal at ``place`` (x, y, z); "" when everything is as in a whole chest."""
+    if not _looks_like_lungs(grid, lungs):
+        return tr("The lungs were not recognised, so the heart centre is a guess. Check it.")
+    if not _whole(grid, lungs, profile, place[2]):
+        return tr("The scan does not show the whole chest, so the heart centre is a guess. Check it.")
+    if not (_looks_like_heart(grid, lungs, profile, place) and _has_windpipe(grid, lungs, place[2])):
+        return tr("The chest looks unusual, so the heart centre is a guess. Check it.")
+    return ""
+
+
+def _looks_like_lungs(grid: _Grid, lungs: _Lungs) -> bool:
+    """Whether there is enough lung on both sides."""
+    middle = round(lungs.midline)
+    sides = [float(part.sum()) * grid.voxel_ml for part in (lungs.mask[:, :, :middle], lungs.mask[:, :, middle:])]
+    return min(sides) > _LEAST_SIDE_ML and min(sides) > _LEAST_SIDE_SHARE * sum(sides)
+
+
+def _whole(grid: _Grid, lungs: _Lungs, profile: _Profile, level: float) -> bool:
+    """Whether lung goes on far enough above and below the level, and the heart narrows to its vessels."""
+    step = grid.step_mm[2]
+    if lungs.cut or not _WIDTH_MM[0] < lungs.width_mm < _WIDTH_MM[1]:
+        return False
+    shown = np.flatnonzero(lungs.area_mm2 > _SHOWN_SHARE * lungs.area_mm2.max())
+    above, below = (shown[-1] - level) * step, (level - shown[0]) * step
+    top = _widest(profile)
+    beyond = profile.radius_mm[top : round(level + _ABOVE_MM / step) + 1]
+    narrows = bool(len(beyond)) and float(beyond.min()) < _NECK * float(profile.radius_mm[top])
+    return bool(above >= _ABOVE_MM and below >= _BELOW_MM and narrows)
+
+
+def _looks_like_heart(grid: _Grid, lungs: _Lungs, profile: _Profile, place: tuple[float, float, float]) -> bool:
+    """Whether the circle has a heart's size and place, soft tissue in it, and the spine behind it."""
+    x, y, z = place
+    step_x = grid.step_mm[0]
+    top = _widest(profile)
+    left_mm = (x - lungs.midline) * step_x
+    widest_left_mm = float(profile.x[top] - lungs.midline) * step_x
+    if not (_LEFT_MM[0] < left_mm < _LEFT_MM[1] and _WIDEST_LEFT_MM[0] < widest_left_mm < _WIDEST_LEFT_MM[1]):
+        return False
+    if not _RADIUS_MM[0] < float(profile.radius_mm[top]) < _RADIUS_MM[1]:
+        return False
+    half_x, half_y, half_z = (max(1, round(mm / step)) for mm, step in zip((15, 15, 8), grid.step_mm, strict=True))
+    i, j, k = round(x), round(y), round(z)
+    slices = slice(max(0, k - half_z), k + half_z + 1)
+    tissue = grid.hu[slices, max(0, j - half_y) : j + half_y + 1, max(0, i - half_x) : i + half_x + 1]
+    soft = (tissue > _SOFT_HU[0]) & (tissue < _SOFT_HU[1])
+    # Not the depths of the heart: contrast agent is as bright as bone.
+    middle, depth = round(lungs.midline), lungs.back - lungs.front
+    column = grid.hu[slices, :, max(0, middle - half_x) : middle + half_x + 1]
+    before, behind = (max(0, round(lungs.front + share * depth)) for share in _BONE_DEPTH)
+    bone = [float((part > _BONE_HU).sum()) * grid.voxel_ml for part in (column[:, behind:], column[:, :before])]
+    return float(soft.mean()) > _LEAST_SOFT and bone[0] > max(_LEAST_SPINE_ML, bone[1])
+
+
+def _has_windpipe(grid: _Grid, lungs: _Lungs, level: float) -> bool:
+    """Whether a hole of the windpipe's size goes up between the lungs, well above the heart."""
+    from scipy import ndimage
+
+    step_x, step_y, step_z = grid.step_mm
+    shown = np.flatnonzero(lungs.area_mm2 > _SHOWN_SHARE * lungs.area_mm2.max())
+    slices = slice(max(0, round(level + _AIRWAY_ABOVE_MM / step_z)), int(shown[-1]) + 1)
+    low, high = (max(0, round(lungs.midline + mm / step_x)) for mm in (-_AIRWAY_OFF_MM, _AIRWAY_OFF_MM))
+    block = np.where(grid.unknown[slices, :, low : high + 1], 0, grid.hu[slices, :, low : high + 1])
+    flat = np.zeros((3, 3, 3), np.bool_)
+    flat[1] = ndimage.generate_binary_structure(2, 1)
+    found = set()
+    # On this grid a thin wall to the lung is nearly air; a lower threshold may close it, and lose a narrow windpipe.
+    for threshold in _AIRWAY_HU:
+        for box in ndimage.find_objects(ndimage.label(block < threshold, structure=flat)[0]):
+            z, y, x = ((part.start, part.stop) for part in box)
+            area = (y[1] - y[0]) * (x[1] - x[0]) * step_x * step_y
+            inside = x[0] > 0 and x[1] < block.shape[2] and lungs.front < y[0] and y[1] <= lungs.back
+            if inside and _AIRWAY_MM2[0] < area < _AIRWAY_MM2[1]:
+                found.add(z[0])
+    return len(found) * step_z >= _LEAST_AIRWAY_MM and len(found) >= _AIRWAY_SHARE * len(block)
