@@ -2,7 +2,7 @@
 
 Run: ``python -m tests.benchmarks.bench_heart_centre [-n N] [--first SEED] [--full K] [EXAM ...]``. N phantoms are drawn
 with their own scanner on a 192 x 192 matrix of the same field of view, K as complete DICOM exams of 512 x 512; of each
-real EXAM the proposal and its time are printed. The method was tuned on seeds 700000 to 700079.
+real EXAM the proposal and its time are printed. The method was tuned on seeds 700000 to 710079.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from model_training.phantom.exam import COLUMNS, FEET_MM, HEAD_MM, exam_layout, 
 from model_training.phantom.fields import block
 from model_training.phantom.render import make_phantom, render
 
-FIRST_SEED = 710000
+FIRST_SEED = 730000
 Place = tuple[float, float, float]
 
 
@@ -143,17 +143,19 @@ def main() -> None:
     for seed in range(arguments.first, arguments.first + arguments.full):
         answer, reading = full_exam(seed)
         print(
-            f"512 x 512, seed {seed}: {answer.error_mm:.1f} mm, confident {answer.confident}, "
-            f"{answer.seconds * 1e3:.0f} ms, {answer.seconds / reading:.1%} of finding and reading the exam"
+            f"512 x 512, seed {seed}: {answer.error_mm:.1f} mm off, confident {answer.confident}, {cost(answer, reading)}"
         )
     for exam in arguments.exams:
         began = time.perf_counter()
         volume = read_volume(find_series(exam)[0])
         reading = time.perf_counter() - began
         answer = ask(volume, (0, 0, 0))
-        print(
-            f"{exam.name}: {answer.proposal}, {answer.seconds * 1e3:.0f} ms, {answer.seconds / reading:.1%} of reading"
-        )
+        print(f"{exam.name}: {answer.proposal}, {cost(answer, reading)}")
+
+
+def cost(answer: Answer, reading: float) -> str:
+    """Time of a proposal beside that of finding and reading the exam (whose files the system may have cached)."""
+    return f"{answer.seconds * 1e3:.0f} ms after {reading * 1e3:.0f} ms of finding and reading"
 
 
 if __name__ == "__main__":
