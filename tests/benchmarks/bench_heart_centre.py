@@ -2,7 +2,7 @@
 
 Run: ``python -m tests.benchmarks.bench_heart_centre [-n N] [--first SEED] [--full K] [EXAM ...]``. N phantoms are drawn
 with their own scanner on a 192 x 192 matrix of the same field of view, K as complete DICOM exams of 512 x 512; of each
-real EXAM the proposal and its time are printed. The method was tuned on seeds 700000 to 710079.
+real EXAM the proposal and its time are printed. The method was tuned on seeds below 720000.
 """
 
 from __future__ import annotations
