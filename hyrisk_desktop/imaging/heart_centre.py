@@ -23,28 +23,29 @@ Mask = NDArray[np.bool_]
 
 _STEP_MM = 4.0
 
-# Lungs. A body of air that reaches the border is rather the air around the patient, so it must be the brighter.
-_LUNG_HU, _GAS_HU, _CUT_LUNG_HU = -500.0, -980.0, -945.0
+# Lungs. A body of air that reaches the border is rather the air around the patient, so it must be brighter, unless
+# there is no other.
+_LUNG_HU, _GAS_HU, _CUT_LUNG_HU = -500.0, -980.0, (-945.0, -970.0)
 _LEAST_LUNG_ML, _LEAST_PART_ML, _MOST_PARTS = 60.0, 15.0, 12
 
 # Where the circle is looked for, from the lungs' midline to the left, and as a share of their depth from the front.
 _SEARCH_X_MM, _SEARCH_DEPTH = (-15.0, 60.0), 0.62
-# Voxels deeper than this share of the radius make the circle's middle.
-_CORE = 0.3
+# Voxels deeper than the first share of the radius make the circle's middle; slices with less than the second share of
+# the largest lung area may show the liver as widely as the heart.
+_CORE, _LUNG_SHARE = 0.3, 0.6
 _SMOOTH_MM, _LEAST_RADIUS_MM = 6.0, 10.0
-# Slices with less than this share of the largest lung area may show the liver as widely as the heart.
-_LUNG_SHARE = 0.6
 
 # The level, and the click in it. Measured on phantoms (tests/benchmarks/bench_heart_centre.py) and moved by a few mm
 # towards three real chests, in which the level lay higher and the heart's middle nearer the circle's.
-_SHOULDER = 0.92
-_LEVEL_HALF_MM = 6.0
+_SHOULDER, _LEVEL_HALF_MM = 0.9, 6.0
 _CLICK_OFFSET_MM = (6.5, -4.0)
 # Without a shoulder: the middle of a slab, or a usual way up from the widest slice.
 _SLAB_MM, _ABOVE_WIDEST_MM = 40.0, 15.0
 
 # What a whole chest has, with room to spare: see `_doubt`.
-_LEAST_SIDE_ML, _LEAST_SIDE_SHARE, _WIDTH_MM = 350.0, 0.25, (185.0, 345.0)
+_LEAST_SIDE_ML, _LEAST_SIDE_SHARE, _WIDTH_MM = 350.0, 0.25, (185.0, 215.0, 345.0)
+# Lungs that fill the field of view go on outside it, so more of them must be seen (the second width).
+_CUT_SHARE = 0.9
 _SHOWN_SHARE, _ABOVE_MM, _BELOW_MM, _NECK = 0.1, 70.0, 30.0, 0.78
 _RADIUS_MM = (28.0, 75.0)
 # Left of the lungs' midline: the click, and the circle in its widest slice. A mirrored chest fails here.
@@ -116,8 +117,7 @@ class _Grid:
     @property
     def voxel_ml(self) -> float:
         """Volume of one voxel in ml."""
-        x, y, z = self.step_mm
-        return x * y * z / 1000.0
+        return float(np.prod(self.step_mm)) / 1000.0
 
     def voxel(self, volume: CTVolume, place: tuple[float, float, float]) -> Voxel:
         """The stored voxel under ``place`` (x, y, z) here, moved into the volume where it lies outside."""
@@ -142,15 +142,16 @@ def _coarse(volume: CTVolume) -> _Grid:
         max(1, min(round(_STEP_MM / spacing) if spacing < _STEP_MM else 1, size))
         for spacing, size in zip(volume.spacing_mm, sizes, strict=True)
     )
-    planes = volume.hu[fz // 2 :: fz]
-    rows, columns = planes.shape[1] // fy * fy, planes.shape[2] // fx * fx
-    planes = planes[:, :rows, :columns]
+    planes = volume.hu[fz // 2 :: fz, : sizes[1] // fy * fy, : sizes[0] // fx * fx]
     corner = planes[len(planes) // 2, 0, 0]
     middle = planes[:, fy // 2 :: fy, fx // 2 :: fx]
     # Some scanners pad with the HU of air: what equals the corner exactly is padding as well.
     unknown = (middle < -1100) | ((middle == corner) & (corner <= -1000))
-    # In a dark lung a few voxels equal it by chance.
-    unknown = ndimage.binary_opening(unknown, np.ones((1, 3, 3), np.bool_))
+    # In a dark lung some voxels equal it by chance; padding lies at the picture's border.
+    border = np.zeros(unknown.shape[1:], np.bool_)
+    border[[0, -1]] = border[:, [0, -1]] = True
+    opened = ndimage.binary_opening(unknown, np.ones((1, 3, 3), np.bool_))
+    unknown = ndimage.binary_propagation(opened & border, mask=opened)
     # Every second pixel is enough: noise is correlated over neighbours, and this reads a quarter of the volume.
     places = list(itertools.product(range(0, fy, 2), range(0, fx, 2)))
     total = np.zeros(middle.shape, np.float32)
@@ -187,7 +188,8 @@ class _Lungs:
         mask: [z, y, x], airways included.
         area_mm2: per slice.
         midline: column half-way between the outer borders; front, back: their rows in a typical slice.
-        width_mm: from outer border to outer border; cut: whether the field of view cuts one lung and not the other.
+        width_mm: from outer border to outer border.
+        cut: whether the field of view cuts one lung and not the other.
     """
 
     mask: Mask
@@ -200,6 +202,21 @@ class _Lungs:
 
 
 def _find_lungs(grid: _Grid) -> _Lungs | None:
+    """Both lungs and their measures; None where there is too little lung."""
+    mask = _lung_mask(grid)
+    if mask.sum() * grid.voxel_ml < _LEAST_LUNG_ML:
+        return None
+    area = mask.sum(axis=(1, 2)).astype(np.float32) * np.float32(grid.step_mm[0] * grid.step_mm[1])
+    typical = np.flatnonzero(area >= 0.5 * area.max())
+    columns, rows = mask[typical].max(axis=1), mask[typical].max(axis=2)
+    first, front = (float(np.median(part.argmax(axis=1))) for part in (columns, rows))
+    last, back = (part.shape[1] - 1 - float(np.median(part[:, ::-1].argmax(axis=1))) for part in (columns, rows))
+    width_mm = (last - first + 1) * grid.step_mm[0]
+    cut = (first < 1) != (last > mask.shape[2] - 2)
+    return _Lungs(mask, area, (first + last) / 2, front, back, width_mm, cut)
+
+
+def _lung_mask(grid: _Grid) -> Mask:
     """Air that is darker than tissue and, as a whole, brighter than the air around the patient."""
     from scipy import ndimage
 
@@ -212,26 +229,18 @@ def _find_lungs(grid: _Grid) -> _Lungs | None:
     reaching = np.bincount(labels[outer], minlength=count + 1) > 0
     # The skin of a body of air is partly tissue, and a thin one is all skin: judge what lies deeper.
     deep = ndimage.binary_erosion(air, border_value=1)
-    mask = np.zeros(labels.shape, np.bool_)
-    for label in np.argsort(-sizes)[:_MOST_PARTS]:
-        if sizes[label] < _LEAST_PART_ML:
+    large = [label for label in np.argsort(-sizes)[:_MOST_PARTS] if sizes[label] >= _LEAST_PART_ML]
+    inner = [grid.hu[(labels == label) & deep] for label in large]
+    medians = [float(np.median(hu)) if hu.size else -np.inf for hu in inner]
+    mask = np.zeros(air.shape, np.bool_)
+    for cut_hu in _CUT_LUNG_HU:
+        kept = [
+            label for label, hu in zip(large, medians, strict=True) if hu > (cut_hu if reaching[label] else _GAS_HU)
+        ]
+        mask = np.isin(labels, kept)
+        if mask.sum() * grid.voxel_ml >= _LEAST_LUNG_ML:
             break
-        part = labels == label
-        inner = grid.hu[part & deep]
-        if inner.size and np.median(inner) > (_CUT_LUNG_HU if reaching[label] else _GAS_HU):
-            mask |= part
-    if mask.sum() * grid.voxel_ml < _LEAST_LUNG_ML:
-        return None
-    area = mask.sum(axis=(1, 2)).astype(np.float32) * np.float32(grid.step_mm[0] * grid.step_mm[1])
-    typical = np.flatnonzero(area >= 0.5 * area.max())
-    columns, rows = mask[typical].max(axis=1), mask[typical].max(axis=2)
-    left, right = columns.argmax(axis=1), columns.shape[1] - 1 - columns[:, ::-1].argmax(axis=1)
-    front, back = rows.argmax(axis=1), rows.shape[1] - 1 - rows[:, ::-1].argmax(axis=1)
-    first, last = float(np.median(left)), float(np.median(right))
-    width_mm = (last - first + 1) * grid.step_mm[0]
-    cut = (first < 1) != (last > mask.shape[2] - 2)
-    depth = float(np.median(front)), float(np.median(back))
-    return _Lungs(mask, area, (first + last) / 2, *depth, width_mm, cut)
+    return mask
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -240,7 +249,7 @@ class _Profile:
 
     Attributes:
         radius_mm: of the largest circle between the lungs.
-        x, y: the middle of the deepest part, in columns and rows; nan where there is none.
+        x, y: the middle of the deepest part, in columns and rows; 0 where there is none.
         usable: slices with enough lung to tell the heart from the liver.
     """
 
@@ -260,10 +269,9 @@ def _measure(grid: _Grid, lungs: _Lungs) -> _Profile:
     between &= ~mask
     step_x, step_y, step_z = grid.step_mm
     last = int(lungs.front + _SEARCH_DEPTH * (lungs.back - lungs.front)) + 1
-    low, high = (round(lungs.midline + mm / step_x) for mm in _SEARCH_X_MM)
-    low = max(low, 0)
+    low, high = (max(0, round(lungs.midline + mm / step_x)) for mm in _SEARCH_X_MM)
     radius, middle_x, middle_y = np.zeros((3, len(mask)), np.float32)
-    rows, columns = np.arange(last)[:, None], np.arange(low, max(high + 1, low))
+    rows, columns = np.arange(last)[:, None], np.arange(low, high + 1)
     for z in np.flatnonzero(between.any(axis=(1, 2))):
         distance = ndimage.distance_transform_edt(np.pad(between[z], 1), sampling=(step_y, step_x))
         window = distance[1 : last + 1, low + 1 : high + 2]
@@ -276,7 +284,7 @@ def _measure(grid: _Grid, lungs: _Lungs) -> _Profile:
         radius[z] = peak
         middle_x[z] = (core * columns[: window.shape[1]]).sum() / weight
         middle_y[z] = (core * rows[: window.shape[0]]).sum() / weight
-    smooth = ndimage.gaussian_filter1d(radius, _SMOOTH_MM / step_z, mode="nearest")
+    smooth = ndimage.gaussian_filter1d(radius, min(_SMOOTH_MM / step_z, len(mask)), mode="nearest")
     usable = (lungs.area_mm2 >= _LUNG_SHARE * lungs.area_mm2.max()) & (radius > _LEAST_RADIUS_MM)
     return _Profile(smooth, middle_x, middle_y, usable)
 
@@ -284,14 +292,13 @@ def _measure(grid: _Grid, lungs: _Lungs) -> _Profile:
 def _level(profile: _Profile, step_mm: float) -> float:
     """Height (in slices) at which the circle, going up, is down to `_SHOULDER` of its greatest radius."""
     radius = profile.radius_mm
-    last = len(radius) - 1
     if len(radius) * step_mm < _SLAB_MM:
-        return last / 2
+        return (len(radius) - 1) / 2
     top = _widest(profile)
     wanted = _SHOULDER * radius[top]
     narrower = np.flatnonzero(radius[top:] < wanted)
     if not len(narrower):
-        return float(min(last, top + _ABOVE_WIDEST_MM / step_mm))
+        return float(min(len(radius) - 1, top + _ABOVE_WIDEST_MM / step_mm))
     after = top + int(narrower[0])
     if after > np.flatnonzero(profile.usable)[-1]:
         # Not the heart narrows there, the lungs end.
@@ -334,7 +341,8 @@ def _looks_like_lungs(grid: _Grid, lungs: _Lungs) -> bool:
 def _whole(grid: _Grid, lungs: _Lungs, profile: _Profile, level: float) -> bool:
     """Whether lung goes on far enough above and below the level, and the heart narrows to its vessels."""
     step = grid.step_mm[2]
-    if lungs.cut or not _WIDTH_MM[0] < lungs.width_mm < _WIDTH_MM[1]:
+    least_mm = _WIDTH_MM[lungs.width_mm > _CUT_SHARE * lungs.mask.shape[2] * grid.step_mm[0]]
+    if lungs.cut or not least_mm < lungs.width_mm < _WIDTH_MM[2]:
         return False
     shown = np.flatnonzero(lungs.area_mm2 > _SHOWN_SHARE * lungs.area_mm2.max())
     above, below = (shown[-1] - level) * step, (level - shown[0]) * step
