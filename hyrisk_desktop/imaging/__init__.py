@@ -7,7 +7,7 @@ whether the pixels are fit to be scored. Heavy libraries are imported inside fun
 from hyrisk_desktop.imaging.checks import check_centre, check_volume
 from hyrisk_desktop.imaging.decoder import shutdown_decoders, warm_decoders
 from hyrisk_desktop.imaging.dicom import read_volume
-from hyrisk_desktop.imaging.hashing import hash_files
+from hyrisk_desktop.imaging.hashing import content_sha256, hash_files
 from hyrisk_desktop.imaging.heart_centre import ProposedCentre, propose_centre
 from hyrisk_desktop.imaging.records import Kind, SeriesRecord
 from hyrisk_desktop.imaging.scan import ScannedExam, reopen, scan_exams, scanned_exam
@@ -19,6 +19,7 @@ __all__ = [
     "Finding",
     "Kind",
     "ProposedCentre",
+    "ScannedExam",
     "SeriesRecord",
     "Severity",
     "Voxel",

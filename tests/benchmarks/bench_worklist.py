@@ -71,43 +71,53 @@ def scan(folder: Path) -> None:
 
 def step(folder: Path, count: int) -> None:
     """Time from the key N to the complete next exam on screen, and the longest stall on the way."""
+    for budget, name in ((1500, "with read-ahead"), (0, "without")):
+        with tempfile.TemporaryDirectory() as home:
+            os.environ["HYRISK_HOME"] = home
+            took, gaps, kept = step_through(folder, count, budget)
+        print(
+            f"next exam {name}: median {statistics.median(took) * 1e3:.0f} ms, worst {max(took) * 1e3:.0f} ms "
+            f"({len(took)} steps, {kept / 1e6:.0f} MB kept); longest stall {max(gaps, default=0) * 1e3:.0f} ms"
+        )
+
+
+def step_through(folder: Path, count: int, budget_mb: int) -> tuple[list[float], list[float], int]:
+    """Seconds of each step, gaps of the event loop, and bytes kept at the end."""
     from hyrisk_desktop.app import build_window, make_application
     from hyrisk_desktop.settings import Settings
 
     application = make_application(["bench"])
-    for budget, name in ((1500, "with read-ahead"), (0, "without")):
-        settings = Settings(None)
-        settings["read_ahead_mb"] = budget
-        settings["store"] = ""
-        with tempfile.TemporaryDirectory() as home:
-            os.environ["HYRISK_HOME"] = home
-            window, services = build_window(settings, None)
-            window.resize(1900, 1000)
-            window.show()
-            session, worklist = services.session, services.worklist
-            wait(application, lambda: session.model is not None and worklist.reader is not None)
-            worklist.open_folder(folder)
-            wait(application, lambda: not worklist.scanning.running and session.can_measure)
-            took: list[float] = []
-            gaps: list[float] = []
-            for _ in range(count):
-                # A reader looks at an exam for seconds; here until the next one is loaded, or for as long as that took.
-                wait(application, lambda: not budget or len(worklist.ahead._kept) >= 1 or worklist.step is None, 60)
-                before = session.exam.exam_id
-                with StallMeter() as meter:
-                    began = time.perf_counter()
-                    if not worklist.step(1):
-                        break
-                    wait(application, lambda b=before: session.can_measure and session.exam.exam_id != b)
-                    application.processEvents()
-                    took.append(time.perf_counter() - began)
-                gaps += meter.gaps
-            kept = worklist.ahead.bytes_kept / 1e6
-            window.close()
-        print(
-            f"next exam {name}: median {statistics.median(took) * 1e3:.0f} ms, worst {max(took) * 1e3:.0f} ms "
-            f"({len(took)} steps, {kept:.0f} MB kept); longest stall {max(gaps, default=0) * 1e3:.0f} ms"
-        )
+    settings = Settings(None)
+    settings["read_ahead_mb"] = budget_mb
+    window, services = build_window(settings, None)
+    window.resize(1900, 1000)
+    window.show()
+    session, worklist = services.session, services.worklist
+    wait(application, lambda: session.model is not None and worklist.reader is not None)
+    worklist.open_folder(folder)
+    wait(application, lambda: not worklist.scanning.running and session.can_measure)
+    took: list[float] = []
+    gaps: list[float] = []
+
+    def next_is_there() -> bool:
+        entry = worklist.model.neighbour(worklist.current, 1)
+        return entry is None or entry.exam_id in worklist.ahead._kept
+
+    for _ in range(count):
+        # A reader looks at an exam for seconds, in which the next one is loaded.
+        wait(application, next_is_there if budget_mb else lambda: not services.runner.busy)
+        shown = session.exam.exam_id
+        with StallMeter() as meter:
+            began = time.perf_counter()
+            if not worklist.step(1):
+                break
+            wait(application, lambda old=shown: session.can_measure and session.exam.exam_id != old)
+            application.processEvents()
+            took.append(time.perf_counter() - began)
+        gaps += meter.gaps
+    kept = worklist.ahead.bytes_kept
+    window.close()
+    return took, gaps, kept
 
 
 def table(rows: int) -> None:

@@ -80,6 +80,7 @@ class Worklist(QObject):
         self.store.saved.connect(self._saved)
         self.store.failed.connect(self.failed)
         self.ahead.loaded.connect(self._loaded_ahead)
+        self.ahead.idle.connect(self._prepare_next)
         self.scanning.found.connect(self._show_found)
         self.scanning.became_list.connect(self._begin_list)
         self.scanning.one_exam.connect(self._loader.open_path)
@@ -371,9 +372,11 @@ class Worklist(QObject):
             job = Job("preparing an exam", lambda _: prepare(exam_id, exam), self._keep_prepared, lambda _: None)
             self._runner.run_background(job)
 
+    @Slot()
     def _prepare_next(self) -> None:
         """One exam at a time, those after the one on screen first, and only while nobody waits for anything."""
-        if self._preparing is not None or self._loader.loading or self.reading_list is None or not self._unprepared:
+        waited_for = self._loader.loading or self.ahead.busy
+        if self._preparing is not None or waited_for or self.reading_list is None or not self._unprepared:
             return
         exam_id = self._nearest_unprepared()
         if exam_id is None:

@@ -21,9 +21,11 @@ class ReadAhead(QObject):
 
     Signals:
         loaded: an exam has been loaded ahead; carries its number and the `Exam`.
+        idle: there is nothing left to load ahead.
     """
 
     loaded = Signal(int, object)
+    idle = Signal()
 
     def __init__(self, runner: JobRunner, load: Load, budget_bytes: int, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -35,7 +37,13 @@ class ReadAhead(QObject):
         self._too_large: set[int] = set()
         self._job: Job | None = None
         self._loading: int | None = None
+        self._begun = False
         self._waiting: Callable[[Exam | None], None] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether an exam is being loaded ahead."""
+        return self._job is not None
 
     @property
     def bytes_kept(self) -> int:
@@ -61,8 +69,11 @@ class ReadAhead(QObject):
             ready(exam)
             return True
         if self._loading == exam_id and self._job is not None and not self._job.token.cancelled:
-            self._waiting = ready
-            return True
+            if self._begun:
+                self._waiting = ready
+                return True
+            # It still queues behind other work: whoever wants it now opens it sooner.
+            self._job.cancel()
         return False
 
     def keep(self, exam_id: int, exam: Exam) -> None:
@@ -77,11 +88,17 @@ class ReadAhead(QObject):
         self._bad.clear()
 
     def _start(self) -> None:
-        if self._job is not None or self.bytes_kept >= self.budget_bytes:
+        if self._job is not None:
             return
-        missing = next((i for i in self._wanted if i not in {*self._kept, *self._bad, *self._too_large}), None)
+        room = self.bytes_kept < self.budget_bytes
+        missing = next((i for i in self._wanted if i not in {*self._kept, *self._bad, *self._too_large} and room), None)
         if missing is None:
+            self.idle.emit()
             return
+
+        def work(context: JobContext) -> Exam:
+            self._begun = True
+            return self._load(missing, context)
 
         def succeeded(exam: Exam) -> None:
             waiting = self._end()
@@ -105,8 +122,8 @@ class ReadAhead(QObject):
                 waiting(None)
             self._start()
 
-        self._loading = missing
-        self._job = Job("reading ahead", lambda context: self._load(missing, context), succeeded, failed, cancelled)
+        self._loading, self._begun = missing, False
+        self._job = Job("reading ahead", work, succeeded, failed, cancelled)
         self._runner.run_background(self._job)
 
     def _end(self) -> Callable[[Exam | None], None] | None:
