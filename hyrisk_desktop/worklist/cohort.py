@@ -1,0 +1,150 @@
+"""A worklist's reads and a table of outcomes -> the cohort that ``hyrisk train`` and Tools > Retrain open."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hyrisk_desktop.errors import InputError
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.worklist.records import ExamEntry, Read
+
+COLUMNS = ("exam", "series_uid", "x", "y", "z", "grade", "agatston", "outcome", "patient_id", "reader", "synthetic")
+_MAX_ROWS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class CohortExport:
+    """What came of an export: rows written, and how many reads were left out for which reason."""
+
+    rows: int
+    without_outcome: int
+    without_centre: int
+    without_grade: int
+    survivors: int
+    non_survivors: int
+
+    @property
+    def sentence(self) -> str:
+        """One sentence for the reader."""
+        text = tr(
+            "{n} exams written: {dead} non-survivors, {alive} survivors.",
+            n=self.rows, dead=self.non_survivors, alive=self.survivors,
+        )  # fmt: skip
+        left_out = (
+            (self.without_outcome, tr("{n} without outcome", n=self.without_outcome)),
+            (self.without_centre, tr("{n} without heart centre", n=self.without_centre)),
+            (self.without_grade, tr("{n} without grade", n=self.without_grade)),
+        )
+        missing = ", ".join(words for count, words in left_out if count)
+        return f"{text} {tr('Left out: {missing}.', missing=missing)}" if missing else text
+
+
+def read_outcomes(path: Path) -> dict[str, int]:
+    """Outcomes by patient: a CSV with the columns ``patient_id`` and ``outcome`` (1 non-survivor, 0 survivor).
+
+    Raises:
+        InputError: the file can't be read, lacks a column, or a row has another outcome or contradicts an earlier one.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as stream:
+            rows = list(csv.DictReader(stream))[: _MAX_ROWS + 1]
+    except (OSError, UnicodeDecodeError, csv.Error) as e:
+        raise InputError("outcomes", tr("{name} can't be read as a CSV table.", name=path.name)) from e
+    if not rows or not {"patient_id", "outcome"} <= set(rows[0]):
+        message = tr("{name} needs the columns patient_id and outcome, and at least one row.", name=path.name)
+        raise InputError("outcomes", message)
+    outcomes: dict[str, int] = {}
+    for number, row in enumerate(rows, 2):
+        patient, text = (row["patient_id"] or "").strip(), (row["outcome"] or "").strip()
+        if not patient:
+            raise InputError("outcomes", tr("{name}, row {n}: patient_id is empty.", name=path.name, n=number))
+        if text not in ("0", "1"):
+            message = tr(
+                "{name}, row {n}: outcome must be 0 or 1, not “{text}”.", name=path.name, n=number, text=text[:20]
+            )
+            raise InputError("outcomes", message)
+        if outcomes.setdefault(patient, int(text)) != int(text):
+            message = tr(
+                "{name}, row {n}: this patient has another outcome in an earlier row.", name=path.name, n=number
+            )
+            raise InputError("outcomes", message)
+    return outcomes
+
+
+def export_cohort(
+    entries: Iterable[ExamEntry], reads: Sequence[Read], reader: str, outcomes: Mapping[str, int], out: Path
+) -> CohortExport:
+    """Write the cohort table, whole or not at all.
+
+    Args:
+        entries: the list's exams; reads: one reader's (or a consensus') reads of them.
+        outcomes: by patient id, see `read_outcomes`.
+        out: the CSV; paths in it are absolute, so that it can be moved.
+
+    Raises:
+        InputError: no exam has centre, grade and outcome; or the file can't be written.
+    """
+    by_exam = {r.exam_id: r for r in reads}
+    rows: list[dict[str, object]] = []
+    lacks = {"outcome": 0, "centre": 0, "grade": 0}
+    for entry in entries:
+        read = by_exam.get(entry.exam_id)
+        if read is None:
+            continue
+        if read.centre is None:
+            lacks["centre"] += 1
+        elif read.grade is None:
+            lacks["grade"] += 1
+        elif entry.patient_id not in outcomes:
+            lacks["outcome"] += 1
+        else:
+            rows.append(_row(entry, read, reader, outcomes[entry.patient_id]))
+    dead = sum(row["outcome"] == 1 for row in rows)
+    result = CohortExport(len(rows), lacks["outcome"], lacks["centre"], lacks["grade"], len(rows) - dead, dead)
+    if not rows:
+        message = tr("No exam of this list has a heart centre, a grade and an outcome. {why}", why=result.sentence)
+        raise InputError("empty_cohort", message)
+    _write(out, rows)
+    return result
+
+
+def _row(entry: ExamEntry, read: Read, reader: str, outcome: int) -> dict[str, object]:
+    assert read.centre is not None
+    x, y, z = read.centre
+    calcium = read.results.get("calcium") or {}
+    # Only the score that a network is trained on: the standard region's. Otherwise training computes it.
+    region = calcium.get("profile") == "standard" and read.box is None
+    return {
+        "exam": str(entry.source.resolve()),
+        "series_uid": read.series_uid,
+        "x": x,
+        "y": y,
+        "z": z,
+        "grade": f"{read.grade:g}",
+        "agatston": calcium["agatston"] if region else "",
+        "outcome": outcome,
+        "patient_id": entry.patient_id,
+        "reader": reader,
+        "synthetic": int(entry.synthetic),
+    }
+
+
+def _write(out: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    staged = out.with_name(f".{out.name}.part")
+    try:
+        with open(staged, "w", encoding="utf-8", newline="") as stream:
+            writer = csv.DictWriter(stream, COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(staged, out)
+    except OSError as e:
+        staged.unlink(missing_ok=True)
+        raise InputError(
+            "unwritable", tr("{name} can't be written: {why}.", name=out.name, why=e.strerror or "")
+        ) from e

@@ -1,0 +1,131 @@
+"""Agreement statistics against published examples and an independent implementation."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import cohen_kappa_score
+
+from hyrisk_desktop.errors import InputError
+from hyrisk_desktop.worklist.agreement import (
+    adjudicated_read,
+    bland_altman,
+    compare,
+    confusion,
+    icc,
+    kappa_with_interval,
+    mean_read,
+    weighted_kappa,
+)
+from hyrisk_desktop.worklist.records import Read
+
+# Shrout & Fleiss 1979, table 2: six targets, four judges.
+SHROUT = np.array([[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]], np.float64)
+
+
+def read(exam: int, grade: float | None, agatston: float | None = None, **changes: Any) -> Read:
+    results = {} if agatston is None else {"calcium": {"agatston": agatston}}
+    return Read(exam, changes.pop("reader_id", 1), "1.2", grade=grade, results=results, **changes)
+
+
+@pytest.mark.parametrize("weights", ["linear", "quadratic"])
+@pytest.mark.parametrize("seed", range(4))
+def test_kappa_agrees_with_scikit_learn(weights: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a = rng.integers(0, 4, 60)
+    b = np.clip(a + rng.integers(-1, 2, 60), 0, 3)
+    expected = cohen_kappa_score(a, b, weights=weights, labels=[0, 1, 2, 3])
+    assert weighted_kappa(confusion(a, b), weights) == pytest.approx(expected, abs=1e-12)
+    estimate = kappa_with_interval(a, b, weights)
+    assert estimate.low < estimate.value < estimate.high
+    assert kappa_with_interval(a, b, weights) == estimate, "the interval is the same every time"
+
+
+def test_the_interval_covers_a_known_kappa_about_as_often_as_it_says() -> None:
+    """Readers drawn from a model whose quadratic kappa is known from a very large draw."""
+    rng = np.random.default_rng(5)
+
+    def draw(n: int) -> tuple[np.ndarray, np.ndarray]:
+        truth = rng.normal(size=n)
+        return tuple(np.digitize(truth + 0.5 * rng.normal(size=n), (-0.7, 0.2, 1.0)) for _ in range(2))  # type: ignore[return-value]
+
+    known = weighted_kappa(confusion(*draw(400_000)), "quadratic")
+    hits = 0
+    for _ in range(120):
+        e = kappa_with_interval(*draw(100), "quadratic", resamples=300)
+        hits += e.low <= known <= e.high
+    assert 0.85 < hits / 120 <= 1
+
+
+def test_icc_is_that_of_the_published_example() -> None:
+    estimate = icc(SHROUT)
+    assert estimate.value == pytest.approx(0.29, abs=0.005)
+    assert (estimate.low, estimate.high) == (pytest.approx(0.02, abs=0.005), pytest.approx(0.76, abs=0.005))
+
+
+def test_icc_at_its_ends() -> None:
+    same = np.repeat(np.arange(5.0)[:, None], 2, axis=1)
+    assert icc(same).value == 1
+    assert icc(same + np.array([0.0, 3.0])).value < 1, "a constant difference is disagreement"
+    assert math.isnan(icc(np.ones((5, 2))).value)
+    assert math.isnan(icc(np.ones((2, 2))).value)
+
+
+def test_bland_altman_by_hand() -> None:
+    scores = np.array([[10.0, 12], [20, 21], [30, 36], [40, 43]])
+    result = bland_altman(scores)
+    differences = np.array([2, 1, 6, 3])
+    sd = differences.std(ddof=1)
+    assert result.bias.value == 3
+    assert (result.lower.value, result.upper.value) == (pytest.approx(3 - 1.96 * sd), pytest.approx(3 + 1.96 * sd))
+    assert result.bias.high - result.bias.value == pytest.approx(3.182446 * sd / 2, rel=1e-5)
+    with pytest.raises(InputError):
+        bland_altman(scores[:2])
+
+
+def test_only_what_both_readers_read_counts() -> None:
+    first = [read(1, 0.0, 5.0), read(2, 3.0, 900.0), read(3, None, 1.0), read(4, 2.0), read(5, 1.0, 7.0)]
+    second = [read(5, 1.0, 8.0), read(1, 1.0, 5.0), read(2, 1.0, 100.0), read(3, 2.0, 2.0), read(9, 0.0)]
+    result = compare(first, second)
+    assert result.exam_ids == (1, 2, 5)
+    assert result.confusion[3, 1] == result.confusion[0, 1] == result.confusion[1, 1] == 1
+    assert result.differing == (2, 1), "the largest difference first"
+    assert result.agatston_ids == (1, 2, 3, 5)
+    assert result.raw == pytest.approx(1 / 3)
+    assert result.bland_altman is not None
+
+
+def test_nothing_in_common_is_no_error() -> None:
+    result = compare([read(1, 1.0)], [read(2, 1.0)])
+    assert result.exam_ids == ()
+    assert math.isnan(result.linear.value)
+    assert math.isnan(result.icc.value)
+    assert result.bland_altman is None
+
+
+def test_all_one_grade_has_no_kappa() -> None:
+    same = np.zeros(10, np.int64)
+    assert math.isnan(weighted_kappa(confusion(same, same), "linear"))
+    assert math.isnan(kappa_with_interval(same, same, "linear").low)
+
+
+def test_a_mean_consensus() -> None:
+    reads = [
+        read(1, 1.0, centre=(10, 20, 30), excluded=frozenset({(1, 1, 1), (2, 2, 2)})),
+        read(1, 2.0, centre=(13, 20, 31), excluded=frozenset({(2, 2, 2)})),
+        read(1, None),
+    ]
+    consensus = mean_read(reads, 9)
+    assert (consensus.grade, consensus.centre, consensus.reader_id) == (1.5, (12, 20, 30), 9)
+    assert consensus.excluded == {(2, 2, 2)}
+    assert consensus.results == {}, "numbers are computed for the new centre, never averaged"
+    with pytest.raises(InputError, match="at least two"):
+        mean_read(reads[1:], 9)
+
+
+def test_an_adjudicated_consensus_has_the_grade_decided() -> None:
+    reads = [read(1, 1.0, centre=(10, 20, 30)), read(1, 3.0, centre=(10, 20, 30))]
+    assert adjudicated_read(reads, 3.0, 9).grade == 3.0
