@@ -60,6 +60,7 @@ class Commands(QObject):
         self.worklist.message.connect(self.message)
         services.worklist.failed.connect(self.show_error)
         desk.confirmed.connect(self.worklist.confirm)
+        self.worklist.retrain_wanted.connect(self.retraining.show_wizard)
         services.loader.failed.connect(self._show_opening_error)
         services.risk.failed.connect(self.show_error)
         services.shelf.failed.connect(self.show_error)

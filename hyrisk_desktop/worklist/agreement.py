@@ -20,6 +20,7 @@ from hyrisk_desktop.worklist.records import Read
 GRADES = 4
 _RESAMPLES = 2000
 _SEED = 20180617
+_HOW, MEAN, ADJUDICATED = "consensus", "mean", "adjudicated"
 Weights = str
 """``"linear"`` or ``"quadratic"``."""
 
@@ -221,15 +222,20 @@ def mean_read(reads: Sequence[Read], reader_id: int) -> Read:
         message = tr("A consensus needs at least two graded reads of the same series.")
         raise InputError("consensus", message)
     grade = float(np.mean([r.grade for r in graded]))
-    return _consensus(graded, grade, reader_id)
+    return _consensus(graded, grade, reader_id, MEAN)
 
 
 def adjudicated_read(reads: Sequence[Read], grade: float, reader_id: int) -> Read:
     """The consensus whose grade somebody decided."""
-    return _consensus(reads, grade, reader_id)
+    return _consensus(reads, grade, reader_id, ADJUDICATED)
 
 
-def _consensus(reads: Sequence[Read], grade: float, reader_id: int) -> Read:
+def is_adjudicated(read: Read) -> bool:
+    """Whether somebody decided this consensus' grade; a mean must not take its place."""
+    return read.versions.get(_HOW) == ADJUDICATED
+
+
+def _consensus(reads: Sequence[Read], grade: float, reader_id: int, how: str) -> Read:
     first = reads[0]
     centres = [r.centre for r in reads if r.centre is not None]
     centre: Voxel | None = None
@@ -246,6 +252,7 @@ def _consensus(reads: Sequence[Read], grade: float, reader_id: int) -> Read:
         centre=centre,
         grade=grade,
         excluded=excluded,
+        versions={_HOW: how},
         started_at=min((r.started_at for r in reads), default=""),
         graded_at=max((r.graded_at for r in reads), default=""),
     )

@@ -51,6 +51,13 @@ class Retraining(QObject):
         else:
             self._show_wizard()
 
+    @Slot(object)
+    def show_wizard(self, cohort: Path) -> None:
+        """Open the wizard with a cohort chosen already."""
+        self._show_wizard()
+        assert self.wizard is not None
+        self.wizard.cohort_page.path_edit.setText(str(cohort))
+
     def close(self) -> None:
         """Close both; a training goes on."""
         self._watch.stop()

@@ -8,7 +8,9 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtWidgets import QDialog, QFileDialog, QInputDialog, QWidget
 
+from hyrisk_desktop.gui.dialogs.agreement import AgreementDialog
 from hyrisk_desktop.gui.dialogs.choose_list import ChooseListDialog
+from hyrisk_desktop.gui.dialogs.export_cohort import ExportCohortDialog
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.viewer.desk import Desk
 from hyrisk_desktop.gui.viewer.slice_view import Tool
@@ -26,12 +28,14 @@ class WorklistCommands(QObject):
         shown_changed: the panel shall be shown or hidden.
         per_vessel_changed: the grading sheet shall be shown or hidden.
         search_wanted: the search field shall have the keyboard.
+        retrain_wanted: a cohort was exported and shall be trained on; carries its path.
     """
 
     message = Signal(str)
     shown_changed = Signal(bool)
     per_vessel_changed = Signal(bool)
     search_wanted = Signal()
+    retrain_wanted = Signal(object)
 
     def __init__(self, worklist: Worklist, session: Session, settings: Settings, desk: Desk, window: QWidget) -> None:
         super().__init__(window)
@@ -171,6 +175,35 @@ class WorklistCommands(QObject):
         """Show or hide the grading sheet of the four vessels."""
         self._settings["per_vessel"] = not self._settings["per_vessel"]
         self.per_vessel_changed.emit(self._settings["per_vessel"])
+
+    # --- what becomes of the reads
+
+    def show_agreement(self) -> None:
+        """Compare two readers of this list; not before a blinded reader has finished it."""
+        worklist = self._worklist
+        if worklist.reading_list is None:
+            self.message.emit(tr("Open a folder of exams first (Ctrl+E)."))
+            return
+        unfinished = [e for e in worklist.model.entries if not e.problem and not (e.read and e.read.locked)]
+        if worklist.reading_list.blinded and unfinished:
+            self.message.emit(
+                tr("Others' reads show once all {n} exams left are graded and locked.", n=len(unfinished))
+            )
+            return
+        dialog = AgreementDialog(worklist, self._window)
+        dialog.exam_wanted.connect(worklist.open_exam)
+        dialog.failed.connect(worklist.failed)
+        dialog.show()
+
+    def export_cohort(self) -> None:
+        """Join this reader's reads with a table of outcomes and write what Retrain opens."""
+        reading_list, reader = self._worklist.reading_list, self._worklist.reader
+        if reading_list is None or reader is None:
+            self.message.emit(tr("Open a folder of exams first (Ctrl+E)."))
+            return
+        dialog = ExportCohortDialog(self._worklist, reading_list, reader, self._window)
+        dialog.retrain_wanted.connect(self.retrain_wanted)
+        dialog.open()
 
     @Slot(str)
     def _tell_trouble(self, sentence: str) -> None:

@@ -128,6 +128,11 @@ class WorklistModel(QAbstractTableModel):
         place = self._place.get(exam_id)
         return None if place is None else self._row.get(place)
 
+    def name_of(self, exam_id: int) -> str:
+        """What the list calls an exam; "" for one that it does not hold."""
+        place = self._place.get(exam_id)
+        return "" if place is None else next(c for c in self._columns if c.key == "patient").text(self._row_at(place))
+
     def neighbour(self, exam_id: int | None, step: int) -> ExamEntry | None:
         """The exam ``step`` rows on as the table stands, past those that can't be read; None at its end."""
         row = self.row_of(exam_id) if exam_id is not None else None

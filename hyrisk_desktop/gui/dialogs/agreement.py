@@ -1,0 +1,404 @@
+"""Two readers of one list side by side: where they agree, where they differ, and a consensus."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QDoubleSpinBox,
+    QGridLayout,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QPushButton,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from hyrisk_desktop.errors import InputError
+from hyrisk_desktop.gui.worklist.controller import Worklist
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.worklist.agreement import Agreement, Estimate, adjudicated_read, compare, is_adjudicated, mean_read
+from hyrisk_desktop.worklist.records import ExamEntry, Read, Reader
+
+if TYPE_CHECKING:
+    from hyrisk_desktop.worklist.store import Store
+
+CONSENSUS = "Consensus"
+_NOTHING = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class _Reads:
+    """Everything that the store knows of the list."""
+
+    readers: tuple[Reader, ...]
+    reads: tuple[Read, ...]
+    entries: tuple[ExamEntry, ...]
+
+    def of(self, reader: Reader | None, *, blinded: bool) -> list[Read]:
+        return [r for r in self.reads if reader and r.reader_id == reader.reader_id and r.blinded == blinded]
+
+
+def estimate_text(e: Estimate, digits: int = 2) -> str:
+    """``0.71 (0.60 to 0.80)``, or a dash where the data can't give it."""
+    if math.isnan(e.value):
+        return _NOTHING
+    text = f"{e.value:.{digits}f}".replace("-", "−")
+    if math.isnan(e.low):
+        return text
+    return tr("{value} ({low} to {high})", value=text, low=_minus(e.low, digits), high=_minus(e.high, digits))
+
+
+def _minus(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+class AgreementDialog(QDialog):
+    """Re-reads the store when it is shown; holds the choice of readers only.
+
+    Signals:
+        exam_wanted: a row of the differences was double-clicked; carries the exam's number.
+        failed: an error.
+    """
+
+    exam_wanted = Signal(int)
+    failed = Signal(object)
+
+    def __init__(self, worklist: Worklist, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("agreementDialog")
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(tr("Readers' agreement – research use only"))
+        self.resize(1060, 720)
+        self._worklist = worklist
+        self._known = _Reads((), (), ())
+        self._agreement: Agreement | None = None
+        self._first, self._second = self._reader_box("firstReader"), self._reader_box("secondReader")
+        self._blinded = QCheckBox(tr("Blinded reads"))
+        self._blinded.setObjectName("blindedReads")
+        self._blinded.toggled.connect(self._compare)
+        self._message = QLabel()
+        self._message.setObjectName("agreementMessage")
+        self._message.setWordWrap(True)
+        self._values = {
+            name: QLabel(_NOTHING) for name in ("n", "raw", "linear", "quadratic", "icc", "bias", "seconds")
+        }
+        for name, label in self._values.items():
+            label.setObjectName(f"agreement_{name}")
+        self._matrix = self._make_matrix()
+        self._differences = self._make_differences()
+        self._plot = self._make_plot()
+        self._grade = QDoubleSpinBox()
+        self._grade.setObjectName("adjudicatedGrade")
+        self._grade.setAccessibleName(tr("Adjudicated grade"))
+        self._grade.setRange(0, 3)
+        self._grade.setDecimals(1)
+        self._mean = QPushButton(tr("Make consensus: mean grade"))
+        self._mean.setObjectName("meanConsensus")
+        self._mean.clicked.connect(self._make_mean)
+        self._adjudicate = QPushButton(tr("Set consensus of the selected exam"))
+        self._adjudicate.setObjectName("adjudicate")
+        self._adjudicate.clicked.connect(self._make_adjudicated)
+        self._lay_out()
+        self.reload()
+
+    # --- parts
+
+    def _reader_box(self, name: str) -> QComboBox:
+        box = QComboBox()
+        box.setObjectName(name)
+        box.setMinimumWidth(180)
+        box.currentIndexChanged.connect(self._compare)
+        return box
+
+    def _make_matrix(self) -> QTableWidget:
+        table = QTableWidget(4, 4)
+        table.setObjectName("confusionMatrix")
+        table.setAccessibleName(tr("Confusion matrix: rows the first reader's grade, columns the second's"))
+        table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        table.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
+        table.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        for g in range(4):
+            table.setHorizontalHeaderItem(g, QTableWidgetItem(str(g)))
+            table.setVerticalHeaderItem(g, QTableWidgetItem(str(g)))
+        table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        table.setFixedSize(330, 210)
+        return table
+
+    def _make_differences(self) -> QTableWidget:
+        titles = (tr("Exam"), tr("First"), tr("Second"), tr("Agatston first"), tr("Agatston second"), tr("Consensus"))
+        table = QTableWidget(0, len(titles))
+        table.setObjectName("differences")
+        table.setAccessibleName(tr("Exams with different grades; a double click opens one"))
+        table.setHorizontalHeaderLabels(titles)
+        table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
+        table.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
+        header = table.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        table.verticalHeader().hide()
+        table.setMinimumHeight(150)
+        table.itemDoubleClicked.connect(lambda item: self.exam_wanted.emit(self._exam_at(item.row())))
+        return table
+
+    def _make_plot(self) -> pg.PlotWidget:
+        plot = pg.PlotWidget(background="#181b20")
+        plot.setObjectName("blandAltmanPlot")
+        plot.setMinimumHeight(230)
+        plot.setLabel("bottom", tr("mean region Agatston of both readers"))
+        plot.setLabel("left", tr("second − first"))
+        plot.setMenuEnabled(False)
+        plot.setMouseEnabled(False, False)
+        plot.hideButtons()
+        return plot
+
+    def _lay_out(self) -> None:
+        top = QHBoxLayout()
+        for text, box in ((tr("First reader"), self._first), (tr("Second reader"), self._second)):
+            top.addWidget(QLabel(text))
+            top.addWidget(box)
+        top.addWidget(self._blinded)
+        top.addStretch(1)
+        grid = QGridLayout()
+        captions = {
+            "n": tr("Exams that both graded"),
+            "raw": tr("Equal grades"),
+            "linear": tr("Linearly weighted kappa (95 % CI)"),
+            "quadratic": tr("Quadratically weighted kappa (95 % CI)"),
+            "icc": tr("ICC(2,1) of region Agatston (95 % CI)"),
+            "bias": tr("Agatston bias; limits of agreement"),
+            "seconds": tr("Median seconds to the grade"),
+        }
+        for row, (name, caption) in enumerate(captions.items()):
+            grid.addWidget(QLabel(caption), row, 0)
+            grid.addWidget(self._values[name], row, 1, Qt.AlignmentFlag.AlignRight)
+        grid.setRowStretch(len(captions), 1)
+        numbers = QVBoxLayout()
+        numbers.addWidget(QLabel(tr("Grades: rows first, columns second reader")))
+        numbers.addWidget(self._matrix)
+        numbers.addLayout(grid)
+        right = QVBoxLayout()
+        right.addWidget(QLabel(tr("Bland-Altman of the region Agatston")))
+        right.addWidget(self._plot, 1)
+        middle = QHBoxLayout()
+        middle.addLayout(numbers)
+        middle.addLayout(right, 1)
+        below = QHBoxLayout()
+        below.addWidget(self._mean)
+        below.addStretch(1)
+        below.addWidget(self._grade)
+        below.addWidget(self._adjudicate)
+        layout = QVBoxLayout(self)
+        layout.addLayout(top)
+        layout.addWidget(self._message)
+        layout.addLayout(middle, 3)
+        layout.addWidget(QLabel(tr("Exams with different grades (double-click opens one)")))
+        layout.addWidget(self._differences, 2)
+        layout.addLayout(below)
+
+    # --- showing
+
+    def reload(self) -> None:
+        """Read the list's reads anew."""
+        reading_list = self._worklist.reading_list
+        if reading_list is None:
+            self._message.setText(tr("Open a worklist first."))
+            return
+
+        def work(store: Store) -> _Reads:
+            reads = store.reads(list_id=reading_list.list_id)
+            return _Reads(tuple(store.readers()), tuple(reads), tuple(store.entries(reading_list, None)))
+
+        self._worklist.store.ask(work, self._show_readers, self.failed.emit)
+
+    def _show_readers(self, known: _Reads) -> None:
+        first_time = not self._known.readers
+        self._known = known
+        counts = {r.reader_id: 0 for r in known.readers}
+        for read in known.reads:
+            counts[read.reader_id] += read.grade is not None
+        for place, box in enumerate((self._first, self._second)):
+            chosen = box.currentData()
+            box.blockSignals(True)
+            box.clear()
+            graders = [r for r in known.readers if counts[r.reader_id]]
+            for reader in graders:
+                box.addItem(tr("{name} ({n} graded)", name=reader.name, n=counts[reader.reader_id]), reader)
+            wanted = next((i for i, r in enumerate(graders) if chosen and r.reader_id == chosen.reader_id), place)
+            box.setCurrentIndex(min(wanted, len(graders) - 1))
+            box.blockSignals(False)
+        if first_time:
+            self._blinded.setChecked(bool(known.reads) and all(r.blinded for r in known.reads))
+        self._blinded.setEnabled(any(r.blinded for r in known.reads))
+        self._compare()
+
+    @Slot()
+    def _compare(self) -> None:
+        blinded = self._blinded.isChecked()
+        one, two = (box.currentData() for box in (self._first, self._second))
+        agreement = compare(self._known.of(one, blinded=blinded), self._known.of(two, blinded=blinded))
+        self._agreement = agreement
+        if one is None or two is None or one == two:
+            self._message.setText(tr("Two readers who have graded exams of this list are needed."))
+        else:
+            synthetic = any(e.synthetic for e in self._known.entries)
+            self._message.setText(tr("Some of these exams are synthetic phantoms, not patients.") if synthetic else "")
+        self._show_numbers(agreement)
+        self._show_matrix(agreement)
+        self._show_plot(agreement)
+        self._show_differences(agreement)
+        enough = len(agreement.exam_ids) > 0 and one != two
+        self._mean.setEnabled(enough)
+        self._adjudicate.setEnabled(enough and self._differences.rowCount() > 0)
+
+    def _show_numbers(self, a: Agreement) -> None:
+        show = {name: label.setText for name, label in self._values.items()}
+        show["n"](str(len(a.exam_ids)))
+        show["raw"](_NOTHING if math.isnan(a.raw) else tr("{p:.0f} %", p=100 * a.raw))
+        show["linear"](estimate_text(a.linear))
+        show["quadratic"](estimate_text(a.quadratic))
+        show["icc"](estimate_text(a.icc))
+        ba = a.bland_altman
+        if ba is None:
+            show["bias"](_NOTHING)
+        else:
+            low, high = _minus(ba.lower.value, 1), _minus(ba.upper.value, 1)
+            show["bias"](tr("{bias}; {low} to {high}", bias=_minus(ba.bias.value, 1), low=low, high=high))
+        known = [_NOTHING if math.isnan(s) else f"{s:.0f}" for s in a.seconds]
+        show["seconds"](tr("{first} and {second}", first=known[0], second=known[1]))
+
+    def _show_matrix(self, a: Agreement) -> None:
+        most = max(1, int(a.confusion.max()))
+        for i in range(4):
+            for j in range(4):
+                count = int(a.confusion[i, j])
+                item = QTableWidgetItem(str(count))
+                item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
+                colour = QColor("#2f6fb3" if i == j else "#a35a28")
+                colour.setAlpha(int(30 + 190 * count / most) if count else 0)
+                item.setBackground(colour)
+                self._matrix.setItem(i, j, item)
+
+    def _show_plot(self, a: Agreement) -> None:
+        self._plot.clear()
+        if len(a.agatston) == 0:
+            return
+        mean, difference = a.agatston.mean(axis=1), a.agatston[:, 1] - a.agatston[:, 0]
+        self._plot.plot(mean, difference, pen=None, symbol="o", symbolSize=7, symbolBrush="#7db8ff", symbolPen=None)
+        if a.bland_altman is not None:
+            ba = a.bland_altman
+            for estimate, style, name in (
+                (ba.bias, Qt.PenStyle.SolidLine, tr("bias")),
+                (ba.lower, Qt.PenStyle.DashLine, tr("−1.96 SD")),
+                (ba.upper, Qt.PenStyle.DashLine, tr("+1.96 SD")),
+            ):
+                label = f"{name} {_minus(estimate.value, 1)}"
+                options = {"position": 0.9, "color": "#ffffff", "movable": False}
+                line = pg.InfiniteLine(
+                    estimate.value,
+                    angle=0,
+                    pen=pg.mkPen("#ffb454", width=1.5, style=style),
+                    label=label,
+                    labelOpts=options,
+                )
+                self._plot.addItem(line)
+        low, high = float(np.min(difference)), float(np.max(difference))
+        self._plot.setAccessibleDescription(tr("{n} exams, differences {a:.0f} to {b:.0f}", n=len(mean), a=low, b=high))
+
+    def _show_differences(self, a: Agreement) -> None:
+        names = self._exam_names()
+        agatston = dict(zip(a.agatston_ids, a.agatston.tolist(), strict=True))
+        grades = dict(zip(a.exam_ids, a.grades.tolist(), strict=True))
+        consensus = {r.exam_id: r.grade for r in self._known.of(self._consensus_reader(), blinded=False)}
+        self._differences.setRowCount(0)
+        for row, exam_id in enumerate(a.differing):
+            self._differences.insertRow(row)
+            scores = agatston.get(exam_id, (None, None))
+            decided = consensus.get(exam_id)
+            cells = (
+                names.get(exam_id, str(exam_id)),
+                *(f"{g:g}" for g in grades[exam_id]),
+                *(_NOTHING if s is None else f"{s:.0f}" for s in scores),
+                _NOTHING if decided is None else f"{decided:g}",
+            )
+            for column, text in enumerate(cells):
+                item = QTableWidgetItem(text)
+                item.setData(Qt.ItemDataRole.UserRole, exam_id)
+                self._differences.setItem(row, column, item)
+        if self._differences.rowCount():
+            self._differences.selectRow(0)
+
+    def _exam_names(self) -> dict[int, str]:
+        """By number: patients are named as the list names them, blinded ones by their place only."""
+        model = self._worklist.model
+        return {e.exam_id: model.name_of(e.exam_id) for e in self._known.entries}
+
+    def _exam_at(self, row: int) -> int:
+        item = self._differences.item(row, 0)
+        return int(item.data(Qt.ItemDataRole.UserRole)) if item else 0
+
+    # --- consensus
+
+    def _consensus_reader(self) -> Reader | None:
+        return next((r for r in self._known.readers if r.name == CONSENSUS), None)
+
+    def _pairs(self) -> dict[int, list[Read]]:
+        blinded = self._blinded.isChecked()
+        found: dict[int, list[Read]] = {}
+        for box in (self._first, self._second):
+            for read in self._known.of(box.currentData(), blinded=blinded):
+                found.setdefault(read.exam_id, []).append(read)
+        return {i: reads for i, reads in found.items() if len(reads) == 2 and all(r.grade is not None for r in reads)}
+
+    @Slot()
+    def _make_mean(self) -> None:
+        """The mean of both grades for every exam that nobody has adjudicated."""
+        decided = {r.exam_id for r in self._known.of(self._consensus_reader(), blinded=False) if is_adjudicated(r)}
+        self._save([(reads, None) for exam_id, reads in self._pairs().items() if exam_id not in decided])
+
+    @Slot()
+    def _make_adjudicated(self) -> None:
+        reads = self._pairs().get(self._exam_at(self._differences.currentRow()))
+        if reads:
+            self._save([(reads, self._grade.value())])
+
+    def _save(self, wanted: Sequence[tuple[list[Read], float | None]]) -> None:
+        def work(store: Store) -> tuple[int, int]:
+            consensus = store.reader(CONSENSUS)
+            made = left = 0
+            for reads, grade in wanted:
+                try:
+                    if grade is None:
+                        read = mean_read(reads, consensus.reader_id)
+                    else:
+                        read = adjudicated_read(reads, grade, consensus.reader_id)
+                except InputError:
+                    left += 1
+                    continue
+                store.save_read(read, consensus)
+                made += 1
+            return made, left
+
+        def done(counts: tuple[int, int]) -> None:
+            text = tr("{n} consensus reads are kept under the reader “{name}”.", n=counts[0], name=CONSENSUS)
+            if counts[1]:
+                text += tr(" {n} exams were read on different series and have none.", n=counts[1])
+            self.reload()
+            self._worklist.told.emit(text)
+
+        self._worklist.store.ask(work, done, self.failed.emit)

@@ -1,0 +1,155 @@
+"""Two readers compared, their consensus, and the way from reads to a training cohort, in the real window."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractButton, QDoubleSpinBox, QLabel, QLineEdit, QTableWidget
+
+from hyrisk_desktop.gui.dialogs.agreement import AgreementDialog
+from hyrisk_desktop.gui.dialogs.export_cohort import ExportCohortDialog
+from hyrisk_desktop.worklist.records import Read
+from tests.gui.conftest import Program
+from tests.gui.test_worklist import Reading
+from tests.helpers.exams import write_exam
+
+LEFT = Qt.MouseButton.LeftButton
+# Grade and Agatston of either reader, exam by exam.
+FIRST = ((0, 0.0), (1, 12.0), (2, 150.0), (3, 500.0))
+SECOND = ((0, 0.0), (2, 18.0), (2, 140.0), (1, 520.0))
+
+
+@pytest.fixture
+def reading(ready: Program, tmp_path: Path) -> Reading:
+    """A list of four exams that two readers have read."""
+    for n in range(4):
+        write_exam(tmp_path / "exams" / f"{n}", n)
+    reading = Reading(ready)
+    reading.open_list(tmp_path / "exams", count=4)
+    keep_reads(reading, blinded=False)
+    return reading
+
+
+def keep_reads(reading: Reading, *, blinded: bool, locked: bool = False) -> None:
+    store = reading.program.services.store.open()
+    for name, rows in (("Ada", FIRST), ("Ben", SECOND)):
+        reader = store.reader(name)
+        for entry, (grade, agatston) in zip(reading.worklist.model.entries, rows, strict=True):
+            read = Read(
+                entry.exam_id, reader.reader_id, entry.series_uid, blinded=blinded, centre=(30 + grade, 31, 12),
+                grade=float(grade), locked=locked, results={"calcium": {"agatston": agatston, "profile": "standard"}},
+            )  # fmt: skip
+            store.save_read(read, reader)
+
+
+def opened(reading: Reading) -> AgreementDialog:
+    reading.program.window.actions_by_key["show_agreement"].trigger()
+    dialog = reading.program.window.findChild(AgreementDialog)
+    assert dialog is not None
+    reading.program.wait(lambda: dialog._second.count() >= 2)
+    return dialog
+
+
+def text(dialog: AgreementDialog, name: str) -> str:
+    label = dialog.findChild(QLabel, name)
+    assert label is not None
+    return label.text()
+
+
+def click(parent: object, name: str) -> None:
+    button = parent.findChild(QAbstractButton, name)  # type: ignore[attr-defined]
+    assert button is not None, name
+    assert button.isEnabled(), name
+    QTest.mouseClick(button, LEFT)
+
+
+def test_the_window_shows_where_two_readers_differ(reading: Reading) -> None:
+    dialog = opened(reading)
+    assert text(dialog, "agreement_n") == "4"
+    assert text(dialog, "agreement_raw") == "50 %"
+    assert text(dialog, "agreement_linear").startswith("0.")
+    assert "to" in text(dialog, "agreement_icc")
+    matrix = dialog.findChild(QTableWidget, "confusionMatrix")
+    assert [[matrix.item(i, j).text() for j in range(4)] for i in range(4)] == [
+        ["1", "0", "0", "0"], ["0", "0", "1", "0"], ["0", "0", "1", "0"], ["0", "1", "0", "0"],
+    ]  # fmt: skip
+    differences = dialog.findChild(QTableWidget, "differences")
+    shown = [[differences.item(row, c).text() for c in range(1, 6)] for row in range(differences.rowCount())]
+    assert shown == [["3", "1", "500", "520", "–"], ["1", "2", "12", "18", "–"]]
+    assert differences.item(0, 0).text() == "Test, Person003"
+    dialog._differences.itemDoubleClicked.emit(differences.item(0, 0))
+    reading.program.wait(lambda: reading.session.can_measure and reading.patient() == "P003")
+
+
+def test_a_consensus_is_a_reader_of_its_own_and_an_adjudicated_grade_stays(reading: Reading) -> None:
+    dialog = opened(reading)
+    dialog.findChild(QDoubleSpinBox, "adjudicatedGrade").setValue(3.0)
+    click(dialog, "meanConsensus")
+    store = reading.program.services.store.open()
+    reading.program.wait(lambda: any(r.name == "Consensus" for r in store.readers()))
+    consensus = next(r for r in store.readers() if r.name == "Consensus")
+
+    def grades() -> list[float | None]:
+        return [r.grade for r in store.reads() if r.reader_id == consensus.reader_id]
+
+    reading.program.wait(lambda: grades() == [0.0, 1.5, 2.0, 2.0])
+    differences = dialog.findChild(QTableWidget, "differences")
+    reading.program.wait(lambda: differences.rowCount() == 2 and differences.item(0, 5).text() == "2")
+    differences.selectRow(0)
+    click(dialog, "adjudicate")
+    reading.program.wait(lambda: grades() == [0.0, 1.5, 2.0, 3.0])
+    reading.program.wait(lambda: differences.rowCount() == 2 and differences.item(0, 5).text() == "3")
+    click(dialog, "meanConsensus")
+    reading.program.wait(lambda: "3 consensus reads" in reading.program.text("statusMessage"))
+    assert grades() == [0.0, 1.5, 2.0, 3.0]
+    # The consensus is what the network reads with once somebody reads as it.
+    reading.worklist.set_reader("Consensus")
+    reading.program.wait(lambda: reading.session.read.grade == 0.0)
+    reading.program.wait_for_risk()
+    assert reading.session.risk is not None
+    assert reading.session.risk.grade == 0.0
+
+
+def test_a_blinded_reader_sees_no_others_reads_before_the_end(reading: Reading) -> None:
+    reading.worklist.read_blinded(True)
+    reading.program.wait(lambda: reading.session.blinded)
+    reading.program.window.actions_by_key["show_agreement"].trigger()
+    assert reading.program.window.findChild(AgreementDialog) is None
+    assert "4 exams left" in reading.program.text("statusMessage")
+    keep_reads(reading, blinded=True, locked=True)
+    reading.worklist.set_reader("Ada")
+    reading.program.wait(lambda: all(e.read and e.read.locked for e in reading.worklist.model.entries))
+    dialog = opened(reading)
+    assert text(dialog, "agreement_n") == "4"
+    differences = dialog.findChild(QTableWidget, "differences")
+    assert "Person" not in differences.item(0, 0).text()
+
+
+def test_reads_and_outcomes_become_a_cohort_that_retrain_opens(reading: Reading, tmp_path: Path) -> None:
+    outcomes = tmp_path / "outcomes.csv"
+    outcomes.write_text("patient_id,outcome\nP000,0\nP001,1\nP002,0\n")
+    reading.worklist.set_reader("Ada")
+    reading.program.wait(lambda: reading.worklist.reader.name == "Ada" and reading.session.read.grade == 0.0)
+    reading.program.window.actions_by_key["export_cohort"].trigger()
+    dialog = reading.program.window.findChild(ExportCohortDialog)
+    for name, path in (("outcomesPath", tmp_path / "none.csv"), ("cohortOut", tmp_path / "cohort.csv")):
+        dialog.findChild(QLineEdit, name).setText(str(path))
+    click(dialog, "exportCohort")
+    message = dialog.findChild(QLabel, "exportMessage")
+    reading.program.wait(lambda: "can't be read" in message.text())
+    dialog.findChild(QLineEdit, "outcomesPath").setText(str(outcomes))
+    click(dialog, "exportCohort")
+    reading.program.wait(lambda: "3 exams written" in message.text())
+    with open(tmp_path / "cohort.csv", encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(r["patient_id"], r["grade"], r["outcome"], r["reader"]) for r in rows] == [
+        ("P000", "0", "0", "Ada"), ("P001", "1", "1", "Ada"), ("P002", "2", "0", "Ada"),
+    ]  # fmt: skip
+    click(dialog, "retrainOnIt")
+    wizard = reading.program.window.commands.retraining.wizard
+    assert wizard is not None
+    assert wizard.cohort_page.cohort() == tmp_path / "cohort.csv"
