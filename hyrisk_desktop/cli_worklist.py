@@ -29,13 +29,12 @@ Where = Annotated[str | None, _WHERE]
 store_cli = typer.Typer(no_args_is_help=True, help=tr("Back up and restore the worklist's file."))
 
 
-def store_place(where: str | None) -> Path | str:
-    """The worklist that the command line names, or the one in the settings."""
-    from hyrisk_desktop.paths import config_dir, store_path
+def _place(where: str | None) -> Path | str:
+    from hyrisk_desktop.paths import config_dir
     from hyrisk_desktop.settings import Settings
+    from hyrisk_desktop.worklist.place import store_place
 
-    chosen = where or Settings(config_dir() / "settings.json")["store"] or store_path()
-    return chosen if "://" in str(chosen) else Path(chosen)
+    return store_place(Settings(config_dir() / "settings.json"), where)
 
 
 @contextmanager
@@ -43,7 +42,7 @@ def opened_store(where: str | None) -> Iterator[Store]:
     """The worklist, open; StoreError where there is none."""
     from hyrisk_desktop.worklist.store import Store
 
-    place = store_place(where)
+    place = _place(where)
     if isinstance(place, Path) and not place.is_file():
         raise StoreError("no_store", tr("There is no worklist here yet; the window makes one."))
     store = Store(place)
@@ -154,7 +153,7 @@ def restore(store: Where = None) -> None:
     """Restore the newest sound backup."""
     from hyrisk_desktop.worklist.database import restore_backup
 
-    place = store_place(store)
+    place = _place(store)
     if not isinstance(place, Path):
         raise StoreError(
             "not_a_file", tr("A PostgreSQL worklist is restored with PostgreSQL's own tools (pg_restore).")

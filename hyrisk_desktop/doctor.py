@@ -36,6 +36,7 @@ def examine() -> list[Row]:
         (tr("folders"), _folders),
         (tr("device"), _device),
         (tr("model"), _model),
+        (tr("worklist"), _worklist),
         (tr("self-test: scores"), _self_test_scores),
         (tr("self-test: risk"), _self_test_risk),
     )
@@ -98,6 +99,23 @@ def _model() -> str:
     bundle, _ = load_bundle(active.directory)
     origin = tr("bundled") if active.directory == bundled_model_dir() else tr("installed")
     return tr("{name} ({origin}), SHA-256 {sha} matches", name=bundle.name, origin=origin, sha=bundle.sha256[:16])
+
+
+def _worklist() -> str:
+    """The worklist opens and is whole; one that nobody has made yet is not made here."""
+    from hyrisk_desktop.worklist.database import Database, backups_of, damage_in
+    from hyrisk_desktop.worklist.place import store_place
+
+    place = store_place(_settings())
+    if isinstance(place, str):
+        Database(place).close()
+        return tr("on a PostgreSQL server, which answers")
+    if not place.is_file():
+        return tr("none yet; it will be {path}", path=place)
+    if damage_in(place) is not None:
+        raise HyRiskError("store_corrupt", tr("{path} is damaged; see “hyrisk store restore”", path=place))
+    Database(place).close()
+    return tr("{path}, whole; {n} backups", path=place, n=len(backups_of(place)))
 
 
 def _self_test_scores() -> str:

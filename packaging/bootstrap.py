@@ -48,7 +48,9 @@ FONTS = "fonts-dejavu-core"
 FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.fonts", "~/.local/share/fonts")
 FONT_FILES = (".ttf", ".otf", ".ttc")
 HEARTBEAT_S = 15.0
-TEST_PROGRAMS = {"Xvfb": "xvfb", "xauth": "xauth", "xdotool": "xdotool"}
+TEST_PROGRAMS = {"Xvfb": "xvfb", "xauth": "xauth", "xdotool": "xdotool", "initdb": "postgresql"}
+# Debian keeps a server's programs where no PATH looks.
+HIDDEN_PROGRAMS = {"initdb": "usr/lib/postgresql/*/bin/initdb"}
 
 
 class SetupError(Exception):
@@ -162,9 +164,14 @@ def has_fonts(folders: Iterable[str] = FONT_FOLDERS) -> bool:
     return any(path.suffix.lower() in FONT_FILES for root in roots for path in root.rglob("*"))
 
 
+def is_there(program: str) -> bool:
+    """Whether a program can be found, also where Debian hides it."""
+    return shutil.which(program) is not None or any(Path("/").glob(HIDDEN_PROGRAMS.get(program, "nowhere")))
+
+
 def missing_packages(libraries: dict[str, str], programs: dict[str, str]) -> list[str]:
     """Names as in Debian; asked on Linux only, the other systems bring fonts and Qt's libraries along."""
-    missing = [package for program, package in programs.items() if shutil.which(program) is None]
+    missing = [package for program, package in programs.items() if not is_there(program)]
     for library, package in libraries.items():
         try:
             ctypes.CDLL(library)

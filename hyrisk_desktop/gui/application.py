@@ -17,9 +17,9 @@ from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.store_service import StoreService
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.imaging import shutdown_decoders, warm_decoders
-from hyrisk_desktop.paths import store_path
 from hyrisk_desktop.risk.model_store import ActiveModel, ModelStore, installed_models
 from hyrisk_desktop.settings import Settings
+from hyrisk_desktop.worklist.place import store_place
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Services:
         loader, risk = ExamLoader(session, runner), RiskService(session, runner)
         models = installed_models()
         shelf, explain = ModelShelf(models, session, runner), ExplainService(session, risk, runner)
-        store = StoreService(settings["store"] or store_path())
+        store = StoreService(store_place(settings))
         worklist = Worklist(session, loader, runner, store, settings)
         services = cls(settings, log, runner, session, loader, risk, models, shelf, explain, store, worklist)
         services.shelf.chosen.connect(lambda _: services.load_model())

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from hyrisk_desktop import display, doctor
-from hyrisk_desktop.paths import config_dir
+from hyrisk_desktop.paths import config_dir, store_path
+from hyrisk_desktop.worklist.store import Store
 from tests.helpers.bundles import shelve, write_tiny_bundle
 
 x11_only = pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="X11 and Wayland only")
@@ -163,3 +164,17 @@ def test_a_hanging_display_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(subprocess, "run", hang)
     assert "hangs" in (display.qt_problem() or "")
     assert "QT_QPA_PLATFORM" not in os.environ
+
+
+def test_the_worklist_is_examined_and_not_made(model: Path) -> None:
+    shelve(model)
+    first = row("worklist")
+    assert first.ok
+    assert "none yet" in first.finding
+    assert not store_path().exists()
+    Store(store_path()).close()
+    assert "whole; 0 backups" in row("worklist").finding
+    store_path().write_bytes(b"rubbish" * 900)
+    damaged = row("worklist")
+    assert not damaged.ok
+    assert "store restore" in damaged.finding

@@ -1,0 +1,101 @@
+"""`hyrisk replay`, `audit` and `store` as an IT person types them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hyrisk_desktop.imaging import content_sha256, read_volume, reopen, scan_exams
+from hyrisk_desktop.paths import store_path
+from hyrisk_desktop.worklist.measure import measure, numbers
+from hyrisk_desktop.worklist.records import Read
+from hyrisk_desktop.worklist.store import Store
+from tests.helpers.exams import write_exam
+
+
+def hyrisk(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "hyrisk_desktop.cli", *arguments], capture_output=True, text=True, timeout=120
+    )
+
+
+@pytest.fixture
+def read_id(tmp_path: Path) -> int:
+    """A read of an exam, scored without a risk, in this user's worklist."""
+    write_exam(tmp_path / "exam", 1)
+    (scanned,) = scan_exams(tmp_path / "exam")
+    store = Store(store_path())
+    reader = store.reader("Ada")
+    (exam_id,) = store.add_exams(None, [scanned])
+    record = reopen(scanned.records[0], scanned.source)
+    m = measure(read_volume(record), (34, 30, 12), 1.0, None)
+    read = Read(
+        exam_id, reader.reader_id, record.series_uid, content_sha256=content_sha256(record), centre=(34, 30, 12),
+        grade=1.0, results=numbers(m.scores, None),
+    )  # fmt: skip
+    saved = store.save_read(read, reader)
+    store.close()
+    return saved.read_id
+
+
+def test_replay_says_the_same_and_then_not(read_id: int, tmp_path: Path) -> None:
+    done = hyrisk("replay", str(read_id))
+    assert done.returncode == 0, done.stderr
+    assert "Everything is the same." in done.stdout
+    file = next((tmp_path / "exam").iterdir())
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(bytes(content))
+    done = hyrisk("replay", str(read_id), "--json")
+    assert done.returncode == 3
+    answer = json.loads(done.stdout)
+    assert (answer["same"], answer["pixels_same"]) == (False, False)
+
+
+def test_a_read_that_is_not_there(read_id: int) -> None:
+    done = hyrisk("replay", "999")
+    assert done.returncode == 2
+    assert done.stderr.strip() == "There is no read number 999."
+
+
+def test_without_a_worklist_there_is_one_sentence() -> None:
+    for arguments in (("replay", "1"), ("audit",), ("store", "backup")):
+        done = hyrisk(*arguments)
+        assert done.returncode == 3
+        assert done.stderr.count("\n") == 1
+        assert "no worklist" in done.stderr
+    assert not store_path().exists()
+
+
+def test_the_audit_trail_is_exported_and_checked(read_id: int, tmp_path: Path) -> None:
+    done = hyrisk("audit", "--out", str(tmp_path / "trail.jsonl"))
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in (tmp_path / "trail.jsonl").read_text().splitlines()]
+    assert [r["action"] for r in rows] == ["reader_added", "read_begun"]
+    assert "2 rows, all in order" in done.stderr
+    store = Store(store_path())
+    with store.database.engine.begin() as connection:
+        connection.exec_driver_sql("DROP TRIGGER audit_no_update")
+        connection.exec_driver_sql("UPDATE audit SET reader='Eve' WHERE id=2")
+    store.close()
+    done = hyrisk("audit")
+    assert done.returncode == 3
+    assert "from row 2 on" in done.stderr
+
+
+def test_backup_and_restore(read_id: int) -> None:
+    assert hyrisk("store", "backup").returncode == 0
+    store_path().write_bytes(b"rubbish" * 500)
+    done = hyrisk("replay", str(read_id))
+    assert done.returncode == 3
+    assert "store restore" in done.stderr
+    done = hyrisk("store", "restore")
+    assert done.returncode == 0, done.stderr
+    assert hyrisk("replay", str(read_id)).returncode == 0
+    done = hyrisk("store", "restore", "--store", "postgresql://host/name")
+    assert done.returncode == 3
+    assert "pg_restore" in done.stderr
