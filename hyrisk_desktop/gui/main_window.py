@@ -99,7 +99,8 @@ class MainWindow(QMainWindow):
         self._split.addWidget(self.worklist_panel)
         self._split.addWidget(self.desk)
         self._split.setStretchFactor(1, 1)
-        self._split.setSizes([int(width) if width.isdigit() else WORKLIST_WIDTH, 1000])
+        fits = min(WORKLIST_WIDTH, self.screen().availableGeometry().width() // 4)  # the images go first
+        self._split.setSizes([int(width) if width.isdigit() else fits, 1000])
         row.addWidget(self._split, 1)
         row.addWidget(scroll)
         self.grade_panel.vessels.setVisible(self._services.settings["per_vessel"])

@@ -111,6 +111,7 @@ class Session(QObject):
         if proposal is not None and self.can_measure and self.read.centre is None:
             self.set_view(position=proposal.voxel)
         self.view_changed.emit()
+        self.risk_changed.emit()
 
     def restore(self, read: ReadState, exam_id: int) -> None:
         """Show a read that was stored, if that exam is still open; what the reader has done meanwhile goes first."""

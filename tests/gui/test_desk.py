@@ -26,6 +26,7 @@ from hyrisk_desktop.gui.dialogs.shortcuts import ShortcutsDialog
 from hyrisk_desktop.gui.state import RiskStatus
 from hyrisk_desktop.gui.viewer.display import Plane
 from hyrisk_desktop.gui.viewer.slice_view import SliceView, Tool
+from hyrisk_desktop.risk.model_store import ActiveModel
 from tests.gui.conftest import Program
 from tests.helpers.volumes import HEART_CENTRE, block_volume, box
 
@@ -278,8 +279,10 @@ def test_slab_overlays_ruler_and_probe(ready: Program) -> None:
     assert ready.window.desk.tool is Tool.PROBE
 
 
-def test_losing_the_model_leaves_the_scores(program: Program, tmp_path: object) -> None:
-    program.services.load_model(tmp_path)
+def test_losing_the_model_leaves_the_scores(program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Whichever load is the last, the window's own at its start or this one, it finds no model.
+    monkeypatch.setattr(program.services.models, "active", lambda: ActiveModel(tmp_path))
+    program.services.load_model()
     program.show(lesion_volume())
     program.session.place_centre(HEART_CENTRE)
     program.wait(lambda: program.session.risk_status is RiskStatus.NO_MODEL)

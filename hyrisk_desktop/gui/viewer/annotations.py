@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
 
 from hyrisk_desktop.calcium import Region
 from hyrisk_desktop.gui.viewer import interaction
-from hyrisk_desktop.gui.viewer.display import ORIENTATION_LETTERS, PlaneGeometry
+from hyrisk_desktop.gui.viewer.display import ORIENTATION_LETTERS, Plane, PlaneGeometry
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import Voxel
 from hyrisk_desktop.worklist.records import Proposal
@@ -94,7 +94,9 @@ def paint_marks(painter: QPainter, marks: Marks, geometry: PlaneGeometry, index:
         painter.setBrush(Qt.BrushStyle.NoBrush)
     if marks.proposed is not None:
         on_slice = round(geometry.to_plane(marks.proposed.voxel)[2]) == index
-        _proposed(painter, point(marks.proposed.voxel), on_slice=on_slice, confident=marks.proposed.confident)
+        named = on_slice and geometry.plane is Plane.AXIAL
+        at = point(marks.proposed.voxel)
+        _proposed(painter, at, on_slice=on_slice, named=named, confident=marks.proposed.confident)
     if marks.centre is not None:
         on_slice = round(geometry.to_plane(marks.centre)[2]) == index
         _centre(painter, point(marks.centre), on_slice=on_slice, selected=marks.centre_selected)
@@ -123,7 +125,7 @@ def _centre(painter: QPainter, at: QPointF, *, on_slice: bool, selected: bool) -
             painter.drawEllipse(at, 12.5, 12.5)
 
 
-def _proposed(painter: QPainter, at: QPointF, *, on_slice: bool, confident: bool) -> None:
+def _proposed(painter: QPainter, at: QPointF, *, on_slice: bool, named: bool, confident: bool) -> None:
     """A broken ring with a name, so that nobody takes it for a centre that a reader has placed."""
     colour = QColor(PROPOSED)
     if not on_slice:
@@ -131,7 +133,7 @@ def _proposed(painter: QPainter, at: QPointF, *, on_slice: bool, confident: bool
     for pen in (QPen(_SHADOW, 3.6), QPen(colour, 1.8, Qt.PenStyle.DashLine if confident else Qt.PenStyle.DotLine)):
         painter.setPen(pen)
         painter.drawEllipse(at, 13, 13)
-    if on_slice:
+    if named:
         text = tr("proposed centre") if confident else tr("proposed centre, unsure")
         _text(painter, text, colour, at.x() + 18, at.y() - 10)
 
@@ -165,7 +167,10 @@ def paint_annotations(
     if annotations.banner:
         _line(painter, metrics, annotations.banner, QColor(255, 170, 60), width / 2, _MARGIN + metrics.ascent() + 18)
     if annotations.hint:
-        _line(painter, metrics, annotations.hint, CENTRE, width / 2, height - _MARGIN - metrics.height() * 2.4)
+        # Above the corners' texts, which reach below the middle where the view is narrow.
+        below = max(2, len(annotations.bottom_left), len(annotations.bottom_right)) if annotations.show_texts else 1
+        hint = metrics.elidedText(annotations.hint, Qt.TextElideMode.ElideRight, width - 2 * _MARGIN)
+        _line(painter, metrics, hint, CENTRE, width / 2, height - _MARGIN - metrics.height() * (below + 0.6))
     if ruler is not None:
         a, b = to_widget(*ruler[0]), to_widget(*ruler[1])
         for pen in (QPen(_SHADOW, 3.5), QPen(CENTRE, 1.6)):

@@ -214,7 +214,7 @@ class Desk(QWidget):
             proposal = self._session.proposal
             if proposal is not None and self._session.read.centre is None:
                 unsure = "" if proposal.confident else tr("UNSURE: ")
-                return tr("{unsure}Enter takes the proposed centre; or click the heart's centre", unsure=unsure)
+                return tr("{unsure}Enter: take the proposed centre; or click", unsure=unsure)
             return tr("Click the heart's centre; or arrows and Enter (Esc cancels)")
         if tool is Tool.RULER:
             return tr("Drag to measure (Esc ends)")

@@ -43,9 +43,9 @@ def columns() -> tuple[Column, ...]:
     c = Column
     return (
         c("number", tr("#"), 72, lambda r: str(r.number + 1), lambda r: r.number),
-        c("patient", tr("Patient"), 126, _who, lambda r: r.number if r.blinded else _who(r).casefold()),
+        c("patient", tr("Patient"), 118, _who, lambda r: r.number if r.blinded else _who(r).casefold()),
         c("patient_id", tr("ID"), 84, lambda r: _open(r, r.entry.patient_id), lambda r: _open(r, r.entry.patient_id), shown=False),
-        c("status", tr("Status"), 84, lambda r: status_word(r.entry.status), lambda r: list(Status).index(r.entry.status)),
+        c("status", tr("Status"), 92, lambda r: status_word(r.entry.status), lambda r: list(Status).index(r.entry.status)),
         c("grade", tr("Grade"), 48, _grade, lambda r: _number(r, "grade"), right=True),
         c("agatston", tr("Agatston"), 64, _agatston, lambda r: _number(r, "agatston"), right=True),
         c("risk", tr("Risk"), 50, _risk, lambda r: _number(r, "risk"), right=True),
