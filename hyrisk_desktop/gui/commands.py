@@ -92,10 +92,12 @@ class Commands(QObject):
 
     def open_file(self) -> None:
         """Ask for a file and open the exam it belongs to."""
-        kinds = tr("Exams (*.dcm *.ima DICOMDIR *.zip *.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd);;All files (*)")
+        kinds = tr(
+            "Exams (*.dcm *.ima DICOMDIR *.zip *.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd);;Reading lists (*.csv);;All files (*)"
+        )
         name, _ = QFileDialog.getOpenFileName(self._window, tr("Open exam file"), self._start_folder(), kinds)
         if name:
-            self._services.loader.open_path(Path(name))
+            self._services.worklist.open_path(Path(name))
 
     def _start_folder(self) -> str:
         recent = self._settings["recent_exams"]

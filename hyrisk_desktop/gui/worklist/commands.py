@@ -73,9 +73,10 @@ class WorklistCommands(QObject):
     @Slot()
     def _offer_last(self) -> None:
         """After the start: the list read last comes back, with nothing opened."""
-        last = self._worklist.last_list
-        if last is not None and self._worklist.reading_list is None and not self._worklist.scanning.running:
-            self._worklist.open_list(last)
+        worklist = self._worklist
+        idle = self._session.exam is None and not worklist.busy
+        if worklist.last_list is not None and worklist.reading_list is None and idle:
+            worklist.open_list(worklist.last_list)
 
     @Slot()
     def _begin(self) -> None:

@@ -23,7 +23,7 @@ from hyrisk_desktop.gui.store_service import StoreService
 from hyrisk_desktop.gui.worklist.preparing import Prepared, prepare
 from hyrisk_desktop.gui.worklist.read_ahead import ReadAhead
 from hyrisk_desktop.gui.worklist.read_keeper import ReadKeeper
-from hyrisk_desktop.gui.worklist.scanning import Scanning
+from hyrisk_desktop.gui.worklist.scanning import Scanning, is_table
 from hyrisk_desktop.gui.worklist.table_model import WorklistModel
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import Finding, SeriesRecord, Severity, content_sha256, reopen, scanned_exam
@@ -92,8 +92,8 @@ class Worklist(QObject):
 
     def start(self) -> None:
         """Find out who reads and which list was read last; nothing is opened."""
-        self.store.back_up()
         self.set_reader(self._settings["reader"] or account_name())
+        self.store.back_up()
 
     def set_reader(self, name: str) -> None:
         """Read as ``name`` from now on: another reader's reads are not shown."""
@@ -123,16 +123,23 @@ class Worklist(QObject):
                 self._now_on_screen(exam, stored_id)
 
     @property
+    def busy(self) -> bool:
+        """Whether a folder is being looked through or an exam opened."""
+        return self.scanning.running or self._loader.loading
+
+    @property
     def last_list(self) -> ReadingList | None:
         """The list that this reader read last."""
         return self._last
 
     def open_path(self, path: Path) -> None:
-        """Open whatever lies at ``path``: one exam is opened at once, several become a list."""
-        if not path.is_dir():
+        """Open whatever lies at ``path``: one exam is opened at once; several, or a reading list (CSV), become a list."""
+        if is_table(path):
+            self.open_folder(path)
+        elif path.is_dir():
+            self.open_folder(path, alone_is_no_list=True)
+        else:
             self._loader.open_path(path)
-            return
-        self.open_folder(path, alone_is_no_list=True)
 
     def open_folder(self, folder: Path, *, alone_is_no_list: bool = False) -> None:
         """List all exams below a folder; what was read of them before stays."""
@@ -262,9 +269,7 @@ class Worklist(QObject):
 
     def entry(self, exam_id: int | None = None) -> ExamEntry | None:
         """The row of an exam, or of the one on screen."""
-        wanted = self.current if exam_id is None else exam_id
-        row = None if wanted is None else self.model.row_of(wanted)
-        return None if row is None else self.model.entry_at(row)
+        return self.model.entry_of(self.current if exam_id is None else exam_id)
 
     def _want(self) -> None:
         """Keep ready what comes next, and the exam just left: readers look back."""
@@ -322,7 +327,7 @@ class Worklist(QObject):
             self._session.adopt(exam.exam_id, ids[0])
             now = self._session.exam
             if now is not None and now.exam_id == exam.exam_id:
-                self.current = ids[0] if self.model.row_of(ids[0]) is not None else None
+                self.current = ids[0] if self.model.entry_of(ids[0]) is not None else None
                 self.model.set_current(self.current)
                 self.current_changed.emit()
                 self._now_on_screen(now, ids[0])
@@ -434,7 +439,7 @@ class Worklist(QObject):
         self._renew(read.exam_id)
 
     def _renew(self, exam_id: int) -> None:
-        if self.model.row_of(exam_id) is None and all(e.exam_id != exam_id for e in self.model.entries):
+        if self.model.entry_of(exam_id) is None:
             return
 
         def done(entries: list[ExamEntry]) -> None:

@@ -11,10 +11,16 @@ from PySide6.QtCore import QObject, Signal
 from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.gui.store_service import StoreService
 from hyrisk_desktop.imaging import ScannedExam, scan_exams
+from hyrisk_desktop.worklist.reading_table import scan_table
 from hyrisk_desktop.worklist.records import ExamEntry, Reader, ReadingList
 
 _TELL_EVERY_S = 0.25
 _TELL_AT = 200
+
+
+def is_table(path: Path) -> bool:
+    """Whether ``path`` is a reading list rather than a place with exams."""
+    return path.suffix.lower() == ".csv" and path.is_file()
 
 
 class Scanning(QObject):
@@ -54,7 +60,7 @@ class Scanning(QObject):
             self._job.cancel()
 
     def start(self, folder: Path, reader: Reader | None, *, alone_is_no_list: bool) -> None:
-        """Look through ``folder``; with ``alone_is_no_list`` a folder with one exam is that exam and no list."""
+        """Look through ``folder`` (or the exams of a reading list); with ``alone_is_no_list`` a folder with one exam is that exam and no list."""
         self.cancel()
         self.files, self.exams, self.rate = 0, 0, 0.0
         began = time.monotonic()
@@ -65,7 +71,8 @@ class Scanning(QObject):
         def work(context: JobContext) -> None:
             batch: list[ScannedExam] = []
             told = time.monotonic()
-            for exam in scan_exams(folder, progress=context.progress, cancel=context.token):
+            look = scan_table if is_table(folder) else scan_exams
+            for exam in look(folder, progress=context.progress, cancel=context.token):
                 batch.append(exam)
                 if len(batch) >= _TELL_AT or time.monotonic() - told > _TELL_EVERY_S:
                     context.partial(tuple(batch))

@@ -123,6 +123,11 @@ class WorklistModel(QAbstractTableModel):
         """The exam in a shown row."""
         return self._entries[self._visible[row]]
 
+    def entry_of(self, exam_id: int | None) -> ExamEntry | None:
+        """The exam's row, shown or not; None for an exam that the list does not hold."""
+        place = None if exam_id is None else self._place.get(exam_id)
+        return None if place is None else self._entries[place]
+
     def row_of(self, exam_id: int) -> int | None:
         """The row that shows an exam, None where none does."""
         place = self._place.get(exam_id)

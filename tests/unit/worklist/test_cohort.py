@@ -9,6 +9,7 @@ import pytest
 
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.worklist.cohort import export_cohort, read_outcomes
+from hyrisk_desktop.worklist.reading_table import scan_table
 from hyrisk_desktop.worklist.records import ExamEntry, Read
 from model_training.cohort_table import read_table
 from tests.helpers.exams import write_exam
@@ -75,3 +76,26 @@ def test_the_file_is_plain_csv(tmp_path: Path) -> None:
     with open(tmp_path / "c.csv", encoding="utf-8", newline="") as stream:
         (row,) = csv.DictReader(stream)
     assert (row["exam"], row["reader"]) == (str(entries[0].source), "Ada")
+
+
+# --- reading lists
+
+
+def test_a_reading_list_names_exams_and_the_series_to_read(tmp_path: Path) -> None:
+    for n in range(3):
+        write_exam(tmp_path / "exams" / f"{n}", n)
+    uid = "1.2.826.0.1.3680043.10.9999.1.2"
+    lines = ["exam,series_uid,x", f"exams/1,{uid},", "exams/0,,", "exams/gone,,", "exams/2,1.2.3.not.there,"]
+    path = table(tmp_path / "list.csv", "\n".join(lines))
+    found = list(scan_table(path))
+    assert [(e.source.name, e.chosen.series_uid if e.chosen else e.problem[0]) for e in found] == [
+        ("1", uid),
+        ("0", "1.2.826.0.1.3680043.10.9999.0.2"),
+        ("gone", "not_found"),
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "exam\n\n"])
+def test_a_table_without_exams_is_one_sentence(tmp_path: Path, text: str) -> None:
+    with pytest.raises(InputError, match="names no exams"):
+        list(scan_table(table(tmp_path / "list.csv", text)))
