@@ -132,7 +132,7 @@ def run_demonstration_offscreen() -> int:
     window, services = build_window(Settings(None), None)
     window.resize(1600, 1000)
     window.show()
-    services.loader.open_path(demonstration.folder)
+    services.loader.open_demonstration()
     try:
         done = _wait_for_reading(application, services, demonstration)
         shot = Path(tempfile.mkdtemp(prefix="hyrisk-")) / "demonstration.png"

@@ -6,46 +6,71 @@ import os
 import shutil
 import socket
 import subprocess
-import time
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import sqlalchemy
 
-def programs() -> Path | None:
-    """The folder with initdb and pg_ctl, None where PostgreSQL is not installed."""
+
+def programs() -> Path:
+    """The folder with initdb and pg_ctl."""
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     found = str(debian[-1]) if debian else shutil.which("initdb")
-    return Path(found).parent if found else None
+    assert found, "PostgreSQL's programs are missing; “packaging/bootstrap.py test” installs them"
+    return Path(found).parent
+
+
+class Server:
+    """One server below a folder; `start` and `stop` may be called again and again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._data = folder / "data"
+        self._data.mkdir(parents=True)
+        self._before: list[str] = []
+        # PostgreSQL refuses to run as root.
+        if hasattr(os, "geteuid") and os.geteuid() == 0:
+            shutil.chown(self._data, "postgres", "postgres")
+            for parent in self._data.parents:
+                if parent.stat().st_mode & 0o005 != 0o005:
+                    parent.chmod(parent.stat().st_mode | 0o055)
+            self._before = ["runuser", "-u", "postgres", "--"]
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self._run("initdb", "-U", "hyrisk", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [*self._before, str(programs() / program), "-D", str(self._data), *arguments]
+        subprocess.run(command, check=True, capture_output=True, timeout=60, cwd=self._data)
+
+    def start(self) -> None:
+        options = f"-c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories= -c fsync=off"
+        self._run("pg_ctl", "-w", "-o", options, "-l", str(self._data / "log"), "start")
+
+    def stop(self) -> None:
+        self._run("pg_ctl", "-m", "immediate", "stop")
+
+    def new_database(self) -> str:
+        """URL of a fresh, empty database."""
+        name = f"t{uuid.uuid4().hex[:12]}"
+        address = f"postgresql+psycopg://hyrisk@127.0.0.1:{self.port}"
+        engine = sqlalchemy.create_engine(f"{address}/postgres", isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
+        engine.dispose()
+        return f"postgresql://hyrisk@127.0.0.1:{self.port}/{name}"
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[str]:
-    """Start a server below ``folder`` and yield the URL of an empty database."""
-    bin_dir = programs()
-    assert bin_dir is not None, "PostgreSQL's programs are missing; packaging/bootstrap.py test installs them"
-    data = folder / "data"
-    data.mkdir(parents=True)
-    # PostgreSQL refuses to run as root.
-    before = []
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        shutil.chown(data, "postgres", "postgres")
-        for parent in data.parents:
-            if parent.stat().st_mode & 0o005 != 0o005:
-                parent.chmod(parent.stat().st_mode | 0o055)
-        before = ["runuser", "-u", "postgres", "--"]
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories= -c fsync=off"
-
-    def run(*command: str) -> None:
-        subprocess.run([*before, *command], check=True, capture_output=True, timeout=60, cwd=data)
-
-    run(str(bin_dir / "initdb"), "-D", str(data), "-U", "hyrisk", "-A", "trust", "-E", "UTF8", "--locale=C")
-    run(str(bin_dir / "pg_ctl"), "-D", str(data), "-w", "-o", options, "-l", str(data / "log"), "start")
+def server(folder: Path) -> Iterator[Server]:
+    """A running server; stopped at the end if it still runs."""
+    made = Server(folder)
+    made.start()
     try:
-        yield f"postgresql://hyrisk@127.0.0.1:{port}/postgres"
+        yield made
     finally:
-        run(str(bin_dir / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
-        time.sleep(0.05)
+        # A test may have stopped it.
+        with suppress(subprocess.CalledProcessError):
+            made.stop()
