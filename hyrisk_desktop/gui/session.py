@@ -87,6 +87,13 @@ class Session(QObject):
         """Scores and risk must not be seen yet, so they are not computed either."""
         return self.blinded and not self.read.locked
 
+    def set_reader(self, name: str) -> None:
+        """Who reads from now on. What was read before anybody was named belongs to the first who is."""
+        unnamed, self.reader = self.reader == "", name
+        if unnamed and self._key is not None:
+            self._key = (*self._key[:-2], name, self._key[-1])
+            self._reads[self._key] = self.read
+
     def set_blinded(self, blinded: bool) -> None:
         """Read blinded from now on, or no longer; takes effect with the next exam that is shown."""
         self.blinded = blinded

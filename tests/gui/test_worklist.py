@@ -443,3 +443,16 @@ def test_files_that_changed_since_they_were_read_are_said_to_have(
     file.write_bytes(bytes(content))
     later.drop(exams / "0")
     later.program.wait(lambda: any(f.code == "files_changed" for f in later.session.findings))
+
+
+def test_what_is_read_before_the_reader_is_known_is_kept(program: Program, exams: Path) -> None:
+    """The store may open late (a server far away); until then a read is nobody's, and then the first reader's."""
+    program.services.loader.open_path(exams / "1")
+    program.wait(lambda: program.session.can_measure)
+    program.session.place_centre((30, 30, 12))
+    program.session.set_grade(1)
+    program.services.worklist.set_reader("Ada")
+    program.wait(lambda: program.services.worklist.reader is not None and program.session.reader != "")
+    program.wait(lambda: program.session.stored_id is not None)
+    program.wait(lambda: [r.grade for r in program.services.store.open().reads()] == [1.0])
+    assert (program.session.read.centre, program.session.read.grade) == ((30, 30, 12), 1.0)

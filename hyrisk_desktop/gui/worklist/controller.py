@@ -99,11 +99,12 @@ class Worklist(QObject):
         """Read as ``name`` from now on: another reader's reads are not shown."""
 
         def done(answer: tuple[Reader, ReadingList | None]) -> None:
+            another = self.reader is not None and self.reader != answer[0]
             self.reader, self._last = answer
             self._settings["reader"] = answer[0].name
-            self._session.reader = answer[0].name
+            self._session.set_reader(answer[0].name)
             self.keeper.reader = answer[0]
-            self._show_again()
+            self._show_again(anew=another)
             if self.reading_list is not None:
                 self._show_list(self.reading_list)
             self.ready.emit()
@@ -114,11 +115,12 @@ class Worklist(QObject):
 
         self.store.ask(work, done)
 
-    def _show_again(self) -> None:
-        """The exam on screen, as another reader sees it."""
+    def _show_again(self, *, anew: bool) -> None:
+        """The exam on screen, as another reader sees it, or kept for the first one."""
         exam, stored_id = self._session.exam, self._session.stored_id
         if exam is not None and self._session.can_measure:
-            self._session.complete(exam)
+            if anew:
+                self._session.complete(exam)
             if stored_id is not None:
                 self._now_on_screen(exam, stored_id)
 
