@@ -245,3 +245,23 @@ def test_an_interrupted_terminal_leaves_a_run_that_can_go_on(cohort: Path, cache
     os.kill(process.pid, interrupt)
     assert finish(process)[0] == 130
     assert json.loads((run / "run.json").read_text())["state"] == "cancelled"
+
+
+if sys.platform != "win32":  # which has no exec: there the command waits for the training
+
+    def test_what_is_sent_to_the_command_reaches_the_training(cohort: Path, cache: Path, tmp_path: Path) -> None:
+        """``kill`` and Ctrl+C of ``hyrisk train`` may neither leave the training behind nor cut off its checkpoint."""
+        run = tmp_path / "commanded"
+        command = [sys.executable, "-m", "hyrisk_desktop.cli", "train", str(cohort), *OPTIONS]
+        process = subprocess.Popen(
+            [*command, "--cache", str(cache), "--out", str(run)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        wait_for(run, "step", 1, process)
+        assert json.loads((run / "run.json").read_text())["pid"] == process.pid
+        process.send_signal(signal.SIGINT)
+        assert finish(process)[0] == 130
+        assert json.loads((run / "run.json").read_text())["state"] == "cancelled"
+        assert list(run.glob("folds/*/*/*/checkpoint.json"))
