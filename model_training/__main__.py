@@ -84,6 +84,8 @@ def _train(arguments: argparse.Namespace) -> None:
 def _print_results(results: dict[str, Any]) -> None:
     for name, row in {**{h: results["pooled"][h] for h in ("hyrisknet", "risknet")}, **results["baselines"]}.items():
         print(f"{name:16s} {row['auc']}  95 % CI {row['ci']}{'  synthetic data' if results['synthetic'] else ''}")
+    if results["warning"]:
+        print(results["warning"])
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:

@@ -39,6 +39,7 @@ class CohortData:
         patient: who is kept within one fold. names: exam of each row, for the table of predictions.
         expected_risk: known risk before the outcome was drawn, NaN for every real case.
         synthetic: at least one case is a phantom. key: hash of what was cut; sha256: of all that decides the weights.
+        exams: SHA-256 of each case's files.
     """
 
     patches: NDArray[np.int16]
@@ -56,6 +57,7 @@ class CohortData:
     synthetic: bool
     name: str
     key: str
+    exams: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.outcome)
@@ -140,6 +142,7 @@ def cohort_data(table: CohortTable, cut: Patches) -> CohortData:
         synthetic=table.synthetic or any(f.synthetic for f in facts),
         name=table.path.parent.name if table.path.stem == "cohort" else table.path.stem,
         key=cut.key,
+        exams=tuple(f.sha256 for f in facts),
     )
 
 

@@ -62,6 +62,7 @@ def _page(results: dict[str, Any], pictures: dict[str, Path]) -> str:
         f"<h1>{escape(title)}</h1>",
         f"<p class='note'>{escape(tr('Research use only. Not for diagnosis or treatment.'))}</p>",
         f"<p class='synthetic'>{escape(banner)}</p>" if synthetic else "",
+        f"<p class='synthetic'>{escape(results['warning'])}</p>" if results.get("warning") else "",
         f"<p>{escape(_summary(results))}</p>",
         _section(tr("Results"), _table_one(results), synthetic),
         _section(tr("Paired differences (DeLong)"), _differences(results), synthetic),

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import QAbstractButton, QLabel, QMessageBox, QTableWidget
 from hyrisk_desktop.gui.dialogs.message import ErrorDialog
 from hyrisk_desktop.gui.retrain.controller import Retraining
 from hyrisk_desktop.gui.retrain.run_files import find_runs
+from hyrisk_desktop.gui.retrain.run_results import load_results
 from hyrisk_desktop.gui.retrain.training_process import RunState, lock_is_held
 from hyrisk_desktop.gui.retrain.window import RetrainWindow
 from hyrisk_desktop.gui.retrain.wizard import RetrainWizard
@@ -348,6 +349,17 @@ def test_the_results_show_with_what_they_must_not_be_read_without(
     assert opened == [QUrl.fromLocalFile(str(run / "report.html"))]
     desk.window.tabs.setCurrentIndex(2)
     assert "hyrisknet-18/final done" in desk.window._log.toPlainText()
+
+
+def test_results_that_are_not_held_out_say_so_above_the_numbers(desk: Desk, tmp_path: Path) -> None:
+    run = finished(desk, tmp_path)
+    assert not desk.find(QLabel, "resultCaution").isVisible()
+    data = json.loads((run / "results.json").read_text())
+    sentence = "20 of these 20 exams have trained the starting model before."
+    (run / "results.json").write_text(json.dumps(data | {"warning": sentence}))
+    desk.window.results.show_results(load_results(run / "results.json"))
+    assert desk.text("resultCaution") == sentence
+    assert desk.find(QLabel, "resultCaution").isVisible()
 
 
 def test_installing_changes_the_model_that_speaks(desk: Desk, tmp_path: Path) -> None:

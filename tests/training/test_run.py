@@ -105,6 +105,7 @@ def test_results_are_complete_and_say_what_they_are(finished: Path) -> None:
     assert set(results["baselines"]) == {"grade", "agatston", "category", "volume", "sqrt_volume", "grade_agatston"}
     assert results["pooled"]["ci"][0] <= results["pooled"]["auc"] <= results["pooled"]["ci"][1]
     assert 0 <= results["permutation_auc"] <= 1
+    assert results["warning"] == ""
     members = [json.loads(p.read_text()) for p in sorted(finished.glob("folds/*/fold-*/members.json"))]
     assert sorted(i for m in members for i in m["test"]) == list(range(24))
     page = (finished / "report.html").read_text(encoding="utf-8")
@@ -179,10 +180,20 @@ def test_a_bundle_is_where_fine_tuning_starts(finished: Path, cohort: Path, cach
     assert code == 0, err
     results = json.loads((run / "results.json").read_text())
     assert "trained on these very cases" in results["comparison"]["warning"]
+    assert "neither figure is held out" in results["comparison"]["warning"]
+    # Nothing is held out from a network that began as a model which knows the cases: the results say so everywhere.
+    assert results["warning"].startswith("24 of these 24 exams")
+    page = (run / "report.html").read_text(encoding="utf-8")
+    card = (run / "bundle" / "CARD.md").read_text(encoding="utf-8")
+    assert "the results here are not held out" in page
+    assert "the results here are not held out" in card
+    assert "had not seen the patient" not in card
+    assert "HyRiskNet (image + grade)" not in page
     assert results["comparison"]["installed"]["risknet_auc"] is not None
     description = json.loads((run / "bundle" / "model.json").read_text())
     assert description["score_input"] == "agatston"
     assert description["agatston_scale"] >= 100
+    assert len(description["training"]["case_marks"]) == 24
     self_test(run / "bundle", "cpu")
     # A frozen trunk stays as it was, to the last bit of half precision.
     from safetensors.numpy import load_file

@@ -36,13 +36,14 @@ class RunResults:
     """What the result page shows; every row is a tuple of texts.
 
     Attributes:
-        head: n and non-survivors, one sentence. aucs: score, pooled AUC, 95 % CI, fold mean, fold SD.
+        head: n and non-survivors, one sentence. caution: why the AUCs are not held out ("" where they are). aucs: score, pooled AUC, 95 % CI, fold mean, fold SD.
         differences: pair, difference, 95 % CI, p. comparison: rows against the installed model ([] without).
         warning: what the comparison must not be read without. sanity: one line.
     """
 
     synthetic: bool
     head: str
+    caution: str
     aucs: tuple[tuple[str, ...], ...]
     differences: tuple[tuple[str, ...], ...]
     comparison: tuple[tuple[str, ...], ...]
@@ -94,6 +95,7 @@ def _results(data: dict[str, Any]) -> RunResults:
     return RunResults(
         synthetic=data["synthetic"] is True,
         head=_head(data),
+        caution=str(data.get("warning") or ""),
         aucs=tuple(_auc_row(key, value) for key, value in scores),
         differences=tuple(_difference_row(row) for row in data.get("differences") or ()),
         comparison=tuple(_comparison_rows(comparison)) if comparison else (),
