@@ -132,6 +132,21 @@ def test_the_cohort_is_chosen_by_typing_or_dropping(desk: Desk, tmp_path: Path) 
     assert next_button.isEnabled()
 
 
+def test_the_keyboard_stays_on_the_way_forward(desk: Desk, tmp_path: Path) -> None:
+    """While Next is off, its focus must not fall to Cancel."""
+    desk.use(check_s=0.3)
+    desk.program.window.actions_by_key["retrain"].trigger()
+    wizard = desk.wizard
+    next_button, cancel = (desk.find(QAbstractButton, f"wizard{name}", wizard) for name in ("Next", "Cancel"))
+    wizard.cohort_page.path_edit.setText(str(tiny_table(tmp_path)))
+    next_button.setFocus()
+    desk.click("wizardNext", wizard)
+    assert not next_button.isEnabled()
+    assert wizard.focusWidget() is not cancel
+    desk.program.wait(lambda: wizard.check_page.answer is not None)
+    assert wizard.focusWidget() is next_button
+
+
 def test_errors_block_and_warnings_do_not(desk: Desk, tmp_path: Path) -> None:
     desk.check(tiny_table(tmp_path, grade="7"))
     wizard = desk.wizard
