@@ -14,12 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hyrisk_desktop.errors import InputError
-from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
 from hyrisk_desktop.risk.preprocessing import Crop, Preprocessing, centred_crop, prepare, random_crop
 from hyrisk_desktop.risk.score_input import ScoreInput
-from model_training.cohort_table import CohortTable, read_table
+from model_training.cohort_table import CohortTable, read_table, refuse_ungraded
 from model_training.patches import Patches, cut_patches
 
 F64 = NDArray[np.float64]
@@ -95,11 +93,7 @@ class CohortData:
         if score == "agatston":
             return self.agatston
         if not np.isfinite(self.grade).all():
-            row = int(np.flatnonzero(~np.isfinite(self.grade))[0]) + 2
-            text = tr(
-                "Row {row}, column grade: there is no grade; grade every exam, or choose --score agatston.", row=row
-            )
-            raise InputError("grade_missing", text)
+            refuse_ungraded(int(np.flatnonzero(~np.isfinite(self.grade))[0]) + 2)
         return self.grade
 
 

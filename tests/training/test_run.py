@@ -216,6 +216,21 @@ def test_check_and_estimate_answer_in_json(cohort: Path, tmp_path: Path) -> None
     assert code == 0
     assert found["seconds"] > 0
     assert found["memory_bytes"] > 1e8
+    # What would end the training at once is said here, before it is started.
+    code, found = run_json("estimate", str(cohort), *OPTIONS, "--folds", "20", "--cache", str(tmp_path), "--json")
+    assert (code, found["error"]["code"]) == (2, "folds")
+    table = (cohort / "cohort.csv").read_text(encoding="utf-8").splitlines()
+    cells = table[2].split(",")
+    cells[4] = ""
+    ungraded = cohort / "ungraded.csv"
+    ungraded.write_text("\n".join([*table[:2], ",".join(cells), *table[3:]]), encoding="utf-8")
+    code, found = run_json("estimate", str(ungraded), *OPTIONS, "--cache", str(tmp_path), "--json")
+    assert (code, found["error"]["code"]) == (2, "grade_missing")
+    assert found["error"]["message"].startswith("Row 3, column grade: ")
+    code, found = run_json(
+        "estimate", str(ungraded), *OPTIONS, "--score", "agatston", "--cache", str(tmp_path), "--json"
+    )
+    assert code == 0
     code, found = run_json("check", str(tmp_path / "none.csv"), "--json")
     assert (code, found["error"]["code"]) == (2, "cohort_missing")
 
