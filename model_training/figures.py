@@ -117,8 +117,10 @@ def _calibration(axes: Axes, results: dict[str, Any]) -> None:
 def _decision_curve(axes: Axes, results: dict[str, Any]) -> None:
     rows = results["decision_curve"]
     x = [row["threshold"] for row in rows]
-    for index, key in enumerate(key for key in rows[0] if key != "threshold"):
-        label = tr("Treat all") if key == "treat_all" else name_of(key, results["settings"]["score"])
+    axes.plot(x, [row["treat_all"] for row in rows], color="#555555", linestyle=":", label=tr("Treat all"))
+    # The networks look as in the other figures.
+    for index, key in enumerate(("hyrisknet", "risknet")):
+        label = name_of(key, results["settings"]["score"])
         axes.plot(x, [row[key] for row in rows], color=COLOURS[index], linestyle=_STYLES[index], label=label)
     axes.axhline(0.0, color="#555555", linewidth=0.8)
     best = max(max(row[key] for key in row if key != "threshold") for row in rows)

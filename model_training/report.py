@@ -235,6 +235,8 @@ def _protocol(results: dict[str, Any]) -> str:
     ]
     settled = {
         **results["protocol"],
+        # Its name alone: a report travels, and a path may say whose machine it was made on.
+        "starting_weights": Path(results["settings"]["init"]).name or tr("random"),
         **{key: results["settings"][key] for key in ("strategy", "batch", "size", "epochs", "patience")},
     }
     rows += [

@@ -186,6 +186,8 @@ def test_a_bundle_is_where_fine_tuning_starts(finished: Path, cohort: Path, cach
     page = (run / "report.html").read_text(encoding="utf-8")
     card = (run / "bundle" / "CARD.md").read_text(encoding="utf-8")
     assert "the results here are not held out" in page
+    assert "starting weights</td><td>bundle</td>" in page
+    assert str(finished) not in page
     assert "the results here are not held out" in card
     assert "had not seen the patient" not in card
     assert "HyRiskNet (image + grade)" not in page
