@@ -254,7 +254,11 @@ def _run_training(command: str, arguments: list[str]) -> int:
     from hyrisk_desktop.paths import training_process
 
     line, environment = training_process(command, *arguments)
-    return subprocess.call(line, env=environment)
+    if sys.platform == "win32":
+        return subprocess.call(line, env=environment)
+    else:
+        # In this process's place: what is sent to it, an end or Ctrl+C, reaches the training and leaves it time to save.
+        os.execve(line[0], line, environment)
 
 
 @cli.command(help=tr("Say what is installed, which device computes, and whether the model is sound; runs a self-test."))

@@ -84,6 +84,8 @@ def _train(arguments: argparse.Namespace) -> None:
 def _print_results(results: dict[str, Any]) -> None:
     for name, row in {**{h: results["pooled"][h] for h in ("hyrisknet", "risknet")}, **results["baselines"]}.items():
         print(f"{name:16s} {row['auc']}  95 % CI {row['ci']}{'  synthetic data' if results['synthetic'] else ''}")
+    if results["warning"]:
+        print(results["warning"])
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
@@ -127,16 +129,27 @@ def _check(arguments: argparse.Namespace) -> None:
         return
     print(f"{found['usable']} of {found['rows']} rows can be used; {found['outcome']}")
     for problem in found["problems"]:
-        print(f"{problem['severity']}: row {problem['row']}, column {problem['column']}: {problem['message']}")
+        where = "table" if problem["row"] is None else f"row {problem['row']}"
+        print(f"{problem['severity']}: {where}, column {problem['column']}: {problem['message']}")
 
 
 def _estimate(arguments: argparse.Namespace) -> None:
+    import numpy as np
+
     from model_training.cohort_table import read_table
     from model_training.estimate import estimate
+    from model_training.folds import make_folds
+    from model_training.starting_weights import check_init
 
-    table = read_table(arguments.cohort)
+    table, settings = read_table(arguments.cohort), _settings(arguments)
     table.require_ready()
-    found = estimate(_settings(arguments), len(table.cases))
+    # What would stop the training at once is said before it is started.
+    for depth in settings.depths:
+        check_init(settings.init, settings.strategy, depth)
+    table.require_score(settings.score)
+    outcome = np.array([case.outcome for case in table.cases], np.int64)
+    make_folds(outcome, [case.patient for case in table.cases], settings.folds, settings.seed)
+    found = estimate(settings, len(table.cases))
     print(json.dumps(found) if arguments.json else "\n".join(f"{key}: {value}" for key, value in found.items()))
 
 

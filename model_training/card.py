@@ -36,6 +36,8 @@ def run_card(bundle: ModelBundle, results: dict[str, Any]) -> str:
     low, high = bundle.preprocessing.hu_window
     score = "visual grade 0-3" if bundle.score_input == "grade" else "region Agatston score"
     start = bundle.training["settings"]["init"] or "random weights"
+    warning = results.get("warning")
+    held_out = f"**{warning}**" if warning else "Every prediction comes from a network that had not seen the patient."
     return f"""# {bundle.name}
 
 **Research use only; not for diagnosis or treatment.**
@@ -52,7 +54,7 @@ patch, {bundle.preprocessing.input_size} px. Strategy "{settings["strategy"]}", 
 {results["n"]} exams of {results["patients"]} patients, {results["non_survivors"]} non-survivors. Trained on {bundle.training["date"]}.
 
 ## Results, {"synthetic data, " if results["synthetic"] else ""}{protocol["folds"]}-fold cross-validation
-Every prediction comes from a network that had not seen the patient; the weights were chosen on an inner split. The network
+{held_out} The weights were chosen on an inner split. The network
 in this bundle was then fitted on all cases: its own figure is not known, the folds' is the best guess.
 
 | score | pooled AUC (95 % CI) | mean ± SD over folds |

@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr
@@ -112,6 +112,20 @@ class CohortTable:
     def require_ready(self) -> None:
         """Raise InputError with the first complaints unless `ready`."""
         refuse_problems([p for p in self.problems if p.severity == "error"])
+
+    def require_score(self, score: str) -> None:
+        """Raise InputError where ``score`` is "grade" and a case has none."""
+        ungraded = next((case for case in self.cases if case.grade is None), None)
+        if score == "grade" and ungraded is not None:
+            refuse_ungraded(ungraded.row)
+
+
+def refuse_ungraded(row: int) -> NoReturn:
+    """Raise InputError: the score shall be the grade, and the row at line ``row`` has none."""
+    text = tr(
+        "Row {row}, column grade: there is no grade; grade every exam, or let the Agatston score be the input.", row=row
+    )
+    raise InputError("grade_missing", text)
 
 
 def refuse_problems(problems: list[Problem]) -> None:

@@ -17,6 +17,7 @@ from hyrisk_desktop.risk.predictor import choose_device
 from model_training.dataset import CohortData, score_inputs
 from model_training.evaluation import Predictions, auc_or_none
 from model_training.metrics import bootstrap_ci, delong, expected_auc, roc
+from model_training.seen_cases import cases_seen
 from model_training.train import image_features
 
 F64 = NDArray[np.float64]
@@ -79,8 +80,10 @@ def evaluate_bundle(directory: Path, data: CohortData, device: str | None = None
     }
 
 
-def compare_models(directory: Path, data: CohortData, new: Predictions, device: str) -> dict[str, Any]:
-    """The installed model and the new network's out-of-fold predictions on the same cases."""
+def compare_models(
+    directory: Path, data: CohortData, new: Predictions, device: str, start: ModelBundle | None = None
+) -> dict[str, Any]:
+    """The installed model and the new network's out-of-fold predictions on the same cases; ``start`` is what it began as."""
     old = score_bundle(directory, data, device)
     d = delong(new.hyrisknet, old.hyrisknet, data.outcome)
     return {
@@ -100,14 +103,18 @@ def compare_models(directory: Path, data: CohortData, new: Predictions, device: 
         "ci": [None if np.isnan(v) else round(v, 4) for v in (d.low, d.high)],
         "p": None if np.isnan(d.p) else float(f"{d.p:.3g}"),
         "roc": {"installed": roc(old.hyrisknet, data.outcome)},
-        "warning": _warning(old.bundle, data),
+        "warning": _warning(old.bundle, data, start),
     }
 
 
-def _warning(bundle: ModelBundle, data: CohortData) -> str:
-    trained_on = {bundle.training.get("cohort_sha256"), *bundle.training.get("earlier_cohorts", ())}
-    if data.sha256 in trained_on:
-        return tr("The installed model was trained on these very cases, which flatters it; the new one was not.")
+def _warning(bundle: ModelBundle, data: CohortData, start: ModelBundle | None) -> str:
+    seen, n = cases_seen(bundle, data), len(data)
+    if seen and cases_seen(start, data):
+        return tr("The installed model was trained on these very cases ({seen} of {n}), and the new one began as a model "
+                  "that was: neither figure is held out.", seen=seen, n=n)  # fmt: skip
+    if seen:
+        return tr("The installed model was trained on these very cases ({seen} of {n}), which flatters it; the new one "
+                  "was not.", seen=seen, n=n)  # fmt: skip
     if bundle.demonstration and not data.synthetic:
         return tr("The installed model has only seen synthetic phantoms.")
     return ""

@@ -27,7 +27,8 @@ from model_training.export import export_run
 from model_training.folds import Fold, make_folds, patient_overlap
 from model_training.report import write_report
 from model_training.run_folder import Control, Emit, RunFolder, read_json, write_json
-from model_training.starting_weights import check_init
+from model_training.seen_cases import start_warning
+from model_training.starting_weights import bundle_of, check_init
 from model_training.units import (
     Settings,
     Unit,
@@ -79,6 +80,8 @@ def cross_validate(
     data.score_values(settings.score)
     folds = make_folds(data.outcome, data.patient, settings.folds, settings.seed)
     _claim(run, settings, data)
+    if warning := start_warning(bundle_of(settings.init), data):
+        emit("warning", message=warning)
     units = list_units(settings)
     emit(
         "start",
@@ -105,6 +108,7 @@ def cross_validate(
     results = evaluate_run(
         settings_json(settings), data, folds, predictions, shuffled, patient_overlap(folds, data.patient)
     )
+    results["warning"] = warning
     results["comparison"] = _compare(compare, settings, data, predictions[0]) if compare else None
     bundle = export_run(run / BUNDLE, settings, data, run, predictions[0], results, name)
     results["bundle"] = {"name": bundle.name, "sha256": bundle.sha256, "bundle_sha256": bundle.bundle_sha256}
@@ -272,6 +276,6 @@ def _permutation(
 def _compare(bundle: Path, settings: Settings, data: CohortData, new: Predictions) -> dict[str, Any]:
     """The installed model on the same cases; a model that can't read them is no reason to lose the run."""
     try:
-        return compare_models(bundle, data, new, settings.device)
+        return compare_models(bundle, data, new, settings.device, bundle_of(settings.init))
     except HyRiskError as e:
         return {"model": bundle.name, "warning": e.message}

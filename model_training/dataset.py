@@ -14,12 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hyrisk_desktop.errors import InputError
-from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
 from hyrisk_desktop.risk.preprocessing import Crop, Preprocessing, centred_crop, prepare, random_crop
 from hyrisk_desktop.risk.score_input import ScoreInput
-from model_training.cohort_table import CohortTable, read_table
+from model_training.cohort_table import CohortTable, read_table, refuse_ungraded
 from model_training.patches import Patches, cut_patches
 
 F64 = NDArray[np.float64]
@@ -39,6 +37,7 @@ class CohortData:
         patient: who is kept within one fold. names: exam of each row, for the table of predictions.
         expected_risk: known risk before the outcome was drawn, NaN for every real case.
         synthetic: at least one case is a phantom. key: hash of what was cut; sha256: of all that decides the weights.
+        exams: SHA-256 of each case's files.
     """
 
     patches: NDArray[np.int16]
@@ -56,6 +55,7 @@ class CohortData:
     synthetic: bool
     name: str
     key: str
+    exams: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.outcome)
@@ -93,11 +93,7 @@ class CohortData:
         if score == "agatston":
             return self.agatston
         if not np.isfinite(self.grade).all():
-            row = int(np.flatnonzero(~np.isfinite(self.grade))[0]) + 2
-            text = tr(
-                "Row {row}, column grade: there is no grade; grade every exam, or choose --score agatston.", row=row
-            )
-            raise InputError("grade_missing", text)
+            refuse_ungraded(int(np.flatnonzero(~np.isfinite(self.grade))[0]) + 2)
         return self.grade
 
 
@@ -140,6 +136,7 @@ def cohort_data(table: CohortTable, cut: Patches) -> CohortData:
         synthetic=table.synthetic or any(f.synthetic for f in facts),
         name=table.path.parent.name if table.path.stem == "cohort" else table.path.stem,
         key=cut.key,
+        exams=tuple(f.sha256 for f in facts),
     )
 
 

@@ -22,6 +22,7 @@ from hyrisk_desktop.risk.self_test import KNOWN_ANSWER, known_answer
 from model_training.card import run_card
 from model_training.dataset import CohortData
 from model_training.evaluation import Predictions
+from model_training.seen_cases import MARKS, case_marks
 from model_training.starting_weights import bundle_of
 from model_training.train import image_features
 from model_training.units import Settings, Unit, final_network, fold_of, score_rule
@@ -60,6 +61,7 @@ def export_run(
         "settings": results["settings"] | {"cohort": "", "cache": "", "init": start.name if start else settings.init},
         "cohort_sha256": data.sha256,
         "earlier_cohorts": [sha for sha in earlier if sha],
+        MARKS: case_marks(data, start),
         "n": len(data),
         "non_survivors": int(data.outcome.sum()),
         "protocol": results["protocol"],
@@ -75,6 +77,7 @@ def export_run(
                 }.items()
             },
             "permutation_auc": results["permutation_auc"],
+            "warning": results["warning"],
         },
     }
     bundle = ModelBundle(

@@ -108,7 +108,7 @@ def _calibration(axes: Axes, results: dict[str, Any]) -> None:
     _diagonal(axes, tr("Mean predicted risk"), tr("Observed share of non-survivors"), title)
     for index, (head, found) in enumerate(results["calibration"].items()):
         points = found["curve"]
-        label = tr("{name}, Brier {brier:.3f}", name=name_of(head), brier=found["brier"])
+        label = tr("{name}, Brier {brier:.3f}", name=name_of(head, results["settings"]["score"]), brier=found["brier"])
         x, y = [p["mean_risk"] for p in points], [p["observed"] for p in points]
         axes.plot(x, y, "o-", color=COLOURS[index], label=label)
     axes.legend(loc="upper left", fontsize=8)
@@ -117,8 +117,10 @@ def _calibration(axes: Axes, results: dict[str, Any]) -> None:
 def _decision_curve(axes: Axes, results: dict[str, Any]) -> None:
     rows = results["decision_curve"]
     x = [row["threshold"] for row in rows]
-    for index, key in enumerate(key for key in rows[0] if key != "threshold"):
-        label = tr("Treat all") if key == "treat_all" else name_of(key)
+    axes.plot(x, [row["treat_all"] for row in rows], color="#555555", linestyle=":", label=tr("Treat all"))
+    # The networks look as in the other figures.
+    for index, key in enumerate(("hyrisknet", "risknet")):
+        label = name_of(key, results["settings"]["score"])
         axes.plot(x, [row[key] for row in rows], color=COLOURS[index], linestyle=_STYLES[index], label=label)
     axes.axhline(0.0, color="#555555", linewidth=0.8)
     best = max(max(row[key] for key in row if key != "threshold") for row in rows)
@@ -135,7 +137,7 @@ def _folds(axes: Axes, results: dict[str, Any]) -> None:
     for index, head in enumerate(("hyrisknet", "risknet")):
         pairs = [(row["fold"], row[f"{head}_auc"]) for row in rows if row[f"{head}_auc"] is not None]
         axes.plot([f for f, _ in pairs], [v for _, v in pairs], "o" if index == 0 else "s", color=COLOURS[index],
-                  label=name_of(head))  # fmt: skip
+                  label=name_of(head, results["settings"]["score"]))  # fmt: skip
         if (mean := results["pooled"][head]["fold_mean"]) is not None:
             axes.axhline(mean, color=COLOURS[index], linestyle=_STYLES[index], linewidth=0.9)
     axes.axhline(0.5, color="#999999", linewidth=0.8, linestyle=":")

@@ -41,7 +41,8 @@ def make_folds(outcome: I64, patient: Sequence[str], k: int, seed: int) -> list[
     fewest = min(len(set(groups[outcome == value])) for value in (0, 1))
     if k < 2 or k > fewest:
         raise InputError(
-            "folds", tr("--folds must lie between 2 and {n}, the patients of the rarer outcome.", n=fewest)
+            "folds",
+            tr("The number of folds must lie between 2 and {n}, the patients of the rarer outcome.", n=fewest),
         )
     split = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
     folds = []

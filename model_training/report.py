@@ -19,6 +19,8 @@ from model_training.run_folder import replace_file
 PAPER = {"grade": 0.64, "agatston": 0.61, "category": 0.61, "volume": 0.62, "sqrt_volume": 0.62, "risknet": 0.70}
 """AUCs in the paper (Yan et al. 2018), as far as this project knows them, on 180 NLST participants."""
 PAPER_HYRISKNET = {"grade": 0.75, "agatston": 0.71}
+PAPER_DEPTH = "34"
+"""The networks that these figures belong to; those of other depths are not known here."""
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}
@@ -60,6 +62,7 @@ def _page(results: dict[str, Any], pictures: dict[str, Path]) -> str:
         f"<h1>{escape(title)}</h1>",
         f"<p class='note'>{escape(tr('Research use only. Not for diagnosis or treatment.'))}</p>",
         f"<p class='synthetic'>{escape(banner)}</p>" if synthetic else "",
+        f"<p class='synthetic'>{escape(results['warning'])}</p>" if results.get("warning") else "",
         f"<p>{escape(_summary(results))}</p>",
         _section(tr("Results"), _table_one(results), synthetic),
         _section(tr("Paired differences (DeLong)"), _differences(results), synthetic),
@@ -117,9 +120,10 @@ def _table_one(results: dict[str, Any]) -> str:
     methods = [(name_of(key), row, PAPER.get(key)) for key, row in results["baselines"].items()]
     for network in results["networks"]:
         depth = network["network"].partition("-")[2]
-        methods.append((f"RiskNet-{depth}", network["risknet"], PAPER["risknet"]))
+        known = depth == PAPER_DEPTH
+        methods.append((f"RiskNet-{depth}", network["risknet"], PAPER["risknet"] if known else None))
         what = tr("grade") if score == "grade" else tr("Agatston")
-        methods.append((f"HyRiskNet-{depth} ({what})", network["hyrisknet"], PAPER_HYRISKNET[score]))
+        methods.append((f"HyRiskNet-{depth} ({what})", network["hyrisknet"], PAPER_HYRISKNET[score] if known else None))
     for label, row, paper in methods:
         low, high = row["ci"]
         spread = tr("{mean} ± {sd}", mean=_text(row["fold_mean"]), sd=_text(row["fold_sd"]))
@@ -136,8 +140,9 @@ def _table_one(results: dict[str, Any]) -> str:
 
 
 def _differences(results: dict[str, Any]) -> str:
+    score = results["settings"]["score"]
     rows = [
-        [f"{name_of(d['a'])} − {name_of(d['b'])}", d["difference"],
+        [f"{name_of(d['a'], score)} − {name_of(d['b'], score)}", d["difference"],
          "–" if d["ci"][0] is None else tr("{low:.3f} to {high:.3f}", low=d["ci"][0], high=d["ci"][1]),
          None if d["p"] is None else f"{d['p']:.2g}"]
         for d in results["differences"]
@@ -157,7 +162,8 @@ def _figures(pictures: dict[str, Path], synthetic: bool) -> str:
 def _sensitivity(results: dict[str, Any]) -> str:
     rows = results["sensitivity_at_specificity"]
     keys = [key for key in rows[0] if key != "specificity"]
-    body: list[list[Cell]] = [[name_of(key), *(row[key] for row in rows)] for key in keys]
+    score = results["settings"]["score"]
+    body: list[list[Cell]] = [[name_of(key, score), *(row[key] for row in rows)] for key in keys]
     return _table([tr("Method"), *(tr("at {s:.0f} %", s=100 * row["specificity"]) for row in rows)], body)
 
 
@@ -165,7 +171,12 @@ def _subgroups(results: dict[str, Any]) -> str:
     names = {"kernel": tr("Kernel"), "increment_mm": tr("Increment, mm"), "grade": tr("Grade")}
     rows = results["subgroups"]
     keys = [key for key in ("hyrisknet", "risknet", "grade", "agatston") if key in rows[0]]
-    header = [tr("Group"), tr("Cases"), tr("Non-survivors"), *(name_of(key) for key in keys)]
+    header = [
+        tr("Group"),
+        tr("Cases"),
+        tr("Non-survivors"),
+        *(name_of(key, results["settings"]["score"]) for key in keys),
+    ]
     body: list[list[Cell]] = [
         [f"{names[row['by']]}: {row['group']}", row["n"], row["non_survivors"], *(row[key] for key in keys)]
         for row in rows
@@ -224,6 +235,8 @@ def _protocol(results: dict[str, Any]) -> str:
     ]
     settled = {
         **results["protocol"],
+        # Its name alone: a report travels, and a path may say whose machine it was made on.
+        "starting_weights": Path(results["settings"]["init"]).name or tr("random"),
         **{key: results["settings"][key] for key in ("strategy", "batch", "size", "epochs", "patience")},
     }
     rows += [

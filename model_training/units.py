@@ -26,7 +26,7 @@ from hyrisk_desktop.risk.predictor import choose_device
 from hyrisk_desktop.risk.preprocessing import Preprocessing
 from hyrisk_desktop.risk.score_input import ScoreInput
 from model_training.checkpoint import load_weights
-from model_training.config import TrainConfig, paper_config
+from model_training.config import TRAINED_HEAD_RATE, TrainConfig, paper_config
 from model_training.dataset import CohortData, load_cohort, score_inputs, with_statistics
 from model_training.folds import Fold, final_fold, make_folds
 from model_training.run_folder import Control, Emit, EventLog, read_json, write_json
@@ -69,13 +69,14 @@ class Settings:
         return cls(**{**data, "depths": tuple(data["depths"])})
 
     def config(self, depth: int) -> TrainConfig:
-        """The settings of one network's fits; a starting bundle brings its window."""
+        """The settings of one network's fits; a starting bundle brings its window, and heads that have learned already."""
         changes: dict[str, Any] = {
             "batch": self.batch, "seed": self.seed, "patience": self.patience, "bfloat16": self.bfloat16
         }  # fmt: skip
         bundle = bundle_of(self.init)
         if bundle is not None:
             changes["hu_window"] = bundle.preprocessing.hu_window
+            changes["head_learning_rate"] = TRAINED_HEAD_RATE
         return paper_config(depth, self.strategy, self.epochs, size=self.size, score=self.score, **changes)
 
 

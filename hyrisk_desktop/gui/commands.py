@@ -280,7 +280,7 @@ class Commands(QObject):
     def show_model_card(self) -> None:
         """The model's own account of its data, results and limits."""
         card = read_card(self._services.risk.model_dir or bundled_model_dir())
-        self._open(TextDialog(tr("Model card"), card, self._window))
+        self._open(TextDialog(tr("Model card"), card, self._window, markdown=True))
 
     def show_about(self) -> None:
         """What this is, and what it is not for."""

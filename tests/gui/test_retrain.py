@@ -20,6 +20,7 @@ from PySide6.QtWidgets import QAbstractButton, QLabel, QMessageBox, QTableWidget
 from hyrisk_desktop.gui.dialogs.message import ErrorDialog
 from hyrisk_desktop.gui.retrain.controller import Retraining
 from hyrisk_desktop.gui.retrain.run_files import find_runs
+from hyrisk_desktop.gui.retrain.run_results import load_results
 from hyrisk_desktop.gui.retrain.training_process import RunState, lock_is_held
 from hyrisk_desktop.gui.retrain.window import RetrainWindow
 from hyrisk_desktop.gui.retrain.wizard import RetrainWizard
@@ -129,6 +130,21 @@ def test_the_cohort_is_chosen_by_typing_or_dropping(desk: Desk, tmp_path: Path) 
     page.dropEvent(QDropEvent(QPointF(9, 9), copy, data, LEFT, keys))
     assert page.cohort() == tmp_path / "table.csv"
     assert next_button.isEnabled()
+
+
+def test_the_keyboard_stays_on_the_way_forward(desk: Desk, tmp_path: Path) -> None:
+    """While Next is off, its focus must not fall to Cancel."""
+    desk.use(check_s=0.3)
+    desk.program.window.actions_by_key["retrain"].trigger()
+    wizard = desk.wizard
+    next_button, cancel = (desk.find(QAbstractButton, f"wizard{name}", wizard) for name in ("Next", "Cancel"))
+    wizard.cohort_page.path_edit.setText(str(tiny_table(tmp_path)))
+    next_button.setFocus()
+    desk.click("wizardNext", wizard)
+    assert not next_button.isEnabled()
+    assert wizard.focusWidget() is not cancel
+    desk.program.wait(lambda: wizard.check_page.answer is not None)
+    assert wizard.focusWidget() is next_button
 
 
 def test_errors_block_and_warnings_do_not(desk: Desk, tmp_path: Path) -> None:
@@ -348,6 +364,17 @@ def test_the_results_show_with_what_they_must_not_be_read_without(
     assert opened == [QUrl.fromLocalFile(str(run / "report.html"))]
     desk.window.tabs.setCurrentIndex(2)
     assert "hyrisknet-18/final done" in desk.window._log.toPlainText()
+
+
+def test_results_that_are_not_held_out_say_so_above_the_numbers(desk: Desk, tmp_path: Path) -> None:
+    run = finished(desk, tmp_path)
+    assert not desk.find(QLabel, "resultCaution").isVisible()
+    data = json.loads((run / "results.json").read_text())
+    sentence = "20 of these 20 exams have trained the starting model before."
+    (run / "results.json").write_text(json.dumps(data | {"warning": sentence}))
+    desk.window.results.show_results(load_results(run / "results.json"))
+    assert desk.text("resultCaution") == sentence
+    assert desk.find(QLabel, "resultCaution").isVisible()
 
 
 def test_installing_changes_the_model_that_speaks(desk: Desk, tmp_path: Path) -> None:

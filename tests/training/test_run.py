@@ -105,6 +105,7 @@ def test_results_are_complete_and_say_what_they_are(finished: Path) -> None:
     assert set(results["baselines"]) == {"grade", "agatston", "category", "volume", "sqrt_volume", "grade_agatston"}
     assert results["pooled"]["ci"][0] <= results["pooled"]["auc"] <= results["pooled"]["ci"][1]
     assert 0 <= results["permutation_auc"] <= 1
+    assert results["warning"] == ""
     members = [json.loads(p.read_text()) for p in sorted(finished.glob("folds/*/fold-*/members.json"))]
     assert sorted(i for m in members for i in m["test"]) == list(range(24))
     page = (finished / "report.html").read_text(encoding="utf-8")
@@ -179,10 +180,22 @@ def test_a_bundle_is_where_fine_tuning_starts(finished: Path, cohort: Path, cach
     assert code == 0, err
     results = json.loads((run / "results.json").read_text())
     assert "trained on these very cases" in results["comparison"]["warning"]
+    assert "neither figure is held out" in results["comparison"]["warning"]
+    # Nothing is held out from a network that began as a model which knows the cases: the results say so everywhere.
+    assert results["warning"].startswith("24 of these 24 exams")
+    page = (run / "report.html").read_text(encoding="utf-8")
+    card = (run / "bundle" / "CARD.md").read_text(encoding="utf-8")
+    assert "the results here are not held out" in page
+    assert "starting weights</td><td>bundle</td>" in page
+    assert str(finished) not in page
+    assert "the results here are not held out" in card
+    assert "had not seen the patient" not in card
+    assert "HyRiskNet (image + grade)" not in page
     assert results["comparison"]["installed"]["risknet_auc"] is not None
     description = json.loads((run / "bundle" / "model.json").read_text())
     assert description["score_input"] == "agatston"
     assert description["agatston_scale"] >= 100
+    assert len(description["training"]["case_marks"]) == 24
     self_test(run / "bundle", "cpu")
     # A frozen trunk stays as it was, to the last bit of half precision.
     from safetensors.numpy import load_file
@@ -205,6 +218,21 @@ def test_check_and_estimate_answer_in_json(cohort: Path, tmp_path: Path) -> None
     assert code == 0
     assert found["seconds"] > 0
     assert found["memory_bytes"] > 1e8
+    # What would end the training at once is said here, before it is started.
+    code, found = run_json("estimate", str(cohort), *OPTIONS, "--folds", "20", "--cache", str(tmp_path), "--json")
+    assert (code, found["error"]["code"]) == (2, "folds")
+    table = (cohort / "cohort.csv").read_text(encoding="utf-8").splitlines()
+    cells = table[2].split(",")
+    cells[4] = ""
+    ungraded = cohort / "ungraded.csv"
+    ungraded.write_text("\n".join([*table[:2], ",".join(cells), *table[3:]]), encoding="utf-8")
+    code, found = run_json("estimate", str(ungraded), *OPTIONS, "--cache", str(tmp_path), "--json")
+    assert (code, found["error"]["code"]) == (2, "grade_missing")
+    assert found["error"]["message"].startswith("Row 3, column grade: ")
+    code, found = run_json(
+        "estimate", str(ungraded), *OPTIONS, "--score", "agatston", "--cache", str(tmp_path), "--json"
+    )
+    assert code == 0
     code, found = run_json("check", str(tmp_path / "none.csv"), "--json")
     assert (code, found["error"]["code"]) == (2, "cohort_missing")
 
@@ -245,3 +273,23 @@ def test_an_interrupted_terminal_leaves_a_run_that_can_go_on(cohort: Path, cache
     os.kill(process.pid, interrupt)
     assert finish(process)[0] == 130
     assert json.loads((run / "run.json").read_text())["state"] == "cancelled"
+
+
+if sys.platform != "win32":  # which has no exec: there the command waits for the training
+
+    def test_what_is_sent_to_the_command_reaches_the_training(cohort: Path, cache: Path, tmp_path: Path) -> None:
+        """``kill`` and Ctrl+C of ``hyrisk train`` may neither leave the training behind nor cut off its checkpoint."""
+        run = tmp_path / "commanded"
+        command = [sys.executable, "-m", "hyrisk_desktop.cli", "train", str(cohort), *OPTIONS]
+        process = subprocess.Popen(
+            [*command, "--cache", str(cache), "--out", str(run)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        wait_for(run, "step", 1, process)
+        assert json.loads((run / "run.json").read_text())["pid"] == process.pid
+        process.send_signal(signal.SIGINT)
+        assert finish(process)[0] == 130
+        assert json.loads((run / "run.json").read_text())["state"] == "cancelled"
+        assert list(run.glob("folds/*/*/*/checkpoint.json"))

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from hyrisk_desktop.errors import BundleError, InputError
 from hyrisk_desktop.risk.network import HyRiskNet
 from model_training.starting_weights import check_init, starting_network
+from model_training.units import Settings
 from tests.helpers.bundles import write_tiny_bundle
 
 
@@ -47,6 +48,15 @@ def test_a_bundle_brings_everything(tmp_path: Path) -> None:
     assert found.training
     with pytest.raises(InputError, match="hyrisknet-18"):
         check_init(str(tmp_path / "bundle"), "finetune", 34)
+
+
+@pytest.mark.parametrize("strategy", ["finetune", "frozen"])
+def test_heads_that_have_learned_go_on_slowly(tmp_path: Path, strategy: str) -> None:
+    write_tiny_bundle(tmp_path / "bundle")
+    new = Settings("c", "p", strategy=strategy, init="imagenet").config(18)
+    trained = Settings("c", "p", strategy=strategy, init=str(tmp_path / "bundle")).config(18)
+    assert (new.head_learning_rate, trained.head_learning_rate) == (1e-3, 1e-4)
+    assert new.learning_rate == trained.learning_rate == 1e-5
 
 
 def test_a_damaged_bundle_is_refused(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt, Slot
-from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtGui import QGuiApplication, QTextDocument
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPlainTextEdit, QTextEdit, QVBoxLayout, QWidget
 
 from hyrisk_desktop.errors import HyRiskError, safe_traceback
 from hyrisk_desktop.exchange.reading_document import versions
@@ -27,29 +27,40 @@ def describe(error: Exception) -> tuple[str, str]:
 
 
 class TextDialog(QDialog):
-    """A title and a text to read, scroll and copy."""
+    """A title and a text to read, scroll and copy; ``markdown`` is shown set, and copied as it was written."""
 
     def __init__(
-        self, title: str, text: str, parent: QWidget | None = None, *, size: tuple[int, int] = (760, 520)
+        self,
+        title: str,
+        text: str,
+        parent: QWidget | None = None,
+        *,
+        size: tuple[int, int] = (760, 520),
+        markdown: bool = False,
     ) -> None:
         super().__init__(parent)
         self.setWindowTitle(title)
         self.resize(*size)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self._view = QPlainTextEdit(text)
-        self._view.setReadOnly(True)
-        self._view.setAccessibleName(title)
+        self._text = text
+        view: QTextEdit | QPlainTextEdit = QTextEdit() if markdown else QPlainTextEdit(text)
+        if isinstance(view, QTextEdit):
+            # Without HTML: a card that was imported says what it likes, but fetches and hides nothing.
+            features = QTextDocument.MarkdownFeature
+            view.document().setMarkdown(text, features.MarkdownDialectGitHub | features.MarkdownNoHTML)
+        view.setReadOnly(True)
+        view.setAccessibleName(title)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         copy = buttons.addButton(tr("Copy"), QDialogButtonBox.ButtonRole.ActionRole)
         copy.clicked.connect(self._copy)
         buttons.rejected.connect(self.close)
         layout = QVBoxLayout(self)
-        layout.addWidget(self._view)
+        layout.addWidget(view)
         layout.addWidget(buttons)
 
     @Slot()
     def _copy(self) -> None:
-        QGuiApplication.clipboard().setText(self._view.toPlainText())
+        QGuiApplication.clipboard().setText(self._text)
 
 
 class ErrorDialog(QDialog):

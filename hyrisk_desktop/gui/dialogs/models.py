@@ -223,7 +223,7 @@ class ModelsDialog(QDialog):
 
     def _show_card(self) -> None:
         model = self._selected()[0]
-        TextDialog(tr("Model card: {name}", name=model.title), read_card(model.directory), self).open()
+        TextDialog(tr("Model card: {name}", name=model.title), read_card(model.directory), self, markdown=True).open()
 
     def _compare(self) -> None:
         one, other = self._selected()

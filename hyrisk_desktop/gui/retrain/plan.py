@@ -43,11 +43,7 @@ class TrainingPlan:
 
     def arguments(self) -> list[str]:
         """What follows ``train`` on the command line."""
-        more = ["--score", self.score]
-        if self.strategy != "scratch" and self.initial:
-            more += ["--init", self.initial]
-        if self.compare is not None:
-            more += ["--compare", str(self.compare)]
+        more = [] if self.compare is None else ["--compare", str(self.compare)]
         return [*self._common(), *more]
 
     def estimate_arguments(self) -> list[str]:
@@ -61,6 +57,9 @@ class TrainingPlan:
             common += ["--device", self.device]
         if self.size != DEFAULT_SIZE:
             common += ["--size", str(self.size)]
+        common += ["--score", self.score]
+        if self.strategy != "scratch" and self.initial:
+            common += ["--init", self.initial]
         return common
 
 

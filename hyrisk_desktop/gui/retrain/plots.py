@@ -130,7 +130,7 @@ class EpochPlot(Plot):
 
     def show_progress(self, progress: Progress) -> None:
         """Redraw the lines of all units."""
-        longest, highest = progress.epochs_planned, 0.0
+        first, longest, highest = 1, progress.epochs_planned, 0.0
         last = ""
         for unit in progress.epochs:
             x, y = progress.curve(unit, self._what)
@@ -144,11 +144,13 @@ class EpochPlot(Plot):
             line.setSymbolBrush(colour)
             line.setData(x, y)
             longest = max(longest, int(x.max(initial=0)))
+            # Epoch 0: what the weights said that a fine-tuning started from.
+            first = min(first, int(x.min(initial=1)))
             finite = y[np.isfinite(y)]
             highest = max(highest, float(finite.max(initial=0)))
             if current and finite.size:
                 last = tr("{unit}: {value:.3f}", unit=unit_name(unit), value=finite[-1])
-        self.setXRange(0.5, max(2, longest) + 0.5, padding=0)
+        self.setXRange(first - 0.5, max(2, longest) + 0.5, padding=0)
         if self._what == "loss" and highest > 0:
             self.setYRange(0, _round_up(1.1 * highest), padding=0)
         self.setAccessibleDescription(last)
@@ -165,13 +167,13 @@ def _round_up(value: float) -> float:
 class SquarePlot(Plot):
     """Both axes from 0 to 1, with the diagonal."""
 
-    def __init__(self, name: str, title: str, x: str, y: str) -> None:
+    def __init__(self, name: str, title: str, x: str, y: str, legend: tuple[int, int] = (-8, -8)) -> None:
         super().__init__(name, title, x, y)
         self.setXRange(0, 1, padding=0.03)
         self.setYRange(0, 1, padding=0.04)
         self.plot([0, 1], [0, 1], pen=pg.mkPen(QUIET, width=1, style=_DOT))
         self._curves: list[pg.PlotDataItem] = []
-        self._legend = self.addLegend(offset=(-8, -8), labelTextColor=TITLE, labelTextSize="8.5pt", verSpacing=-4)
+        self._legend = self.addLegend(offset=legend, labelTextColor=TITLE, labelTextSize="8.5pt", verSpacing=-4)
         self._legend.setBrush(pg.mkBrush(24, 27, 32, 215))
 
     def show_curves(self, curves: tuple[Curve, ...], *, points: bool = False) -> None:
@@ -194,7 +196,8 @@ def roc_plot() -> SquarePlot:
 
 def calibration_plot() -> SquarePlot:
     """Observed share over predicted risk."""
-    return SquarePlot("calibrationPlot", tr("Calibration"), tr("Predicted risk"), tr("Observed share"))
+    # Its points lie along the diagonal: above it there is room.
+    return SquarePlot("calibrationPlot", tr("Calibration"), tr("Predicted risk"), tr("Observed share"), legend=(8, 8))
 
 
 def show_results(roc: SquarePlot, calibration: SquarePlot, results: RunResults) -> None:

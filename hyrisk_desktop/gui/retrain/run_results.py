@@ -36,13 +36,14 @@ class RunResults:
     """What the result page shows; every row is a tuple of texts.
 
     Attributes:
-        head: n and non-survivors, one sentence. aucs: score, pooled AUC, 95 % CI, fold mean, fold SD.
+        head: n and non-survivors, one sentence. caution: why the AUCs are not held out ("" where they are). aucs: score, pooled AUC, 95 % CI, fold mean, fold SD.
         differences: pair, difference, 95 % CI, p. comparison: rows against the installed model ([] without).
         warning: what the comparison must not be read without. sanity: one line.
     """
 
     synthetic: bool
     head: str
+    caution: str
     aucs: tuple[tuple[str, ...], ...]
     differences: tuple[tuple[str, ...], ...]
     comparison: tuple[tuple[str, ...], ...]
@@ -77,7 +78,7 @@ def score_name(key: str) -> str:
         "hyrisknet": tr("HyRiskNet"),
         "risknet": tr("RiskNet (image only)"),
         "grade": tr("Grade"),
-        "agatston": tr("Agatston"),
+        "agatston": tr("Region Agatston"),
         "category": tr("Agatston category"),
         "volume": tr("Volume"),
         "sqrt_volume": tr("Square root of volume"),
@@ -94,6 +95,7 @@ def _results(data: dict[str, Any]) -> RunResults:
     return RunResults(
         synthetic=data["synthetic"] is True,
         head=_head(data),
+        caution=str(data.get("warning") or ""),
         aucs=tuple(_auc_row(key, value) for key, value in scores),
         differences=tuple(_difference_row(row) for row in data.get("differences") or ()),
         comparison=tuple(_comparison_rows(comparison)) if comparison else (),
@@ -118,7 +120,9 @@ def _auc_row(key: str, value: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _difference_row(row: dict[str, Any]) -> tuple[str, ...]:
-    pair = tr("{a} − {b}", a=score_name(str(row["a"])), b=score_name(str(row["b"])))
+    # Short: the column is narrow, and the table above says what RiskNet is.
+    a, b = (tr("RiskNet") if row[side] == "risknet" else score_name(str(row[side])) for side in ("a", "b"))
+    pair = tr("{a} − {b}", a=a, b=b)
     return pair, signed(row.get("difference")), interval(row.get("ci"), plus=True), p_value(row.get("p"))
 
 
@@ -183,7 +187,8 @@ def _calibration(calibration: dict[str, Any]) -> Iterator[Curve]:
         head = calibration.get(key) or {}
         points = [p for p in head.get("curve") or () if _float(p.get("mean_risk")) is not None]
         if points:
-            name = tr("{score}, Brier {brier}", score=score_name(key), brier=number(head.get("brier")))
+            score = tr("RiskNet") if key == "risknet" else score_name(key)
+            name = tr("{score}, Brier {brier}", score=score, brier=number(head.get("brier")))
             yield Curve(key, name, *_xy([p["mean_risk"] for p in points], [p["observed"] for p in points]))
 
 

@@ -120,8 +120,17 @@ class RetrainWizard(QDialog):
         )
         self._steps.setText("&nbsp;&nbsp;&nbsp;›&nbsp;&nbsp;&nbsp;".join(parts))
         self._back.setEnabled(self.page > 0)
-        self._next.setEnabled(self._may_go_on())
+        self._allow_next(self._may_go_on())
         self._next.setText(tr("&Start") if self.page == 2 else tr("&Next"))
+
+    def _allow_next(self, may: bool) -> None:
+        """Switch the button; while it's off the keyboard waits on the page, or Qt would hand it to Cancel."""
+        waiting = self.focusWidget() in (self._next, self._stack)
+        if waiting and not may:
+            self._stack.setFocus()
+        self._next.setEnabled(may)
+        if waiting and may:
+            self._next.setFocus()
 
     def _start(self) -> None:
         page = self.training_page
