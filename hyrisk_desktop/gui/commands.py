@@ -61,6 +61,7 @@ class Commands(QObject):
         services.worklist.failed.connect(self.show_error)
         desk.confirmed.connect(self.worklist.confirm)
         self.worklist.retrain_wanted.connect(self.retraining.show_wizard)
+        self.retraining.worklist_wanted.connect(self.worklist.export_cohort)
         services.loader.failed.connect(self._show_opening_error)
         services.risk.failed.connect(self.show_error)
         services.shelf.failed.connect(self.show_error)

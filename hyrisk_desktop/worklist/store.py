@@ -6,11 +6,9 @@ Calls block for as long as a disk or a server takes, so the window makes them on
 from __future__ import annotations
 
 import json
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import delete, func, select
@@ -18,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from hyrisk_desktop.errors import InputError, StoreError
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging import Finding, Kind, ScannedExam, SeriesRecord, Voxel
+from hyrisk_desktop.imaging import Finding, ScannedExam, SeriesRecord
 from hyrisk_desktop.worklist import audit
 from hyrisk_desktop.worklist.database import Database
 from hyrisk_desktop.worklist.models import (
@@ -40,16 +38,21 @@ from hyrisk_desktop.worklist.records import (
     Read,
     Reader,
     ReadingList,
-    ReadSummary,
     finding_rows,
-    findings_from,
     now,
 )
-
-# What a change of a read is compared by; the rest follows from these or is a stamp.
-_AUDITED = (
-    "series_uid", "content_sha256", "centre", "centre_proposed", "grade", "vessels", "excluded", "box", "profile", "locked", "bundle_sha256", "results",
-)  # fmt: skip
+from hyrisk_desktop.worklist.rows import (
+    changes_of,
+    entry_of,
+    exam_values,
+    list_of,
+    path_text,
+    plain,
+    read_of_row,
+    read_values,
+    record_of,
+    series_values,
+)
 
 
 class Store:
@@ -92,15 +95,15 @@ class Store:
     def reading_list(self, root: Path, *, blinded: bool = False, seed: int = 0, reader: str = "") -> ReadingList:
         """The list of the exams below ``root``, made if new; a blinded and an open list of one folder are two lists."""
         with self.database.write() as session:
-            where = (ListRow.root == _path(root)) & (ListRow.blinded == blinded)
+            where = (ListRow.root == path_text(root)) & (ListRow.blinded == blinded)
             row = session.scalars(select(ListRow).where(where)).one_or_none()
             if row is None:
                 name = root.name or str(root)
-                row = ListRow(name=_text(name), root=_path(root), blinded=blinded, seed=seed, created_at=now())
+                row = ListRow(name=plain(name), root=path_text(root), blinded=blinded, seed=seed, created_at=now())
                 session.add(row)
                 session.flush()
                 audit.append(session, reader, "list_made", f"list:{row.id}", {"blinded": blinded, "seed": seed})
-            return _list(row)
+            return list_of(row)
 
     def blinded_twin(self, reading_list: ReadingList, seed: int, reader: str) -> ReadingList:
         """The same exams as a list to be read blinded, made if there is none yet; its seed is the one that it was made with."""
@@ -116,7 +119,7 @@ class Store:
     def lists(self) -> list[ReadingList]:
         """All lists, newest first."""
         with self.database.read() as session:
-            return [_list(row) for row in session.scalars(select(ListRow).order_by(ListRow.id.desc()))]
+            return [list_of(row) for row in session.scalars(select(ListRow).order_by(ListRow.id.desc()))]
 
     def add_exams(self, list_id: int | None, exams: Sequence[ScannedExam]) -> list[int]:
         """Put exams into a list (None: into none), new or found again; what a reader did with them stays.
@@ -138,10 +141,10 @@ class Store:
 
     def _exam(self, session: Session, exam: ScannedExam, *, whole: bool) -> ExamRow:
         """Add or renew an exam; unless ``whole``, the records may be a part of it, and what is known already stays."""
-        key = _text(exam.key)
+        key = plain(exam.key)
         row = session.scalars(select(ExamRow).where(ExamRow.key == key)).one_or_none()
         first = exam.records[0] if exam.records else None
-        values = _exam_values(exam, first)
+        values = exam_values(exam, first)
         if row is None:
             row = ExamRow(key=key, found_at=now(), **values)
             session.add(row)
@@ -154,7 +157,7 @@ class Store:
         }
         count = len(known)
         for place, record in enumerate(exam.records):
-            found = _series_values(record, place)
+            found = series_values(record, place)
             old = known.pop((found["series_uid"], found["kind"]), None)
             if old is None:
                 found["place"] += 0 if whole else count
@@ -188,7 +191,7 @@ class Store:
         with self.database.read() as session:
             chosen, counts, prepared, reads = self._entry_parts(session, ids, reader, blinded)
             return [
-                _entry(exam, chosen.get(exam.id), counts.get(exam.id, 0), prepared.get(exam.id), reads.get(exam.id))
+                entry_of(exam, chosen.get(exam.id), counts.get(exam.id, 0), prepared.get(exam.id), reads.get(exam.id))
                 for exam in session.scalars(exams)
             ]
 
@@ -227,7 +230,7 @@ class Store:
         with self.database.read() as session:
             exam = _there(session.get(ExamRow, exam_id))
             rows = session.scalars(select(SeriesRow).where(SeriesRow.exam_id == exam_id).order_by(SeriesRow.place))
-            return tuple(_record(row, exam.study_uid) for row in rows), Path(json.loads(exam.source))
+            return tuple(record_of(row, exam.study_uid) for row in rows), Path(json.loads(exam.source))
 
     # --- what is prepared
 
@@ -245,7 +248,7 @@ class Store:
             x, y, z = proposal.voxel if proposal else (None, None, None)
             session.merge(
                 PreparedRow(
-                    exam_id=exam_id, series_uid=_text(series_uid), thumbnail=thumbnail, x=x, y=y, z=z,
+                    exam_id=exam_id, series_uid=plain(series_uid), thumbnail=thumbnail, x=x, y=y, z=z,
                     confident=bool(proposal and proposal.confident), reason=proposal.reason if proposal else "",
                     findings=finding_rows(findings), prepared_at=now(),
                 )
@@ -257,7 +260,7 @@ class Store:
         """The exam could not be read after all."""
         with self.database.write() as session:
             exam = _there(session.get(ExamRow, exam_id))
-            exam.problem_code, exam.problem = code, _text(message)
+            exam.problem_code, exam.problem = code, plain(message)
 
     def thumbnail(self, exam_id: int) -> bytes | None:
         """The exam's thumbnail as PNG."""
@@ -266,13 +269,13 @@ class Store:
 
     def content_sha256(self, exam_id: int, series_uid: str) -> str:
         """Hash of the series' files when they were first read, "" before that."""
-        where = (SeriesRow.exam_id == exam_id) & (SeriesRow.series_uid == _text(series_uid))
+        where = (SeriesRow.exam_id == exam_id) & (SeriesRow.series_uid == plain(series_uid))
         with self.database.read() as session:
             return session.scalars(select(SeriesRow.content_sha256).where(where)).first() or ""
 
     @staticmethod
     def _note_hash(session: Session, exam_id: int, series_uid: str, content_sha256: str) -> None:
-        where = (SeriesRow.exam_id == exam_id) & (SeriesRow.series_uid == _text(series_uid))
+        where = (SeriesRow.exam_id == exam_id) & (SeriesRow.series_uid == plain(series_uid))
         for row in session.scalars(select(SeriesRow).where(where)):
             row.content_sha256 = row.content_sha256 or content_sha256
 
@@ -297,7 +300,7 @@ class Store:
         with self.database.read() as session:
             newest = select(PlaceRow).where(PlaceRow.reader_id == reader.reader_id).order_by(PlaceRow.updated_at.desc())
             place = session.scalars(newest).first()
-            return _list(_there(session.get(ListRow, place.list_id))) if place else None
+            return list_of(_there(session.get(ListRow, place.list_id))) if place else None
 
     # --- reads
 
@@ -305,7 +308,7 @@ class Store:
         """This reader's open or blinded read of the exam."""
         with self.database.read() as session:
             row = _row_of_read(session, exam_id, reader, blinded)
-            return _read(row) if row else None
+            return read_of_row(row) if row else None
 
     def read_by_id(self, read_id: int) -> Read:
         """A read by its number; InputError where there is none."""
@@ -313,7 +316,7 @@ class Store:
             row = session.get(ReadRow, read_id)
             if row is None:
                 raise InputError("no_read", tr("There is no read number {n}.", n=read_id))
-            return _read(row)
+            return read_of_row(row)
 
     def reads(self, *, list_id: int | None = None) -> list[Read]:
         """All reads, or those of the exams of one list, oldest first."""
@@ -321,7 +324,7 @@ class Store:
         if list_id is not None:
             query = query.where(ReadRow.exam_id.in_(select(ListExamRow.exam_id).where(ListExamRow.list_id == list_id)))
         with self.database.read() as session:
-            return [_read(row) for row in session.scalars(query)]
+            return [read_of_row(row) for row in session.scalars(query)]
 
     def save_read(self, read: Read, reader: Reader) -> Read:
         """Keep a read as it stands now, and what has changed since in the audit trail.
@@ -334,17 +337,17 @@ class Store:
         """
         with self.database.write() as session:
             row = _row_of_read(session, read.exam_id, reader, read.blinded)
-            before = _read(row) if row else None
+            before = read_of_row(row) if row else None
             if (
                 before
                 and before.locked
                 and (read.grade, read.vessels, read.locked) != (before.grade, before.vessels, True)
             ):
                 raise InputError("read_locked", tr("The grade of this read is locked and can't be changed."))
-            changes = _changes(before, read)
+            changes = changes_of(before, read)
             if before and not changes:
                 return before
-            values = _read_values(
+            values = read_values(
                 replace(read, updated_at=now(), revision=read.revision if before is None else before.revision + 1)
             )
             if row is None:
@@ -359,7 +362,7 @@ class Store:
             session.flush()
             action = "read_locked" if read.locked and not (before and before.locked) else "read_changed"
             audit.append(session, reader.name, action if before else "read_begun", f"read:{row.id}", changes)
-            return _read(row)
+            return read_of_row(row)
 
     # --- batches and audit
 
@@ -367,7 +370,7 @@ class Store:
         """A bulk scoring has begun; returns its number."""
         with self.database.write() as session:
             row = BatchRow(
-                list_id=list_id, out=_path(out), settings=settings, bundle_sha256=bundle_sha256, started_at=now(),
+                list_id=list_id, out=path_text(out), settings=settings, bundle_sha256=bundle_sha256, started_at=now(),
                 ended_at="", done=0, failed=0,
             )  # fmt: skip
             session.add(row)
@@ -414,162 +417,3 @@ def _there(row: Any) -> Any:
     if row is None:
         raise StoreError("store_gone", tr("The worklist no longer holds this. Open its folder again."))
     return row
-
-
-def _text(text: str) -> str:
-    """Text that every database takes: no NUL, which PostgreSQL refuses, and no half of a surrogate pair."""
-    return text.replace("\0", "").encode("utf-8", "replace").decode()
-
-
-def _path(path: Path) -> str:
-    # As JSON: a file name on Linux may hold bytes that are no text.
-    return json.dumps(str(path))
-
-
-def _list(row: ListRow) -> ReadingList:
-    return ReadingList(row.id, row.name, Path(json.loads(row.root)), row.blinded, row.seed)
-
-
-def _exam_values(exam: ScannedExam, first: SeriesRecord | None) -> dict[str, Any]:
-    a = first.attributes if first else {}
-    code, problem = exam.problem or ("", "")
-    return {
-        "source": _path(exam.source),
-        "study_uid": _text(first.study_uid) if first else "",
-        "patient_id": _text(a.get("PatientID", "")),
-        "patient_name": _text(a.get("PatientName", "")),
-        "study_date": _text(a.get("StudyDate", "")),
-        "description": _text(a.get("StudyDescription", "") or (first.description if first else exam.source.name)),
-        "synthetic": a.get("PatientName", "").upper().startswith("SYNTHETIC^PHANTOM"),
-        "problem_code": code,
-        "problem": _text(problem),
-    }
-
-
-def _series_values(record: SeriesRecord, place: int) -> dict[str, Any]:
-    return {
-        "place": place,
-        "series_uid": _text(record.series_uid),
-        "kind": str(record.kind),
-        "modality": _text(record.modality),
-        "description": _text(record.description),
-        "kernel": _text(record.kernel),
-        "image_type": _text(record.image_type),
-        "slice_count": record.slice_count,
-        "thickness_mm": record.thickness_mm,
-        "increment_mm": record.increment_mm,
-        "suitable": record.suitable,
-        "reason": _text(record.reason),
-        "problem": record.problem,
-        "findings": finding_rows(record.findings),
-        "attributes": {_text(k): _text(v) for k, v in record.attributes.items()},
-        "files": _pack([str(path) for path in record.files]),
-    }
-
-
-def _record(row: SeriesRow, study_uid: str) -> SeriesRecord:
-    return SeriesRecord(
-        series_uid=row.series_uid, study_uid=study_uid, modality=row.modality, kind=Kind(row.kind),
-        description=row.description, kernel=row.kernel, slice_count=row.slice_count,
-        files=tuple(Path(name) for name in _unpack(row.files)), image_type=row.image_type,
-        thickness_mm=row.thickness_mm, increment_mm=row.increment_mm, attributes=MappingProxyType(dict(row.attributes)),
-        suitable=row.suitable, reason=row.reason, problem=row.problem, findings=findings_from(row.findings),
-    )  # fmt: skip
-
-
-def _pack(value: Any) -> bytes:
-    return zlib.compress(json.dumps(value).encode("ascii"), 6)
-
-
-def _unpack(data: bytes) -> Any:
-    return json.loads(zlib.decompress(data))
-
-
-def _voxel(row: Any) -> Voxel | None:
-    return None if row.x is None or row.y is None or row.z is None else (row.x, row.y, row.z)
-
-
-def _entry(exam: ExamRow, s: Any, count: int, p: Any, r: Any) -> ExamEntry:
-    fits = p is not None and s is not None and p.series_uid == s.series_uid
-    voxel = _voxel(p) if fits else None
-    series = " · ".join(part for part in (s.description, s.kernel) if part) if s else ""
-    return ExamEntry(
-        exam_id=exam.id, source=Path(json.loads(exam.source)), patient_id=exam.patient_id,
-        patient_name=exam.patient_name, study_date=exam.study_date, description=exam.description,
-        synthetic=exam.synthetic, series_uid=s.series_uid if s else "", series=series, reason=s.reason if s else "",
-        series_count=count, slice_count=s.slice_count if s else 0, thickness_mm=s.thickness_mm if s else None,
-        increment_mm=s.increment_mm if s else None,
-        findings=(*findings_from(s.findings if s else None), *findings_from(p.findings if fits else None)),
-        problem=exam.problem, prepared=fits,
-        proposal=Proposal(voxel, p.confident, p.reason) if voxel else None,
-        read=ReadSummary(r.id, _voxel(r), r.grade, r.locked, r.agatston, r.risk) if r is not None else None,
-    )  # fmt: skip
-
-
-def _read_values(read: Read) -> dict[str, Any]:
-    x, y, z = read.centre or (None, None, None)
-    values = {k: v for k, v in asdict(read).items() if k not in _NOT_COLUMNS}
-    results = read.results
-    risk = results.get("risk") or {}
-    return values | {
-        "x": x,
-        "y": y,
-        "z": z,
-        "edits": _pack({"excluded": sorted(read.excluded), "box": read.box}),
-        "series_uid": _text(read.series_uid),
-        "findings": finding_rows(read.findings),
-        "agatston": (results.get("calcium") or {}).get("agatston"),
-        "risk": risk.get("hyrisknet") if risk.get("hyrisknet") is not None else risk.get("risknet"),
-    }
-
-
-_NOT_COLUMNS = {"exam_id", "reader_id", "read_id", "centre", "excluded", "box", "findings"}
-
-
-def _read(row: ReadRow) -> Read:
-    edits = _unpack(row.edits)
-    start_stop = edits["box"]
-    return Read(
-        exam_id=row.exam_id, reader_id=row.reader_id, series_uid=row.series_uid, list_id=row.list_id,
-        blinded=row.blinded,
-        content_sha256=row.content_sha256, centre=_voxel(row), centre_proposed=row.centre_proposed, grade=row.grade,
-        vessels=row.vessels, excluded=frozenset((x, y, z) for x, y, z in edits["excluded"]),
-        box=None if start_stop is None else (tuple(start_stop[0]), tuple(start_stop[1])),
-        profile=row.profile, locked=row.locked, model=row.model, bundle_sha256=row.bundle_sha256,
-        prevalence=row.prevalence, results=row.results, findings=findings_from(row.findings), versions=row.versions,
-        started_at=row.started_at, graded_at=row.graded_at, locked_at=row.locked_at, updated_at=row.updated_at,
-        seconds_to_grade=row.seconds_to_grade, read_id=row.id, revision=row.revision,
-    )  # fmt: skip
-
-
-def _changes(before: Read | None, after: Read) -> dict[str, Any]:
-    """What differs, as [before, after] by field; numbers in full, many voxels as a count."""
-
-    def shown(read: Read | None, name: str) -> Any:
-        value = getattr(read, name) if read else None
-        if name == "excluded":
-            return len(value) if value else 0
-        return value
-
-    blank = Read(after.exam_id, after.reader_id, "")
-    return {
-        name: [_jsonable(shown(before, name)), _jsonable(shown(after, name))]
-        for name in _AUDITED
-        if getattr(before or blank, name) != getattr(after, name)
-    }
-
-
-def _jsonable(value: Any) -> Any:
-    return json.loads(json.dumps(value))
-
-
-def chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """Lists of up to ``size`` items."""
-    block: list[Any] = []
-    for item in items:
-        block.append(item)
-        if len(block) == size:
-            yield block
-            block = []
-    if block:
-        yield block

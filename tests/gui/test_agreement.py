@@ -134,7 +134,8 @@ def test_reads_and_outcomes_become_a_cohort_that_retrain_opens(reading: Reading,
     outcomes.write_text("patient_id,outcome\nP000,0\nP001,1\nP002,0\n")
     reading.worklist.set_reader("Ada")
     reading.program.wait(lambda: reading.worklist.reader.name == "Ada" and reading.session.read.grade == 0.0)
-    reading.program.window.actions_by_key["export_cohort"].trigger()
+    reading.program.window.actions_by_key["retrain"].trigger()
+    click(reading.program.window.commands.retraining.wizard, "chooseWorklist")
     dialog = reading.program.window.findChild(ExportCohortDialog)
     for name, path in (("outcomesPath", tmp_path / "none.csv"), ("cohortOut", tmp_path / "cohort.csv")):
         dialog.findChild(QLineEdit, name).setText(str(path))

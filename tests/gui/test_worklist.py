@@ -445,14 +445,14 @@ def test_files_that_changed_since_they_were_read_are_said_to_have(
     later.program.wait(lambda: any(f.code == "files_changed" for f in later.session.findings))
 
 
-def test_what_is_read_before_the_reader_is_known_is_kept(program: Program, exams: Path) -> None:
+def test_what_is_read_before_the_reader_is_known_is_kept(reading: Reading, exams: Path) -> None:
     """The store may open late (a server far away); until then a read is nobody's, and then the first reader's."""
-    program.services.loader.open_path(exams / "1")
-    program.wait(lambda: program.session.can_measure)
-    program.session.place_centre((30, 30, 12))
-    program.session.set_grade(1)
-    program.services.worklist.set_reader("Ada")
-    program.wait(lambda: program.services.worklist.reader is not None and program.session.reader != "")
-    program.wait(lambda: program.session.stored_id is not None)
-    program.wait(lambda: [r.grade for r in program.services.store.open().reads()] == [1.0])
-    assert (program.session.read.centre, program.session.read.grade) == ((30, 30, 12), 1.0)
+    reading.worklist.reader = reading.worklist.keeper.reader = None
+    reading.session.reader = ""
+    reading.program.services.loader.open_path(exams / "1")
+    reading.program.wait(lambda: reading.session.can_measure)
+    reading.session.place_centre((30, 30, 12))
+    reading.session.set_grade(1)
+    reading.worklist.set_reader("Ada")
+    reading.program.wait(lambda: [r.grade for r in reading.saved()] == [1.0])
+    assert (reading.session.read.centre, reading.session.read.grade) == ((30, 30, 12), 1.0)

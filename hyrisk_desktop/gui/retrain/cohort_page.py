@@ -52,6 +52,8 @@ class CohortPage(QWidget):
     """A path, typed, browsed or dropped, and what the table must hold."""
 
     changed = Signal()
+    worklist_wanted = Signal()
+    """The cohort shall be made of the worklist's reads."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -64,10 +66,14 @@ class CohortPage(QWidget):
         file.setObjectName("chooseCohortFile")
         folder = QPushButton(tr("F&older…"))
         folder.setObjectName("chooseCohortFolder")
+        worklist = QPushButton(tr("&Worklist…"))
+        worklist.setObjectName("chooseWorklist")
+        worklist.setToolTip(tr("Join the reads of the open worklist with a table of outcomes"))
+        worklist.clicked.connect(self.worklist_wanted)
         self._hint = QLabel(" ")
         self._hint.setObjectName("cohortHint")
         row = QHBoxLayout()
-        for widget in (self.path_edit, file, folder):
+        for widget in (self.path_edit, file, folder, worklist):
             row.addWidget(widget)
         help_text = QLabel(columns_help())
         help_text.setObjectName("cohortHelp")

@@ -29,9 +29,11 @@ class Retraining(QObject):
 
     Signals:
         told: one sentence on how a training ended that nobody was watching.
+        worklist_wanted: the cohort shall be made of the worklist's reads.
     """
 
     told = Signal(str)
+    worklist_wanted = Signal()
 
     def __init__(self, services: Services, window: QWidget, command: Command = training_process) -> None:
         super().__init__(window)
@@ -86,6 +88,7 @@ class Retraining(QObject):
             self.wizard = RetrainWizard(self._services.runner, self.launcher, runs_dir(), model, self._parent)
             self.wizard.started.connect(self._show_runs)
             self.wizard.destroyed.connect(self._forget_wizard)
+            self.wizard.cohort_page.worklist_wanted.connect(self.worklist_wanted)
         _raise(self.wizard)
 
     @Slot()

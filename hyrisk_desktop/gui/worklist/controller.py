@@ -16,17 +16,18 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.gui.exam_loader import ExamLoader, read_exam
-from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
+from hyrisk_desktop.gui.job_runner import JobContext, JobRunner
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Exam
 from hyrisk_desktop.gui.store_service import StoreService
-from hyrisk_desktop.gui.worklist.preparing import Prepared, prepare
+from hyrisk_desktop.gui.worklist.preparer import Preparer
+from hyrisk_desktop.gui.worklist.preparing import Prepared
 from hyrisk_desktop.gui.worklist.read_ahead import ReadAhead
 from hyrisk_desktop.gui.worklist.read_keeper import ReadKeeper
 from hyrisk_desktop.gui.worklist.scanning import Scanning, is_table
 from hyrisk_desktop.gui.worklist.table_model import WorklistModel
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging import Finding, SeriesRecord, Severity, content_sha256, reopen, scanned_exam
+from hyrisk_desktop.imaging import SeriesRecord, reopen, scanned_exam
 from hyrisk_desktop.settings import Settings
 from hyrisk_desktop.worklist.records import ExamEntry, Read, Reader, ReadingList
 
@@ -59,18 +60,17 @@ class Worklist(QObject):
         self, session: Session, loader: ExamLoader, runner: JobRunner, store: StoreService, settings: Settings
     ) -> None:
         super().__init__()
-        self._session, self._loader, self._runner, self._settings = session, loader, runner, settings
+        self.session, self._loader, self._settings = session, loader, settings
         self.store = store
         self.model = WorklistModel(self)
         self.reader: Reader | None = None
         self.reading_list: ReadingList | None = None
         self.current: int | None = None
         """Number of the exam on screen, or being opened, where it is one of the store's."""
-        self.ahead = ReadAhead(runner, self._load, settings["read_ahead_mb"] * 1_000_000, self)
+        self.ahead = ReadAhead(runner, self.load, settings["read_ahead_mb"] * 1_000_000, self)
         self.keeper = ReadKeeper(session, store, self)
         self.scanning = Scanning(runner, store, self)
-        self._preparing: Job | None = None
-        self._unprepared: set[int] = set()
+        self.preparer = Preparer(self, runner, loader)
         self._last: ReadingList | None = None
         self._left: int | None = None
         self._connect()
@@ -79,8 +79,10 @@ class Worklist(QObject):
         self.model.picture_wanted.connect(self._fetch_picture)
         self.store.saved.connect(self._saved)
         self.store.failed.connect(self.failed)
-        self.ahead.loaded.connect(self._loaded_ahead)
-        self.ahead.idle.connect(self._prepare_next)
+        self.ahead.loaded.connect(self.preparer.prepare_loaded)
+        self.ahead.idle.connect(self._idle)
+        self.preparer.prepared.connect(self._prepared)
+        self.preparer.unreadable.connect(self._note_problem)
         self.scanning.found.connect(self._show_found)
         self.scanning.became_list.connect(self._begin_list)
         self.scanning.one_exam.connect(self._loader.open_path)
@@ -102,7 +104,7 @@ class Worklist(QObject):
             another = self.reader is not None and self.reader != answer[0]
             self.reader, self._last = answer
             self._settings["reader"] = answer[0].name
-            self._session.set_reader(answer[0].name)
+            self.session.set_reader(answer[0].name)
             self.keeper.reader = answer[0]
             self._show_again(anew=another)
             if self.reading_list is not None:
@@ -117,10 +119,10 @@ class Worklist(QObject):
 
     def _show_again(self, *, anew: bool) -> None:
         """The exam on screen, as another reader sees it, or kept for the first one."""
-        exam, stored_id = self._session.exam, self._session.stored_id
-        if exam is not None and self._session.can_measure:
+        exam, stored_id = self.session.exam, self.session.stored_id
+        if exam is not None and self.session.can_measure:
             if anew:
-                self._session.complete(exam)
+                self.session.complete(exam)
             if stored_id is not None:
                 self._now_on_screen(exam, stored_id)
 
@@ -155,7 +157,7 @@ class Worklist(QObject):
     @Slot(object)
     def _begin_list(self, reading_list: ReadingList) -> None:
         """A folder turned out to be a list: read on where it was left, or begin with its first exam."""
-        self._session.close_exam()
+        self.session.close_exam()
         self._show_list(reading_list, open_place=True)
 
     def read_blinded(self, blinded: bool) -> None:
@@ -175,14 +177,14 @@ class Worklist(QObject):
         def done(answer: tuple[list[ExamEntry], int | None]) -> None:
             entries, place = answer
             self.reading_list = reading_list
-            self._session.set_blinded(reading_list.blinded)
+            self.session.set_blinded(reading_list.blinded)
             self.ahead.clear()
             self.model.show_entries(entries, blinded=reading_list.blinded)
-            self._unprepared = {e.exam_id for e in entries if not e.prepared and not e.problem}
-            open_now = self._session.stored_id
+            self.preparer.set_entries(entries)
+            open_now = self.session.stored_id
             listed = {e.exam_id for e in entries}
             if reading_list.blinded or open_now not in listed:
-                self._session.close_exam()
+                self.session.close_exam()
                 open_now = None
             self.current = open_now or (place if place in listed else None)
             self.model.set_current(self.current)
@@ -190,7 +192,7 @@ class Worklist(QObject):
             self.current_changed.emit()
             if open_place and self.current is not None and open_now is None:
                 self.open_exam(self.current)
-            self._prepare_next()
+            self.preparer.prepare_next()
 
         def work(store: Store) -> tuple[list[ExamEntry], int | None]:
             entries = store.entries(reading_list, reader)
@@ -205,12 +207,12 @@ class Worklist(QObject):
         if self.reading_list is None or self.reading_list.list_id != reading_list.list_id:
             return
         self.model.update_entries(entries)
-        self._unprepared |= {e.exam_id for e in entries if not e.prepared and not e.problem}
+        self.preparer.add_entries(entries)
         self.rows_changed.emit()
-        if self.current is None and self._session.exam is None and not self._loader.loading:
+        if self.current is None and self.session.exam is None and not self._loader.loading:
             # The reader who dropped a folder wants to read; the first exam need not wait for the last.
             self.step(1)
-        self._prepare_next()
+        self.preparer.prepare_next()
 
     # --- going through the list
 
@@ -219,11 +221,10 @@ class Worklist(QObject):
         if (entry := self.entry(exam_id)) is not None and entry.problem:
             self.failed.emit(ExamError("no_suitable_series", entry.problem))
             return
-        left, left_id = self._session.exam, self._session.stored_id
+        left, left_id = self.session.exam, self.session.stored_id
         self.current = exam_id
         self.model.set_current(exam_id)
-        if self._preparing is not None:
-            self._preparing.cancel()
+        self.preparer.pause()
 
         def ready(exam: Exam | None) -> None:
             if self.current != exam_id:
@@ -240,7 +241,7 @@ class Worklist(QObject):
             self.ahead.keep(left_id, left)
         if not had:
             self._open_now(exam_id)
-        elif self._session.stored_id != exam_id:
+        elif self.session.stored_id != exam_id:
             self.told.emit(tr("Loading…"))
         if self.reader is not None and self.reading_list is not None:
             reader, reading_list = self.reader, self.reading_list
@@ -258,11 +259,11 @@ class Worklist(QObject):
 
     def open_series(self, record: SeriesRecord, alternatives: tuple[SeriesRecord, ...]) -> None:
         """Open another series; one of the exam on screen stays a read of that exam."""
-        exam, store = self._session.exam, self.store
-        if exam is None or self._session.stored_id is None or record.study_uid != exam.record.study_uid:
+        exam, store = self.session.exam, self.store
+        if exam is None or self.session.stored_id is None or record.study_uid != exam.record.study_uid:
             self._loader.open_record(record, alternatives)
             return
-        stored_id = self._session.stored_id
+        stored_id = self.session.stored_id
 
         def find(_: JobContext) -> tuple[SeriesRecord, ...]:
             return stored_series(store, stored_id, record.series_uid)
@@ -297,7 +298,7 @@ class Worklist(QObject):
 
         self._loader.open_stored(exam_id, find)
 
-    def _load(self, exam_id: int, context: JobContext) -> Exam:
+    def load(self, exam_id: int, context: JobContext) -> Exam:
         """On a worker thread: the exam, without a preview."""
         records = stored_series(self.store, exam_id)
         quiet = JobContext(context.progress, context.token, lambda _: None)
@@ -307,10 +308,10 @@ class Worklist(QObject):
 
     @Slot(object)
     def _opened(self, path: Path | None) -> None:
-        exam = self._session.exam
+        exam = self.session.exam
         if exam is None:
             return
-        if (stored_id := self._session.stored_id) is None:
+        if (stored_id := self.session.stored_id) is None:
             self._adopt(exam, path)
         else:
             self._now_on_screen(exam, stored_id)
@@ -326,8 +327,8 @@ class Worklist(QObject):
         found = scanned_exam([r for r in records if r.study_uid == exam.record.study_uid], path)
 
         def done(ids: list[int]) -> None:
-            self._session.adopt(exam.exam_id, ids[0])
-            now = self._session.exam
+            self.session.adopt(exam.exam_id, ids[0])
+            now = self.session.exam
             if now is not None and now.exam_id == exam.exam_id:
                 self.current = ids[0] if self.model.entry_of(ids[0]) is not None else None
                 self.model.set_current(self.current)
@@ -339,100 +340,35 @@ class Worklist(QObject):
     def _now_on_screen(self, exam: Exam, stored_id: int) -> None:
         entry = self.entry(stored_id)
         self.keeper.begin(exam, stored_id, self.reading_list.list_id if self.reading_list and entry else None)
-        if entry is not None and entry.proposal is not None:
-            self._session.propose(entry.proposal)
+        if entry is not None and entry.series_uid == exam.volume.series_uid:
+            self.session.propose(entry.proposal)
         self._want()
-        self._check_and_prepare(exam, stored_id)
-
-    def _check_and_prepare(self, exam: Exam, stored_id: int) -> None:
-        """In the background: hash the files, compare with what was first read, and prepare what is missing."""
-        store = self.store
-
-        def work(context: JobContext) -> tuple[Prepared, Finding | None]:
-            before = store.open().content_sha256(stored_id, exam.volume.series_uid)
-            digest = content_sha256(exam.record, cancel=context.token)
-            made = prepare(stored_id, exam, digest)
-            return made, changed_finding() if before and before != digest else None
-
-        def succeeded(answer: tuple[Prepared, Finding | None]) -> None:
-            made, finding = answer
-            self._session.note_content(exam.exam_id, made.content_sha256, finding)
-            self._keep_prepared(made)
-            now = self._session.exam
-            if now is not None and now.exam_id == exam.exam_id and self._session.proposal is None:
-                self._session.propose(made.proposal)
-            self._prepare_next()
-
-        job = Job("checking an exam's files", work, succeeded, lambda _: self._prepare_next())
-        self._runner.run_background(job)
-
-    # --- preparing what nobody has opened yet
+        self.preparer.check_and_prepare(exam, stored_id)
 
     @Slot()
     def _idle(self) -> None:
-        self._prepare_next()
+        self.preparer.prepare_next()
 
-    @Slot(int, object)
-    def _loaded_ahead(self, exam_id: int, exam: Exam) -> None:
-        if exam_id in self._unprepared:
-            self._unprepared.discard(exam_id)
-            job = Job("preparing an exam", lambda _: prepare(exam_id, exam), self._keep_prepared, lambda _: None)
-            self._runner.run_background(job)
-
-    @Slot()
-    def _prepare_next(self) -> None:
-        """One exam at a time, those after the one on screen first, and only while nobody waits for anything."""
-        waited_for = self._loader.loading or self.ahead.busy
-        if self._preparing is not None or waited_for or self.reading_list is None or not self._unprepared:
-            return
-        exam_id = self._nearest_unprepared()
-        if exam_id is None:
-            return
-
-        def work(context: JobContext) -> Prepared:
-            return prepare(exam_id, self._load(exam_id, context))
-
-        def succeeded(made: Prepared) -> None:
-            self._preparing = None
-            self._unprepared.discard(exam_id)
-            self._keep_prepared(made)
-            self._prepare_next()
-
-        def failed(error: Exception) -> None:
-            self._preparing = None
-            self._unprepared.discard(exam_id)
-            if isinstance(error, ExamError):
-                code, message = error.code, error.message
-                self.store.ask(lambda store: store.note_problem(exam_id, code, message), lambda _: self._renew(exam_id))
-            self._prepare_next()
-
-        def cancelled() -> None:
-            self._preparing = None
-
-        self._preparing = Job("preparing an exam", work, succeeded, failed, cancelled)
-        self._runner.run_background(self._preparing)
-
-    def _nearest_unprepared(self) -> int | None:
-        at = self.current
-        for _ in range(_AHEAD + 1):
-            entry = self.model.neighbour(at, 1)
-            if entry is None:
-                break
-            if entry.exam_id in self._unprepared:
-                return entry.exam_id
-            at = entry.exam_id
-        return next((e.exam_id for e in self.model.entries if e.exam_id in self._unprepared), None)
-
-    def _keep_prepared(self, made: Prepared) -> None:
-        self._unprepared.discard(made.stored_id)
+    @Slot(object)
+    def _prepared(self, made: Prepared) -> None:
+        """Keep what was prepared; the exam on screen may be waiting for its proposal."""
+        volume = self.session.volume
+        on_screen = volume is not None and volume.series_uid == made.series_uid
+        if on_screen and self.session.stored_id == made.stored_id and self.session.proposal is None:
+            self.session.propose(made.proposal)
+        self.model.forget_picture(made.stored_id)
 
         def work(store: Store) -> None:
             store.save_prepared(
                 made.stored_id, made.series_uid, made.thumbnail, made.proposal, made.findings, made.content_sha256
             )
 
-        self.model.forget_picture(made.stored_id)
         self.store.ask(work, lambda _: self._renew(made.stored_id))
+
+    @Slot(int, object)
+    def _note_problem(self, exam_id: int, error: ExamError) -> None:
+        code, message = error.code, error.message
+        self.store.ask(lambda store: store.note_problem(exam_id, code, message), lambda _: self._renew(exam_id))
 
     # --- rows
 
@@ -448,7 +384,7 @@ class Worklist(QObject):
             self.model.update_entries(entries)
             self.rows_changed.emit()
 
-        reader, blinded = self.reader, self._session.blinded
+        reader, blinded = self.reader, self.session.blinded
         self.store.ask(lambda store: store.entries_of([exam_id], reader, blinded=blinded), done, lambda _: None)
 
     @Slot(int)
@@ -466,12 +402,6 @@ def stored_series(store: StoreService, exam_id: int, series_uid: str = "") -> tu
         reason = wanted.reason if wanted else tr("There is no CT exam here; choose a folder that holds one.")
         raise ExamError("no_suitable_series", reason)
     return reopen(wanted, source), *(r for r in records if r is not wanted)
-
-
-def changed_finding() -> Finding:
-    """What must be known of an exam whose files are not those that were listed."""
-    message = tr("The exam's files are not the ones that were first read here: earlier numbers may not be found again.")
-    return Finding("files_changed", Severity.WARNING, message)
 
 
 def account_name() -> str:

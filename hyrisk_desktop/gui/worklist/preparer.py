@@ -1,0 +1,130 @@
+"""Prepares the exams of a list in what time is left: nearest to the one on screen first, one at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal, Slot
+
+from hyrisk_desktop.errors import ExamError
+from hyrisk_desktop.gui.exam_loader import ExamLoader
+from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
+from hyrisk_desktop.gui.state import Exam
+from hyrisk_desktop.gui.worklist.preparing import Prepared, prepare
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging import Finding, Severity, content_sha256
+from hyrisk_desktop.worklist.records import ExamEntry
+
+if TYPE_CHECKING:
+    from hyrisk_desktop.gui.worklist.controller import Worklist
+
+_NEAR = 3
+
+
+class Preparer(QObject):
+    """Works for one worklist.
+
+    Signals:
+        prepared: a `Prepared` to be kept.
+        unreadable: an exam turned out to be unreadable; carries its number and the error.
+    """
+
+    prepared = Signal(object)
+    unreadable = Signal(int, object)
+
+    def __init__(self, worklist: Worklist, runner: JobRunner, loader: ExamLoader) -> None:
+        super().__init__(worklist)
+        self._worklist, self._runner, self._loader = worklist, runner, loader
+        self._job: Job | None = None
+        self._waiting: set[int] = set()
+
+    def set_entries(self, entries: list[ExamEntry]) -> None:
+        """Another list: prepare what it lacks."""
+        self._waiting.clear()
+        self.add_entries(entries)
+
+    def add_entries(self, entries: list[ExamEntry]) -> None:
+        """More exams of the list."""
+        self._waiting |= {e.exam_id for e in entries if not e.prepared and not e.problem}
+
+    def pause(self) -> None:
+        """Somebody waits for something else; `prepare_next` goes on."""
+        if self._job is not None:
+            self._job.cancel()
+
+    def check_and_prepare(self, exam: Exam, stored_id: int) -> None:
+        """The exam on screen: hash its files, compare with what was first read, and prepare it."""
+        session, store = self._worklist.session, self._worklist.store
+
+        def work(context: JobContext) -> tuple[Prepared, Finding | None]:
+            before = store.open().content_sha256(stored_id, exam.volume.series_uid)
+            digest = content_sha256(exam.record, cancel=context.token)
+            made = prepare(stored_id, exam, digest)
+            return made, changed_finding() if before and before != digest else None
+
+        def succeeded(answer: tuple[Prepared, Finding | None]) -> None:
+            made, finding = answer
+            session.note_content(exam.exam_id, made.content_sha256, finding)
+            self._done(made)
+
+        job = Job("checking an exam's files", work, succeeded, lambda _: self.prepare_next())
+        self._runner.run_background(job)
+
+    @Slot(int, object)
+    def prepare_loaded(self, exam_id: int, exam: Exam) -> None:
+        """An exam was loaded ahead: its pixels are here, so it is prepared at once."""
+        if exam_id in self._waiting:
+            self._waiting.discard(exam_id)
+            job = Job("preparing an exam", lambda _: prepare(exam_id, exam), self._done, lambda _: None)
+            self._runner.run_background(job)
+
+    def prepare_next(self) -> None:
+        """Prepare one more, and then the next, while nobody waits for anything."""
+        waited_for = self._loader.loading or self._worklist.ahead.busy
+        if self._job is not None or waited_for or self._worklist.reading_list is None:
+            return
+        exam_id = self._nearest()
+        if exam_id is None:
+            return
+
+        def work(context: JobContext) -> Prepared:
+            return prepare(exam_id, self._worklist.load(exam_id, context))
+
+        def succeeded(made: Prepared) -> None:
+            self._job = None
+            self._done(made)
+
+        def failed(error: Exception) -> None:
+            self._job = None
+            self._waiting.discard(exam_id)
+            if isinstance(error, ExamError):
+                self.unreadable.emit(exam_id, error)
+            self.prepare_next()
+
+        def cancelled() -> None:
+            self._job = None
+
+        self._job = Job("preparing an exam", work, succeeded, failed, cancelled)
+        self._runner.run_background(self._job)
+
+    def _done(self, made: Prepared) -> None:
+        self._waiting.discard(made.stored_id)
+        self.prepared.emit(made)
+        self.prepare_next()
+
+    def _nearest(self) -> int | None:
+        model, at = self._worklist.model, self._worklist.current
+        for _ in range(_NEAR):
+            entry = model.neighbour(at, 1)
+            if entry is None:
+                break
+            if entry.exam_id in self._waiting:
+                return entry.exam_id
+            at = entry.exam_id
+        return next((e.exam_id for e in model.entries if e.exam_id in self._waiting), None)
+
+
+def changed_finding() -> Finding:
+    """What must be known of an exam whose files are not those that were listed."""
+    message = tr("The exam's files are not the ones that were first read here: earlier numbers may not be found again.")
+    return Finding("files_changed", Severity.WARNING, message)
