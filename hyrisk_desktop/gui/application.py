@@ -71,5 +71,6 @@ class Services:
     def close(self) -> None:
         """Stop all work; after this no thread or child process is left."""
         self.runner.close()
+        self.risk.release()
         self.store.close()
         shutdown_decoders()

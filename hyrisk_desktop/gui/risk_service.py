@@ -95,6 +95,10 @@ class RiskService(QObject):
         self._loading = job
         self._runner.run_model(job)
 
+    def release(self) -> None:
+        """Let go of the model; for the end, when no job runs any more."""
+        self._predictor = None
+
     @Slot()
     def _ask(self) -> None:
         """Start the prediction that the session needs now, unless one is under way: its end asks again."""
