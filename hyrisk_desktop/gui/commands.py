@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,10 +79,14 @@ class Commands(QObject):
             elif key.startswith("grade_"):
                 self._session.set_grade(float(key.removeprefix("grade_")))
             else:
-                (self.worklist.handler(key) or getattr(self, key))()
+                self.handler(key)()
         except HyRiskError as e:
             self.show_error(e)
         self.states_changed.emit()
+
+    def handler(self, key: str) -> Callable[[], None]:
+        """What carries out the action ``key``: a method of that name, here or among the worklist's commands."""
+        return self.worklist.handler(key) or getattr(self, key)
 
     # --- files
 
