@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hyrisk_desktop import __version__, display
+from hyrisk_desktop.cli_batch import batch
 from hyrisk_desktop.cli_models import models_cli
 from hyrisk_desktop.cli_worklist import audit, replay, store_cli
 from hyrisk_desktop.errors import BundleError, ExamError, HyRiskError, InputError, safe_traceback
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
 EXIT_UNEXPECTED, EXIT_ARGUMENTS, EXIT_EXAM = 1, 2, 3
 _TRAINING = ("phantom", "train", "evaluate", "nlst", "train-demonstration")
-_COMMANDS = ("gui", "demo", "score", *_TRAINING, "models", "store", "replay", "audit", "doctor")
-_LATER_COMMANDS = ("batch",)
+_COMMANDS = ("gui", "demo", "score", "batch", *_TRAINING, "models", "store", "replay", "audit", "doctor")
+_LATER_COMMANDS: tuple[str, ...] = ()
 _LATER_OPTION = typer.Option(hidden=True)
 # A kilometre: beyond any scanner's table, and far from where a position would overflow the voxel grid.
 _FARTHEST_MM = 1e6
@@ -273,6 +274,7 @@ def doctor() -> None:
     raise typer.Exit(0 if all(row.ok for row in rows) else 1)
 
 
+cli.command("batch", help=tr("Score every exam below a folder, one row each; goes on where it stopped."))(batch)
 cli.add_typer(models_cli, name="models")
 cli.add_typer(store_cli, name="store")
 cli.command("replay", help=tr("Recompute a stored read from the same files and say whether every number is the same."))(

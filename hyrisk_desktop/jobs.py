@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from hyrisk_desktop.errors import Cancelled
 
+_POLL_S = 0.05
 Progress = Callable[[int, int], None]
 """Called as ``progress(done, total)``, from the thread that does the work."""
 
@@ -35,3 +36,32 @@ class CancelToken:
         """Raise `Cancelled` once `cancel` was called."""
         if self._event.is_set():
             raise Cancelled
+
+
+@dataclass(frozen=True, slots=True)
+class PauseToken:
+    """A gate that the owner closes and opens; the work waits at it between two pieces."""
+
+    _open: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self._open.set()
+
+    def pause(self) -> None:
+        """Let the work wait at its next check."""
+        self._open.clear()
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._open.set()
+
+    @property
+    def paused(self) -> bool:
+        """Whether the work is to wait."""
+        return not self._open.is_set()
+
+    def wait(self, cancel: CancelToken | None = None) -> None:
+        """Return once open; raises `Cancelled` when ``cancel`` is set meanwhile."""
+        while not self._open.wait(_POLL_S):
+            if cancel:
+                cancel.raise_if_cancelled()

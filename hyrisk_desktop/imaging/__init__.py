@@ -12,6 +12,7 @@ from hyrisk_desktop.imaging.heart_centre import ProposedCentre, propose_centre
 from hyrisk_desktop.imaging.records import Kind, SeriesRecord
 from hyrisk_desktop.imaging.scan import ScannedExam, reopen, scan_exams, scanned_exam
 from hyrisk_desktop.imaging.series import find_series
+from hyrisk_desktop.imaging.slab import Slab, read_slab, thin
 from hyrisk_desktop.imaging.volume import CTVolume, Finding, Severity, Voxel
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "ScannedExam",
     "SeriesRecord",
     "Severity",
+    "Slab",
     "Voxel",
     "check_centre",
     "check_volume",
@@ -29,10 +31,12 @@ __all__ = [
     "find_series",
     "hash_files",
     "propose_centre",
+    "read_slab",
     "read_volume",
     "reopen",
     "scan_exams",
     "scanned_exam",
     "shutdown_decoders",
+    "thin",
     "warm_decoders",
 ]

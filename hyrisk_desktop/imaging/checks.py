@@ -29,19 +29,24 @@ _SOFT = (-50.0, 250.0)
 _BONE_HU = 200.0
 _CONTRAST_HU = 100.0
 _TRUNCATED_SHARE = 0.15
-_BALL_MM, _POOL_MM, _RING_MM = 30.0, 15.0, (45.0, 95.0)
+_BALL_MM, _BALL_STEP_MM, _POOL_MM, _RING_MM = 30.0, 4.0, 15.0, (45.0, 95.0)
 _LEAST_SOFT, _MOST_BONE, _LEAST_LUNG = 0.5, 0.12, 0.08
 _SPINE_DEPTH = 0.6
 _TILE_MM = 8.0
 
 
-def check_volume(volume: CTVolume) -> tuple[Finding, ...]:
+def check_volume(volume: CTVolume, *, pixels: bool = True) -> tuple[Finding, ...]:
     """Findings about the whole scan.
 
     Codes: ``contrast``, ``sharp_kernel``, ``thick_slices``, ``kvp``, ``missing_header``, ``truncated_fov``,
     ``padding``, ``partial_coverage``. Those of the reader are in ``volume.findings`` and not repeated.
+
+    Args:
+        volume: the scan.
+        pixels: False where only some slices were read: ``truncated_fov`` and ``padding`` are left out.
     """
-    return (*_header_findings(volume), *_pixel_findings(volume))
+    sampled = _pixel_findings(volume) if pixels else ()
+    return (*_header_findings(volume), *sampled, *_extent_findings(volume))
 
 
 def _header_findings(volume: CTVolume) -> Iterator[Finding]:
@@ -75,7 +80,10 @@ def _pixel_findings(volume: CTVolume) -> Iterator[Finding]:
     if bool((sampled[:, ::4, ::4] <= _PADDING_HU).any()):
         message = tr("Pixels outside the scanned field hold padding values below -1500 HU; they are never counted.")
         yield Finding("padding", Severity.INFO, message)
-    extent = depth * volume.spacing_mm[2]
+
+
+def _extent_findings(volume: CTVolume) -> Iterator[Finding]:
+    extent = volume.shape_zyx[0] * volume.spacing_mm[2]
     if extent < WHOLE_CHEST_MM:
         message = tr("The scan covers {mm:.0f} mm, less than a whole chest.", mm=extent)
         yield Finding("partial_coverage", Severity.INFO, message)
@@ -163,6 +171,13 @@ def _window(volume: CTVolume, centre: Voxel, half_mm: float, half_z_mm: float) -
     return volume.hu[first[2] : z + c + 1, first[1] : y + b + 1, first[0] : x + a + 1], first
 
 
+def slices_of_ball(z: int, depth: int, spacing_z_mm: float) -> range:
+    """The slices that `check_centre` looks at around slice ``z`` of ``depth``."""
+    half, step = max(0, round(_BALL_MM / spacing_z_mm)), max(1, round(_BALL_STEP_MM / spacing_z_mm))
+    first = max(0, z - half)
+    return range(first + (z - first) % step, min(depth, z + half + 1), step)
+
+
 def _means(box: NDArray[Any], ny: int, nx: int) -> NDArray[np.float32]:
     """Means over blocks of ny x nx pixels: noise must not decide what is tissue."""
     depth, rows, columns = box.shape
@@ -177,8 +192,8 @@ def _ball(volume: CTVolume, centre: Voxel) -> tuple[NDArray[np.float32], NDArray
     """Smoothed HU within 30 mm of the centre, and their distances in mm."""
     sx, sy, sz = volume.spacing_mm
     box, (x0, y0, z0) = _window(volume, centre, _BALL_MM, _BALL_MM)
-    step_z = max(1, round(4.0 / sz))
-    start = (centre[2] - z0) % step_z
+    looked_at = slices_of_ball(centre[2], volume.shape_zyx[0], sz)
+    start, step_z = looked_at.start - z0, looked_at.step
     nx, ny = max(1, round(3.0 / sx)), max(1, round(3.0 / sy))
     means = _means(box[start::step_z], ny, nx)
     z, y, x = np.ogrid[: means.shape[0], : means.shape[1], : means.shape[2]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,25 @@ class Contents:
                 number=number,
             ),
         )
+
+    def doubtful(self, slices: Sequence[int]) -> bool:
+        """Whether anything about these slices, the only ones noted, could make `check` refuse the whole series.
+
+        What a jump is follows from all slices, so every one that could be large enough counts here; whoever asks then
+        reads the whole series and lets `check` decide.
+        """
+        flat = self._thumbs.reshape(len(self._thumbs), -1)[list(slices)]
+        if bool((flat.min(axis=1) == flat.max(axis=1)).any()):
+            return True
+        np.clip(flat, _LOW, _HIGH, out=flat)
+        neighbours = np.diff(slices) == 1
+        jumps = _differences(flat, 1)
+        large = neighbours & (jumps > _JUMP_FLOOR_HU)
+        if len(flat) < 3:
+            return bool(large.any())
+        both = np.minimum(jumps[:-1], jumps[1:])
+        strange = (both > _STRANGER_FACTOR * _differences(flat, 2)) & (both > _STRANGER_FLOOR_HU)
+        return bool(large.any() or (strange & neighbours[:-1] & neighbours[1:]).any())
 
 
 def hu_thumb_shape(rows: int, columns: int, steps: tuple[int, int]) -> tuple[int, int]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import math
+import mmap
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -53,7 +56,7 @@ def read_volume(
         ExamError: the series can't be read, or its slices don't make one trustworthy volume.
         Cancelled: ``cancel`` was set.
     """
-    try:
+    with readable():
         if record.kind is Kind.IMAGE_FILE:
             from hyrisk_desktop.imaging.image_files import read_image
 
@@ -65,6 +68,13 @@ def read_volume(
         if refusal := refusal_of(record.kind):
             raise refusal
         return _read_series(record, progress, cancel, on_first)
+
+
+@contextlib.contextmanager
+def readable() -> Iterator[None]:
+    """What the system refuses, as an ExamError with one sentence."""
+    try:
+        yield
     except MemoryError as e:
         raise ExamError("memory", tr("There isn't enough memory for this exam. Close other programs.")) from e
     except OSError as e:
@@ -78,14 +88,49 @@ def read_volume(
         ) from e
 
 
+def read_some_slices(
+    record: SeriesRecord, choose: Callable[[Stack], Sequence[int]], cancel: CancelToken | None = None
+) -> tuple[CTVolume, tuple[int, ...]] | None:
+    """Check the whole series by its headers, but read only some of its slices.
+
+    Args:
+        record: a series of single-frame files.
+        choose: the slices to read, ascending, of the checked stack.
+        cancel: polled between slices.
+
+    Returns:
+        The volume in full size, its other slices 0 HU and, until somebody touches them, without memory; and which
+        slices were read. None where their pixels look as if the series did not belong together: only the whole tells.
+
+    Raises:
+        ExamError, Cancelled: as `read_volume`, but for what only the other slices' pixels tell.
+    """
+    chosen: tuple[int, ...] = ()
+
+    def remember(stack: Stack) -> Sequence[int]:
+        nonlocal chosen
+        chosen = tuple(choose(stack))
+        return chosen
+
+    try:
+        volume = _read_series(record, no_progress, cancel, None, remember)
+    except _Doubtful:
+        return None
+    return volume, chosen
+
+
 def _read_series(
-    record: SeriesRecord, progress: Progress, cancel: CancelToken | None, on_first: OnFirst | None
+    record: SeriesRecord,
+    progress: Progress,
+    cancel: CancelToken | None,
+    on_first: OnFirst | None,
+    choose: Callable[[Stack], Sequence[int]] | None = None,
 ) -> CTVolume:
     stack = record.stack or stack_slices(current_headers(record))
     dtype: Any = np.int16 if all_whole(stack.headers) else np.float32
     for attempt in range(3):
         try:
-            return _Filling(record, stack, dtype, progress, cancel, on_first).run()
+            return _Filling(record, stack, dtype, progress, cancel, on_first, choose and choose(stack)).run()
         except OutOfRange:
             dtype = np.float32
         except Changed:
@@ -115,13 +160,18 @@ def current_headers(record: SeriesRecord) -> tuple[Header, ...]:
 
 
 def new_volume(
-    record: SeriesRecord, shape: tuple[int, int, int], dtype: Any, stack_findings: tuple[Finding, ...], grid: Any
+    record: SeriesRecord,
+    shape: tuple[int, int, int],
+    dtype: Any,
+    stack_findings: tuple[Finding, ...],
+    grid: Any,
+    new_array: Callable[[tuple[int, int, int], Any], NDArray[Any]] = np.empty,
 ) -> CTVolume:
     """A volume of air of this record on this grid; its array is to be filled in place."""
     if shape[0] * shape[1] * shape[2] > MAX_VOXELS:
         raise ExamError("too_large", tr("This series is too large to be opened."))
     return CTVolume(
-        hu=np.empty(shape, dtype),
+        hu=new_array(shape, dtype),
         spacing_mm=grid.spacing_mm,
         origin_mm=grid.origin_mm,
         direction=grid.direction,
@@ -131,8 +181,26 @@ def new_volume(
     )
 
 
+class _Doubtful(Exception):
+    """The slices that were read may not belong together."""
+
+
+def sparse_array(shape: tuple[int, int, int], dtype: Any) -> NDArray[Any]:
+    """An array of zeros whose pages take memory only once they are touched.
+
+    numpy's own zeros lie in huge pages where the system has them: a few slices would bring in most of the volume.
+    """
+    dtype = np.dtype(dtype)
+    memory = mmap.mmap(-1, math.prod(shape) * dtype.itemsize)
+    if hasattr(memory, "madvise") and hasattr(mmap, "MADV_NOHUGEPAGE"):
+        # A kernel without huge pages refuses the advice, and needs none.
+        with contextlib.suppress(OSError):
+            memory.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(memory, dtype).reshape(shape)
+
+
 class _Filling:
-    """One attempt at filling a volume from a checked stack."""
+    """One attempt at filling a volume from a checked stack; with ``chosen``, only those slices of it."""
 
     def __init__(
         self,
@@ -142,14 +210,16 @@ class _Filling:
         progress: Progress,
         cancel: CancelToken | None,
         on_first: OnFirst | None,
+        chosen: Sequence[int] | None = None,
     ) -> None:
         first = stack.headers[0]
         self.rows, self.columns = first.number("Rows") or 0, first.number("Columns") or 0
         inside = (self.columns, self.rows) if stack.grid.transpose else (self.rows, self.columns)
         self.stack, self.progress, self.cancel, self.on_first = stack, progress, cancel, on_first
         findings = stack.findings + _slice_findings(stack)
-        self.count = len(stack.headers)
-        self.volume = new_volume(record, (self.count, *inside), dtype, findings, stack.grid)
+        self.count, self.chosen = len(stack.headers), chosen
+        array = np.empty if chosen is None else sparse_array
+        self.volume = new_volume(record, (self.count, *inside), dtype, findings, stack.grid, array)
         self.contents = Contents(self.count, *inside)
         self.recipes: dict[tuple[object, ...], Recipe] = {}
         self.done, self.shown = 0, False
@@ -157,7 +227,7 @@ class _Filling:
     def run(self) -> CTVolume:
         """Read all slices, the middle one first, and check that they continue each other."""
         middle = self.count // 2
-        order = [middle, *range(middle), *range(middle + 1, self.count)]
+        order = [middle, *range(middle), *range(middle + 1, self.count)] if self.chosen is None else self.chosen
         native = [z for z in order if self.stack.headers[z].syntax in NATIVE_SYNTAXES]
         packed = [z for z in order if self.stack.headers[z].syntax not in NATIVE_SYNTAXES]
         if packed and self.on_first:
@@ -166,7 +236,10 @@ class _Filling:
             self._read_native(native, fill=self.on_first is not None and not packed)
         if packed:
             self._decode(packed)
-        self.contents.check()
+        if self.chosen is None:
+            self.contents.check()
+        elif self.chosen and self.contents.doubtful(self.chosen):
+            raise _Doubtful
         return self.volume
 
     def _read_native(self, order: Sequence[int], *, fill: bool) -> None:

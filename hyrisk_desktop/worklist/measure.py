@@ -36,6 +36,47 @@ class Measurement:
     findings: tuple[Finding, ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Survey:
+    """What a centre shows without a model: scores, the region Agatston that models are trained on, and findings."""
+
+    centre: Voxel
+    grade: float | None
+    scores: CalciumScores
+    region_agatston: float
+    scan: tuple[Finding, ...]
+    around: tuple[Finding, ...]
+
+
+def survey(
+    volume: CTVolume,
+    centre: Voxel,
+    grade: float | None,
+    *,
+    region: Voxel = REGION_SIZE_XYZ,
+    box: Region | None = None,
+    profile: ScoringProfile = STANDARD,
+    excluded: Collection[Voxel] = (),
+    also: tuple[Finding, ...] = (),
+    whole: bool = True,
+) -> Survey:
+    """The half of `measure` that needs no model; ``whole`` False: of the pixels only those around ``centre`` were read."""
+    if box is None:
+        scores = score_region(volume, centre, size_xyz=region, profile=profile, excluded=excluded)
+    else:
+        scores = score_box(volume, box, centre=centre, profile=profile, excluded=excluded)
+    # The region that models are trained on, whatever is shown.
+    agatston = score_region(volume, centre, excluded=excluded).agatston if volume.contains(centre) else 0.0
+    scan = (*volume.findings, *check_volume(volume, pixels=whole), *also)
+    return Survey(centre, grade, scores, agatston, scan, check_centre(volume, centre, region=region))
+
+
+def conclude(surveyed: Survey, risk: RiskReading | None) -> Measurement:
+    """The measurement that a survey and the model's answer make."""
+    s = surveyed
+    return Measurement(s.centre, s.grade, s.scores, risk, collect_findings(s.scan, s.around, s.scores, s.grade, risk))
+
+
 def measure(
     volume: CTVolume,
     centre: Voxel,
@@ -61,18 +102,11 @@ def measure(
         InputError: the centre lies outside the volume, or the grade outside 0 to 3.
         BundleError: the model's answer is not a number.
     """
-    if box is None:
-        scores = score_region(volume, centre, size_xyz=region, profile=profile, excluded=excluded)
-    else:
-        scores = score_box(volume, box, centre=centre, profile=profile, excluded=excluded)
+    surveyed = survey(volume, centre, grade, region=region, box=box, profile=profile, excluded=excluded, also=also)
     risk = None
     if predictor is not None:
-        # The region that models are trained on, whatever is shown.
-        agatston = score_region(volume, centre, excluded=excluded).agatston
-        risk = predictor.predict(volume, centre, grade, agatston=agatston)
-    scan = (*volume.findings, *check_volume(volume), *also)
-    findings = collect_findings(scan, check_centre(volume, centre, region=region), scores, grade, risk)
-    return Measurement(centre, grade, scores, risk, findings)
+        risk = predictor.predict(volume, centre, grade, agatston=surveyed.region_agatston)
+    return conclude(surveyed, risk)
 
 
 def collect_findings(

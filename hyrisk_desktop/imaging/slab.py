@@ -1,0 +1,81 @@
+"""The few slices that a known heart centre needs, instead of the whole series.
+
+Scores, risk and the findings at the centre look at the slices around the click only. They are read into a volume of full
+size, so that every coordinate, border and finding is what it is with the whole series; the other slices stay empty and
+take no memory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hyrisk_desktop.imaging.checks import slices_of_ball
+from hyrisk_desktop.imaging.dicom import read_some_slices, read_volume, readable, sparse_array
+from hyrisk_desktop.imaging.records import Kind, SeriesRecord
+from hyrisk_desktop.imaging.slices import Stack
+from hyrisk_desktop.imaging.volume import CTVolume
+from hyrisk_desktop.jobs import CancelToken
+
+_NEIGHBOURS = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slab:
+    """A volume of which only some slices were read.
+
+    Attributes:
+        volume: in full size; slices that were not read hold 0 HU and must not be looked at.
+        slices: those that were read, ascending; all of them where ``whole``.
+        whole: the whole series was read, because it lies in one file or because its slices looked doubtful.
+    """
+
+    volume: CTVolume
+    slices: tuple[int, ...]
+    whole: bool
+
+
+def slices_needed(centre_z: int, depth: int, spacing_z_mm: float, half_slices: int = 2) -> tuple[int, ...]:
+    """The slices of ``depth`` that everything measured at slice ``centre_z`` looks at, ascending.
+
+    Args:
+        half_slices: what is scored or shown to the network, to either side; one more is read to tell whether it fits in.
+    """
+    reach = half_slices + _NEIGHBOURS
+    near = range(max(0, centre_z - reach), min(depth, centre_z + reach + 1))
+    ball = slices_of_ball(centre_z, depth, spacing_z_mm) if 0 <= centre_z < depth else ()
+    return tuple(sorted({*near, *ball}))
+
+
+def read_slab(record: SeriesRecord, centre_z: int, *, half_slices: int = 2, cancel: CancelToken | None = None) -> Slab:
+    """Read what a measurement at slice ``centre_z`` looks at; the whole series is checked by its headers.
+
+    Args:
+        record: a series that `find_series` found.
+        centre_z: the heart centre's slice; outside the series no slice is read, and measuring says so.
+        half_slices: slices needed to either side: 2 for a region of five and for the patch with its interval.
+        cancel: polled between slices.
+
+    Raises:
+        ExamError: as `read_volume`, but for damage that only the pixels of other slices would show.
+        Cancelled: ``cancel`` was set.
+    """
+
+    def choose(stack: Stack) -> Sequence[int]:
+        return slices_needed(centre_z, len(stack.headers), stack.grid.spacing_mm[2], half_slices)
+
+    if record.kind is Kind.AXIAL:
+        with readable():
+            if (some := read_some_slices(record, choose, cancel)) is not None:
+                return Slab(*some, whole=False)
+    volume = read_volume(record, cancel=cancel)
+    return Slab(volume, tuple(range(volume.shape_zyx[0])), whole=True)
+
+
+def thin(volume: CTVolume, centre_z: int, half_slices: int = 2) -> CTVolume:
+    """``volume`` without the memory of the slices that a prediction at ``centre_z`` doesn't look at."""
+    first, stop = max(0, centre_z - half_slices), max(0, centre_z + half_slices + 1)
+    hu = sparse_array(volume.shape_zyx, volume.hu.dtype)
+    hu[first:stop] = volume.hu[first:stop]
+    return dataclasses.replace(volume, hu=hu)
