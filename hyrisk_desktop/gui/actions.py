@@ -108,6 +108,7 @@ def action_table() -> tuple[ActionSpec, ...]:
         a("probe", tr("HU &probe (mean and SD around the pointer)"), view, ("V",), checkable=True),
         a("escape", tr("End the tool; pressed again, reset the &view"), view, ("Esc",), needs_exam=False),
         a("show_models", tr("&Models…"), tools, (), needs_exam=False),
+        a("score_all", tr("&Score all exams of the list…"), tools, (), needs_exam=False),
         a("show_agreement", tr("Readers' &agreement…"), tools, (), needs_exam=False),
         a("export_cohort", tr("E&xport reads as a training cohort…"), tools, (), needs_exam=False),
         a("retrain", tr("&Retrain…"), tools, (), needs_exam=False),

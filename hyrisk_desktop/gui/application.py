@@ -16,6 +16,7 @@ from hyrisk_desktop.gui.risk_service import RiskService
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.store_service import StoreService
 from hyrisk_desktop.gui.worklist.controller import Worklist
+from hyrisk_desktop.gui.worklist.scoring import Scoring
 from hyrisk_desktop.imaging import shutdown_decoders, warm_decoders
 from hyrisk_desktop.risk.model_store import ActiveModel, ModelStore, installed_models
 from hyrisk_desktop.settings import Settings
@@ -39,6 +40,7 @@ class Services:
     explain: ExplainService
     store: StoreService
     worklist: Worklist
+    scoring: Scoring
 
     @classmethod
     def build(cls, settings: Settings, log: MemoryLog) -> Services:
@@ -48,8 +50,9 @@ class Services:
         models = installed_models()
         shelf, explain = ModelShelf(models, session, runner), ExplainService(session, risk, runner)
         store = StoreService(store_place(settings))
+        scoring = Scoring(runner, store, models, settings)
         worklist = Worklist(session, loader, runner, store, settings)
-        services = cls(settings, log, runner, session, loader, risk, models, shelf, explain, store, worklist)
+        services = cls(settings, log, runner, session, loader, risk, models, shelf, explain, store, worklist, scoring)
         services.shelf.chosen.connect(lambda _: services.load_model())
         return services
 
@@ -70,6 +73,7 @@ class Services:
 
     def close(self) -> None:
         """Stop all work; after this no thread or child process is left."""
+        self.scoring.cancel()
         self.runner.close()
         self.risk.release()
         self.store.close()

@@ -57,7 +57,9 @@ class Commands(QObject):
         self._window = window
         self.retraining = Retraining(services, window)
         self.retraining.told.connect(self.message)
-        self.worklist = WorklistCommands(services.worklist, services.session, services.settings, desk, window)
+        self.worklist = WorklistCommands(
+            services.worklist, services.scoring, services.session, services.settings, desk, window
+        )
         self.worklist.message.connect(self.message)
         services.worklist.failed.connect(self.show_error)
         desk.confirmed.connect(self.worklist.confirm)

@@ -65,6 +65,7 @@ class JobRunner(QObject):
         self._model = ThreadPoolExecutor(1, "hyrisk-model")
         self._io = ThreadPoolExecutor(2, "hyrisk-io")
         self._background = ThreadPoolExecutor(1, "hyrisk-background")
+        self._batch = ThreadPoolExecutor(1, "hyrisk-batch-run")
         self._jobs: set[Job] = set()
         self._closed = False
         self._deliver.connect(self._call, Qt.ConnectionType.QueuedConnection)
@@ -81,6 +82,10 @@ class JobRunner(QObject):
         """Queue ``job`` behind all other work that nobody waits for."""
         return self._submit(self._background, job)
 
+    def run_batch(self, job: Job) -> Job:
+        """Start ``job`` on the thread for runs that may take all night."""
+        return self._submit(self._batch, job)
+
     @property
     def busy(self) -> bool:
         """Whether any job has not told its end yet."""
@@ -91,7 +96,7 @@ class JobRunner(QObject):
         self._closed = True
         for job in self._jobs:
             job.cancel()
-        for pool in (self._io, self._background, self._model):
+        for pool in (self._io, self._background, self._batch, self._model):
             pool.shutdown(wait=True, cancel_futures=True)
         self._jobs.clear()
 

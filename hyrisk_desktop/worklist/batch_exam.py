@@ -66,7 +66,7 @@ class BatchExam:
         Raises:
             OSError: a file is gone.
         """
-        digest = hashlib.sha256(json.dumps([settings, self.series_uid, read.centre, read.grade, read.reader]).encode())
+        digest = hashlib.sha256(json.dumps([settings, self.series_uid, *read.plain]).encode())
         for path in self.record.files if self.packed else ():
             status = path.stat()
             digest.update(os.fsencode(path) + f"\0{status.st_size} {status.st_mtime_ns}\n".encode())
@@ -76,13 +76,13 @@ class BatchExam:
         """Plain values for another process; they name files, but no patient."""
         return {
             "token": self.token, "source": str(self.source), "study_uid": self.study_uid, "series_uid": self.series_uid,
-            "packed": self.packed, "reads": [(r.centre, r.grade, r.reader) for r in self.reads],
+            "packed": self.packed, "reads": [r.plain for r in self.reads],
         }  # fmt: skip
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> BatchExam:
         """Inverse of `to_plain`, without the patient."""
-        reads = tuple(BatchRead(tuple(c) if c else None, grade, reader) for c, grade, reader in plain["reads"])
+        reads = tuple(map(BatchRead.from_plain, plain["reads"]))
         return cls(
             plain["token"], Path(plain["source"]), "", plain["study_uid"], plain["series_uid"], plain["packed"], reads
         )

@@ -228,12 +228,16 @@ def _load(
         centre, row = _proposed(volume, row)
     else:
         centre, row = read.centre, replace(row, centre_from=FROM_READS)
-        if settings.whole:
+        # A box may be as deep as the chest.
+        if settings.whole or read.box is not None:
             volume, whole = read_volume(record, cancel=cancel), True
         else:
             slab = read_slab(record, centre[2], cancel=cancel)
             volume, whole = slab.volume, slab.whole
-    surveyed = survey(volume, centre, read.grade, profile=get_profile(settings.profile), also=also, whole=whole)
+    profile = get_profile(read.profile or settings.profile)
+    surveyed = survey(
+        volume, centre, read.grade, box=read.box, profile=profile, excluded=read.excluded, also=also, whole=whole
+    )
     x, y, z = centre
     row = replace(
         row, centre_x_voxel=x, centre_y_voxel=y, centre_z_voxel=z, synthetic=volume.synthetic,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from hyrisk_desktop.calcium import Region
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import Voxel
@@ -18,11 +20,33 @@ _MAX_TEXT = 80
 
 @dataclass(frozen=True, slots=True)
 class BatchRead:
-    """One reader's centre and grade of a series; without a centre, one is proposed."""
+    """One reader's judgement of a series; without a centre, one is proposed.
+
+    Attributes:
+        excluded, box, profile: what the reader took out, drew or chose in the window, so that a row has the window's
+            numbers; the profile is "" for the run's own.
+    """
 
     centre: Voxel | None = None
     grade: float | None = None
     reader: str = ""
+    excluded: frozenset[Voxel] = frozenset()
+    box: Region | None = None
+    profile: str = ""
+
+    @property
+    def plain(self) -> list[Any]:
+        """Plain values, which also tell it from every other read."""
+        box = None if self.box is None else [self.box.start, self.box.stop]
+        return [self.centre, self.grade, self.reader, sorted(self.excluded), box, self.profile]
+
+    @classmethod
+    def from_plain(cls, plain: Sequence[Any]) -> BatchRead:
+        """Inverse of `plain`."""
+        centre, grade, reader, excluded, box, profile = plain
+        region = None if box is None else Region(tuple(box[0]), tuple(box[1]))
+        voxels = frozenset((x, y, z) for x, y, z in excluded)
+        return cls(tuple(centre) if centre else None, grade, reader, voxels, region, profile)
 
 
 def read_reads(path: Path) -> Mapping[str, tuple[BatchRead, ...]]:

@@ -11,10 +11,12 @@ from PySide6.QtWidgets import QDialog, QFileDialog, QInputDialog, QWidget
 from hyrisk_desktop.gui.dialogs.agreement import AgreementDialog
 from hyrisk_desktop.gui.dialogs.choose_list import ChooseListDialog
 from hyrisk_desktop.gui.dialogs.export_cohort import ExportCohortDialog
+from hyrisk_desktop.gui.dialogs.score_all import ScoreAllDialog
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.viewer.desk import Desk
 from hyrisk_desktop.gui.viewer.slice_view import Tool
 from hyrisk_desktop.gui.worklist.controller import Worklist
+from hyrisk_desktop.gui.worklist.scoring import Scoring
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.settings import Settings
 from hyrisk_desktop.worklist.records import ReadingList
@@ -37,8 +39,12 @@ class WorklistCommands(QObject):
     search_wanted = Signal()
     retrain_wanted = Signal(object)
 
-    def __init__(self, worklist: Worklist, session: Session, settings: Settings, desk: Desk, window: QWidget) -> None:
+    def __init__(
+        self, worklist: Worklist, scoring: Scoring, session: Session, settings: Settings, desk: Desk, window: QWidget
+    ) -> None:
         super().__init__(window)
+        self._scoring = scoring
+        self._score_all: ScoreAllDialog | None = None
         self._worklist, self._session, self._settings = worklist, session, settings
         self._desk, self._window = desk, window
         self.shown = False
@@ -185,16 +191,27 @@ class WorklistCommands(QObject):
         if worklist.reading_list is None:
             self.message.emit(tr("Open a folder of exams first (Ctrl+E)."))
             return
-        unfinished = [e for e in worklist.model.entries if not e.problem and not (e.read and e.read.locked)]
-        if worklist.reading_list.blinded and unfinished:
-            self.message.emit(
-                tr("Others' reads show once all {n} exams left are graded and locked.", n=len(unfinished))
-            )
+        if worklist.reading_list.blinded and (left := len(worklist.unfinished())):
+            self.message.emit(tr("Others' reads show once all {n} exams left are graded and locked.", n=left))
             return
         dialog = AgreementDialog(worklist, self._window)
         dialog.exam_wanted.connect(worklist.open_exam)
         dialog.failed.connect(worklist.failed)
         dialog.show()
+
+    def score_all(self) -> None:
+        """The whole list in one go; shown again while a run goes on."""
+        worklist = self._worklist
+        if worklist.reading_list is None:
+            self.message.emit(tr("Open a folder of exams first (Ctrl+E)."))
+            return
+        if worklist.reading_list.blinded and (left := len(worklist.unfinished())):
+            self.message.emit(tr("Numbers show once all {n} exams left are graded and locked.", n=left))
+            return
+        if self._score_all is None:
+            self._score_all = ScoreAllDialog(worklist, self._scoring, self._window)
+        self._score_all.show()
+        self._score_all.raise_()
 
     def export_cohort(self) -> None:
         """Join this reader's reads with a table of outcomes and write what Retrain opens."""

@@ -270,6 +270,10 @@ class Worklist(QObject):
 
         self._loader.open_stored(stored_id, find)
 
+    def unfinished(self) -> list[ExamEntry]:
+        """Exams of the list whose grade this reader has not locked."""
+        return [e for e in self.model.entries if not e.problem and not (e.read and e.read.locked)]
+
     def entry(self, exam_id: int | None = None) -> ExamEntry | None:
         """The row of an exam, or of the one on screen."""
         return self.model.entry_of(self.current if exam_id is None else exam_id)
