@@ -62,7 +62,7 @@ class Services:
 
     def start(self) -> None:
         """Get ready what the first exam and the first click would otherwise wait for."""
-        self.load_model()
+        self.store.preload(self.load_model)
         self.worklist.start()
         self.runner.run_io(Job("starting the decoders", lambda _: warm_decoders(), lambda _: None, lambda _: None))
 

@@ -6,7 +6,9 @@ state of the same read takes its place in the queue. Nothing here ever blocks th
 
 from __future__ import annotations
 
+import importlib
 import logging
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +19,7 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 
 from hyrisk_desktop.errors import HyRiskError, StoreError, safe_traceback
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.risk.preload import lasting_imports
 from hyrisk_desktop.worklist.records import Read, Reader
 
 if TYPE_CHECKING:
@@ -97,6 +100,25 @@ class StoreService(QObject):
                 self._tell(failed or self.failed.emit, e)
             else:
                 self._tell(done, value)
+
+        self._pool.submit(run)
+
+    def preload(self, done: Callable[[], None]) -> None:
+        """Import the database's libraries on the store's thread, and call ``done`` on this one.
+
+        While torch's libraries are being mapped, any other import of native code waits for the dynamic loader with
+        Python's global lock in its hand, and the window with it (up to 0.8 s, measured): so this goes first.
+        """
+
+        def run() -> None:
+            try:
+                if "sqlalchemy" not in sys.modules:
+                    with lasting_imports():
+                        importlib.import_module("hyrisk_desktop.worklist.store")
+                        importlib.import_module("sqlalchemy.dialects.sqlite")
+            finally:
+                # What is missing is said by whoever asks the store first.
+                self._tell(lambda _: done(), None)
 
         self._pool.submit(run)
 

@@ -19,6 +19,7 @@ import importlib
 import importlib.util
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -31,12 +32,18 @@ def import_torch() -> None:
     if sys.platform.startswith("linux"):
         with contextlib.suppress(OSError, AttributeError):
             _map_libraries()
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
+    with lasting_imports():
         import torch  # noqa: F401
         import torchvision  # noqa: F401
 
+
+@contextlib.contextmanager
+def lasting_imports() -> Iterator[None]:
+    """Import a large library: no collection over its objects, now or later, while other threads wait."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
         gc.freeze()
         # Thawed again at the end, or libraries count everything frozen as leaked.
         atexit.register(gc.unfreeze)
