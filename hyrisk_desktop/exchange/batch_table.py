@@ -143,7 +143,8 @@ class _CsvTable(BatchTable):
             if not self._size and not _HEADER.startswith(self.path.read_bytes()[: len(_HEADER)]):
                 raise self._foreign()
         self._stream = open(self.path, "r+b" if self.path.exists() else "w+b", buffering=0)  # noqa: SIM115  closed in _finish
-        self._stream.truncate(self._size)
+        if self._stream.seek(0, os.SEEK_END) > self._size:
+            self._stream.truncate(self._size)
         self._stream.seek(self._size)
         if not self._size:
             self._write(_HEADER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import math
 import mmap
@@ -112,6 +113,10 @@ def read_some_slices(
         chosen = tuple(choose(stack))
         return chosen
 
+    headers = current_headers(record)
+    if headers != record.headers:
+        # The files that are not read must still be what they were when they were checked.
+        record = dataclasses.replace(record, headers=headers, stack=None)
     try:
         volume = _read_series(record, no_progress, cancel, None, remember)
     except _Doubtful:
