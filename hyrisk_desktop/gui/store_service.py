@@ -60,6 +60,7 @@ class StoreService(QObject):
         self._unsaved: dict[tuple[int, int], tuple[Read, Reader]] = {}
         self._saving = False
         self._in_trouble = False
+        self._told = ""
         self._closed = False
         self._retry = QTimer(self, singleShot=True, interval=_RETRY_MS)
         self._retry.timeout.connect(self._save)
@@ -94,14 +95,26 @@ class StoreService(QObject):
                 value = work(self.open())
             except HyRiskError as e:
                 _log.info("The worklist's store: %s", e.code)
-                self._tell(failed or self.failed.emit, e)
+                self._tell(failed or self.report, e)
             except Exception as e:  # noqa: BLE001  one report, as in the job runner
                 _log.error("The worklist's store failed unexpectedly:\n%s", safe_traceback(e))
-                self._tell(failed or self.failed.emit, e)
+                self._tell(failed or self.report, e)
             else:
-                self._tell(done, value)
+                self._tell(lambda value: self._answer(done, value), value)
 
         self._pool.submit(run)
+
+    def _answer(self, done: Callable[[Any], None], value: Any) -> None:
+        self._told = ""
+        done(value)
+
+    def report(self, error: Exception) -> None:
+        """A database that is gone fails every question; that is said once, until it answers again."""
+        if isinstance(error, StoreError):
+            if error.code == self._told:
+                return
+            self._told = error.code
+        self.failed.emit(error)
 
     def preload(self, done: Callable[[], None]) -> None:
         """Import the database's libraries on the store's thread, and call ``done`` on this one.

@@ -18,8 +18,10 @@ from hyrisk_desktop.gui.dialogs.message import ErrorDialog
 from hyrisk_desktop.gui.viewer.display import Plane
 from hyrisk_desktop.gui.viewer.slice_view import Tool
 from hyrisk_desktop.gui.worklist.controller import Worklist
+from hyrisk_desktop.paths import store_path
 from hyrisk_desktop.settings import Settings
 from hyrisk_desktop.worklist import store as store_module
+from hyrisk_desktop.worklist.database import restore_backup
 from hyrisk_desktop.worklist.records import Read, Status
 from tests.gui.conftest import Program
 from tests.helpers.exams import write_exam
@@ -406,6 +408,38 @@ def test_a_read_that_cant_be_saved_waits_and_says_so(
     reading.program.services.store._retry.timeout.emit()
     reading.program.wait(lambda: not trouble.isVisible())
     assert [r.grade for r in reading.saved()] == [2.0, 1.0]
+
+
+def test_a_damaged_worklist_is_said_once_and_reading_goes_on(
+    reading: Reading, exams: Path, isolated_home: Path, again: list[Program]
+) -> None:
+    reading.open_list(exams)
+    reading.program.services.store.open().database.back_up(label="good")
+    reading.program.window.close()
+    store_path().write_bytes(b"rubbish" * 2000)
+    window, services = build_window(Settings(isolated_home / "config" / "settings.json"), isolated_home / "log")
+    window.show()
+    later = Program(window, services, reading.program.qtbot)
+    again.append(later)
+    later.wait(lambda: window.findChild(ErrorDialog) is not None)
+    assert "hyrisk store restore" in later.text("errorSentence")
+    window.findChild(ErrorDialog).accept()
+    later.qtbot.wait(10)
+    later.wait(lambda: later.session.model is not None)
+    services.loader.open_path(exams / "1")
+    later.wait(lambda: later.session.can_measure)
+    later.session.place_centre((30, 30, 12))
+    later.session.set_grade(2)
+    later.wait_for_risk()
+    assert window.findChild(ErrorDialog) is None, "one dialog is enough"
+    trouble = window.findChild(QLabel, "storeTrouble")
+    assert trouble.isVisible()
+    assert "memory only" in trouble.toolTip()
+    assert store_path().read_bytes().startswith(b"rubbish")
+    restore_backup(store_path())
+    services.worklist.set_reader("Ada")
+    later.wait(lambda: not trouble.isVisible())
+    later.wait(lambda: [r.grade for r in services.store.open().reads()] == [2.0])
 
 
 def test_per_vessel_grades_make_the_grade(reading: Reading, exams: Path) -> None:

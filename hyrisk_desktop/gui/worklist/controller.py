@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from hyrisk_desktop.errors import ExamError
+from hyrisk_desktop.errors import ExamError, StoreError
 from hyrisk_desktop.gui.exam_loader import ExamLoader, read_exam
 from hyrisk_desktop.gui.job_runner import JobContext, JobRunner
 from hyrisk_desktop.gui.session import Session
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from hyrisk_desktop.worklist.store import Store
 
 _AHEAD = 2
+_RETRY_MS = 10_000
 
 
 class Worklist(QObject):
@@ -72,6 +73,8 @@ class Worklist(QObject):
         self.scanning = Scanning(runner, store, self)
         self.preparer = Preparer(self, runner, loader)
         self._last: ReadingList | None = None
+        self._without_store = False
+        self._path: Path | None = None
         self._left: int | None = None
         self._connect()
 
@@ -101,6 +104,9 @@ class Worklist(QObject):
         """Read as ``name`` from now on: another reader's reads are not shown."""
 
         def done(answer: tuple[Reader, ReadingList | None]) -> None:
+            if self._without_store:
+                self._without_store = False
+                self.store.trouble.emit("")
             another = self.reader is not None and self.reader != answer[0]
             self.reader, self._last = answer
             self._settings["reader"] = answer[0].name
@@ -115,7 +121,17 @@ class Worklist(QObject):
             reader = store.reader(name)
             return reader, store.last_list(reader)
 
-        self.store.ask(work, done)
+        def failed(error: Exception) -> None:
+            if self.reader is not None or not isinstance(error, StoreError):
+                self.failed.emit(error)
+                return
+            # Reading goes on without the store; it is tried again, and what is read until then is kept in memory.
+            self._without_store = True
+            self.store.report(error)
+            self.store.trouble.emit(tr("{why} Reads are kept in memory only.", why=error.message))
+            QTimer.singleShot(_RETRY_MS, self, lambda: self.set_reader(name))
+
+        self.store.ask(work, done, failed)
 
     def _show_again(self, *, anew: bool) -> None:
         """The exam on screen, as another reader sees it, or kept for the first one."""
@@ -123,7 +139,9 @@ class Worklist(QObject):
         if exam is not None and self.session.can_measure:
             if anew:
                 self.session.complete(exam)
-            if stored_id is not None:
+            if stored_id is None:
+                self._adopt(exam, self._path)
+            else:
                 self._now_on_screen(exam, stored_id)
 
     @property
@@ -325,7 +343,9 @@ class Worklist(QObject):
         self.current = None
         self.model.set_current(None)
         self.current_changed.emit()
-        if path is None:
+        self._path = path
+        if path is None or self.reader is None:
+            # The demonstration is nobody's exam; without a reader this is asked for again once there is one.
             return
         records = (exam.record, *(r for r in exam.alternatives if r.series_uid != exam.record.series_uid))
         found = scanned_exam([r for r in records if r.study_uid == exam.record.study_uid], path)
