@@ -216,7 +216,7 @@ def test_asking_a_process(tmp_path: Path) -> None:
     began = time.monotonic()
     with pytest.raises(Cancelled):
         ask_process(([sys.executable, "-c", "import time; time.sleep(60)"], dict(os.environ)), token)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 40
 
 
 def test_damaged_results_are_one_sentence(tmp_path: Path) -> None:

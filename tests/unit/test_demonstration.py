@@ -109,7 +109,7 @@ def test_cancelled_while_the_generator_is_silent(monkeypatch: pytest.MonkeyPatch
     started = time.monotonic()
     with pytest.raises(Cancelled):
         prepare_demonstration(cancel=token)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 40
     assert leftovers(cache_dir()) == []
 
 
@@ -121,7 +121,7 @@ def test_an_error_in_progress_ends_the_generator(monkeypatch: pytest.MonkeyPatch
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         prepare_demonstration(fail)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 40
 
 
 def test_an_exam_finished_meanwhile_by_another_process_is_used(monkeypatch: pytest.MonkeyPatch) -> None:

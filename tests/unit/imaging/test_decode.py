@@ -230,7 +230,7 @@ def test_cancelling_while_children_decode_is_quick(tmp_path: Path, monkeypatch: 
     began = time.monotonic()
     with pytest.raises(Cancelled):
         read_volume(record, cancel=token)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 def test_a_deflate_bomb_is_refused_without_inflating_it(tmp_path: Path) -> None:
