@@ -127,6 +127,10 @@ def test_addresses_and_certificates(model: Path, tmp_path: Path) -> None:
     pem.write_text("x")
     with pytest.raises(InputError, match="together"):
         connect("tls://127.0.0.1:1", pem)
+    with pytest.raises(InputError, match="together"):
+        connect("tls://127.0.0.1:1")
+    with pytest.raises(InputError, match="starts with tls://"):
+        connect("tcp://127.0.0.1:1", pem, pem, pem)
     with pytest.raises(InputError, match=r"gone\.pem doesn't exist"):
         connect("tls://127.0.0.1:1", pem, pem, tmp_path / "gone.pem")
 
