@@ -124,7 +124,7 @@ def slab_against_whole(exam: BatchExam) -> None:
 
 
 def memory(folder: Path, large: BatchExam, count: int, settings: BatchSettings, model: Path, workers: int) -> None:
-    """RSS while many exams are scored: small ones of their own UIDs, and in every tenth place a large one, read whole."""
+    """RSS while many exams are scored: small ones of their own UIDs, and in every 25th place a large one, read whole."""
     began = time.perf_counter()
     for n in range(1, count + 1):
         write_exam(folder / f"{n:05d}", n, count=12, size=48)
@@ -132,26 +132,29 @@ def memory(folder: Path, large: BatchExam, count: int, settings: BatchSettings, 
     process = psutil.Process()
     start = process.memory_info().rss
     exams = [
-        large if i % 10 == 9 else dataclasses.replace(exam, reads=(BatchRead((24, 22, 6), i % 4),))
+        large if i % 25 == 24 else dataclasses.replace(exam, reads=(BatchRead((24, 22, 6), i % 4),))
         for i, exam in enumerate(list_exams(folder, {}))
     ]
     listed = process.memory_info().rss
     predictor = Predictor(model, settings.device)
     sizes: list[int] = []
-    run_batch(exams, settings, predictor, on_row=lambda _: sizes.append(process.memory_info().rss), workers=workers)
-    at = {n: sizes[n - 1] for n in (10, 100, 500, 1000, len(sizes)) if n <= len(sizes)}
-    print(
-        f"memory: list of {len(exams)} exams {(listed - start) / 1e6:.1f} MB; RSS in MB at row "
-        + ", ".join(f"{n}: {size / 1e6:.0f}" for n, size in at.items())
-        + f"; highest {max(sizes) / 1e6:.0f}"
-    )
+
+    def on_row(_: object) -> None:
+        sizes.append(process.memory_info().rss)
+        if len(sizes) in (50, 100, 250, 500, 750, 1000, count):
+            # Large exams come and go: the highest of the last fifty rows says what is kept.
+            recent = sizes[-50:]
+            print(f"memory: row {len(sizes)}: RSS {min(recent) / 1e6:.0f} to {max(recent) / 1e6:.0f} MB", flush=True)
+
+    print(f"memory: the list of {len(exams)} exams takes {(listed - start) / 1e6:.1f} MB")
+    run_batch(exams, settings, predictor, on_row=on_row, workers=workers)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path, nargs="?")
-    parser.add_argument("--exams", type=int, default=40)
-    parser.add_argument("--memory", type=int, default=1000)
+    parser.add_argument("--exams", type=int, default=40, help="exams of the throughput part; 0 leaves it out")
+    parser.add_argument("--memory", type=int, default=1000, help="exams of the memory part; 0 leaves it out")
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--model", type=Path, default=bundled_model_dir())
@@ -165,9 +168,10 @@ def main() -> None:
         predictor = Predictor(options.model, options.device)
         whole = dataclasses.replace(settings, whole=True)
         known, fewer = repeated(exam, options.exams), repeated(exam, max(options.exams // 4, 8))
-        throughput("known centre", known, settings, predictor, workers)
-        throughput("whole series", fewer, whole, predictor, workers)
-        for ms in (10, 40, 160):
+        if options.exams:
+            throughput("known centre", known, settings, predictor, workers)
+            throughput("whole series", fewer, whole, predictor, workers)
+        for ms in (10, 40, 160) if options.exams else ():
             elsewhere = Elsewhere(predictor, ms / 1000)
             throughput(f"known centre, a device that needs {ms} ms", known, settings, elsewhere, workers)
         if options.memory:

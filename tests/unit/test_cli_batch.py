@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from hyrisk_desktop import cli
+from hyrisk_desktop.cli_batch import _stoppable
 from hyrisk_desktop.errors import InputError
+from hyrisk_desktop.jobs import CancelToken
 from tests.helpers.batch import CENTRE, series_uid, write_exams, write_reads
 from tests.helpers.bundles import shelve, write_tiny_bundle
 from tests.helpers.exams import write_exam
@@ -122,17 +124,26 @@ def test_killed_and_started_again(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal to send to another process")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopped_cleanly(exams: Path, model: Path, tmp_path: Path, number: int) -> None:
+def test_stopped_cleanly(exams: Path, model: Path, tmp_path: Path) -> None:
     reads, out = write_reads(tmp_path / "reads.csv", range(1, COUNT + 1)), tmp_path / "out.csv"
     process = start(exams, "--reads", reads, "--model", model, "--out", out, "--workers", 1)
     wait_for_rows(out, 2, process)
-    process.send_signal(number)
+    process.send_signal(signal.SIGINT)
     err = process.communicate(timeout=30)[1].decode()
     assert process.returncode == 130
     assert err.endswith("Stopped. The same command goes on where it stopped.\n")
     assert 2 <= len(rows(out)) < COUNT
     assert all(row["status"] == "scored" for row in rows(out))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_asks_and_the_second_is_the_usual_one(number: int) -> None:
+    token, before = CancelToken(), signal.getsignal(number)
+    with _stoppable(token):
+        signal.raise_signal(number)
+        assert token.cancelled
+        assert signal.getsignal(number) is before
+    assert signal.getsignal(number) is before
 
 
 def test_failures_are_rows_tried_again_and_counted(
