@@ -146,8 +146,6 @@ class _CsvTable(BatchTable):
         if self._stream.seek(0, os.SEEK_END) > self._size:
             self._stream.truncate(self._size)
         self._stream.seek(self._size)
-        if not self._size:
-            self._write(_HEADER)
 
     def _take(self, line: bytes) -> None:
         try:
@@ -157,19 +155,22 @@ class _CsvTable(BatchTable):
         if len(cells) != len(_NAMES) or (not self._size and cells != _NAMES):
             raise self._foreign()
         if self._size:
-            self._place(cells[_ID], len(line))
+            self._place(cells[_ID], self._size, len(line))
             self._note(cells[_ID], cells[_STATUS], cells[_FINGERPRINT], cells[_BUNDLE])
         self._size += len(line)
 
-    def _place(self, row_id: str, length: int) -> None:
+    def _place(self, row_id: str, start: int, length: int) -> None:
         self._dead |= row_id in self._places or not self._counts(row_id)
         if self._counts(row_id):
-            self._places[row_id] = self._size, length
+            self._places[row_id] = start, length
 
     def append(self, row: BatchRow) -> None:
+        if not self._size:
+            self._write(_HEADER)
         line = csv_line(getattr(row, name) for name in _NAMES).encode()
-        self._place(row.row_id, len(line))
+        start = self._size
         self._write(line)
+        self._place(row.row_id, start, len(line))
         self._note(row.row_id, row.status, row.fingerprint, row.bundle_sha256)
 
     def _write(self, data: bytes) -> None:
@@ -197,6 +198,9 @@ class _CsvTable(BatchTable):
                 os.fsync(self._stream.fileno())
         finally:
             self._stream.close()
+        if not self._size:
+            # A run that never came to its first row leaves nothing behind.
+            self.path.unlink(missing_ok=True)
 
 
 class _ParquetTable(BatchTable):

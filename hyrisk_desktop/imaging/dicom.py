@@ -20,6 +20,7 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import decoder
 from hyrisk_desktop.imaging.content import Contents
 from hyrisk_desktop.imaging.decoder_child import FrameTask
+from hyrisk_desktop.imaging.layout import Layouts
 from hyrisk_desktop.imaging.native import Changed, OutOfRange, Recipe, all_whole, read_native_slices, recipe_of
 from hyrisk_desktop.imaging.records import Kind, SeriesRecord
 from hyrisk_desktop.imaging.series import refusal_of
@@ -149,13 +150,13 @@ def _read_series(
 def current_headers(record: SeriesRecord) -> tuple[Header, ...]:
     """The headers that the finder read, or new ones for files that have changed since."""
     known = {h.path: h for h in record.headers}
-    headers = []
+    headers, layouts = [], Layouts()
     for path in record.files:
         header = known.get(path)
         status = path.stat()
         if header is None or (header.size, header.mtime_ns) != (status.st_size, status.st_mtime_ns):
             try:
-                header = read_header(path)
+                header = read_header(path, layouts)
             except (NotDicom, BadHeader) as e:
                 raise ExamError(
                     "damaged", tr("{name} is damaged and can't be read. Copy or export it again.", name=path.name)
@@ -196,7 +197,9 @@ def sparse_array(shape: tuple[int, int, int], dtype: Any) -> NDArray[Any]:
     numpy's own zeros lie in huge pages where the system has them: a few slices would bring in most of the volume.
     """
     dtype = np.dtype(dtype)
-    memory = mmap.mmap(-1, math.prod(shape) * dtype.itemsize)
+    # Private where the system tells the two apart: shared pages are slower to come by.
+    private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+    memory = mmap.mmap(-1, math.prod(shape) * dtype.itemsize, **private)
     if hasattr(memory, "madvise") and hasattr(mmap, "MADV_NOHUGEPAGE"):
         # A kernel without huge pages refuses the advice, and needs none.
         with contextlib.suppress(OSError):

@@ -244,8 +244,8 @@ def _load(
         findings_checked="whole" if whole else "slab",
         patient_id=row.patient_id or volume.attributes.get("PatientID", ""),
     )  # fmt: skip
-    # Many of these wait for the model at a time; whole volumes would fill the memory.
-    kept = thin(volume, z)
+    # A few of these wait for the model at a time; whole volumes would fill the memory.
+    kept = thin(volume, z) if whole else volume
     return Loaded(replace(row, seconds=time.perf_counter() - began), kept, surveyed)
 
 

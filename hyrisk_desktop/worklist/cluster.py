@@ -125,12 +125,14 @@ def _connected(cluster: Cluster) -> Any:
         raise InputError("no_dask", tr("--scheduler needs dask.distributed; install the extra [cluster].")) from e
     files = (cluster.tls_ca, cluster.tls_cert, cluster.tls_key)
     security = None
-    if any(files):
-        for file in files:
-            if file is None:
-                raise InputError("tls", tr("TLS needs --tls-ca, --tls-cert and --tls-key together."))
-            if not file.is_file():
-                raise InputError("tls", tr("{name} doesn't exist.", name=file.name))
+    if any(files) or cluster.address.startswith("tls:"):
+        if not (all(files) and cluster.address.startswith("tls:")):
+            message = tr(
+                "TLS needs --tls-ca, --tls-cert and --tls-key together, and an address that starts with tls://."
+            )
+            raise InputError("tls", message)
+        if missing := [file.name for file in files if file is not None and not file.is_file()]:
+            raise InputError("tls", tr("{name} doesn't exist.", name=missing[0]))
         ca, cert, key = map(str, files)
         security = Security(tls_ca_file=ca, tls_client_cert=cert, tls_client_key=key, require_encryption=True)
     try:
