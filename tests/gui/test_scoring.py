@@ -132,8 +132,11 @@ def test_a_run_is_paused_stopped_and_gone_on_with(
 def test_closing_the_window_ends_a_run_cleanly(reading: Reading, tmp_path: Path) -> None:
     dialog = opened(reading, tmp_path / "out.csv", proposed=True)
     click(dialog, "startScoring")
+    reading.program.wait(lambda: dialog.findChild(QTableView, "scoredRows").model().rowCount() >= 1)
     reading.program.window.close()
-    assert all(r["status"] in ("scored", "failed") for r in rows(tmp_path / "out.csv") or [])
+    written = rows(tmp_path / "out.csv")
+    assert written
+    assert all(r["status"] in ("scored", "failed") for r in written)
 
 
 def test_what_cant_be_written_is_one_sentence(reading: Reading, tmp_path: Path) -> None:
