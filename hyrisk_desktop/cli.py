@@ -32,7 +32,6 @@ EXIT_UNEXPECTED, EXIT_ARGUMENTS, EXIT_EXAM = 1, 2, 3
 _TRAINING = ("phantom", "train", "evaluate", "nlst", "train-demonstration")
 _COMMANDS = ("gui", "demo", "score", "batch", *_TRAINING, "models", "store", "replay", "audit", "doctor")
 _LATER_COMMANDS: tuple[str, ...] = ()
-_LATER_OPTION = typer.Option(hidden=True)
 # A kilometre: beyond any scanner's table, and far from where a position would overflow the voxel grid.
 _FARTHEST_MM = 1e6
 
@@ -105,20 +104,21 @@ def score(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     sr: Annotated[Path | None, typer.Option(help="Write a DICOM structured report (TID 1500) to this file.")] = None,
     seg: Annotated[Path | None, typer.Option(help="Write a DICOM segmentation of lesions and region.")] = None,
-    pdf: Annotated[str | None, _LATER_OPTION] = None,
+    pdf: Annotated[
+        Path | None, typer.Option(help="Write a one-page report: PDF/A, or a DICOM object for a name in .dcm.")
+    ] = None,
     fhir: Annotated[Path | None, typer.Option(help="Write a FHIR R4 bundle (JSON).")] = None,
     reader: Annotated[str, typer.Option(help="Who reads, for the reports.")] = "",
 ) -> None:
     """Print the scores and the risk of one exam."""
     with _json_errors(as_json):
-        _refuse_later({"--pdf": pdf})
         if (center is None) == (center_mm is None):
             raise InputError("center", tr("Give the heart centre once: --center X Y Z, or --center-mm X Y Z."))
         if device not in (None, "cpu", "cuda"):
             raise InputError("device", tr("--device must be cpu or cuda."))
         from hyrisk_desktop.exchange.exports import Targets
 
-        targets = Targets(sr, seg, None, fhir)
+        targets = Targets(sr, seg, pdf, fhir)
         document = _score_document(
             exam, center, center_mm, grade, region, profile, model, device, prevalence, targets, reader
         )
@@ -127,11 +127,6 @@ def score(
         typer.echo(json.dumps(document, indent=1))
     else:
         _print_readout(document)
-
-
-def _refuse_later(options: dict[str, str | None]) -> None:
-    if given := [name for name, value in options.items() if value is not None]:
-        raise InputError("later_version", tr("{option} comes with a later version; leave it out.", option=given[0]))
 
 
 def _score_document(

@@ -18,6 +18,8 @@ from hyrisk_desktop.imaging import CTVolume, Kind, SeriesRecord
 from hyrisk_desktop.worklist.measure import Measurement
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from pydicom.dataset import Dataset
 
     from hyrisk_desktop.exchange.report import Report
@@ -97,8 +99,22 @@ def write_exports(
     targets.check(record)
     from hyrisk_desktop.exchange.report import Report
 
-    report = Report(record, volume, measurement, reader=reader, model_lines=_model_lines(predictor))
+    heat = _heat(volume, measurement, predictor) if targets.pdf is not None and predictor is not None else None
+    patch = (161, 161, 3) if predictor is None else predictor.bundle.preprocessing.patch_xyz
+    lines = _model_lines(predictor)
+    report = Report(record, volume, measurement, reader=reader, model_lines=lines, patch_xyz=patch, heat=heat)
     _replace_all(_contents(targets, report, record, volume))
+
+
+def _heat(volume: CTVolume, m: Measurement, predictor: Predictor) -> NDArray[np.float32] | None:
+    """What raised the risk; None where the library that explains is missing, as the report does without."""
+    from hyrisk_desktop.risk.explain import explain
+
+    agatston = None if m.risk is None else m.risk.agatston
+    try:
+        return explain(predictor, volume, m.centre, m.grade, agatston=agatston).heat
+    except HyRiskError:
+        return None
 
 
 def _model_lines(predictor: Predictor | None) -> tuple[str, ...]:
@@ -121,14 +137,20 @@ def _contents(targets: Targets, report: Report, record: SeriesRecord, volume: CT
         from hyrisk_desktop.exchange.fhir import fhir_bundle
 
         made[targets.fhir] = json.dumps(fhir_bundle(report), indent=1, allow_nan=False).encode("ascii")
-    if targets.sr is not None or targets.seg is not None:
+    pdf = b""
+    if targets.pdf is not None:
+        from hyrisk_desktop.exchange.pdf import pdf_report
+
+        made[targets.pdf] = pdf = pdf_report(report)
+    if targets.sr is not None or targets.seg is not None or targets.encapsulated:
         from hyrisk_desktop.exchange.source_images import source_images
 
-        made |= _objects(targets, report, source_images(record, volume))
+        made |= _objects(targets, report, source_images(record, volume), pdf)
     return made
 
 
-def _objects(targets: Targets, report: Report, source: SourceImages) -> dict[Path, bytes]:
+def _objects(targets: Targets, report: Report, source: SourceImages, pdf: bytes) -> dict[Path, bytes]:
+    from hyrisk_desktop.exchange.encapsulated_pdf import encapsulated_pdf
     from hyrisk_desktop.exchange.segmentation import segmentation
     from hyrisk_desktop.exchange.structured_report import structured_report
 
@@ -139,6 +161,8 @@ def _objects(targets: Targets, report: Report, source: SourceImages) -> dict[Pat
         made[targets.seg] = dicom_bytes(seg)
     if targets.sr is not None:
         made[targets.sr] = dicom_bytes(structured_report(report, source, seg))
+    if targets.pdf is not None and targets.encapsulated:
+        made[targets.pdf] = dicom_bytes(encapsulated_pdf(report, source, pdf))
     return made
 
 

@@ -33,12 +33,17 @@ def _harmless(character: str) -> bool:
 
 def long_text(value: str) -> str:
     """LO: at most 64 characters."""
-    return plain(value, 64)
+    return _in_bytes(plain(value, 64), 64)
 
 
 def short_text(value: str) -> str:
     """SH: at most 16 characters."""
-    return plain(value, 16)
+    return _in_bytes(plain(value, 16), 16)
+
+
+def _in_bytes(value: str, limit: int) -> str:
+    """Cut to ``limit`` bytes of UTF-8 too: the standard counts characters, but not all that read it do."""
+    return value.encode()[:limit].decode(errors="ignore").rstrip()
 
 
 def person_name(value: str) -> str:
@@ -53,8 +58,10 @@ def person_name(value: str) -> str:
 
 def typed_name(value: str) -> str:
     """PN of a name as a person typed it: the caret says that it is not known which part is the family name."""
-    name = person_name(value)
-    return f"{name}^" if name and "^" not in name else name
+    first, *others = person_name(value).split("=")
+    if first and "^" not in first:
+        first = f"{first[: _MAX_NAME_GROUP - 1]}^"
+    return "=".join((first, *others))
 
 
 def readable_name(value: str) -> str:

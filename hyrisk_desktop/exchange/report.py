@@ -106,7 +106,7 @@ def risk_rows(report: Report) -> tuple[tuple[str, str], ...]:
     calibrated = tr("calibrated") if risk.calibrated else tr("not calibrated")
     return (
         (head, f"{100 * risk.risk:.1f} %"),
-        (tr("Interval"), tr("{low:.1f} % to {high:.1f} %", low=100 * low, high=100 * high)),
+        (tr("Interval over nearby clicks"), tr("{low:.1f} % to {high:.1f} %", low=100 * low, high=100 * high)),
         (tr("Percentile in the reference cohort"), place),
         (tr("Assumed prevalence"), tr("{p:.1f} % non-survivors, {how}", p=100 * risk.prevalence, how=calibrated)),
         (tr("RiskNet (image alone)"), f"{100 * risk.risknet:.1f} %"),

@@ -218,16 +218,16 @@ def _risk(group: _Group) -> dict[str, Any]:
     by_grade = [group[_key(code)] for code in c.BY_GRADE if _key(code) in group]
     return {
         "model": group[_key(standard.DCM.AlgorithmName)],
-        "sha256": group[_key(c.WEIGHTS_HASH)],
-        "bundle_sha256": group[_key(c.BUNDLE_HASH)],
+        "sha256": group.get(_key(c.WEIGHTS_HASH), ""),
+        "bundle_sha256": group.get(_key(c.BUNDLE_HASH), ""),
         "demonstration": _yes(group[_key(c.DEMONSTRATION)]),
         "risknet": group[_key(c.RISKNET)],
         "hyrisknet": group.get(_key(c.HYRISKNET)),
         "interval": [group[_key(c.LOWEST)], group[_key(c.HIGHEST)]],
         "percentile": group.get(_key(c.PERCENTILE)),
         "by_grade": by_grade or None,
-        "score_input": group[_key(c.SCORE_INPUT)],
+        "score_input": group.get(_key(c.SCORE_INPUT), ""),
         "calibrated": _yes(group[_key(c.CALIBRATED)]),
         "prevalence": group[_key(c.PREVALENCE)],
-        "device": group[_key(c.DEVICE)],
+        "device": group.get(_key(c.DEVICE), ""),
     }

@@ -250,17 +250,19 @@ def _risk_group(report: Report) -> MeasurementsAndQualitativeEvaluations:
         tracking_identifier=TrackingIdentifier(uid=new_uid(), identifier="Risk reading"),
         finding_type=c.RISK_READING,
         algorithm_id=AlgorithmIdentification(
-            name=v.plain(risk.model), version=risk.sha256, family=c.ARTIFICIAL_INTELLIGENCE
+            name=v.plain(risk.model) or "unnamed", version=risk.sha256, family=c.ARTIFICIAL_INTELLIGENCE
         ),
         measurements=numbers,
         qualitative_evaluations=[_yes_no(c.CALIBRATED, risk.calibrated), _yes_no(c.DEMONSTRATION, risk.demonstration)],
     )
-    group[0].ContentSequence.extend([
-        _text(c.WEIGHTS_HASH, risk.sha256),
-        _text(c.BUNDLE_HASH, risk.bundle_sha256),
-        _text(c.SCORE_INPUT, risk.score_input),
-        _text(c.DEVICE, risk.device),
-    ])  # fmt: skip
+    said = {
+        c.WEIGHTS_HASH: risk.sha256,
+        c.BUNDLE_HASH: risk.bundle_sha256,
+        c.SCORE_INPUT: risk.score_input,
+        c.DEVICE: risk.device,
+    }
+    # A text of DICOM has at least one character.
+    group[0].ContentSequence.extend(_text(concept, text) for concept, text in said.items() if text)
     return group
 
 

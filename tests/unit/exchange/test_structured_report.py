@@ -215,7 +215,7 @@ def test_flipped_bytes_never_crash_and_never_change_what_is_read(written: Path, 
     rng = np.random.default_rng(0)
     data, whole = written.read_bytes(), read_report(written)
     refused = 0
-    for _ in range(60):
+    for _ in range(40):
         damaged = bytearray(data)
         damaged[int(rng.integers(200, len(data)))] ^= 1 << int(rng.integers(8))
         (tmp_path / "flipped.dcm").write_bytes(damaged)
@@ -226,7 +226,7 @@ def test_flipped_bytes_never_crash_and_never_change_what_is_read(written: Path, 
         else:
             # Patient and study are the archive's; the rest is ours.
             assert dataclasses.replace(back, study_uid=whole.study_uid) == whole
-    assert refused > 40
+    assert refused > 25
 
 
 def test_another_exam_is_refused(written: Path, reading: Report) -> None:
