@@ -24,6 +24,7 @@ from hyrisk_desktop.errors import BundleError, ExamError, HyRiskError, InputErro
 from hyrisk_desktop.i18n import tr
 
 if TYPE_CHECKING:
+    from hyrisk_desktop.exchange.exports import Targets
     from hyrisk_desktop.imaging.volume import CTVolume, Finding, Voxel
     from hyrisk_desktop.risk import Predictor
 
@@ -31,7 +32,6 @@ EXIT_UNEXPECTED, EXIT_ARGUMENTS, EXIT_EXAM = 1, 2, 3
 _TRAINING = ("phantom", "train", "evaluate", "nlst", "train-demonstration")
 _COMMANDS = ("gui", "demo", "score", "batch", *_TRAINING, "models", "store", "replay", "audit", "doctor")
 _LATER_COMMANDS: tuple[str, ...] = ()
-_LATER_OPTION = typer.Option(hidden=True)
 # A kilometre: beyond any scanner's table, and far from where a position would overflow the voxel grid.
 _FARTHEST_MM = 1e6
 
@@ -102,29 +102,31 @@ def score(
         float | None, typer.Option(help="Share of non-survivors that the risk assumes, 0 to 1; default: the model's.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    sr: Annotated[str | None, _LATER_OPTION] = None,
-    seg: Annotated[str | None, _LATER_OPTION] = None,
-    pdf: Annotated[str | None, _LATER_OPTION] = None,
-    fhir: Annotated[str | None, _LATER_OPTION] = None,
+    sr: Annotated[Path | None, typer.Option(help="Write a DICOM structured report (TID 1500) to this file.")] = None,
+    seg: Annotated[Path | None, typer.Option(help="Write a DICOM segmentation of lesions and region.")] = None,
+    pdf: Annotated[
+        Path | None, typer.Option(help="Write a one-page report: PDF/A, or a DICOM object for a name in .dcm.")
+    ] = None,
+    fhir: Annotated[Path | None, typer.Option(help="Write a FHIR R4 bundle (JSON).")] = None,
+    reader: Annotated[str, typer.Option(help="Who reads, for the reports.")] = "",
 ) -> None:
     """Print the scores and the risk of one exam."""
     with _json_errors(as_json):
-        _refuse_later({"--sr": sr, "--seg": seg, "--pdf": pdf, "--fhir": fhir})
         if (center is None) == (center_mm is None):
             raise InputError("center", tr("Give the heart centre once: --center X Y Z, or --center-mm X Y Z."))
         if device not in (None, "cpu", "cuda"):
             raise InputError("device", tr("--device must be cpu or cuda."))
-        document = _score_document(exam, center, center_mm, grade, region, profile, model, device, prevalence)
+        from hyrisk_desktop.exchange.exports import Targets
+
+        targets = Targets(sr, seg, pdf, fhir)
+        document = _score_document(
+            exam, center, center_mm, grade, region, profile, model, device, prevalence, targets, reader
+        )
     if as_json:
         # ASCII: whoever reads the pipe need not guess this machine's encoding.
         typer.echo(json.dumps(document, indent=1))
     else:
         _print_readout(document)
-
-
-def _refuse_later(options: dict[str, str | None]) -> None:
-    if given := [name for name, value in options.items() if value is not None]:
-        raise InputError("later_version", tr("{option} comes with a later version; leave it out.", option=given[0]))
 
 
 def _score_document(
@@ -137,9 +139,12 @@ def _score_document(
     model: Path | None,
     device: str | None,
     prevalence: float | None,
+    targets: Targets,
+    reader: str,
 ) -> dict[str, Any]:
     from hyrisk_desktop.calcium import get_profile
     from hyrisk_desktop.calcium.grading import check_grade
+    from hyrisk_desktop.exchange.exports import write_exports
     from hyrisk_desktop.exchange.reading_document import score_document
     from hyrisk_desktop.imaging import find_series, read_volume
     from hyrisk_desktop.worklist.measure import measure
@@ -152,10 +157,12 @@ def _score_document(
     record = find_series(exam)[0]
     if not record.suitable:
         raise ExamError("no_suitable_series", record.reason)
+    targets.check(record)
     volume = read_volume(record)
     centre = center if center is not None else _voxel_at(volume, center_mm)  # type: ignore[arg-type]
     predictor, trouble = load_predictor(model, device, prevalence)
     m = measure(volume, centre, grade, predictor, region=region, profile=chosen_profile, also=trouble)
+    write_exports(targets, record, volume, m, predictor, reader=reader)
     return score_document(volume, centre, m.scores, m.risk, m.findings)
 
 

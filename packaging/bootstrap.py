@@ -48,7 +48,14 @@ FONTS = "fonts-dejavu-core"
 FONT_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.fonts", "~/.local/share/fonts")
 FONT_FILES = (".ttf", ".otf", ".ttc")
 HEARTBEAT_S = 15.0
-TEST_PROGRAMS = {"Xvfb": "xvfb", "xauth": "xauth", "xdotool": "xdotool", "initdb": "postgresql"}
+TEST_PROGRAMS = {
+    "Xvfb": "xvfb",
+    "xauth": "xauth",
+    "xdotool": "xdotool",
+    "initdb": "postgresql",
+    "dciodvfy": "dicom3tools",
+    "pdftoppm": "poppler-utils",
+}
 # Debian keeps a server's programs where no PATH looks.
 HIDDEN_PROGRAMS = {"initdb": "usr/lib/postgresql/*/bin/initdb"}
 

@@ -1,1 +1,1 @@
-"""What leaves the program: documents built from a reading."""
+"""What leaves the program, and comes back: the JSON document of a reading, DICOM SR, SEG and PDF, and FHIR."""

@@ -101,8 +101,8 @@ def test_centre_in_millimetres_is_the_same_reading(
         (["--center-mm", 1e300, 0, 0], 2),
         (["--center-mm", -5000, 0, 0], 2),
         (["--center", 10**30, 0, 0], 2),
-        (["--center", 130, 120, 12, "--sr", "report.dcm"], 2),
-        (["--center", 130, 120, 12, "--fhir", "report.json"], 2),
+        (["--center", 130, 120, 12, "--sr", "report.dcm"], 3),
+        (["--center", 130, 120, 12, "--fhir", "/nowhere/report.json"], 2),
     ],
 )
 def test_wrong_arguments_are_one_sentence(

@@ -1,0 +1,126 @@
+"""The codes of our reports: standard ones, all of them in pydicom's dictionaries, and our own scheme ``99HYRISK``.
+
+`OWN_CONCEPTS` is the published list of that scheme; `resources/help/coding_scheme.md` shows it to people. A meaning
+never changes: what means something else gets a new code.
+"""
+
+from __future__ import annotations
+
+from pydicom.sr.coding import Code
+
+SCHEME = "99HYRISK"
+SCHEME_NAME = "HyRisk Desktop concepts"
+
+# Standard codes (PS3.16; SNOMED CT as DICOM uses it; UCUM).
+AGATSTON_SCORE = Code("450360000", "SCT", "Coronary artery calcium score")
+AGATSTON_METHOD = Code("112055", "DCM", "Agatston scoring method")
+CALCIUM_VOLUME = Code("122660", "DCM", "Calcium Volume")
+CORONARY_ARTERIES = Code("41801008", "SCT", "Coronary artery")
+VASCULAR_CALCIFICATION = Code("237897009", "SCT", "Vascular Calcification")
+CALCIUM_SCORING = Code("122603", "DCM", "Calcium Scoring Analysis")
+REPORT_TITLE = Code("126000", "DCM", "Imaging Measurement Report")
+PERCENTILE = Code("121415", "DCM", "Percentile Ranking of measurement")
+AREA = Code("42798000", "SCT", "Area")
+MAXIMUM_HU = Code("112180", "DCM", "Maximum Attenuation Coefficient")
+MEAN_HU = Code("112181", "DCM", "Mean Attenuation Coefficient")
+ANATOMICAL_STRUCTURE = Code("91723000", "SCT", "Anatomical Structure")
+HEART = Code("80891009", "SCT", "Heart")
+MORPHOLOGY = Code("49755003", "SCT", "Morphologically Abnormal Structure")
+ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
+
+NO_UNITS = Code("1", "UCUM", "no units")
+MM2 = Code("mm2", "UCUM", "square millimeter")
+MM3 = Code("mm3", "UCUM", "cubic millimeter")
+HU_UNIT = Code("[hnsf'U]", "UCUM", "Hounsfield unit")
+
+STANDARD_CODES = tuple(code for code in list(globals().values()) if isinstance(code, Code))
+
+OWN_CONCEPTS = {
+    "HR001": "Score region",
+    "HR002": "Risk reading",
+    "HR003": "Visual grade of coronary artery calcification (0 to 3)",
+    "HR004": "Square root of calcium volume",
+    "HR005": "Agatston category",
+    "HR006": "A = 0",
+    "HR007": "0 < A <= 10",
+    "HR008": "10 < A <= 100",
+    "HR009": "100 < A <= 400",
+    "HR010": "A > 400",
+    "HR011": "Scoring profile",
+    "HR012": "Heart centre (column row slice of the volume)",
+    "HR013": "First voxel of the score region (column row slice)",
+    "HR014": "Size of the score region in voxels",
+    "HR015": "Box drawn by the reader",
+    "HR016": "Excluded by the reader",
+    "HR017": "Goes on outside the score region",
+    "HR018": "Agatston weight",
+    "HR019": "Voxel of highest HU (column row slice)",
+    "HR020": "All-cause mortality risk by HyRiskNet (image and score)",
+    "HR021": "All-cause mortality risk by RiskNet (image alone)",
+    "HR022": "Lowest risk over nearby clicks and crops",
+    "HR023": "Highest risk over nearby clicks and crops",
+    "HR024": "Share of non-survivors that the risk assumes",
+    "HR025": "Risk at grade 0",
+    "HR026": "Risk at grade 1",
+    "HR027": "Risk at grade 2",
+    "HR028": "Risk at grade 3",
+    "HR029": "SHA-256 of the model's weights",
+    "HR030": "SHA-256 of weights and description of the model",
+    "HR031": "Score that the model takes",
+    "HR032": "Calibrated",
+    "HR033": "Computing device",
+    "HR034": "Demonstration model",
+    "HR035": "Synthetic exam",
+    "HR036": "Finding about the scan or the reading",
+    "HR037": "Intended use",
+    "HR038": "Time of the reading",
+    "HR039": "SHA-256 of this report's content",
+    "HR040": "Yes",
+    "HR041": "No",
+    "HR042": "Slice of the volume",
+    "HR043": "Calcium counted in the score region",
+}
+"""Code value -> meaning; a meaning has at most 64 characters (LO)."""
+
+
+def own(code: str) -> Code:
+    """A concept of our own scheme; KeyError for one that isn't published."""
+    return Code(code, SCHEME, OWN_CONCEPTS[code])
+
+
+SCORE_REGION = own("HR001")
+RISK_READING = own("HR002")
+GRADE = own("HR003")
+SQRT_VOLUME = own("HR004")
+CATEGORY = own("HR005")
+PROFILE = own("HR011")
+CENTRE = own("HR012")
+REGION_START = own("HR013")
+REGION_SIZE = own("HR014")
+DRAWN = own("HR015")
+EXCLUDED = own("HR016")
+CUT = own("HR017")
+WEIGHT = own("HR018")
+PEAK = own("HR019")
+HYRISKNET = own("HR020")
+RISKNET = own("HR021")
+LOWEST = own("HR022")
+HIGHEST = own("HR023")
+PREVALENCE = own("HR024")
+WEIGHTS_HASH = own("HR029")
+BUNDLE_HASH = own("HR030")
+SCORE_INPUT = own("HR031")
+CALIBRATED = own("HR032")
+DEVICE = own("HR033")
+DEMONSTRATION = own("HR034")
+SYNTHETIC = own("HR035")
+FINDING = own("HR036")
+INTENDED_USE = own("HR037")
+TIME = own("HR038")
+DIGEST = own("HR039")
+YES = own("HR040")
+NO = own("HR041")
+SLICE = own("HR042")
+COUNTED = own("HR043")
+CATEGORIES = tuple(own(f"HR{number:03d}") for number in range(6, 11))
+BY_GRADE = tuple(own(f"HR{number:03d}") for number in range(25, 29))

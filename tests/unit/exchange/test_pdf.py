@@ -1,0 +1,154 @@
+"""The one-page report: its text holds the numbers to the digit, it is an archive's PDF, and DICOM takes it."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+
+from hyrisk_desktop.exchange.encapsulated_pdf import encapsulated_pdf
+from hyrisk_desktop.exchange.exports import dicom_bytes
+from hyrisk_desktop.exchange.pdf import pdf_report
+from hyrisk_desktop.exchange.pdf_pictures import heat_map, whole_slice
+from hyrisk_desktop.exchange.report import Report
+from hyrisk_desktop.exchange.source_images import source_images
+from hyrisk_desktop.imaging.volume import Finding, Severity
+from tests.helpers import dicom_series, readings
+from tests.unit.exchange.conftest import Judge
+
+
+def tool(name: str) -> str:
+    found = shutil.which(name)
+    assert found, f"{name} is missing: install poppler-utils, or run packaging/bootstrap.py test, which does"
+    return found
+
+
+def text_of(pdf: bytes, folder: Path) -> str:
+    path = folder / "page.pdf"
+    path.write_bytes(pdf)
+    done = subprocess.run([tool("pdftotext"), "-raw", str(path), "-"], capture_output=True, timeout=60, check=True)
+    assert done.stderr == b""
+    return re.sub(r"\s+", " ", done.stdout.decode("utf-8"))
+
+
+def picture_of(pdf: bytes, folder: Path) -> np.ndarray:
+    from PIL import Image
+
+    path = folder / "page.pdf"
+    path.write_bytes(pdf)
+    command = [tool("pdftoppm"), "-r", "60", "-png", str(path), str(folder / "page")]
+    assert subprocess.run(command, capture_output=True, timeout=60, check=True).stderr == b""
+    (page,) = folder.glob("page-*.png")
+    return np.asarray(Image.open(page).convert("RGB"))
+
+
+def test_the_text_holds_the_numbers_of_the_screen(reading: Report, tmp_path: Path) -> None:
+    text = text_of(pdf_report(reading), tmp_path)
+    scores, risk = reading.measurement.scores, reading.measurement.risk
+    assert risk is not None
+    assert risk.percentile is not None
+    for said in (
+        f"{scores.agatston:.1f}",
+        "of 0 to 4 (",
+        f"{scores.volume_mm3:.1f} mm³",
+        f"{scores.sqrt_volume:.2f}",
+        "2 counted, 1 excluded by the reader",
+        "2 (moderate)",
+        f"{100 * risk.risk:.1f} %",
+        f"{100 * risk.interval[0]:.1f} % to {100 * risk.interval[1]:.1f} %",
+        f"{risk.percentile:.0f} of 100",
+        "50.0 % non-survivors, calibrated",
+        *(f"{100 * value:.1f} %" for value in risk.by_grade),
+        f"Tiny test network, {risk.sha256[:12]}",
+        "Test, Person",
+        "T-1",
+        "1950-01-01, F",
+        "2020-01-02",
+        "120 kV, kernel B30f",
+        "96 × 96 of 0.7 × 0.8 mm",
+        "Reader: Müller, Ada" if "^" in reading.reader else "Reader: Ada Müller",
+        "Research use only. Not a medical device",
+        "DEMONSTRATION MODEL",
+        "not a whole-heart score",
+    ):
+        assert said in text, said
+    assert "SYNTHETIC" not in text
+
+
+def test_a_phantom_is_said_to_be_one(tmp_path: Path) -> None:
+    exam = dicom_series.write(readings.calcified(patient="SYNTHETIC^PHANTOM"), tmp_path / "exam")
+    text = text_of(pdf_report(readings.report_of(exam)), tmp_path)
+    assert "SYNTHETIC EXAM: a phantom, not a patient." in text
+    assert "No model was used" in text
+
+
+def test_one_page_whatever_there_is_to_say(reading: Report, tmp_path: Path) -> None:
+    many = tuple(Finding(f"f{n}", Severity.WARNING, f"Finding {n}: " + "long words " * 20) for n in range(40))
+    measurement = dataclasses.replace(reading.measurement, findings=many)
+    pdf = pdf_report(dataclasses.replace(reading, measurement=measurement))
+    assert len(re.findall(rb"/Type /Page\b", pdf)) == 1
+    text = text_of(pdf, tmp_path)
+    assert "Finding 0:" in text
+    assert "more in the structured report" in text
+    assert "Reader:" in text
+
+
+def test_it_declares_and_keeps_what_pdf_a_asks_for(reading: Report) -> None:
+    pdf = pdf_report(reading)
+    assert b"<pdfaid:part>2</pdfaid:part>" in pdf
+    assert b"<pdfaid:conformance>U</pdfaid:conformance>" in pdf
+    assert b"/OutputIntents" in pdf
+    assert b"/GTS_PDFA1" in pdf
+    assert b"/ID" in pdf
+    # Fonts are embedded and map to Unicode; nothing is transparent, encrypted, or runs.
+    assert pdf.count(b"/FontFile2") == 2
+    assert pdf.count(b"/ToUnicode") == 2
+    for forbidden in (b"/SMask", b"/Encrypt", b"/JavaScript", b"/Launch", b"/ca 0", b"/CA 0"):
+        assert forbidden not in pdf
+
+
+def test_key_images_show_region_lesions_and_centre(reading: Report, tmp_path: Path) -> None:
+    page = picture_of(pdf_report(reading), tmp_path).astype(int)
+    for colour in ((0, 190, 230), (255, 170, 0), (255, 60, 60)):
+        near = np.abs(page - colour).sum(axis=-1) < 110
+        assert near.sum() > 5, colour
+
+
+def test_the_heat_map_lies_where_the_patch_lies(reading: Report) -> None:
+    heat = np.full((161, 161), np.nan, np.float32)
+    heat[30:130, 30:130] = 0
+    heat[80, 80] = 1
+    picture = heat_map(dataclasses.replace(reading, heat=heat))
+    assert picture is not None
+    x, y, _ = reading.measurement.centre
+    assert picture.start == (x - 80, y - 80)
+    coloured = np.argwhere(np.ptp(picture.pixels.astype(int), axis=-1) > 0)
+    assert coloured.tolist() == [[80, 80]]
+    assert (whole_slice(reading).pixels[y, x + 1] == picture.pixels[80, 81]).all()
+    assert heat_map(reading) is None
+
+
+def test_encapsulated_in_dicom(reading: Report, judge: Judge, tmp_path: Path) -> None:
+    pdf = pdf_report(reading)
+    path = tmp_path / "pdf.dcm"
+    source = source_images(reading.record, reading.volume)
+    path.write_bytes(dicom_bytes(encapsulated_pdf(reading, source, pdf)))
+    assert judge(path) == []
+    ds = pydicom.dcmread(path)
+    assert ds.EncapsulatedDocument[: ds.EncapsulatedDocumentLength] == pdf
+    assert ds.StudyInstanceUID == reading.volume.attributes["StudyInstanceUID"]
+    assert ds.PatientID == "T-1"
+    centre = source.slices[reading.measurement.centre[2]]
+    assert ds.SourceInstanceSequence[0].ReferencedSOPInstanceUID == centre.sop_instance_uid
+
+
+@pytest.mark.parametrize("centre", [(0, 0, 0), (95, 95, 11)])
+def test_at_the_edge_of_the_volume(exam: Path, centre: tuple[int, int, int], tmp_path: Path) -> None:
+    text = text_of(pdf_report(readings.report_of(exam, centre=centre)), tmp_path)
+    assert "The score region reaches beyond the scan" in text
