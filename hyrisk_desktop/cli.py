@@ -157,7 +157,7 @@ def _score_document(
     record = find_series(exam)[0]
     if not record.suitable:
         raise ExamError("no_suitable_series", record.reason)
-    targets.check(record)
+    targets.check(record, exam)
     volume = read_volume(record)
     centre = center if center is not None else _voxel_at(volume, center_mm)  # type: ignore[arg-type]
     predictor, trouble = load_predictor(model, device, prevalence)

@@ -27,7 +27,7 @@ def content_digest(ds: Dataset, keywords: Iterable[str]) -> str:
 
 
 def _dataset(ds: Dataset) -> list[Any]:
-    return [_element(ds[tag]) for tag in sorted(ds.keys()) if not _empty(ds[tag])]
+    return [_element(element) for element in ds if not _empty(element)]
 
 
 def _empty(element: DataElement) -> bool:

@@ -51,15 +51,18 @@ class Targets:
         """Whether the PDF is wanted inside a DICOM object."""
         return self.pdf is not None and self.pdf.suffix.lower() == ".dcm"
 
-    def check(self, record: SeriesRecord) -> None:
+    def check(self, record: SeriesRecord, opened: Path | None = None) -> None:
         """Refuse early what could not be written later.
+
+        Args:
+            opened: what the user opened, such as a zip, whose unpacked files the record names.
 
         Raises:
             InputError: two targets are the same file, one is a folder, lies in none, or is a file of the exam itself.
             ExamError: a DICOM object is wanted of an exam that isn't DICOM.
         """
         seen: set[Path] = set()
-        inputs = {file.resolve() for file in record.files}
+        inputs = {file.resolve() for file in (*record.files, *([opened] if opened else ()))}
         for option, path in self.named.items():
             place = path.resolve()
             if place in seen:

@@ -52,7 +52,7 @@ def person_name(value: str) -> str:
     for group in plain(value, 4 * _MAX_NAME_GROUP).split("=")[:3]:
         parts = [part.strip() for part in group.split("^")]
         kept = "^".join([*parts[:4], " ".join(parts[4:])] if len(parts) > 5 else parts)
-        groups.append(kept[:_MAX_NAME_GROUP].rstrip(" ^"))
+        groups.append(_in_bytes(kept, _MAX_NAME_GROUP).rstrip(" ^"))
     return "=".join(groups).rstrip("=")
 
 
@@ -60,7 +60,7 @@ def typed_name(value: str) -> str:
     """PN of a name as a person typed it: the caret says that it is not known which part is the family name."""
     first, *others = person_name(value).split("=")
     if first and "^" not in first:
-        first = f"{first[: _MAX_NAME_GROUP - 1]}^"
+        first = f"{_in_bytes(first, _MAX_NAME_GROUP - 1)}^"
     return "=".join((first, *others))
 
 

@@ -119,6 +119,9 @@ def test_bad_targets_are_refused_before_anything_is_read(exam: Path, tmp_path: P
         with pytest.raises(HyRiskError) as refusal:
             targets.check(record)
         assert refusal.value.code == code
+    with pytest.raises(HyRiskError) as refusal:
+        Targets(sr=tmp_path / "exam.zip").check(record, tmp_path / "exam.zip")
+    assert refusal.value.code == "own_exam"
 
 
 def test_all_or_none(reading: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,6 +179,7 @@ NASTY = st.one_of(
             "علي^حسن",
             "a\\b\\c",
             "^" * 70,
+            "山田" * 40 + "^太郎",
             "=" * 9,
             "A" * 1000,
             "\x00\x1b[31m\r\n\t",
