@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr
@@ -75,21 +75,20 @@ def read_outcomes(path: Path) -> dict[str, int]:
     return outcomes
 
 
-def export_cohort(
-    entries: Iterable[ExamEntry], reads: Sequence[Read], reader: str, outcomes: Mapping[str, int], out: Path
-) -> CohortExport:
-    """Write the cohort table, whole or not at all.
+def cohort_rows(
+    entries: Iterable[ExamEntry], reads: Sequence[Read], reader: str, outcomes: Mapping[str, int]
+) -> tuple[list[dict[str, Any]], CohortExport]:
+    """The rows of the cohort table (see `COLUMNS`), and what came of it.
 
     Args:
         entries: the list's exams; reads: one reader's (or a consensus') reads of them.
         outcomes: by patient id, see `read_outcomes`.
-        out: the CSV; paths in it are absolute, so that it can be moved.
 
     Raises:
-        InputError: no exam has centre, grade and outcome; or the file can't be written.
+        InputError: no exam has centre, grade and outcome.
     """
     by_exam = {r.exam_id: r for r in reads}
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     lacks = {"outcome": 0, "centre": 0, "grade": 0}
     for entry in entries:
         read = by_exam.get(entry.exam_id)
@@ -108,43 +107,26 @@ def export_cohort(
     if not rows:
         message = tr("No exam of this list has a heart centre, a grade and an outcome. {why}", why=result.sentence)
         raise InputError("empty_cohort", message)
-    _write(out, rows)
-    return result
+    return rows, result
 
 
-def _row(entry: ExamEntry, read: Read, reader: str, outcome: int) -> dict[str, object]:
+def _row(entry: ExamEntry, read: Read, reader: str, outcome: int) -> dict[str, Any]:
     assert read.centre is not None
     x, y, z = read.centre
     calcium = read.results.get("calcium") or {}
     # Only the score that a network is trained on: the standard region's. Otherwise training computes it.
     region = calcium.get("profile") == "standard" and read.box is None
     return {
+        # Absolute, so that the table can be moved.
         "exam": str(entry.source.resolve()),
         "series_uid": read.series_uid,
         "x": x,
         "y": y,
         "z": z,
-        "grade": f"{read.grade:g}",
-        "agatston": calcium["agatston"] if region else "",
+        "grade": read.grade,
+        "agatston": calcium["agatston"] if region else None,
         "outcome": outcome,
         "patient_id": entry.patient_id,
         "reader": reader,
         "synthetic": int(entry.synthetic),
     }
-
-
-def _write(out: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    staged = out.with_name(f".{out.name}.part")
-    try:
-        with open(staged, "w", encoding="utf-8", newline="") as stream:
-            writer = csv.DictWriter(stream, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(staged, out)
-    except OSError as e:
-        staged.unlink(missing_ok=True)
-        raise InputError(
-            "unwritable", tr("{name} can't be written: {why}.", name=out.name, why=e.strerror or "")
-        ) from e

@@ -148,7 +148,7 @@ def test_reads_and_outcomes_become_a_cohort_that_retrain_opens(reading: Reading,
     with open(tmp_path / "cohort.csv", encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [(r["patient_id"], r["grade"], r["outcome"], r["reader"]) for r in rows] == [
-        ("P000", "0", "0", "Ada"), ("P001", "1", "1", "Ada"), ("P002", "2", "0", "Ada"),
+        ("P000", "0.0", "0", "Ada"), ("P001", "1.0", "1", "Ada"), ("P002", "2.0", "0", "Ada"),
     ]  # fmt: skip
     click(dialog, "retrainOnIt")
     wizard = reading.program.window.commands.retraining.wizard

@@ -21,9 +21,10 @@ from PySide6.QtWidgets import (
 )
 
 from hyrisk_desktop.errors import HyRiskError
+from hyrisk_desktop.exchange.table import Column, write_csv
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.worklist.cohort import CohortExport, export_cohort, read_outcomes
+from hyrisk_desktop.worklist.cohort import COLUMNS, CohortExport, cohort_rows, read_outcomes
 from hyrisk_desktop.worklist.records import Reader, ReadingList
 
 if TYPE_CHECKING:
@@ -124,7 +125,8 @@ class ExportCohortDialog(QDialog):
             reads = [r for r in store.reads(list_id=reading_list.list_id) if r.reader_id == reader.reader_id]
             # A consensus of blinded reads is itself no blinded read.
             mine = [r for r in reads if r.blinded == blinded] or reads
-            result = export_cohort(store.entries(reading_list, None), mine, reader.name, outcomes, out)
+            rows, result = cohort_rows(store.entries(reading_list, None), mine, reader.name, outcomes)
+            write_csv(out, [Column(name) for name in COLUMNS], rows)
             store.note(reader.name, "cohort_exported", f"list:{reading_list.list_id}", {"rows": result.rows})
             return result
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from hyrisk_desktop.errors import InputError
-from hyrisk_desktop.worklist.cohort import export_cohort, read_outcomes
+from hyrisk_desktop.exchange.table import Column, write_csv
+from hyrisk_desktop.worklist.cohort import COLUMNS, CohortExport, cohort_rows, read_outcomes
 from hyrisk_desktop.worklist.reading_table import scan_table
 from hyrisk_desktop.worklist.records import ExamEntry, Read
 from model_training.cohort_table import read_table
@@ -19,6 +21,15 @@ def entry(n: int, source: Path) -> ExamEntry:
     return ExamEntry(
         n, source, f"P{n:03d}", "", "", "", False, f"1.2.826.0.1.3680043.10.9999.{n}.2", "", "", 1, 24, 2.5, 2.5
     )
+
+
+def export_cohort(
+    entries: list[ExamEntry], reads: list[Read], reader: str, outcomes: dict[str, int], out: Path
+) -> CohortExport:
+    """As the window does."""
+    rows, result = cohort_rows(entries, reads, reader, outcomes)
+    write_csv(out, [Column(name) for name in COLUMNS], rows)
+    return result
 
 
 def table(path: Path, text: str) -> Path:
@@ -68,6 +79,15 @@ def test_an_empty_cohort_says_what_is_missing_and_writes_nothing(tmp_path: Path)
     with pytest.raises(InputError, match="1 without outcome"):
         export_cohort(entries, [Read(0, 1, "1", centre=(1, 1, 1), grade=1.0)], "Ada", {}, tmp_path / "c.csv")
     assert not list(tmp_path.glob("*c.csv*"))
+
+
+def test_no_cell_is_a_formula(tmp_path: Path) -> None:
+    odd = dataclasses.replace(entry(0, tmp_path), patient_id="=HYPERLINK(1)")
+    read = Read(0, 1, "1", centre=(1, 2, 3), grade=1.0)
+    export_cohort([odd], [read], "@Ada", {"=HYPERLINK(1)": 1}, tmp_path / "c.csv")
+    with open(tmp_path / "c.csv", encoding="utf-8", newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert (row["patient_id"], row["reader"]) == ("'=HYPERLINK(1)", "'@Ada")
 
 
 def test_the_file_is_plain_csv(tmp_path: Path) -> None:
