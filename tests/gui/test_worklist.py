@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -385,6 +386,23 @@ def test_an_exam_that_cant_be_read_says_why_and_the_open_one_stays(reading: Read
     assert reading.worklist.current == reading.session.stored_id
 
 
+def test_an_exam_whose_files_are_gone_leaves_the_list_with_what_is_on_screen(reading: Reading, exams: Path) -> None:
+    reading.worklist.ahead.budget_bytes = 0
+    reading.open_list(exams)
+    reading.program.wait(lambda: all(e.prepared for e in reading.worklist.model.entries if not e.problem))
+    shutil.rmtree(exams / "1")
+    here = reading.session.stored_id
+    reading.key(Qt.Key.Key_N)
+    reading.program.wait(lambda: reading.program.window.findChild(ErrorDialog) is not None)
+    assert "gone" in reading.program.text("errorSentence")
+    reading.program.wait(lambda: reading.worklist.current == here)
+    assert reading.session.stored_id == here
+    assert reading.patient() == "P000"
+    table = reading.find(QTableView, "worklistView")
+    assert isinstance(table, QTableView)
+    assert reading.worklist.model.entry_at(table.currentIndex().row()).exam_id == here
+
+
 def test_a_read_that_cant_be_saved_waits_and_says_so(
     reading: Reading, exams: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -490,3 +508,23 @@ def test_what_is_read_before_the_reader_is_known_is_kept(reading: Reading, exams
     reading.worklist.set_reader("Ada")
     reading.program.wait(lambda: [r.grade for r in reading.saved()] == [1.0])
     assert (reading.session.read.centre, reading.session.read.grade) == ((30, 30, 12), 1.0)
+
+
+def test_a_row_asked_for_in_the_open_list_never_reaches_the_blinded_one(reading: Reading, exams: Path) -> None:
+    """The answer to a late question about an open read comes while the list is being changed."""
+    reading.open_list(exams)
+    reading.read_one(2)
+    reading.saved()
+    reading.program.wait(lambda: Status.SCORED in reading.statuses())
+    worklist, here = reading.worklist, reading.session.stored_id
+    assert here is not None
+    worklist.read_blinded(True)
+    for _ in range(200):
+        worklist._renew(here)
+        reading.program.qtbot.wait(1)
+        if reading.session.blinded:
+            break
+    reading.program.qtbot.wait(100)
+    assert reading.session.blinded
+    assert Status.SCORED not in reading.statuses()
+    assert all(e.read is None for e in worklist.model.entries)

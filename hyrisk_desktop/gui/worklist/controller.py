@@ -224,9 +224,14 @@ class Worklist(QObject):
     def _show_found(self, reading_list: ReadingList, entries: list[ExamEntry]) -> None:
         if self.reading_list is None or self.reading_list.list_id != reading_list.list_id:
             return
+        if self.scanning.reader != self.reader:
+            # Somebody else reads by now: another reader's reads are not theirs to see.
+            entries = [replace(e, read=None) for e in entries]
         self.model.update_entries(entries)
         self.preparer.add_entries(entries)
         self.rows_changed.emit()
+        if self.scanning.reader != self.reader:
+            self._renew(*(e.exam_id for e in entries))
         if self.current is None and self.session.exam is None and not self._loader.loading:
             # The reader who dropped a folder wants to read; the first exam need not wait for the last.
             self.step(1)
@@ -372,6 +377,17 @@ class Worklist(QObject):
     @Slot()
     def _idle(self) -> None:
         self.preparer.prepare_next()
+        # Once whoever opens has put the exam on screen, or brought back the one before.
+        QTimer.singleShot(0, self, self._follow_screen)
+
+    def _follow_screen(self) -> None:
+        """The list marks the exam that is on screen, also after another one could not be opened."""
+        shown = self.session.stored_id
+        if self.busy or self.ahead.awaited or self.session.exam is None or shown == self.current:
+            return
+        self.current = shown if self.model.entry_of(shown) is not None else None
+        self.model.set_current(self.current)
+        self.current_changed.emit()
 
     @Slot(object)
     def _prepared(self, made: Prepared) -> None:
@@ -400,16 +416,17 @@ class Worklist(QObject):
     def _saved(self, read: Read) -> None:
         self._renew(read.exam_id)
 
-    def _renew(self, exam_id: int) -> None:
-        if self.model.entry_of(exam_id) is None:
-            return
+    def _renew(self, *exam_ids: int) -> None:
+        """Read rows anew; what was asked for another list or reader is dropped, or it would show them a read not theirs."""
+        reader, reading_list, blinded = self.reader, self.reading_list, self.session.blinded
 
         def done(entries: list[ExamEntry]) -> None:
-            self.model.update_entries(entries)
-            self.rows_changed.emit()
+            if (self.reader, self.reading_list, self.session.blinded) == (reader, reading_list, blinded):
+                self.model.update_entries(entries)
+                self.rows_changed.emit()
 
-        reader, blinded = self.reader, self.session.blinded
-        self.store.ask(lambda store: store.entries_of([exam_id], reader, blinded=blinded), done, lambda _: None)
+        if any(self.model.entry_of(i) is not None for i in exam_ids):
+            self.store.ask(lambda store: store.entries_of(exam_ids, reader, blinded=blinded), done, lambda _: None)
 
     @Slot(int)
     def _fetch_picture(self, exam_id: int) -> None:

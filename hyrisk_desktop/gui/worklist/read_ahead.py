@@ -46,6 +46,11 @@ class ReadAhead(QObject):
         return self._job is not None
 
     @property
+    def awaited(self) -> bool:
+        """Whether somebody waits for the exam that is being loaded."""
+        return self._waiting is not None
+
+    @property
     def bytes_kept(self) -> int:
         """Memory that the exams loaded ahead take."""
         return sum(exam.volume.hu.nbytes for exam in self._kept.values())

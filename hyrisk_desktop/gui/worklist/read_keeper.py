@@ -52,7 +52,7 @@ class ReadKeeper(QObject):
         blinded = self._session.blinded
 
         def done(read: Read | None) -> None:
-            if self._exam_id != exam.exam_id or self.reader != reader:
+            if (self._exam_id, self.reader, self._session.blinded) != (exam.exam_id, reader, blinded):
                 return
             self._asked = False
             self._known = read

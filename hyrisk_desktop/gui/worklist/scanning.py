@@ -48,6 +48,8 @@ class Scanning(QObject):
         self._job: Job | None = None
         self.files = self.exams = 0
         self.rate = 0.0
+        self.reader: Reader | None = None
+        """Whose reads the rows found carry."""
 
     @property
     def running(self) -> bool:
@@ -63,6 +65,7 @@ class Scanning(QObject):
         """Look through ``folder`` (or the exams of a reading list); with ``alone_is_no_list`` a folder with one exam is that exam and no list."""
         self.cancel()
         self.files, self.exams, self.rate = 0, 0, 0.0
+        self.reader = reader
         began = time.monotonic()
         known: set[str] = set()
         waiting: list[ScannedExam] = []
