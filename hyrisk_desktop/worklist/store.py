@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from hyrisk_desktop.errors import InputError, StoreError
@@ -400,12 +400,6 @@ class Store:
         with self.database.read() as session:
             row = _there(session.get(AuditHeadRow, 1))
             return row.number, row.sha256
-
-    def forget_list(self, reading_list: ReadingList) -> None:
-        """Take a list off the program's lists; its reads and the files stay."""
-        with self.database.write() as session:
-            session.execute(delete(ListRow).where(ListRow.id == reading_list.list_id))
-            audit.append(session, "", "list_forgotten", f"list:{reading_list.list_id}", {})
 
 
 def _row_of_read(session: Session, exam_id: int, reader: Reader, blinded: bool) -> ReadRow | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
-from PySide6.QtWidgets import QDialog, QFileDialog, QInputDialog, QWidget
+from PySide6.QtWidgets import QFileDialog, QInputDialog, QWidget
 
 from hyrisk_desktop.gui.dialogs.agreement import AgreementDialog
 from hyrisk_desktop.gui.dialogs.choose_list import ChooseListDialog
@@ -168,7 +168,7 @@ class WorklistCommands(QObject):
         dialog.setLabelText(tr("Who reads? Reads are kept by reader; another reader's are not shown."))
         dialog.setTextValue(self._worklist.reader.name if self._worklist.reader else "")
         dialog.textValueSelected.connect(self._worklist.set_reader)
-        self._show(dialog)
+        dialog.open()
 
     def read_blinded(self) -> None:
         """Read the same exams blinded, or openly again."""
@@ -226,9 +226,6 @@ class WorklistCommands(QObject):
     @Slot(str)
     def _tell_trouble(self, sentence: str) -> None:
         self.message.emit(sentence or tr("All reads are saved."))
-
-    def _show(self, dialog: QDialog) -> None:
-        dialog.open()
 
     def handler(self, key: str) -> Callable[[], None] | None:
         """The method of an action's key, None where it is not one of the worklist's."""

@@ -345,9 +345,7 @@ class Worklist(QObject):
 
     def _adopt(self, exam: Exam, path: Path | None) -> None:
         """Keep an exam that was opened by itself, so that its read is kept too."""
-        self.current = None
-        self.model.set_current(None)
-        self.current_changed.emit()
+        self._mark(None)
         self._path = path
         if path is None or self.reader is None:
             # The demonstration is nobody's exam; without a reader this is asked for again once there is one.
@@ -359,9 +357,7 @@ class Worklist(QObject):
             self.session.adopt(exam.exam_id, ids[0])
             now = self.session.exam
             if now is not None and now.exam_id == exam.exam_id:
-                self.current = ids[0] if self.model.entry_of(ids[0]) is not None else None
-                self.model.set_current(self.current)
-                self.current_changed.emit()
+                self._mark(ids[0])
                 self._now_on_screen(now, ids[0])
 
         self.store.ask(lambda store: store.add_exams(None, [found]), done)
@@ -385,7 +381,11 @@ class Worklist(QObject):
         shown = self.session.stored_id
         if self.busy or self.ahead.awaited or self.session.exam is None or shown == self.current:
             return
-        self.current = shown if self.model.entry_of(shown) is not None else None
+        self._mark(shown)
+
+    def _mark(self, exam_id: int | None) -> None:
+        """Mark the exam on screen in the list, or none where the list does not hold it."""
+        self.current = exam_id if self.model.entry_of(exam_id) is not None else None
         self.model.set_current(self.current)
         self.current_changed.emit()
 
