@@ -55,9 +55,16 @@ TEST_PROGRAMS = {
     "initdb": "postgresql",
     "dciodvfy": "dicom3tools",
     "pdftoppm": "poppler-utils",
+    "Orthanc": "orthanc",
+    "libOrthancDicomWeb.so": "orthanc-dicomweb",
+    "storescu": "dcmtk",
 }
-# Debian keeps a server's programs where no PATH looks.
-HIDDEN_PROGRAMS = {"initdb": "usr/lib/postgresql/*/bin/initdb"}
+# Debian keeps a server's programs and plug-ins where no PATH looks.
+HIDDEN_PROGRAMS = {
+    "initdb": "usr/lib/postgresql/*/bin/initdb",
+    "Orthanc": "usr/sbin/Orthanc",
+    "libOrthancDicomWeb.so": "usr/share/orthanc/plugins/libOrthancDicomWeb.so",
+}
 
 
 class SetupError(Exception):
