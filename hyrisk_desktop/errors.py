@@ -35,6 +35,10 @@ class StoreError(HyRiskError):
     """The worklist's database can't be read or written; what is open stays in memory."""
 
 
+class PacsError(HyRiskError):
+    """A PACS or another node can't be reached, refuses, or answers what can't be used."""
+
+
 class Cancelled(Exception):
     """The user cancelled; not an error, and never shown as one."""
 

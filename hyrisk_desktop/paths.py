@@ -69,3 +69,13 @@ def store_path() -> Path:
     return (
         _user("worklist", str(Path(platformdirs.user_data_dir(_APP, appauthor=False)) / "worklist")) / "worklist.sqlite"
     )
+
+
+def inbox_dir() -> Path:
+    """Exams that came from a PACS. They are patients' images; nothing else in the program copies any."""
+    return _user("inbox", str(Path(platformdirs.user_data_dir(_APP, appauthor=False)) / "inbox"))
+
+
+def outbox_dir() -> Path:
+    """Results that wait to be sent to a PACS, and what became of those sent."""
+    return _user("outbox", str(Path(platformdirs.user_data_dir(_APP, appauthor=False)) / "outbox"))

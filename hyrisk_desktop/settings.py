@@ -33,6 +33,13 @@ TABLE = (
     Setting("store", "", "Where the worklist is kept: empty for this user's own file, or postgresql://user@host/name."),
     Setting("read_ahead_mb", 1500, "Memory for exams that are loaded before they are asked for, in MB; 0: none."),
     Setting("worklist_state", "", "Width, columns and sorting of the worklist."),
+    Setting(
+        "pacs_nodes", [], "The PACS and other nodes, see `exchange.pacs.node`; passwords are in the system's keyring."
+    ),
+    Setting("pacs_ae_title", "HYRISK", "This program's own AE title."),
+    Setting("pacs_port", 11112, "Where this program listens for images and for confirmations."),
+    Setting("pacs_address", "127.0.0.1", "The network address it listens at; 127.0.0.1 is this machine only."),
+    Setting("pacs_listen", False, "Receive images from now on, also after a restart."),
     Setting("per_vessel", False, "Grade LM, LAD, LCx and RCA one by one."),
     Setting("language", "en", "Language of the texts."),
 )

@@ -1,0 +1,189 @@
+"""Where objects from the network land on disk: checked, named by hashes, whole or not at all, and each only once.
+
+No field of an object becomes a path: folders and files are named by SHA-256 of the UIDs. Objects lie as
+``<study>/<series>/<object>.dcm``, so a study is a folder that opens like any other exam.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hyrisk_desktop.errors import PacsError
+from hyrisk_desktop.exchange.pacs.classes import CT_CLASSES
+from hyrisk_desktop.exchange.pacs.query import is_uid
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging.tags import DEFLATED_LE, BadHeader, Header, NotDicom, read_header
+
+_PART = ".part"
+# Windows knows no quota error of that name.
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_SEQUENCE_END = b"\xfe\xff\xdd\xe0\0\0\0\0"
+_TAIL = 4096
+# What two copies of one object have in common, whatever the way that they came; names may have been corrected meanwhile.
+_SAME_OBJECT = (
+    "PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "InstanceNumber", "ImagePositionPatient", "Rows", "Columns",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An object that lies in the inbox.
+
+    Attributes:
+        study: folder of its study. new: False where it was there before.
+    """
+
+    path: Path
+    study: Path
+    series_uid: str
+    sop_uid: str
+    new: bool
+
+
+class Refused(Exception):
+    """An object that is not kept.
+
+    Attributes:
+        status: DIMSE status of a C-STORE response (PS3.4 B.2.3, PS3.7 C.4.1).
+        reason: one plain sentence without patient data.
+    """
+
+    CANNOT_UNDERSTAND = 0xC000
+    OUT_OF_RESOURCES = 0xA700
+    NOT_THE_CLASS = 0xA900
+    DUPLICATE = 0x0111
+    NOT_AUTHORISED = 0x0124
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status, self.reason = status, reason
+
+
+class Inbox:
+    """A folder for what comes from the network.
+
+    Args:
+        root: made when needed, for this user only where the system knows such rights.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def prepare(self) -> None:
+        """Make the folder, and clear away what an interrupted run left half-written.
+
+        Raises:
+            PacsError: it can't be made.
+        """
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for left in self.root.glob(f".*{_PART}"):
+                left.unlink(missing_ok=True)
+        except OSError as e:
+            raise PacsError(
+                "no_inbox", tr("The folder for exams from the PACS can't be made: {why}.", why=e.strerror or "")
+            ) from e
+
+    def study_folder(self, study_uid: str) -> Path:
+        """Where the objects of a study lie."""
+        return self.root / _name(study_uid)
+
+    def path_of(self, study_uid: str, series_uid: str, sop_uid: str) -> Path:
+        """Where an object lies, or would."""
+        return self.study_folder(study_uid) / _name(series_uid) / f"{_name(sop_uid)}.dcm"
+
+    def missing(self, study_uid: str, series_uid: str, sop_uids: Iterable[str]) -> tuple[str, ...]:
+        """Those of the objects that aren't here, or aren't here whole."""
+        return tuple(uid for uid in sop_uids if not self._is_whole(self.path_of(study_uid, series_uid, uid), uid))
+
+    @staticmethod
+    def _is_whole(path: Path, sop_uid: str) -> bool:
+        try:
+            header = read_header(path)
+        except (OSError, NotDicom, BadHeader):
+            return False
+        return header.text("SOPInstanceUID") == sop_uid and not _is_short(header)
+
+    def keep(self, data: bytes, *, sop_class: str, sop_uid: str, allowed: Iterable[str]) -> Kept:
+        """Check an object and keep it.
+
+        Args:
+            data: the bytes of a DICOM file.
+            sop_class, sop_uid: what the sender says that it is.
+            allowed: SOP classes that are taken.
+
+        Raises:
+            Refused: it is not taken, and nothing of it is left.
+        """
+        if sop_class not in allowed:
+            raise Refused(Refused.NOT_THE_CLASS, tr("An object that is no CT image was refused."))
+        part = self.root / f".{secrets.token_hex(8)}{_PART}"
+        try:
+            with open(part, "xb") as stream:
+                stream.write(data)
+            header = _checked(part, sop_class, sop_uid)
+            uids = [header.text(k) for k in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")]
+            path = self.path_of(*uids)
+            kept = Kept(path, self.study_folder(uids[0]), uids[1], uids[2], new=not self._is_whole(path, sop_uid))
+            if kept.new:
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                os.replace(part, path)
+            elif not _same(read_header(path), header):
+                raise Refused(
+                    Refused.DUPLICATE,
+                    tr("An image that differs from one received before under the same UID was refused."),
+                )
+            return kept
+        except OSError as e:
+            raise Refused(Refused.OUT_OF_RESOURCES, _disk(e)) from e
+        finally:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+def _checked(part: Path, sop_class: str, sop_uid: str) -> Header:
+    """The header of a complete object that is what its sender says."""
+    try:
+        header = read_header(part)
+    except (NotDicom, BadHeader) as e:
+        raise Refused(Refused.CANNOT_UNDERSTAND, tr("A damaged object was refused.")) from e
+    uids = [header.text(k) for k in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")]
+    if not all(map(is_uid, uids)) or uids[2] != sop_uid or header.text("SOPClassUID") != sop_class:
+        raise Refused(Refused.NOT_THE_CLASS, tr("An object that is not what its sender said was refused."))
+    if sop_class in CT_CLASSES and header.pixel_offset < 0:
+        raise Refused(Refused.CANNOT_UNDERSTAND, tr("An image without pixels was refused."))
+    if _is_short(header):
+        raise Refused(Refused.CANNOT_UNDERSTAND, tr("An object that was cut short was refused."))
+    return header
+
+
+def _is_short(header: Header) -> bool:
+    """Whether the file ends before its pixel data does."""
+    if header.pixel_offset < 0 or header.syntax == DEFLATED_LE:
+        return False
+    if header.pixel_length >= 0:
+        return header.size < header.pixel_offset + header.pixel_length
+    with open(header.path, "rb") as stream:
+        stream.seek(max(0, header.size - _TAIL))
+        return _SEQUENCE_END not in stream.read(_TAIL)
+
+
+def _same(one: Header, other: Header) -> bool:
+    return all(one.raw(keyword) == other.raw(keyword) for keyword in _SAME_OBJECT)
+
+
+def _name(uid: str) -> str:
+    return hashlib.sha256(uid.encode()).hexdigest()[:32]
+
+
+def _disk(error: OSError) -> str:
+    if error.errno in _FULL:
+        return tr("The disk is full; make room and try again.")
+    return tr("The disk can't be written: {why}.", why=error.strerror or type(error).__name__)
