@@ -82,6 +82,7 @@ class Orthanc:
             "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
             "OverwriteInstances": False,
             "StableAge": 1,
+            "DefaultEncoding": "Utf8",
         }
         if self.certificate:
             # Debian's Orthanc crashes over its own HTTPS; `TlsFront` stands before its HTTP as a hospital's proxy does.
@@ -108,6 +109,11 @@ class Orthanc:
             except OSError:
                 time.sleep(0.05)
         raise AssertionError("Orthanc did not start")
+
+    def start_again(self) -> None:
+        """Start it unless it runs."""
+        if self._process is None:
+            self.start()
 
     def stop(self) -> None:
         self._end(signal.SIGTERM)

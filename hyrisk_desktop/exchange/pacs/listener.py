@@ -85,20 +85,29 @@ class _MeteredSocket(socket.socket):
     meter: Meter | None = None
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
-        data = super().recv(bufsize, flags)
-        if self.meter is not None:
-            self.meter.count(len(data))
-        return data
+        try:
+            return _counted(super().recv(bufsize, flags), self.meter)
+        except OSError:
+            # pynetdicom forgets a connection that broke, and its socket with it.
+            self.close()
+            raise
 
 
 class _MeteredTlsSocket(ssl.SSLSocket):
     meter: Meter | None = None
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
-        data = super().recv(buflen, flags)
-        if self.meter is not None:
-            self.meter.count(len(data))
-        return data
+        try:
+            return _counted(super().recv(buflen, flags), self.meter)
+        except OSError:
+            self.close()
+            raise
+
+
+def _counted(data: bytes, meter: Meter | None) -> bytes:
+    if meter is not None:
+        meter.count(len(data))
+    return data
 
 
 class Listener(ThreadedAssociationServer):
@@ -138,6 +147,8 @@ class Listener(ThreadedAssociationServer):
         else:
             made = self.ssl_context.wrap_socket(raw, server_side=True, do_handshake_on_connect=False)  # type: ignore[assignment]
         made.settimeout(self._limits.silence_s)
+        # Answers are small; without this each waits 40 ms for company (Nagle's algorithm and delayed acknowledgements).
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         made.meter = meter
         self._sockets.add(made)
         return made, address
@@ -166,6 +177,11 @@ class Listener(ThreadedAssociationServer):
         for made in list(self._sockets):
             with contextlib.suppress(OSError):
                 made.shutdown(socket.SHUT_RDWR)
+
+    def close_connections(self) -> None:
+        """Give back what is left of them, once their threads have ended."""
+        for made in list(self._sockets):
+            made.close()
 
 
 def meter_of(association: Any) -> Meter | None:

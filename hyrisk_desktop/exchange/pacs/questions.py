@@ -24,7 +24,8 @@ def check_connection(
     if node.is_web:
         from hyrisk_desktop.exchange.pacs.web import Web
 
-        Web(node, password, cancel).test()
+        with Web(node, password, cancel) as web:
+            web.test()
     else:
         find.echo(node, own_ae_title, cancel)
 
@@ -37,7 +38,8 @@ def find_studies(
     if node.is_web:
         from hyrisk_desktop.exchange.pacs.web import Web
 
-        return Web(node, password, cancel).find_studies(query)
+        with Web(node, password, cancel) as web:
+            return web.find_studies(query)
     return find.find_studies(node, own_ae_title, query, cancel)
 
 
@@ -49,5 +51,6 @@ def find_series(
     if node.is_web:
         from hyrisk_desktop.exchange.pacs.web import Web
 
-        return Web(node, password, cancel).find_series(study_uid)
+        with Web(node, password, cancel) as web:
+            return web.find_series(study_uid)
     return find.find_series(node, own_ae_title, study_uid, cancel)

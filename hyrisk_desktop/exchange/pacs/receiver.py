@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_GREETING_S = 4.0
 Keep = Callable[[bytes, str, str], int]
 
 
@@ -218,6 +219,8 @@ class Receiver:
         ae.require_called_aet = True
         ae.maximum_associations = self._limits.connections
         ae.network_timeout = self._limits.silence_s
+        # The library waits so long for a peer that connected and says nothing, whatever else happens.
+        ae.acse_timeout = min(_GREETING_S, self._limits.silence_s)
         ae.add_supported_context(Verification)
         for sop_class in (*CT_CLASSES, *RESULT_CLASSES):
             ae.add_supported_context(sop_class, list(TRANSFER_SYNTAXES))
@@ -233,9 +236,10 @@ class Receiver:
         server.shutdown()
         server.cut_connections()
         for association in associations:
-            association.join(5.0)
+            association.join(2 * _GREETING_S)
+        server.close_connections()
         if self._thread is not None:
-            self._thread.join(5.0)
+            self._thread.join()
 
     # --- what is let in
 

@@ -139,8 +139,8 @@ def _listed(
     if node.is_web:
         from hyrisk_desktop.exchange.pacs.web import Web
 
-        web = Web(node, password, cancel)
-        return {s.series_uid: web.find_images(s) for s in series}
+        with Web(node, password, cancel) as web:
+            return {s.series_uid: web.find_images(s) for s in series}
     return find_images(node, own_ae_title, series, cancel)
 
 
@@ -149,9 +149,9 @@ def _fetcher(node: Node, own_ae_title: str, receiver: Receiver | None, password:
         from hyrisk_desktop.exchange.pacs.web import Web
 
         def fetch(series: SeriesMatch, uids: Sequence[str], run: _Run) -> None:
-            web = Web(node, password, run.cancel)
-            for uid, sop_class, data in web.objects(series, uids):
-                run.keep(data, sop_class, uid)
+            with Web(node, password, run.cancel) as web:
+                for uid, sop_class, data in web.objects(series, uids):
+                    run.keep(data, sop_class, uid)
 
         return fetch
     if node.retrieval is Retrieval.MOVE:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pynetdicom.association import Association
     from pynetdicom.events import Event
 
+    from hyrisk_desktop.exchange.pacs.web import Web
+
 _WAIT_S = 10.0
 _POLL_S = 0.1
 # One association proposes at most 128 presentation contexts; a class with its own encoding needs two.
@@ -75,24 +77,26 @@ def _send_web(
 ) -> None:
     from hyrisk_desktop.exchange.pacs.web import Web
 
-    web = Web(node, password, cancel)
-    for done, item in enumerate(items):
-        progress(done, len(items))
-        ds = _read(outbox, item)
-        if ds is None:
-            continue
-        try:
-            web.store(ds)
-        except PacsError as e:
-            if e.code not in ("refused", "bad_answer"):
-                raise
-            outbox.failed(item, e.message)
-            continue
-        outbox.sent(item)
-        # DICOMweb has no storage commitment; that the archive lists the object is the nearest to it.
-        if web.has(item.study_uid, item.series_uid, item.sop_uid):
-            outbox.confirmed(item)
+    with Web(node, password, cancel) as web:
+        for done, item in enumerate(items):
+            progress(done, len(items))
+            if (ds := _read(outbox, item)) is not None:
+                _store_web(outbox, web, item, ds)
     progress(len(items), len(items))
+
+
+def _store_web(outbox: Outbox, web: Web, item: Item, ds: Dataset) -> None:
+    try:
+        web.store(ds)
+    except PacsError as e:
+        if e.code not in ("refused", "bad_answer"):
+            raise
+        outbox.failed(item, e.message)
+        return
+    outbox.sent(item)
+    # DICOMweb has no storage commitment; that the archive lists the object is the nearest to it.
+    if web.has(item.study_uid, item.series_uid, item.sop_uid):
+        outbox.confirmed(item)
 
 
 def _send_dimse(

@@ -32,7 +32,7 @@ _MOST_IMAGES = 100_000
 
 
 class Web:
-    """One DICOMweb service.
+    """One DICOMweb service, for use in a ``with`` block.
 
     Args:
         secret: the user's password, or a bearer token where the node names no user.
@@ -45,7 +45,7 @@ class Web:
 
         node.check()
         self._node, self._cancel = node, cancel
-        session = _session()
+        self._session = session = _session()
         # Nothing of the machine's surroundings decides where patients' data go: no .netrc and no proxy variables.
         session.trust_env = False
         session.verify = node.ca_file or True
@@ -58,6 +58,13 @@ class Web:
         self._client = DICOMwebClient(node.url, session=session, timeout=(CONNECT_S, ANSWER_S), permissive_uid=True)
         # Whether to try again is decided where it is known what has arrived.
         self._client.set_http_retry_params(retry=False)
+
+    def __enter__(self) -> Web:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections, which are kept open between requests."""
+        self._session.close()
 
     def test(self) -> None:
         """Ask for one study, which every DICOMweb archive answers.

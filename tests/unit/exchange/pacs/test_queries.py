@@ -1,0 +1,290 @@
+"""Echo and search against a real PACS: what is found, what is asked, and the sentence when it fails."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+
+from hyrisk_desktop.errors import Cancelled, InputError, PacsError
+from hyrisk_desktop.exchange.pacs import credentials
+from hyrisk_desktop.exchange.pacs.find import find_images, identifier
+from hyrisk_desktop.exchange.pacs.node import Node, Retrieval, nodes_of, stored_nodes
+from hyrisk_desktop.exchange.pacs.query import STUDY_KEYS, Query, StudyMatch, fits, series_of, study_of
+from hyrisk_desktop.exchange.pacs.questions import check_connection, find_series, find_studies
+from hyrisk_desktop.exchange.pacs.web import Web
+from hyrisk_desktop.jobs import CancelToken
+from tests.helpers import orthanc
+from tests.helpers.exams import write_exam
+from tests.helpers.orthanc import OUR_TITLE, PASSWORD, Orthanc
+from tests.unit.exchange.pacs.conftest import unclosed_by_pynetdicom
+
+
+def test_an_echo_is_answered(pacs: Orthanc) -> None:
+    check_connection(pacs.node(), OUR_TITLE)
+    check_connection(pacs.web_node(), OUR_TITLE, PASSWORD)
+
+
+@unclosed_by_pynetdicom
+@pytest.mark.parametrize(
+    ("changes", "title", "code"),
+    [
+        ({"ae_title": "NOBODY"}, OUR_TITLE, "called_ae_title"),
+        ({}, "STRANGER", "calling_ae_title"),
+        ({"port": 1}, OUR_TITLE, "unreachable"),
+        ({"host": "no-such-host.invalid"}, OUR_TITLE, "unknown_host"),
+        ({"tls": True}, OUR_TITLE, "no_tls"),
+        ({"tls": True, "ca_file": "/nowhere/ca.pem"}, OUR_TITLE, "bad_certificate"),
+    ],
+)
+def test_a_failed_echo_says_why(pacs: Orthanc, changes: dict[str, object], title: str, code: str) -> None:
+    with pytest.raises(PacsError) as failure:
+        check_connection(replace(pacs.node(), **changes), title)  # type: ignore[arg-type]
+    assert failure.value.code == code
+    assert failure.value.message.endswith(".")
+
+
+def test_a_server_that_is_no_pacs_is_told_from_one_that_refuses(pacs: Orthanc) -> None:
+    with pytest.raises(PacsError, match="opens no DICOM connection"):
+        check_connection(pacs.node(port=pacs.http_port), OUR_TITLE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "secret", "words"),
+    [
+        ({}, "wrong", "user and password"),
+        ({"user": ""}, "a-token", "user and password"),
+        ({"url": "http://127.0.0.1:1/dicom-web"}, PASSWORD, "can't be reached"),
+    ],
+)
+def test_a_failed_web_test_says_why(pacs: Orthanc, changes: dict[str, object], secret: str, words: str) -> None:
+    with pytest.raises(PacsError, match=words):
+        check_connection(pacs.web_node(**changes), OUR_TITLE, secret)
+
+
+def test_a_wrong_path_and_a_page_that_is_no_dicomweb(pacs: Orthanc) -> None:
+    base = pacs.web_node().url
+    with pytest.raises(PacsError, match="nothing at this address"):
+        check_connection(pacs.web_node(url=f"{base}-not"), OUR_TITLE, PASSWORD)
+    with pytest.raises(PacsError):
+        check_connection(pacs.web_node(url=base.replace("/dicom-web", "/app")), OUR_TITLE, PASSWORD)
+
+
+@unclosed_by_pynetdicom
+def test_tls_with_a_trusted_and_an_untrusted_certificate(tmp_path: Path) -> None:
+    certificate, key, authority = orthanc.make_certificates(tmp_path / "tls")
+    with orthanc.running(
+        tmp_path / "orthanc", orthanc.free_port(), certificate=certificate, key=key, authorities=authority
+    ) as secure:
+        check_connection(secure.node(), OUR_TITLE)
+        with pytest.raises(PacsError) as untrusted:
+            check_connection(secure.node(ca_file=""), OUR_TITLE)
+        assert untrusted.value.code == "untrusted"
+        with pytest.raises(PacsError):
+            check_connection(secure.node(tls=False, ca_file=""), OUR_TITLE)
+        with orthanc.tls_front(secure) as url:
+            check_connection(secure.web_node(url=url, ca_file=str(authority)), OUR_TITLE, PASSWORD)
+            with pytest.raises(PacsError) as untrusted:
+                check_connection(secure.web_node(url=url), OUR_TITLE, PASSWORD)
+            assert untrusted.value.code == "untrusted"
+
+
+# --- searching
+
+
+@pytest.fixture(scope="module")
+def library(server: Orthanc, tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
+    """Study UIDs of three exams in the PACS, by number."""
+    studies = {}
+    for number, (name, description, charset) in enumerate(
+        [
+            ("Müller^Zoë", "Thorax nativ", "ISO_IR 100"),
+            ("Meyer^Ann", "LDCT screening", "ISO_IR 6"),
+            ("Ιωάννου^Άννα", "Θώρακας", "ISO_IR 192"),
+        ],
+        start=1,
+    ):
+        folder = write_exam(tmp_path_factory.mktemp("exam"), number, count=2)
+        for file in folder.rglob("*.dcm"):
+            ds = dcmread(file)
+            if charset != "ISO_IR 6":
+                ds.SpecificCharacterSet = charset
+            ds.PatientName, ds.StudyDescription, ds.AccessionNumber = name, description, f"ACC{number}"
+            ds.save_as(file)
+            server.put_files([file])
+        studies[number] = str(ds.StudyInstanceUID)
+    return studies
+
+
+@pytest.mark.parametrize("web", [False, True], ids=["C-FIND", "QIDO-RS"])
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        (Query(patient_id="P001"), {1}),
+        (Query(patient_id="P00*"), {1, 2, 3}),
+        (Query(name="M"), {1, 2}),
+        (Query(name="Mey"), {2}),
+        (Query(accession="ACC3"), {3}),
+        (Query(description="LDCT"), {2}),
+        (Query(patient_id="P00?", modality="MR"), set()),
+        (Query(date_from=date(2020, 1, 3)), {2, 3}),
+        (Query(date_to=date(2020, 1, 2)), {1}),
+        (Query(date_from=date(2020, 1, 3), date_to=date(2020, 1, 3)), {2}),
+        (Query(patient_id="NOBODY"), set()),
+    ],
+)
+def test_a_search_finds_what_fits(
+    library: dict[int, str], server: Orthanc, query: Query, expected: set[int], web: bool
+) -> None:
+    node, secret = (server.web_node(), PASSWORD) if web else (server.node(), None)
+    found = find_studies(node, OUR_TITLE, query, secret)
+    numbers = {uid: n for n, uid in library.items()}
+    assert {numbers[s.study_uid] for s in found} == expected
+    assert [s.study_date for s in found] == sorted((s.study_date for s in found), reverse=True)
+
+
+@pytest.mark.parametrize("name", ["Müller", "Ιωάννου"])
+def test_names_beyond_ascii_are_found_and_shown(library: dict[int, str], server: Orthanc, name: str) -> None:
+    (study,) = find_studies(server.node(), OUR_TITLE, Query(name=name))
+    assert study.patient_name.startswith(name)
+
+
+def test_a_study_lists_series_and_images(library: dict[int, str], server: Orthanc) -> None:
+    for node, secret in ((server.node(), None), (server.web_node(), PASSWORD)):
+        (series,) = find_series(node, OUR_TITLE, library[2], secret)
+        assert (series.modality, series.instances) == ("CT", 2)
+        if secret is None:
+            (uids,) = find_images(node, OUR_TITLE, [series]).values()
+        else:
+            with Web(node, secret) as client:
+                uids = client.find_images(series)
+        assert len(uids) == 2
+
+
+@pytest.mark.parametrize("query", [Query(), Query(name="*"), Query(patient_id=" ? ", modality="CT")])
+def test_a_search_for_everything_is_refused(server: Orthanc, query: Query) -> None:
+    with pytest.raises(InputError, match="at least one field"):
+        find_studies(server.node(), OUR_TITLE, query)
+
+
+@pytest.mark.parametrize("text", ["a\\b", "x" * 65, "line\nbreak", "\0"])
+def test_text_that_no_value_can_hold_is_refused(text: str) -> None:
+    with pytest.raises(InputError):
+        Query(patient_id=text).check()
+
+
+def test_the_first_date_is_not_after_the_last() -> None:
+    with pytest.raises(InputError, match="after the last"):
+        Query(date_from=date(2020, 1, 2), date_to=date(2020, 1, 1)).check()
+
+
+def test_only_what_is_asked_for_is_sent() -> None:
+    ds = identifier("STUDY", STUDY_KEYS, Query(patient_id="P7", modality="").keys())
+    filled = {e.keyword: str(e.value) for e in ds if e.value not in (None, "", [])}
+    assert filled == {"QueryRetrieveLevel": "STUDY", "PatientID": "P7"}
+    assert "SpecificCharacterSet" not in ds
+    assert identifier("STUDY", (), {"PatientName": "Müller*"}).SpecificCharacterSet == "ISO_IR 192"
+
+
+def test_a_cancelled_search_is_cancelled(server: Orthanc) -> None:
+    token = CancelToken()
+    token.cancel()
+    with pytest.raises(Cancelled):
+        find_studies(server.node(), OUR_TITLE, Query(patient_id="P*"), None, token)
+
+
+def test_answers_are_checked_and_shown_on_one_line() -> None:
+    assert study_of({"StudyInstanceUID": "../../evil"}) is None
+    assert series_of("1.2", {"SeriesInstanceUID": "1.2/3"}) is None
+    study = study_of({
+        "StudyInstanceUID": "1.2.3", "PatientName": "A\r\nB\u202e^C", "ModalitiesInStudy": "CT\\SR", "NumberOfStudyRelatedInstances": "x",
+    })  # fmt: skip
+    assert study is not None
+    assert "\n" not in study.patient_name
+    assert "\u202e" not in study.patient_name
+    assert study.modalities == ("CT", "SR")
+    assert study.instances is None
+
+
+def test_a_node_that_ignores_keys_does_not_fill_the_table() -> None:
+    study = StudyMatch("1.2", modalities=("MR",), study_date="20200101")
+    assert not fits(study, Query(modality="CT"))
+    assert fits(study, Query(modality="MR"))
+    assert not fits(study, Query(modality="", date_from=date(2020, 1, 2)))
+    assert fits(replace(study, modalities=()), Query(modality="CT"))
+
+
+# --- nodes
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        Node("", "A", "h"),
+        Node("n", "", "h"),
+        Node("n", "SEVENTEEN_LETTERS", "h"),
+        Node("n", "BACK\\SLASH", "h"),
+        Node("n", "A", "http://h"),
+        Node("n", "A", "h", 0),
+        Node("n", "A", "h", 70000),
+        Node("n", url="ftp://h/x"),
+        Node("n", url="https://user:secret@h/x"),
+        Node("n", "A", "h", certificate="c.pem"),
+        Node("n", "A", "h", addresses=("10.0.0.0/99",)),
+    ],
+)
+def test_a_node_that_could_never_work_is_refused(node: Node) -> None:
+    with pytest.raises(InputError):
+        node.check()
+
+
+def test_nodes_survive_the_settings_and_damage_does_not(tmp_path: Path) -> None:
+    nodes = (
+        Node("PACS", "ARCHIVE", "10.1.2.3", 11112, tls=True, retrieval=Retrieval.MOVE, addresses=("10.1.2.0/24",)),
+        Node("Web", url="https://pacs.example/dicom-web", user="reader"),
+    )
+    stored = stored_nodes(nodes)
+    assert nodes_of(stored) == nodes
+    damaged = [None, 7, {}, {"name": "x", "surprise": 1}, {**stored[0], "port": "x"}, {**stored[0], "retrieval": "y"}]
+    assert nodes_of([*damaged, *stored, stored[0]]) == nodes
+
+
+def test_passwords_are_kept_in_the_keyring_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    import keyring
+    from keyring.backend import KeyringBackend
+
+    class Memory(KeyringBackend):
+        priority = 1.0  # type: ignore[assignment]
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.kept: dict[tuple[str, str], str] = {}
+
+        def get_password(self, service: str, username: str) -> str | None:
+            return self.kept.get((service, username))
+
+        def set_password(self, service: str, username: str, password: str) -> None:
+            self.kept[service, username] = password
+
+        def delete_password(self, service: str, username: str) -> None:
+            del self.kept[service, username]
+
+    before = keyring.get_keyring()
+    try:
+        keyring.set_keyring(Memory())
+        credentials.set_password("PACS", "secret")
+        assert credentials.password("PACS") == "secret"
+        credentials.set_password("PACS", "")
+        assert credentials.password("PACS") is None
+        assert not hasattr(Node("PACS", "A", "h"), "password")
+
+        import keyring.backends.fail
+
+        keyring.set_keyring(keyring.backends.fail.Keyring())
+        with pytest.raises(PacsError, match="keyring"):
+            credentials.set_password("PACS", "secret")
+    finally:
+        keyring.set_keyring(before)
