@@ -73,7 +73,8 @@ def store_path() -> Path:
 
 def inbox_dir() -> Path:
     """Exams that came from a PACS. They are patients' images; nothing else in the program copies any."""
-    return _user("inbox", str(Path(platformdirs.user_data_dir(_APP, appauthor=False)) / "inbox"))
+    # Its name is the name of its worklist.
+    return _user("PACS inbox", str(Path(platformdirs.user_data_dir(_APP, appauthor=False)) / "PACS inbox"))
 
 
 def outbox_dir() -> Path:

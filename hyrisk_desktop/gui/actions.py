@@ -80,6 +80,7 @@ def action_table() -> tuple[ActionSpec, ...]:
         a("open_exams", tr("Open folder of &exams (worklist)…"), file, ("Ctrl+E",), needs_exam=False),
         a("open_list", tr("Open a &worklist made before…"), file, (), needs_exam=False),
         a("open_demonstration", tr("Open the &demonstration exam (synthetic)"), file, (), needs_exam=False),
+        a("show_pacs", tr("&PACS: search, retrieve, receive…"), file, ("Ctrl+P",), needs_exam=False),
         a("choose_series", tr("Choose another &series…"), file, ("Ctrl+L",)),
         a("cancel_loading", tr("&Cancel loading"), file, ("Ctrl+.",), needs_exam=False),
         a("copy_results", tr("Cop&y the numbers as text"), file, ("Ctrl+Shift+C",)),

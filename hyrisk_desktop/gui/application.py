@@ -12,6 +12,7 @@ from hyrisk_desktop.gui.explain_service import ExplainService
 from hyrisk_desktop.gui.job_runner import Job, JobRunner
 from hyrisk_desktop.gui.log import MemoryLog
 from hyrisk_desktop.gui.model_shelf import ModelShelf
+from hyrisk_desktop.gui.pacs.service import Pacs
 from hyrisk_desktop.gui.risk_service import RiskService
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.store_service import StoreService
@@ -41,6 +42,7 @@ class Services:
     store: StoreService
     worklist: Worklist
     scoring: Scoring
+    pacs: Pacs
 
     @classmethod
     def build(cls, settings: Settings, log: MemoryLog) -> Services:
@@ -52,7 +54,10 @@ class Services:
         store = StoreService(store_place(settings))
         scoring = Scoring(runner, store, models, settings)
         worklist = Worklist(session, loader, runner, store, settings)
-        services = cls(settings, log, runner, session, loader, risk, models, shelf, explain, store, worklist, scoring)
+        pacs = Pacs.build(settings, runner, worklist)
+        services = cls(
+            settings, log, runner, session, loader, risk, models, shelf, explain, store, worklist, scoring, pacs
+        )
         services.shelf.chosen.connect(lambda _: services.load_model())
         return services
 
@@ -64,6 +69,7 @@ class Services:
         """Get ready what the first exam and the first click would otherwise wait for."""
         self.store.preload(self.load_model)
         self.worklist.start()
+        self.pacs.start()
         self.runner.run_io(Job("starting the decoders", lambda _: warm_decoders(), lambda _: None, lambda _: None))
 
     def load_model(self, directory: Path | None = None) -> None:
@@ -75,6 +81,7 @@ class Services:
         """Stop all work; after this no thread or child process is left."""
         self.scoring.cancel()
         self.runner.close()
+        self.pacs.close()
         self.risk.release()
         self.store.close()
         shutdown_decoders()

@@ -17,6 +17,7 @@ from hyrisk_desktop.gui.dialogs.message import ErrorDialog, TextDialog
 from hyrisk_desktop.gui.dialogs.models import ModelsDialog
 from hyrisk_desktop.gui.dialogs.series import SeriesDialog
 from hyrisk_desktop.gui.dialogs.shortcuts import ShortcutsDialog
+from hyrisk_desktop.gui.pacs.commands import PacsCommands
 from hyrisk_desktop.gui.results import results_text
 from hyrisk_desktop.gui.retrain.controller import Retraining
 from hyrisk_desktop.gui.session import Session
@@ -62,6 +63,9 @@ class Commands(QObject):
         )
         self.worklist.message.connect(self.message)
         services.worklist.failed.connect(self.show_error)
+        self.pacs = PacsCommands(services.pacs, window)
+        self.pacs.message.connect(self.message)
+        self.pacs.failed.connect(self.show_error)
         desk.confirmed.connect(self.worklist.confirm)
         self.worklist.retrain_wanted.connect(self.retraining.show_wizard)
         self.retraining.worklist_wanted.connect(self.worklist.export_cohort)
@@ -86,9 +90,9 @@ class Commands(QObject):
             self.show_error(e)
         self.states_changed.emit()
 
-    def handler(self, key: str) -> Callable[[], None]:
-        """What carries out the action ``key``: a method of that name, here or among the worklist's commands."""
-        return self.worklist.handler(key) or getattr(self, key)
+    def handler(self, key: str) -> Callable[[], object]:
+        """What carries out the action ``key``: a method of that name, here or among the worklist's or the PACS's."""
+        return self.worklist.handler(key) or self.pacs.handler(key) or getattr(self, key)
 
     # --- files
 

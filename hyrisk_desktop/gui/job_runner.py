@@ -1,7 +1,7 @@
 """The one place where work leaves the GUI thread.
 
 One worker thread owns the model and the device; a small pool does I/O that somebody waits for; one thread does what can
-wait (reading ahead, thumbnails). Each job ends with exactly one of its
+wait (reading ahead, thumbnails); a small pool talks with the network. Each job ends with exactly one of its
 callbacks `succeeded`, `failed` or `cancelled`, called on the GUI thread: a Python exception in a Qt worker slot
 would emit nothing at all, and the window would wait for ever.
 """
@@ -66,6 +66,7 @@ class JobRunner(QObject):
         self._io = ThreadPoolExecutor(2, "hyrisk-io")
         self._background = ThreadPoolExecutor(1, "hyrisk-background")
         self._batch = ThreadPoolExecutor(1, "hyrisk-batch-run")
+        self._network = ThreadPoolExecutor(3, "hyrisk-network")
         self._jobs: set[Job] = set()
         self._closed = False
         self._deliver.connect(self._call, Qt.ConnectionType.QueuedConnection)
@@ -86,6 +87,10 @@ class JobRunner(QObject):
         """Start ``job`` on the thread for runs that may take all night."""
         return self._submit(self._batch, job)
 
+    def run_network(self, job: Job) -> Job:
+        """Start ``job`` on the pool for conversations with other machines, which may be slow to answer."""
+        return self._submit(self._network, job)
+
     @property
     def busy(self) -> bool:
         """Whether any job has not told its end yet."""
@@ -96,7 +101,7 @@ class JobRunner(QObject):
         self._closed = True
         for job in self._jobs:
             job.cancel()
-        for pool in (self._io, self._background, self._batch, self._model):
+        for pool in (self._io, self._background, self._batch, self._network, self._model):
             pool.shutdown(wait=True, cancel_futures=True)
         self._jobs.clear()
 

@@ -171,26 +171,25 @@ class Outbox:
                 code = confirmation.failed[item.sop_uid]
                 self._set(item.id, state=State.FAILED, reason=tr("The node did not keep it (0x{code:04X}).", code=code))
 
-    def retry(self, item_id: int) -> None:
-        """Try a failed object again."""
+    def retry(self, *ids: int) -> None:
+        """Try failed objects again."""
         with self._table() as table:
-            table.execute(
+            table.executemany(
                 "UPDATE objects SET state = ?, reason = '', asked = 0, transaction_uid = '', changed = ? WHERE id = ? AND state = ?",
-                (State.WAITING, _now(), item_id, State.FAILED),
+                [(State.WAITING, _now(), item_id, State.FAILED) for item_id in ids],
             )
 
-    def remove(self, item_id: int) -> None:
-        """Forget an object, whatever its state."""
+    def remove(self, *ids: int) -> None:
+        """Forget objects, whatever their state."""
         with self._table() as table:
-            table.execute("DELETE FROM objects WHERE id = ?", (item_id,))
-        (self._root / f"{item_id}.dcm").unlink(missing_ok=True)
+            table.executemany("DELETE FROM objects WHERE id = ?", [(item_id,) for item_id in ids])
+        for item_id in ids:
+            (self._root / f"{item_id}.dcm").unlink(missing_ok=True)
 
     def tidy(self) -> None:
         """Forget what was sent or confirmed a week ago: the list names patients."""
         before = datetime.now(UTC) - _KEEP
-        for item in self.items(State.SENT, State.CONFIRMED):
-            if item.changed < before:
-                self.remove(item.id)
+        self.remove(*(item.id for item in self.items(State.SENT, State.CONFIRMED) if item.changed < before))
 
     def _set(self, item_id: int, **values: Any) -> None:
         values["changed"] = _now()

@@ -227,12 +227,33 @@ class Worklist(QObject):
         if self.scanning.reader != self.reader:
             # Somebody else reads by now: another reader's reads are not theirs to see.
             entries = [replace(e, read=None) for e in entries]
+        self._show_rows(entries, read_on=True)
+        if self.scanning.reader != self.reader:
+            self._renew(*(e.exam_id for e in entries))
+
+    def add_rows(self, reading_list: ReadingList, exam_ids: list[int], *, read_on: bool) -> bool:
+        """Exams were put into a list from elsewhere: show them if that list is open; False if it is not.
+
+        Args:
+            read_on: open the first of them where nothing is open.
+        """
+        reader = self.reader
+        if self.reading_list is None or self.reading_list.list_id != reading_list.list_id:
+            return False
+
+        def done(entries: list[ExamEntry]) -> None:
+            now = self.reading_list
+            if now is not None and now.list_id == reading_list.list_id and self.reader == reader:
+                self._show_rows(entries, read_on=read_on)
+
+        self.store.ask(lambda store: store.entries_of(exam_ids, reader, blinded=reading_list.blinded), done)
+        return True
+
+    def _show_rows(self, entries: list[ExamEntry], *, read_on: bool) -> None:
         self.model.update_entries(entries)
         self.preparer.add_entries(entries)
         self.rows_changed.emit()
-        if self.scanning.reader != self.reader:
-            self._renew(*(e.exam_id for e in entries))
-        if self.current is None and self.session.exam is None and not self._loader.loading:
+        if read_on and self.current is None and self.session.exam is None and not self._loader.loading:
             # The reader who dropped a folder wants to read; the first exam need not wait for the last.
             self.step(1)
         self.preparer.prepare_next()

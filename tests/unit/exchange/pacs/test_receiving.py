@@ -319,12 +319,14 @@ def test_half_an_object_leaves_nothing(heard: Heard, images: list[Dataset]) -> N
 
 
 def test_silence_in_the_middle_ends_by_itself(inbox: Inbox) -> None:
-    with Heard(inbox, [SCANNER], limits=Limits(silence_s=0.3)).listening() as heard:
-        with socket.create_connection(("127.0.0.1", heard.receiver.port)) as peer:
-            peer.sendall(b"\x01\x00")
-            peer.settimeout(10)
-            with suppress(ConnectionError):
-                assert peer.recv(100) == b""
+    with (
+        Heard(inbox, [SCANNER], limits=Limits(silence_s=0.3)).listening() as heard,
+        socket.create_connection(("127.0.0.1", heard.receiver.port)) as peer,
+    ):
+        peer.sendall(b"\x01\x00")
+        peer.settimeout(10)
+        with suppress(ConnectionError):
+            assert peer.recv(100) == b""
 
 
 def test_silent_connections_do_not_hold_up_stopping(inbox: Inbox) -> None:
@@ -383,14 +385,16 @@ def test_receiving_with_tls(inbox: Inbox, images: list[Dataset], tmp_path: Path)
     own = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     own.load_cert_chain(certificate, key)
     theirs = ssl.create_default_context(cafile=str(authority))
-    with Heard(inbox, [SCANNER], tls=own).listening() as heard:
-        with socket.create_connection(("127.0.0.1", heard.receiver.port)):
-            # A peer that connects and says nothing holds up no other.
-            assoc = heard.association(tls_args=(theirs, "127.0.0.1"))
-            assert assoc.is_established
-            assert assoc.send_c_store(images[0]).Status == 0
-            assoc.release()
-            assoc.join(10)
+    with (
+        Heard(inbox, [SCANNER], tls=own).listening() as heard,
+        # A peer that connects and says nothing holds up no other.
+        socket.create_connection(("127.0.0.1", heard.receiver.port)),
+    ):
+        assoc = heard.association(tls_args=(theirs, "127.0.0.1"))
+        assert assoc.is_established
+        assert assoc.send_c_store(images[0]).Status == 0
+        assoc.release()
+        assoc.join(10)
     assert len(received(inbox)) == 1
 
 

@@ -1,0 +1,50 @@
+"""What the actions about the PACS do; see `gui.commands` for the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QWidget
+
+from hyrisk_desktop.exchange.pacs.association import require_pacs
+from hyrisk_desktop.gui.pacs.service import Pacs
+from hyrisk_desktop.gui.pacs.window import PacsWindow
+
+
+class PacsCommands(QObject):
+    """Shows the PACS window.
+
+    Signals:
+        message: a line for the status bar.
+        failed: an error to show.
+    """
+
+    message = Signal(str)
+    failed = Signal(object)
+
+    def __init__(self, pacs: Pacs, window: QWidget) -> None:
+        super().__init__(window)
+        self._pacs, self._window = pacs, window
+        self._shown: PacsWindow | None = None
+        pacs.arrivals.told.connect(self.message)
+        pacs.arrivals.failed.connect(self.failed)
+        pacs.receiving.failed.connect(self.failed)
+
+    def show_pacs(self) -> PacsWindow:
+        """The PACS window, made when it is first asked for.
+
+        Raises:
+            InputError: the libraries for the PACS are not installed.
+        """
+        if self._shown is None:
+            require_pacs()
+            self._shown = PacsWindow(self._pacs, self._window)
+        self._shown.show()
+        self._shown.raise_()
+        self._shown.activateWindow()
+        return self._shown
+
+    def handler(self, key: str) -> Callable[[], object] | None:
+        """The method of an action's key, None where it is not one of the PACS's."""
+        return {"show_pacs": self.show_pacs}.get(key)

@@ -1,0 +1,134 @@
+"""The nodes of the settings, and questions to them off the GUI thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from hyrisk_desktop.errors import PacsError
+from hyrisk_desktop.exchange.pacs.node import Node, nodes_of, stored_nodes
+from hyrisk_desktop.exchange.pacs.query import Query, SeriesMatch, StudyMatch
+from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
+from hyrisk_desktop.settings import Settings
+
+Failed = Callable[[Exception], None]
+
+
+class Nodes(QObject):
+    """Which nodes there are, and what they answer.
+
+    Signals:
+        changed: nodes were added, changed or removed.
+    """
+
+    changed = Signal()
+
+    def __init__(self, settings: Settings, runner: JobRunner, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._settings, self._runner = settings, runner
+        self.all = nodes_of(settings["pacs_nodes"])
+
+    @property
+    def own_ae_title(self) -> str:
+        """What this program calls itself."""
+        return self._settings["pacs_ae_title"] or "HYRISK"
+
+    def named(self, name: str) -> Node | None:
+        """The node of that name."""
+        return next((n for n in self.all if n.name == name), None)
+
+    def keep(
+        self, node: Node, before: str | None, secret: str | None, done: Callable[[], None], failed: Failed
+    ) -> None:
+        """Add a node, or change the one called ``before``.
+
+        Args:
+            secret: password or token; None leaves what the keyring has.
+        """
+        others = [n for n in self.all if n.name not in (before, node.name)]
+        where = next((i for i, n in enumerate(self.all) if n.name == before), len(others))
+        self._apply([*others[:where], node, *others[where:]])
+
+        def work(_: JobContext) -> None:
+            if secret is not None:
+                from hyrisk_desktop.exchange.pacs.association import require_pacs
+                from hyrisk_desktop.exchange.pacs.credentials import set_password
+
+                require_pacs()
+                set_password(node.name, secret)
+
+        self._run("keeping a password", work, lambda _: done(), failed)
+
+    def remove(self, name: str, failed: Failed) -> None:
+        """Forget a node and its password."""
+        self._apply([n for n in self.all if n.name != name])
+
+        def work(_: JobContext) -> None:
+            from hyrisk_desktop.exchange.pacs.credentials import set_password
+
+            set_password(name, "")
+
+        self._run("forgetting a password", work, lambda _: None, failed)
+
+    def _apply(self, nodes: list[Node]) -> None:
+        self.all = tuple(nodes)
+        self._settings["pacs_nodes"] = stored_nodes(nodes)
+        self.changed.emit()
+
+    # --- questions
+
+    def test(self, node: Node, secret: str | None, done: Callable[[], None], failed: Failed) -> Job:
+        """Ask whether a node answers; ``secret`` as typed, None for the one in the keyring."""
+
+        def work(context: JobContext) -> None:
+            from hyrisk_desktop.exchange.pacs.questions import check_connection
+
+            check_connection(node, self.own_ae_title, secret_of(node) if secret is None else secret, context.token)
+
+        return self._run("testing a node", work, lambda _: done(), failed)
+
+    def search(self, node: Node, query: Query, done: Callable[[tuple[StudyMatch, ...]], None], failed: Failed) -> Job:
+        """Search for studies."""
+
+        def work(context: JobContext) -> tuple[StudyMatch, ...]:
+            from hyrisk_desktop.exchange.pacs.questions import find_studies
+
+            return find_studies(node, self.own_ae_title, query, secret_of(node), context.token)
+
+        return self._run("searching a PACS", work, done, failed)
+
+    def series(
+        self, node: Node, study_uid: str, done: Callable[[tuple[SeriesMatch, ...]], None], failed: Failed
+    ) -> Job:
+        """List the series of a study."""
+
+        def work(context: JobContext) -> tuple[SeriesMatch, ...]:
+            from hyrisk_desktop.exchange.pacs.questions import find_series
+
+            return find_series(node, self.own_ae_title, study_uid, secret_of(node), context.token)
+
+        return self._run("listing series", work, done, failed)
+
+    def _run(self, name: str, work: Callable[[JobContext], Any], done: Callable[[Any], None], failed: Failed) -> Job:
+        return self._runner.run_network(Job(name, work, done, failed))
+
+
+def secret_of(node: Node) -> str | None:
+    """On a worker thread: the password or token of a node that needs one.
+
+    Raises:
+        PacsError: the node names a user, and the keyring can't be opened.
+    """
+    if not node.is_web:
+        return None
+    from hyrisk_desktop.exchange.pacs.credentials import password
+
+    try:
+        return password(node.name)
+    except PacsError:
+        if node.user:
+            raise
+        # A service without user and token does without a keyring too.
+        return None

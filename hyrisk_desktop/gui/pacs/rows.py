@@ -1,0 +1,100 @@
+"""Read-only tables of plain rows, for the PACS window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QHeaderView, QTableView, QWidget
+
+_Index = QModelIndex | QPersistentModelIndex
+_RED = QColor("#ff8a80")
+
+
+class RowsModel(QAbstractTableModel):
+    """Rows of any kind, worded by a function.
+
+    Args:
+        titles: of the columns.
+        texts: the cells of a row.
+        is_bad: whether a row is about something that failed.
+    """
+
+    def __init__(
+        self,
+        titles: Sequence[str],
+        texts: Callable[[Any], Sequence[str]],
+        is_bad: Callable[[Any], bool] = lambda _: False,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._titles, self._texts, self._is_bad = tuple(titles), texts, is_bad
+        self.rows: list[Any] = []
+        self._cells: list[Sequence[str]] = []
+
+    def show(self, rows: Sequence[Any]) -> None:
+        """Show other rows; where only their contents changed, selection and scrolling stay."""
+        rows = list(rows)
+        if len(rows) != len(self.rows):
+            self.beginResetModel()
+            self.rows, self._cells = rows, [self._texts(row) for row in rows]
+            self.endResetModel()
+            return
+        changed = [i for i, row in enumerate(rows) if row != self.rows[i]]
+        for i in changed:
+            self.rows[i], self._cells[i] = rows[i], self._texts(rows[i])
+        if changed:
+            self.dataChanged.emit(self.index(changed[0], 0), self.index(changed[-1], len(self._titles) - 1))
+
+    def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008  Qt's own default
+        """Number of rows."""
+        return 0 if parent.isValid() else len(self.rows)
+
+    def columnCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008
+        """Number of columns."""
+        return 0 if parent.isValid() else len(self._titles)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        """Column titles."""
+        if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
+            return self._titles[section]
+        return None
+
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        """Texts, as tooltips too, since columns are narrow."""
+        if not index.isValid():
+            return None
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
+            return self._cells[index.row()][index.column()]
+        if role == Qt.ItemDataRole.ForegroundRole and self._is_bad(self.rows[index.row()]):
+            return _RED
+        return None
+
+
+def table_view(model: RowsModel, name: str, title: str, widths: Sequence[int]) -> QTableView:
+    """A view of whole rows; the last column takes what is left."""
+    view = QTableView()
+    view.setObjectName(name)
+    view.setAccessibleName(title)
+    view.setModel(model)
+    view.setSelectionBehavior(QTableView.SelectionBehavior.SelectRows)
+    view.setWordWrap(False)
+    view.setTabKeyNavigation(False)
+    view.verticalHeader().hide()
+    view.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+    view.verticalHeader().setDefaultSectionSize(24)
+    for column, width in enumerate(widths):
+        view.setColumnWidth(column, width)
+    view.horizontalHeader().setStretchLastSection(True)
+    view.horizontalHeader().setHighlightSections(False)
+    view.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    return view
+
+
+def selected(view: QTableView) -> list[Any]:
+    """The rows selected, from the top."""
+    model = view.model()
+    assert isinstance(model, RowsModel)
+    return [model.rows[i] for i in sorted(index.row() for index in view.selectionModel().selectedRows())]

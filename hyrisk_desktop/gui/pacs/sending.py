@@ -1,0 +1,136 @@
+"""The outbox behind the window: queued, sent, tried again, off the GUI thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
+
+from hyrisk_desktop.errors import HyRiskError
+from hyrisk_desktop.exchange.pacs.outbox import Item, Outbox, State
+from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
+from hyrisk_desktop.gui.pacs.nodes import Nodes, secret_of
+from hyrisk_desktop.gui.pacs.receiving import Receiving
+
+_AGAIN_MS = 60_000
+
+
+class Sending(QObject):
+    """The queue as it stands, and one run through it at a time.
+
+    Signals:
+        changed: `items` has changed, or a run has begun or ended.
+        failed: the queue itself can't be read or written; carries the error. What nodes answer stands in `items`.
+    """
+
+    changed = Signal()
+    failed = Signal(object)
+
+    def __init__(self, outbox: Outbox, nodes: Nodes, receiving: Receiving, runner: JobRunner, parent: QObject) -> None:
+        super().__init__(parent)
+        self._outbox, self._nodes, self._receiving, self._runner = outbox, nodes, receiving, runner
+        self.items: tuple[Item, ...] = ()
+        self._job: Job | None = None
+        self._again = QTimer(self, interval=_AGAIN_MS)
+        self._again.timeout.connect(self.send_now)
+        receiving.confirmed.connect(self._confirm)
+
+    @property
+    def running(self) -> bool:
+        """Whether something is being sent."""
+        return self._job is not None
+
+    def start(self) -> None:
+        """Read what the last run of the program left, and go on with it."""
+        self._do(lambda outbox: outbox.tidy(), self.send_now)
+
+    def queue(self, node: str, objects: Sequence[bytes], done: Callable[[], None] = lambda: None) -> None:
+        """Queue objects for a node and send them."""
+
+        def queued() -> None:
+            done()
+            self.send_now()
+
+        self._do(lambda outbox: outbox.add(node, objects), queued)
+
+    def retry(self, ids: Sequence[int]) -> None:
+        """Try failed objects again."""
+        self._do(lambda outbox: outbox.retry(*ids), self.send_now)
+
+    def remove(self, ids: Sequence[int]) -> None:
+        """Forget objects."""
+        self._do(lambda outbox: outbox.remove(*ids))
+
+    @Slot(object)
+    def _confirm(self, confirmation: Any) -> None:
+        self._do(lambda outbox: outbox.report(confirmation))
+
+    @Slot()
+    def send_now(self) -> None:
+        """Try everything that waits."""
+        if self._job is not None:
+            return
+        waiting = {i.node for i in self.items if i.state is State.WAITING or (i.state is State.SENT and i.asked < 1)}
+        nodes = [n for n in self._nodes.all if n.name in waiting]
+        if not nodes:
+            return
+        own, outbox = self._nodes.own_ae_title, self._outbox
+
+        def work(context: JobContext) -> tuple[Item, ...]:
+            from hyrisk_desktop.exchange.pacs.sending import send
+
+            receiver = self._receiving.receiver_for_moves()
+            for node in nodes:
+                try:
+                    send(
+                        outbox, node, own, password=secret_of(node), receiver=receiver, cancel=context.token,
+                        progress=lambda *_: context.partial(outbox.items()),
+                    )  # fmt: skip
+                except HyRiskError as e:
+                    # Another node may well be there; why this one is not stands in the queue.
+                    for item in outbox.items(State.WAITING, node=node.name):
+                        if item.reason != e.message:
+                            outbox.waits(item, e.message)
+            return outbox.items()
+
+        self._job = Job("sending", work, self._ended, self._broke_off, self._stopped, partial=self._show)
+        self.changed.emit()
+        self._runner.run_network(self._job)
+
+    def cancel(self) -> None:
+        """Stop sending; what was not sent waits."""
+        if self._job is not None:
+            self._job.cancel()
+
+    def _ended(self, items: tuple[Item, ...]) -> None:
+        self._stopped()
+        self._show(items)
+
+    def _broke_off(self, error: Exception) -> None:
+        self._stopped()
+        self.failed.emit(error)
+
+    def _stopped(self) -> None:
+        self._job = None
+        self.changed.emit()
+        self._do(lambda _: None)
+
+    def _show(self, items: tuple[Item, ...]) -> None:
+        self.items = items
+        waits = any(i.state is State.WAITING for i in items)
+        (self._again.start if waits else self._again.stop)()
+        self.changed.emit()
+
+    def _do(self, change: Callable[[Outbox], Any], done: Callable[[], None] = lambda: None) -> None:
+        """Change the queue and show it."""
+
+        def work(_: JobContext) -> tuple[Item, ...]:
+            change(self._outbox)
+            return self._outbox.items()
+
+        def succeeded(items: tuple[Item, ...]) -> None:
+            self._show(items)
+            done()
+
+        self._runner.run_network(Job("changing the queue", work, succeeded, self.failed.emit))
