@@ -72,7 +72,7 @@ class Arrivals(QObject):
         else:
             self.told.emit(
                 tr(
-                    "{n} exams arrived: see the worklist “{name}” (File > Open a worklist made before).",
+                    "Arrived from the PACS: {n}, in the worklist “{name}” (File > Open a worklist made before).",
                     n=len(exam_ids),
                     name=reading_list.name,
                 )
