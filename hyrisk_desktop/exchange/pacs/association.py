@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hyrisk_desktop.errors import InputError, PacsError
 from hyrisk_desktop.exchange.pacs.node import Node
+from hyrisk_desktop.exchange.pacs.sockets import QuickTlsSocket, quick
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.jobs import CancelToken
 
@@ -73,6 +74,7 @@ def tls_context(node: Node) -> ssl.SSLContext:
     """
     try:
         context = ssl.create_default_context(cafile=node.ca_file or None)
+        context.sslsocket_class = QuickTlsSocket
         if node.certificate:
             context.load_cert_chain(node.certificate, node.key)
     except (OSError, ssl.SSLError) as e:
@@ -109,10 +111,9 @@ def associate(
     opened: list[socket.socket] = []
 
     def connected(event: Event) -> None:
-        # Requests go out as two small writes; Nagle's algorithm would hold the second back for 40 ms.
-        raw = event.assoc.dul.socket.socket  # type: ignore[union-attr]
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # type: ignore[union-attr]
-        opened.append(raw)  # type: ignore[arg-type]
+        connection: Any = event.assoc.dul.socket
+        connection.socket = quick(connection.socket)
+        opened.append(connection.socket)
 
     try:
         assoc = ae.associate(

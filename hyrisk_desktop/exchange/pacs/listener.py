@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import socket
-import ssl
 import threading
 import time
 import weakref
@@ -19,6 +18,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pynetdicom.transport import ThreadedAssociationServer
+
+from hyrisk_desktop.exchange.pacs.sockets import QuickTlsSocket, quick
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -81,35 +82,6 @@ class Meter:
         self._count = 0
 
 
-class _MeteredSocket(socket.socket):
-    meter: Meter | None = None
-
-    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
-        try:
-            return _counted(super().recv(bufsize, flags), self.meter)
-        except OSError:
-            # pynetdicom forgets a connection that broke, and its socket with it.
-            self.close()
-            raise
-
-
-class _MeteredTlsSocket(ssl.SSLSocket):
-    meter: Meter | None = None
-
-    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
-        try:
-            return _counted(super().recv(buflen, flags), self.meter)
-        except OSError:
-            self.close()
-            raise
-
-
-def _counted(data: bytes, meter: Meter | None) -> bytes:
-    if meter is not None:
-        meter.count(len(data))
-    return data
-
-
 class Listener(ThreadedAssociationServer):
     """pynetdicom's server with limits.
 
@@ -135,21 +107,17 @@ class Listener(ThreadedAssociationServer):
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         super().__init__(*args, **kwargs)
         if self.ssl_context is not None:
-            self.ssl_context.sslsocket_class = _MeteredTlsSocket
+            self.ssl_context.sslsocket_class = QuickTlsSocket
 
     def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
         """Accept a connection; TLS is agreed upon when its own thread reads, so that nobody can hold up the others."""
         assert self.socket is not None
         raw, address = self.socket.accept()
-        meter = Meter(self._limits.object_bytes, self._rate)
-        if self.ssl_context is None:
-            made: _MeteredSocket | _MeteredTlsSocket = _MeteredSocket(fileno=raw.detach())
-        else:
-            made = self.ssl_context.wrap_socket(raw, server_side=True, do_handshake_on_connect=False)  # type: ignore[assignment]
+        if self.ssl_context is not None:
+            raw = self.ssl_context.wrap_socket(raw, server_side=True, do_handshake_on_connect=False)
+        made = quick(raw)
         made.settimeout(self._limits.silence_s)
-        # Answers are small; without this each waits 40 ms for company (Nagle's algorithm and delayed acknowledgements).
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        made.meter = meter
+        made.meter = Meter(self._limits.object_bytes, self._rate)
         self._sockets.add(made)
         return made, address
 

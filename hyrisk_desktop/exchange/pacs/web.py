@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hyrisk_desktop.errors import HyRiskError, PacsError
@@ -116,15 +115,13 @@ class Web:
         )
         return any(v.get("SOPInstanceUID") == sop_uid for v in map(_values, answers))
 
-    def objects(self, series: SeriesMatch, uids: Sequence[str]) -> Iterator[tuple[str, str, bytes]]:
-        """SOP instance UID, SOP class UID and bytes of each object, in the encoding in which the archive has it."""
-        for uid in uids or self.find_images(series):
-            ds = self._ask(lambda uid=uid: self._client.retrieve_instance(series.study_uid, series.series_uid, uid))
-            try:
-                sop_class, data = str(ds.SOPClassUID), _bytes_of(ds)
-            except Exception as e:  # pydicom raises of every kind on damaged input
-                raise PacsError("damaged", tr("{node} sent an object that is damaged.", node=self._node.name)) from e
-            yield uid, sop_class, data
+    def object(self, series: SeriesMatch, uid: str) -> tuple[str, bytes]:
+        """SOP class UID and bytes of an object, in the encoding in which the archive has it."""
+        ds = self._ask(lambda: self._client.retrieve_instance(series.study_uid, series.series_uid, uid))
+        try:
+            return str(ds.SOPClassUID), _bytes_of(ds)
+        except Exception as e:  # pydicom raises of every kind on damaged input
+            raise PacsError("damaged", tr("{node} sent an object that is damaged.", node=self._node.name)) from e
 
     def store(self, ds: Dataset) -> None:
         """STOW-RS of one object.
