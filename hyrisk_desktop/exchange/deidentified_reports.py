@@ -17,11 +17,17 @@ from hyrisk_desktop.exchange.leaks import Haystack, Identifiers, strings_of, tex
 from hyrisk_desktop.exchange.pdf_text import streams_of, text_of_pdf
 from hyrisk_desktop.exchange.report import Report
 from hyrisk_desktop.exchange.source_images import SourceImages, source_images
+from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.tags import Header
 
 IMAGES = "ct"
 SR, SEG, PDF, FHIR, READING = "structured_report.dcm", "segmentation.dcm", "report.pdf", "fhir.json", "reading.json"
 _DUMMIES = {"DA": DUMMY_DAY, "TM": DUMMY_TIME, "DT": DUMMY_DAY + DUMMY_TIME}
+
+
+def default_reader() -> str:
+    """What stands for the reader's name."""
+    return tr("Reader 1")
 
 
 def reports_of(report: Report, source: SourceImages) -> dict[str, bytes]:
@@ -98,7 +104,8 @@ def _beside_pixels(header: Header) -> bytes:
 def _nobodys(clean: Report, written: Sequence[Dataset]) -> Haystack:
     """What the export would say of a nobody: our own words, the measured numbers, and what the allow-list let through."""
     kept = {"Modality": "CT"} | ({"PatientName": "SYNTHETIC^PHANTOM"} if clean.volume.synthetic else {})
-    nobody = dataclasses.replace(clean, volume=dataclasses.replace(clean.volume, attributes=kept), reader="")
+    reader = clean.reader if clean.reader in ("", default_reader()) else "-"
+    nobody = dataclasses.replace(clean, volume=dataclasses.replace(clean.volume, attributes=kept), reader=reader)
     source = source_images(clean.record, clean.volume)
     study = Dataset()
     study.update(source.study)

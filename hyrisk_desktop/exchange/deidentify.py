@@ -27,7 +27,7 @@ from hyrisk_desktop.exchange.deidentified_images import (
     pixel_type,
     set_pixels,
 )
-from hyrisk_desktop.exchange.deidentified_reports import IMAGES, identity_left, reports_of
+from hyrisk_desktop.exchange.deidentified_reports import IMAGES, default_reader, identity_left, reports_of
 from hyrisk_desktop.exchange.exports import dicom_bytes
 from hyrisk_desktop.exchange.leaks import Identifiers
 from hyrisk_desktop.exchange.pseudonyms import Pseudonyms
@@ -127,7 +127,7 @@ def write_deidentified(
     check_request(report.record, folder, subject)
     names = Pseudonyms() if secret is None else Pseudonyms(secret)
     identity = Identity(names, subject or _default_subject(names, report.volume), report.volume.synthetic)
-    label = (tr("Reader 1") if reader_label is None else reader_label) if report.reader else ""
+    label = (default_reader() if reader_label is None else reader_label) if report.reader else ""
     job = _Export(report, identity, progress, cancel)
     job.read_headers()
     if job.burned_in.certain and not accept_burned_in:
@@ -213,18 +213,19 @@ class _Export:
                 ),
             ) from e
 
+    def _slices_of_images(self) -> list[list[int]]:
+        """The slices of the volume that each image holds, in its own order."""
+        frames = [place.frame for place in self.source.slices]
+        if frames[0] is None:
+            return [[z] for z in range(len(frames))]
+        return [sorted(range(len(frames)), key=lambda z: frames[z] or 0)]
+
     def write_images(self, stage: Path, label: str) -> Report:
         """Write the CT objects, read them back, and return the report about those."""
         volume, source = self.report.volume, self.source
         dtype = pixel_type(volume, self.scale)
         (stage / IMAGES).mkdir()
-        multi_frame = source.slices[0].frame is not None
-        for number, ds in enumerate(self.images):
-            slices = (
-                sorted(range(len(source.slices)), key=lambda z: source.slices[z].frame or 0)
-                if multi_frame
-                else [number]
-            )
+        for number, (ds, slices) in enumerate(zip(self.images, self._slices_of_images(), strict=True)):
             set_pixels(ds, volume, source, slices, self.scale, dtype)
             write_synced(stage / IMAGES / f"CT{number + 1:04d}.dcm", dicom_bytes(ds))
             del ds.PixelData
@@ -267,8 +268,6 @@ class _Export:
         """What a person should know of the export."""
         a = self.report.volume.attributes
         lost = [keyword for keyword in _LEFT_OUT if a.get(keyword) and not self.images[0].get(keyword)]
-        if self.report.record.kind is Kind.ENHANCED:
-            lost = [keyword for keyword in lost if keyword != "ConvolutionKernel"]
         found = list(self.burned_in.findings(self.report.volume))
         if lost:
             message = tr("Left out, as the text isn't a known name: {what}.", what=", ".join(lost))

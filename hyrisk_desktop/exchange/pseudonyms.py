@@ -41,7 +41,7 @@ class Pseudonyms:
 
     def subject(self, *identity: str) -> str:
         """A subject code such as ``S-7K2QX4M9PA`` that stands for whom these values name."""
-        # Base 32 has no letters that hands confuse with digits, and no vowel-laden words of length.
+        # Base 32 has no 0, 1 and 8, which people read as letters.
         code = base64.b32encode(self._digest("subject", *identity)).decode()
         return f"S-{code[:_SUBJECT_CHARACTERS]}"
 
