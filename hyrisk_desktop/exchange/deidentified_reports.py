@@ -103,7 +103,10 @@ def _beside_pixels(header: Header) -> bytes:
 
 def _nobodys(clean: Report, written: Sequence[Dataset]) -> Haystack:
     """What the export would say of a nobody: our own words, the measured numbers, and what the allow-list let through."""
-    kept = {"Modality": "CT"} | ({"PatientName": "SYNTHETIC^PHANTOM"} if clean.volume.synthetic else {})
+    plain = kept_keywords()
+    kept = {keyword: text for keyword, text in clean.volume.attributes.items() if keyword in (*plain, "Modality")}
+    if clean.volume.synthetic:
+        kept["PatientName"] = "SYNTHETIC^PHANTOM"
     reader = clean.reader if clean.reader in ("", default_reader()) else "-"
     nobody = dataclasses.replace(clean, volume=dataclasses.replace(clean.volume, attributes=kept), reader=reader)
     source = source_images(clean.record, clean.volume)
@@ -113,7 +116,6 @@ def _nobodys(clean: Report, written: Sequence[Dataset]) -> Haystack:
     reports = _haystack(reports_of(nobody, dataclasses.replace(source, study=study)))
     said = Dataset()
     say_so(said)
-    plain = kept_keywords()
     values = (
         value for ds in written for element in ds.iterall() if element.keyword in plain for value in values_of(element)
     )

@@ -136,8 +136,9 @@ class Haystack:
 
     def holds(self, identifiers: Identifiers) -> dict[str, str]:
         """The identifiers that are in it, as {value: attribute}; bytes as text of latin-1."""
-        text = normal("\n".join(self.texts))
-        # NUL parts the files; latin-1 gives each byte one character, so that one search serves both.
+        # NUL parts texts and files: the end of one and the beginning of the next name nobody together.
+        text = "\0".join(map(normal, self.texts))
+        # Latin-1 gives each byte one character, so that one search serves both.
         data = b"\0".join(self.data).decode("latin-1").lower()
         quiet_text, quiet_data = _NOISE.sub(" ", text), _NOISE.sub(" ", data)
         held = {}
