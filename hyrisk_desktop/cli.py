@@ -109,6 +109,15 @@ def score(
     ] = None,
     fhir: Annotated[Path | None, typer.Option(help="Write a FHIR R4 bundle (JSON).")] = None,
     reader: Annotated[str, typer.Option(help="Who reads, for the reports.")] = "",
+    deidentified: Annotated[
+        Path | None, typer.Option(help="Write exam and reports without identity into this new folder.")
+    ] = None,
+    subject: Annotated[
+        str | None, typer.Option(help="The patient's code in that folder; default: a random one.")
+    ] = None,
+    accept_burned_in: Annotated[
+        bool, typer.Option("--accept-burned-in", help="Although images say that text is burned into their pixels.")
+    ] = False,
 ) -> None:
     """Print the scores and the risk of one exam."""
     with _json_errors(as_json):
@@ -118,7 +127,7 @@ def score(
             raise InputError("device", tr("--device must be cpu or cuda."))
         from hyrisk_desktop.exchange.exports import Targets
 
-        targets = Targets(sr, seg, pdf, fhir)
+        targets = Targets(sr, seg, pdf, fhir, deidentified, subject, accept_burned_in)
         document = _score_document(
             exam, center, center_mm, grade, region, profile, model, device, prevalence, targets, reader
         )
@@ -162,7 +171,9 @@ def _score_document(
     centre = center if center is not None else _voxel_at(volume, center_mm)  # type: ignore[arg-type]
     predictor, trouble = load_predictor(model, device, prevalence)
     m = measure(volume, centre, grade, predictor, region=region, profile=chosen_profile, also=trouble)
-    write_exports(targets, record, volume, m, predictor, reader=reader)
+    export = write_exports(targets, record, volume, m, predictor, reader=reader)
+    for finding in () if export is None else export.warnings:
+        typer.echo(f"[{finding.severity}] {finding.message}", err=True)
     return score_document(volume, centre, m.scores, m.risk, m.findings)
 
 

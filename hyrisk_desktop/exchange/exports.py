@@ -1,18 +1,17 @@
-"""Write a reading's reports as files: all of them, or none, and never half a file."""
+"""Write a reading's reports as files, and its de-identified export as a folder: all of them, or none, and never half of one."""
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import os
-import secrets
-from collections.abc import Iterator
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hyrisk_desktop.errors import ExamError, HyRiskError, InputError
+from hyrisk_desktop.exchange.staging import one_sentence, part_beside, write_synced
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume, Kind, SeriesRecord
 from hyrisk_desktop.worklist.measure import Measurement
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pydicom.dataset import Dataset
 
+    from hyrisk_desktop.exchange.deidentify import DeidentifiedExport
     from hyrisk_desktop.exchange.report import Report
     from hyrisk_desktop.exchange.source_images import SourceImages
     from hyrisk_desktop.risk import Predictor
@@ -33,16 +33,21 @@ class Targets:
 
     Attributes:
         sr, seg: DICOM. pdf: a PDF, or Encapsulated PDF in DICOM where the name ends in ``.dcm``. fhir: JSON.
+        deidentified: a new folder for exam and reports without identity. subject: code of the patient in there.
+        accept_burned_in: whether it may hold images that say that text is burned into them.
     """
 
     sr: Path | None = None
     seg: Path | None = None
     pdf: Path | None = None
     fhir: Path | None = None
+    deidentified: Path | None = None
+    subject: str | None = None
+    accept_burned_in: bool = False
 
     @property
     def named(self) -> dict[str, Path]:
-        """Those that are wanted, by the name of their option."""
+        """The files that are wanted, by the name of their option."""
         found = {"--sr": self.sr, "--seg": self.seg, "--pdf": self.pdf, "--fhir": self.fhir}
         return {name: path for name, path in found.items() if path is not None}
 
@@ -58,9 +63,16 @@ class Targets:
             opened: what the user opened, such as a zip, whose unpacked files the record names.
 
         Raises:
-            InputError: two targets are the same file, one is a folder, lies in none, or is a file of the exam itself.
+            InputError: two targets are the same file, one is a folder, lies in none, or is a file of the exam itself; a
+                subject code without a folder for it.
             ExamError: a DICOM object is wanted of an exam that isn't DICOM.
         """
+        if self.deidentified is not None:
+            from hyrisk_desktop.exchange.deidentify import check_request
+
+            check_request(record, self.deidentified, self.subject)
+        elif self.subject is not None or self.accept_burned_in:
+            raise InputError("no_folder", tr("--subject and --accept-burned-in go with --deidentified FOLDER."))
         seen: set[Path] = set()
         inputs = {file.resolve() for file in (*record.files, *([opened] if opened else ()))}
         for option, path in self.named.items():
@@ -87,26 +99,41 @@ def write_exports(
     predictor: Predictor | None = None,
     *,
     reader: str = "",
-) -> None:
-    """Write the wanted reports of one reading.
+) -> DeidentifiedExport | None:
+    """Write the wanted reports of one reading; returns what was written without identity, if that was wanted.
 
     Args:
         record: what ``volume`` was read from. predictor: the model that answered; for the PDF's heat map and model card.
 
     Raises:
-        ExamError, InputError: as `Targets.check`, or the exam can't be referred to.
+        ExamError, InputError: as `Targets.check` and `write_deidentified`, or the exam can't be referred to.
         HyRiskError: a target can't be written; none of them was changed then.
     """
-    if not targets.named:
-        return
     targets.check(record)
+    if not targets.named and targets.deidentified is None:
+        return None
     from hyrisk_desktop.exchange.report import Report
 
-    heat = _heat(volume, measurement, predictor) if targets.pdf is not None and predictor is not None else None
+    pictured = targets.pdf is not None or targets.deidentified is not None
+    heat = _heat(volume, measurement, predictor) if pictured and predictor is not None else None
     patch = (161, 161, 3) if predictor is None else predictor.bundle.preprocessing.patch_xyz
     lines = _model_lines(predictor)
     report = Report(record, volume, measurement, reader=reader, model_lines=lines, patch_xyz=patch, heat=heat)
-    _replace_all(_contents(targets, report, record, volume))
+    contents = _contents(targets, report, record, volume)
+    export = None if targets.deidentified is None else _without_identity(targets, report, targets.deidentified)
+    try:
+        _replace_all(contents)
+    except HyRiskError:
+        if export is not None:
+            shutil.rmtree(export.folder, ignore_errors=True)
+        raise
+    return export
+
+
+def _without_identity(targets: Targets, report: Report, folder: Path) -> DeidentifiedExport:
+    from hyrisk_desktop.exchange.deidentify import write_deidentified
+
+    return write_deidentified(report, folder, subject=targets.subject, accept_burned_in=targets.accept_burned_in)
 
 
 def _heat(volume: CTVolume, m: Measurement, predictor: Predictor) -> NDArray[np.float32] | None:
@@ -179,28 +206,16 @@ def dicom_bytes(ds: Dataset) -> bytes:
 def _replace_all(contents: dict[Path, bytes]) -> None:
     """Stage every file beside its target, then put all in place."""
     staged: dict[Path, Path] = {}
-    with _one_sentence():
+    with one_sentence():
         try:
             for target, data in contents.items():
                 # What a link names is replaced, and not the link.
                 place = target.resolve()
-                part = place.with_name(f".{secrets.token_hex(8)}.part")
+                part = part_beside(place)
                 staged[part] = place
-                with open(part, "xb") as out:
-                    out.write(data)
-                    out.flush()
-                    os.fsync(out.fileno())
+                write_synced(part, data)
             for part, place in staged.items():
                 os.replace(part, place)
         finally:
             for part in staged:
                 part.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _one_sentence() -> Iterator[None]:
-    try:
-        yield
-    except OSError as e:
-        reason = os.strerror(e.errno) if e.errno else type(e).__name__
-        raise HyRiskError("not_written", tr("The report can't be written: {reason}.", reason=reason)) from e

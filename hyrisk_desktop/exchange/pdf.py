@@ -308,7 +308,7 @@ class _Page:
         y = _BOTTOM - 10
         self.rule(y)
         reader = v.readable_name(self.report.reader) or tr("not named")
-        moment = self.report.read_at.strftime("%Y-%m-%d %H:%M %Z")
+        moment = self.report.read_at.strftime("%Y-%m-%d %H:%M %Z") if self.report.dated else tr("date removed")
         centre = " ".join(map(str, self.report.measurement.centre))
         where = tr("Heart centre (column row slice) {c} of series {s}", c=centre, s=self.report.volume.series_uid)
         self.text(_LEFT, y + 1.5, 110, tr("Reader: {r}. Read: {t}.", r=reader, t=moment), 8)

@@ -33,7 +33,7 @@ class Report:
 
     Attributes:
         record: what ``volume`` was read from. measurement: what was measured there.
-        reader: who read, "" for unknown. read_at: when, with a time zone.
+        reader: who read, "" for unknown. read_at: when, with a time zone. dated: whether that is true, and no dummy.
         model_lines: the model card's summary, one plain line each.
         patch_xyz: the model's patch in voxels. heat: [rows, columns] of the patch as in `risk.explain`, None for none.
     """
@@ -43,6 +43,7 @@ class Report:
     measurement: Measurement
     reader: str = ""
     read_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    dated: bool = True
     model_lines: tuple[str, ...] = ()
     patch_xyz: tuple[int, int, int] = (161, 161, 3)
     heat: NDArray[np.float32] | None = None

@@ -84,7 +84,7 @@ def read_attributes(header: Header) -> Mapping[str, str]:
             warnings.simplefilter("ignore")  # odd values are normal here and are checked where they matter
             dataset = parse_header(header, _shown_tags())
             for keyword, tag in zip(SHOWN, _shown_tags(), strict=True):
-                if (text := _text_of(dataset, tag)) is not None:
+                if (text := text_of(dataset, tag)) is not None:
                     texts[keyword] = text
     except (Exception, RecursionError):  # noqa: BLE001 - pydicom raises of every kind on damaged headers
         for keyword in SHOWN:
@@ -131,7 +131,7 @@ def _shown_tags() -> list[Any]:
     return [Tag(keyword) for keyword in SHOWN]
 
 
-def _text_of(dataset: Any, tag: Any) -> str | None:
+def text_of(dataset: Any, tag: Any) -> str | None:
     try:
         if tag not in dataset:
             return None
