@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
-import os
-import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hyrisk_desktop.errors import ExamError, HyRiskError, InputError
+from hyrisk_desktop.exchange.formats import Making, formats
+from hyrisk_desktop.exchange.report import Report
+from hyrisk_desktop.exchange.swap import swap_in
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume, Kind, SeriesRecord
+from hyrisk_desktop.jobs import Check, Progress, no_check, no_progress
 from hyrisk_desktop.worklist.measure import Measurement
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from pydicom.dataset import Dataset
 
-    from hyrisk_desktop.exchange.report import Report
-    from hyrisk_desktop.exchange.source_images import SourceImages
     from hyrisk_desktop.risk import Predictor
 
 
@@ -51,32 +47,44 @@ class Targets:
         """Whether the PDF is wanted inside a DICOM object."""
         return self.pdf is not None and self.pdf.suffix.lower() == ".dcm"
 
+    @property
+    def places(self) -> dict[str, Path]:
+        """Those that are wanted, by the key of their format."""
+        pdf = "pdf_dicom" if self.encapsulated else "pdf"
+        found = {"sr": self.sr, "seg": self.seg, pdf: self.pdf, "fhir": self.fhir}
+        return {key: path for key, path in found.items() if path is not None}
+
     def check(self, record: SeriesRecord, opened: Path | None = None) -> None:
-        """Refuse early what could not be written later.
-
-        Args:
-            opened: what the user opened, such as a zip, whose unpacked files the record names.
-
-        Raises:
-            InputError: two targets are the same file, one is a folder, lies in none, or is a file of the exam itself.
-            ExamError: a DICOM object is wanted of an exam that isn't DICOM.
-        """
-        seen: set[Path] = set()
-        inputs = {file.resolve() for file in (*record.files, *([opened] if opened else ()))}
-        for option, path in self.named.items():
-            place = path.resolve()
-            if place in seen:
-                raise InputError("same_target", tr("{option} names a file that another option names.", option=option))
-            if place in inputs:
-                raise InputError("own_exam", tr("{option} names a file of the exam itself.", option=option))
-            if place.is_dir() or not place.parent.is_dir():
-                raise InputError("bad_target", tr("{option} must name a file in a folder that exists.", option=option))
-            seen.add(place)
+        """Refuse early what could not be written later; see `check_places`."""
+        check_places(self.named, record, opened)
         if record.kind is Kind.IMAGE_FILE and (self.sr or self.seg or self.encapsulated):
             raise ExamError(
                 "not_dicom",
                 tr("This exam isn't DICOM, so no DICOM object can refer to its images; choose a PDF file or FHIR."),
             )
+
+
+def check_places(named: Mapping[str, Path], record: SeriesRecord, opened: Path | None = None) -> None:
+    """Refuse places where no file may be written.
+
+    Args:
+        named: places by what they are called in the sentence.
+        opened: what the user opened, such as a zip, whose unpacked files the record names.
+
+    Raises:
+        InputError: two are the same file, one is a folder, lies in none, or is a file of the exam itself.
+    """
+    seen: set[Path] = set()
+    inputs = {file.resolve() for file in (*record.files, *([opened] if opened else ()))}
+    for name, path in named.items():
+        place = path.resolve()
+        if place in seen:
+            raise InputError("same_target", tr("{option} names a file that another option names.", option=name))
+        if place in inputs:
+            raise InputError("own_exam", tr("{option} names a file of the exam itself.", option=name))
+        if place.is_dir() or not place.parent.is_dir():
+            raise InputError("bad_target", tr("{option} must name a file in a folder that exists.", option=name))
+        seen.add(place)
 
 
 def write_exports(
@@ -100,16 +108,55 @@ def write_exports(
     if not targets.named:
         return
     targets.check(record)
-    from hyrisk_desktop.exchange.report import Report
+    heat = heat_of(volume, measurement, predictor) if targets.pdf is not None and predictor is not None else None
+    write_files(targets.places, report_of(record, volume, measurement, predictor, reader=reader, heat=heat))
 
-    heat = _heat(volume, measurement, predictor) if targets.pdf is not None and predictor is not None else None
+
+def report_of(
+    record: SeriesRecord,
+    volume: CTVolume,
+    measurement: Measurement,
+    predictor: Predictor | None,
+    *,
+    reader: str = "",
+    heat: NDArray[np.float32] | None = None,
+) -> Report:
+    """The report of a reading, with what its model says of itself."""
     patch = (161, 161, 3) if predictor is None else predictor.bundle.preprocessing.patch_xyz
     lines = _model_lines(predictor)
-    report = Report(record, volume, measurement, reader=reader, model_lines=lines, patch_xyz=patch, heat=heat)
-    _replace_all(_contents(targets, report, record, volume))
+    return Report(record, volume, measurement, reader=reader, model_lines=lines, patch_xyz=patch, heat=heat)
 
 
-def _heat(volume: CTVolume, m: Measurement, predictor: Predictor) -> NDArray[np.float32] | None:
+def write_files(
+    places: Mapping[str, Path],
+    report: Report,
+    *,
+    replace: Collection[Path] | None = None,
+    progress: Progress = no_progress,
+    check: Check = no_check,
+) -> None:
+    """Make the files of a reading and put all in place, or none.
+
+    Args:
+        places: where to write, by the key of a format (see `formats`).
+        replace: the places whose files may be replaced; None for all.
+        check: called now and then; what it raises stops the work with nothing changed.
+
+    Raises:
+        ExamError: the exam can't be referred to. InputError, HyRiskError: as `swap_in`.
+    """
+    wanted = [f for f in formats() if f.key in places]
+    making = Making(report, "seg" in places, check)
+    made: dict[Path, bytes] = {}
+    for number, one in enumerate(wanted):
+        progress(number, len(wanted))
+        check()
+        made[places[one.key]] = one.make(making)
+    swap_in(made, replace=replace, check=check)
+    progress(len(wanted), len(wanted))
+
+
+def heat_of(volume: CTVolume, m: Measurement, predictor: Predictor) -> NDArray[np.float32] | None:
     """What raised the risk; None where the library that explains is missing, as the report does without."""
     from hyrisk_desktop.risk.explain import explain
 
@@ -131,76 +178,3 @@ def _model_lines(predictor: Predictor | None) -> tuple[str, ...]:
         tr("Trained on {cases}", cases=summary.trained_on) + (f", {summary.date}" if summary.date else ""),
         *([summary.aucs] if summary.aucs else ()),
     )
-
-
-def _contents(targets: Targets, report: Report, record: SeriesRecord, volume: CTVolume) -> dict[Path, bytes]:
-    """The bytes of each file."""
-    made: dict[Path, bytes] = {}
-    if targets.fhir is not None:
-        from hyrisk_desktop.exchange.fhir import fhir_bundle
-
-        made[targets.fhir] = json.dumps(fhir_bundle(report), indent=1, allow_nan=False).encode("ascii")
-    pdf = b""
-    if targets.pdf is not None:
-        from hyrisk_desktop.exchange.pdf import pdf_report
-
-        made[targets.pdf] = pdf = pdf_report(report)
-    if targets.sr is not None or targets.seg is not None or targets.encapsulated:
-        from hyrisk_desktop.exchange.source_images import source_images
-
-        made |= _objects(targets, report, source_images(record, volume), pdf)
-    return made
-
-
-def _objects(targets: Targets, report: Report, source: SourceImages, pdf: bytes) -> dict[Path, bytes]:
-    from hyrisk_desktop.exchange.encapsulated_pdf import encapsulated_pdf
-    from hyrisk_desktop.exchange.segmentation import segmentation
-    from hyrisk_desktop.exchange.structured_report import structured_report
-
-    made: dict[Path, bytes] = {}
-    seg = None
-    if targets.seg is not None:
-        seg = segmentation(report, source)
-        made[targets.seg] = dicom_bytes(seg)
-    if targets.sr is not None:
-        made[targets.sr] = dicom_bytes(structured_report(report, source, seg))
-    if targets.pdf is not None and targets.encapsulated:
-        made[targets.pdf] = dicom_bytes(encapsulated_pdf(report, source, pdf))
-    return made
-
-
-def dicom_bytes(ds: Dataset) -> bytes:
-    """A data set as the bytes of a DICOM file."""
-    stream = io.BytesIO()
-    ds.save_as(stream, enforce_file_format=True)
-    return stream.getvalue()
-
-
-def _replace_all(contents: dict[Path, bytes]) -> None:
-    """Stage every file beside its target, then put all in place."""
-    staged: dict[Path, Path] = {}
-    with _one_sentence():
-        try:
-            for target, data in contents.items():
-                # What a link names is replaced, and not the link.
-                place = target.resolve()
-                part = place.with_name(f".{secrets.token_hex(8)}.part")
-                staged[part] = place
-                with open(part, "xb") as out:
-                    out.write(data)
-                    out.flush()
-                    os.fsync(out.fileno())
-            for part, place in staged.items():
-                os.replace(part, place)
-        finally:
-            for part in staged:
-                part.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _one_sentence() -> Iterator[None]:
-    try:
-        yield
-    except OSError as e:
-        reason = os.strerror(e.errno) if e.errno else type(e).__name__
-        raise HyRiskError("not_written", tr("The report can't be written: {reason}.", reason=reason)) from e
