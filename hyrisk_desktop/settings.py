@@ -34,6 +34,8 @@ TABLE = (
     Setting("read_ahead_mb", 1500, "Memory for exams that are loaded before they are asked for, in MB; 0: none."),
     Setting("worklist_state", "", "Width, columns and sorting of the worklist."),
     Setting("per_vessel", False, "Grade LM, LAD, LCx and RCA one by one."),
+    Setting("export_folder", "", "Where the reading exported last was written."),
+    Setting("export_formats", ["sr", "seg", "pdf"], "What is exported of a reading, by key of `exchange.formats`."),
     Setting("language", "en", "Language of the texts."),
 )
 _DEFAULTS = {row.key: row.default for row in TABLE}

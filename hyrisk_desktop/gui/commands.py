@@ -17,6 +17,7 @@ from hyrisk_desktop.gui.dialogs.message import ErrorDialog, TextDialog
 from hyrisk_desktop.gui.dialogs.models import ModelsDialog
 from hyrisk_desktop.gui.dialogs.series import SeriesDialog
 from hyrisk_desktop.gui.dialogs.shortcuts import ShortcutsDialog
+from hyrisk_desktop.gui.reading_files import ReadingFiles
 from hyrisk_desktop.gui.results import results_text
 from hyrisk_desktop.gui.retrain.controller import Retraining
 from hyrisk_desktop.gui.session import Session
@@ -61,6 +62,9 @@ class Commands(QObject):
             services.worklist, services.scoring, services.session, services.settings, desk, window
         )
         self.worklist.message.connect(self.message)
+        self.reading_files = ReadingFiles(services, desk, window)
+        self.reading_files.message.connect(self.message)
+        self.reading_files.failed.connect(self.show_error)
         services.worklist.failed.connect(self.show_error)
         desk.confirmed.connect(self.worklist.confirm)
         self.worklist.retrain_wanted.connect(self.retraining.show_wizard)
@@ -87,8 +91,8 @@ class Commands(QObject):
         self.states_changed.emit()
 
     def handler(self, key: str) -> Callable[[], None]:
-        """What carries out the action ``key``: a method of that name, here or among the worklist's commands."""
-        return self.worklist.handler(key) or getattr(self, key)
+        """What carries out the action ``key``: a method of that name, here or among the others' commands."""
+        return self.worklist.handler(key) or getattr(self.reading_files, key, None) or getattr(self, key)
 
     # --- files
 
