@@ -16,6 +16,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.exchange.exports import check_places, heat_of, report_of, write_files
 from hyrisk_desktop.exchange.formats import formats
+from hyrisk_desktop.exchange.preload import import_makers
 from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.gui.risk_service import RiskService
 from hyrisk_desktop.gui.session import Session
@@ -228,13 +229,10 @@ def write(request: ExportRequest, context: JobContext) -> Exported:
     existing = tuple(path for path in places.values() if path.exists() and path not in request.replace)
     if existing:
         return replace(answer, existing=existing)
+    import_makers()
+    context.token.raise_if_cancelled()
     report = report_of(
-        exam.record,
-        exam.volume,
-        request.measurement,
-        request.predictor,
-        reader=request.reader,
-        heat=request.heat,
+        exam.record, exam.volume, request.measurement, request.predictor, reader=request.reader, heat=request.heat
     )
     write_files(
         places, report, replace=request.replace, progress=context.progress, check=context.token.raise_if_cancelled

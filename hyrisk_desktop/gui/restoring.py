@@ -16,6 +16,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from hyrisk_desktop.errors import ExamError, InputError
 from hyrisk_desktop.exchange.our_objects import SEG_CLASS, kind_of_object, reports_in
+from hyrisk_desktop.exchange.preload import import_makers
 from hyrisk_desktop.exchange.report import grade_text
 from hyrisk_desktop.gui.exam_loader import ExamLoader
 from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
@@ -109,9 +110,9 @@ class Restoring(QObject):
             return
 
         def work(context: JobContext) -> Restored:
+            report_path, _ = _report_at(path)
             from hyrisk_desktop.exchange.restoring import restore
 
-            report_path, _ = _report_at(path)
             return restore(report_path, exam.record, exam.volume, context.token.raise_if_cancelled)
 
         self._run("restoring a reading", work, lambda found: self._apply(found, exam.exam_id))
@@ -285,7 +286,7 @@ def offer_text(found: list[Restored], model: tuple[str, str] | None) -> str:
 def restored_text(report: ReadBack) -> str:
     """One line: what is back, and how to take it back."""
     excluded = sum(lesion.excluded for lesion in report.lesions)
-    more = tr(", {n} lesions excluded", n=excluded) if excluded else ""
+    more = tr(", excluded lesions: {n}", n=excluded) if excluded else ""
     return tr(
         "Restored the reading of {who}: heart centre, grade {grade}{more}. Ctrl+Z takes it back.",
         who=who_and_when(report),
@@ -296,6 +297,7 @@ def restored_text(report: ReadBack) -> str:
 
 def _report_at(path: Path) -> tuple[Path, ReadBack]:
     """On a worker thread: the report at ``path``, or the one that goes with the segmentation there."""
+    import_makers()
     from hyrisk_desktop.exchange.report_reading import read_report
     from hyrisk_desktop.exchange.restoring import report_of_segmentation
 
@@ -318,6 +320,7 @@ def _look(exam: Exam, opened: Path | None, context: JobContext) -> Found:
     paths = reports_in(folders, known, check)[:_MOST_REPORTS]
     if not paths:
         return Found(exam.exam_id)
+    import_makers()
     from hyrisk_desktop.exchange.restoring import restore
 
     found, trouble = [], ""

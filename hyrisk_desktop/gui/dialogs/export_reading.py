@@ -78,6 +78,9 @@ class ExportReadingDialog(QDialog):
         self._progress = QProgressBar()
         self._progress.setObjectName("exportProgress")
         self._progress.setAccessibleName(tr("Progress of the export"))
+        kept = self._progress.sizePolicy()
+        kept.setRetainSizeWhenHidden(True)
+        self._progress.setSizePolicy(kept)
         self._message = QLabel()
         self._message.setObjectName("exportReadingMessage")
         self._message.setAccessibleName(tr("How the export stands"))
@@ -86,6 +89,8 @@ class ExportReadingDialog(QDialog):
         layout.addWidget(self._progress)
         layout.addWidget(self._message)
         layout.addWidget(self._button_box())
+        # Once it belongs to the dialog; before, Enter in a field would press the dialog's first button.
+        self._export.setDefault(True)
         for signal in (session.risk_changed, session.read_changed):
             signal.connect(self._show)
         session.exam_changed.connect(self._leave)
@@ -130,6 +135,7 @@ class ExportReadingDialog(QDialog):
         self._reader = self._edit("exportReader", tr("Reader"), self._session.reader)
         self._browse = QPushButton(tr("Browse…"))
         self._browse.setObjectName("exportBrowse")
+        self._browse.setAutoDefault(False)
         self._browse.clicked.connect(self._choose_folder)
         row = QHBoxLayout()
         row.addWidget(self._folder, 1)
@@ -160,7 +166,6 @@ class ExportReadingDialog(QDialog):
         buttons = QDialogButtonBox()
         self._export = buttons.addButton(tr("Export"), QDialogButtonBox.ButtonRole.ActionRole)
         self._export.setObjectName("startExport")
-        self._export.setDefault(True)
         self._close = buttons.addButton(tr("Cancel"), QDialogButtonBox.ButtonRole.RejectRole)
         self._close.setObjectName("closeExport")
         self._export.clicked.connect(self._begin)
@@ -188,9 +193,7 @@ class ExportReadingDialog(QDialog):
             self._boxes[one.key].setEnabled(not running and (dicom or not one.dicom))
         for widget in (self._folder, self._stem, self._reader, self._browse):
             widget.setEnabled(not running)
-        if not running:
-            self._progress.setRange(0, 1)
-            self._progress.reset()
+        self._progress.setVisible(running)
 
     @Slot(int, int)
     def _show_progress(self, done: int, total: int) -> None:
@@ -244,7 +247,9 @@ class ExportReadingDialog(QDialog):
 
     def _ask_to_replace(self, answer: Exported) -> None:
         names = [path.name for path in answer.existing]
-        shown = ", ".join(names[:_NAMED_IN_QUESTION]) + (", …" if len(names) > _NAMED_IN_QUESTION else "")
+        shown, more = ", ".join(names[:_NAMED_IN_QUESTION]), len(names) - _NAMED_IN_QUESTION
+        if more > 0:
+            shown = tr("{names} and {n} more", names=shown, n=more)
         box = QMessageBox(self)
         box.setObjectName("replaceQuestion")
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

@@ -1,4 +1,4 @@
-"""A bar over the lower edge of the images: offers a reading that lies beside the exam, or says what became of it.
+"""A bar over the lower part of the images: offers a reading that lies beside the exam, or says what became of it.
 
 It floats, so that nothing moves when it comes, and it never takes the keyboard from the images.
 """
@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
 from hyrisk_desktop.i18n import tr
 
 _WIDTH, _MARGIN = 760, 14
+_ABOVE_TEXTS = 80  # the lower corners of an image say slice, window and technique
 
 
 class RestoreBar(QFrame):
@@ -60,8 +61,9 @@ class RestoreBar(QFrame):
         self.setAccessibleDescription(text)
         self._restore.setVisible(offer)
         self._close.setText(tr("Not now") if offer else tr("Close"))
-        self._place()
         self.show()
+        # Only what is shown has its final font.
+        self._place()
         self.raise_()
 
     @Slot()
@@ -70,7 +72,7 @@ class RestoreBar(QFrame):
         self.accepted.emit()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Stay at the lower edge."""
+        """Stay in place when the window is resized."""
         if event.type() == QEvent.Type.Resize:
             self._place()
         return super().eventFilter(watched, event)
@@ -79,4 +81,4 @@ class RestoreBar(QFrame):
         width = min(_WIDTH, self._over.width() - 2 * _MARGIN)
         self._row.activate()
         height = max(self._row.heightForWidth(width), self._row.minimumSize().height())
-        self.setGeometry((self._over.width() - width) // 2, self._over.height() - height - _MARGIN, width, height)
+        self.setGeometry((self._over.width() - width) // 2, self._over.height() - height - _ABOVE_TEXTS, width, height)
