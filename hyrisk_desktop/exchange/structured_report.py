@@ -102,6 +102,7 @@ def structured_report(
         title=c.REPORT_TITLE,
     )
     content[0].ContentSequence.extend(_texts(report))
+    check()
     with names_as_they_are():
         sr = ComprehensiveSR(
             evidence=[*evidence, *([segmentation] if segmentation is not None else ())],
@@ -120,6 +121,7 @@ def structured_report(
                 CodingSchemeIdentificationItem(c.SCHEME, c.SCHEME_NAME, VERSION, None, None, None, PRODUCT)
             ],
         )
+    check()
     return _sealed(sr)
 
 

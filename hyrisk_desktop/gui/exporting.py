@@ -16,7 +16,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.exchange.exports import check_places, heat_of, report_of, write_files
 from hyrisk_desktop.exchange.formats import formats
-from hyrisk_desktop.exchange.preload import import_makers
+from hyrisk_desktop.exchange.preload import collections_paused, import_makers
 from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.gui.risk_service import RiskService
 from hyrisk_desktop.gui.session import Session
@@ -234,9 +234,10 @@ def write(request: ExportRequest, context: JobContext) -> Exported:
     report = report_of(
         exam.record, exam.volume, request.measurement, request.predictor, reader=request.reader, heat=request.heat
     )
-    write_files(
-        places, report, replace=request.replace, progress=context.progress, check=context.token.raise_if_cancelled
-    )
+    with collections_paused():
+        write_files(
+            places, report, replace=request.replace, progress=context.progress, check=context.token.raise_if_cancelled
+        )
     return replace(answer, written=tuple(path.name for path in places.values()))
 
 

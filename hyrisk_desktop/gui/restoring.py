@@ -16,7 +16,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from hyrisk_desktop.errors import ExamError, InputError
 from hyrisk_desktop.exchange.our_objects import SEG_CLASS, kind_of_object, reports_in
-from hyrisk_desktop.exchange.preload import import_makers
+from hyrisk_desktop.exchange.preload import collections_paused, import_makers
 from hyrisk_desktop.exchange.report import grade_text
 from hyrisk_desktop.gui.exam_loader import ExamLoader
 from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
@@ -92,6 +92,13 @@ class Restoring(QObject):
         if self._refuse():
             return
 
+        def work(_: JobContext) -> tuple[Path, ReadBack]:
+            import_makers()
+            from hyrisk_desktop.exchange.report_reading import read_report
+
+            report_path = _report_path(path)
+            return report_path, read_report(report_path)
+
         def done(found: tuple[Path, ReadBack]) -> None:
             report_path, report = found
             exam = self._session.exam
@@ -101,7 +108,7 @@ class Restoring(QObject):
                 self._wanted = report_path
                 self._loader.open_path(report_path.parent, report.series_uid)
 
-        self._run("reading a report", lambda _: _report_at(path), done)
+        self._run("reading a report", work, done)
 
     def restore(self, path: Path) -> None:
         """Restore the report at ``path`` for the exam on screen."""
@@ -110,10 +117,10 @@ class Restoring(QObject):
             return
 
         def work(context: JobContext) -> Restored:
-            report_path, _ = _report_at(path)
+            import_makers()
             from hyrisk_desktop.exchange.restoring import restore
 
-            return restore(report_path, exam.record, exam.volume, context.token.raise_if_cancelled)
+            return restore(_report_path(path), exam.record, exam.volume, context.token.raise_if_cancelled)
 
         self._run("restoring a reading", work, lambda found: self._apply(found, exam.exam_id))
 
@@ -143,9 +150,13 @@ class Restoring(QObject):
         def current(callback: Callable[..., None]) -> Callable[..., None]:
             return lambda value: callback(value) if self._job is job else None
 
+        def quietly(context: JobContext) -> object:
+            with collections_paused():
+                return work(context)
+
         if self._job is not None:
             self._job.cancel()
-        job = Job(name, work, current(done), current(self.failed.emit))
+        job = Job(name, quietly, current(done), current(self.failed.emit))
         self._job = job
         self._runner.run_io(job)
 
@@ -295,19 +306,15 @@ def restored_text(report: ReadBack) -> str:
     )
 
 
-def _report_at(path: Path) -> tuple[Path, ReadBack]:
-    """On a worker thread: the report at ``path``, or the one that goes with the segmentation there."""
-    import_makers()
-    from hyrisk_desktop.exchange.report_reading import read_report
+def _report_path(path: Path) -> Path:
+    """On a worker thread: ``path``, or where a segmentation of ours lies there, the report that goes with it."""
     from hyrisk_desktop.exchange.restoring import report_of_segmentation
 
     try:
         found, ours = kind_of_object(path)
     except OSError:
-        found, ours = "", False
-    if found == SEG_CLASS and ours:
-        path = report_of_segmentation(path)
-    return path, read_report(path)
+        return path
+    return report_of_segmentation(path) if found == SEG_CLASS and ours else path
 
 
 def _look(exam: Exam, opened: Path | None, context: JobContext) -> Found:

@@ -212,7 +212,8 @@ def test_a_failure_is_one_sentence_and_changes_nothing(
     fill(dialog, out, "sr", "json", stem=stem)
     press(dialog)
     message = find(dialog, QLabel, "exportReadingMessage")
-    reading.wait(lambda: message.text() not in ("", "Making the files…"))
+    start = find(dialog, QPushButton, "startExport")
+    reading.wait(lambda: message.text() != "" and start.isEnabled())
     expected = {
         "no folder": "There is no folder",
         "own exam": "a file of the exam itself",
@@ -221,7 +222,6 @@ def test_a_failure_is_one_sentence_and_changes_nothing(
     assert expected[case] in message.text()
     assert message.text().count(".") <= 2
     assert (names(out) if out.is_dir() else None) == before
-    assert find(dialog, QPushButton, "startExport").isEnabled()
     dialog.reject()
 
 

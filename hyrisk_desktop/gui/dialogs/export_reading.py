@@ -66,6 +66,7 @@ class ExportReadingDialog(QDialog):
         self._session, self._exporting, self._settings = session, exporting, settings
         self._exam = session.exam
         self._request: ExportRequest | None = None
+        self._stopping = False
         self._boxes: dict[str, QCheckBox] = {}
         self._names: dict[str, QLabel] = {}
         layout = QVBoxLayout(self)
@@ -76,6 +77,8 @@ class ExportReadingDialog(QDialog):
         research.setObjectName("researchNotice")
         layout.addWidget(research)
         self._progress = QProgressBar()
+        # Busy, without a share: one of seven files may take nearly all of the time.
+        self._progress.setRange(0, 0)
         self._progress.setObjectName("exportProgress")
         self._progress.setAccessibleName(tr("Progress of the export"))
         kept = self._progress.sizePolicy()
@@ -197,8 +200,8 @@ class ExportReadingDialog(QDialog):
 
     @Slot(int, int)
     def _show_progress(self, done: int, total: int) -> None:
-        self._progress.setRange(0, total)
-        self._progress.setValue(done)
+        if not self._stopping:
+            self._message.setText(tr("Making file {n} of {total}…", n=min(done + 1, total), total=total))
 
     # --- acting
 
@@ -222,11 +225,10 @@ class ExportReadingDialog(QDialog):
         self._start(replace(snapshot, reader=self._reader.text().strip(), places=places))
 
     def _start(self, request: ExportRequest) -> None:
-        self._request = request
+        self._request, self._stopping = request, False
         self._exporting.start(request)
         self._message.setText(tr("Making the files…"))
         self._show()
-        self._progress.setRange(0, 0)
 
     @Slot(object)
     def _end(self, answer: Exported | None) -> None:
@@ -274,6 +276,7 @@ class ExportReadingDialog(QDialog):
     def reject(self) -> None:
         """Cancel what runs; with nothing running, close."""
         if self._exporting.running:
+            self._stopping = True
             self._message.setText(tr("Stopping…"))
             self._exporting.cancel()
         else:
