@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QFileDialog, QLabel, QPushButton, QWidget
 
 from hyrisk_desktop.exchange.exports import Targets, write_exports
 from hyrisk_desktop.exchange.report import Report
+from hyrisk_desktop.exchange.restoring import restore
 from hyrisk_desktop.gui.dialogs.message import ErrorDialog
 from hyrisk_desktop.gui.state import ReadState
 from hyrisk_desktop.risk import Predictor
@@ -51,8 +52,10 @@ def put(report: Report, folder: Path, name: str = "r") -> Path:
 
 
 def open_exam(program: Program, path: Path) -> None:
+    before = program.session.exam
     program.services.loader.open_path(path)
-    program.wait(lambda: program.session.can_measure and program.session.stored_id is not None)
+    program.wait(lambda: program.session.exam is not before and program.session.can_measure)
+    program.wait(lambda: program.session.stored_id is not None)
     # The store has answered what it knows of the exam.
     program.wait(lambda: not program.services.worklist.keeper._asked)
 
@@ -373,3 +376,31 @@ def test_the_newest_of_several_is_offered(ready: Program, exam: Path, predictor:
     ready.wait(lambda: bar(ready).isVisible())
     assert "Reader 2026" in ready.text("restoreText")
     assert "2 older ones too" in ready.text("restoreText")
+
+
+def test_a_late_answer_is_never_applied_to_another_exam(
+    ready: Program, report: Report, exam: Path, tmp_path: Path
+) -> None:
+    sr = put(report, tmp_path / "elsewhere")
+    open_exam(ready, exam)
+    first = ready.session.exam
+    assert first is not None
+    found = restore(sr, first.record, first.volume)
+    open_exam(ready, write_exam(tmp_path / "third", 7))
+    ready.window.commands.reading_files.restoring._apply(found, first.exam_id)
+    assert ready.session.read == ReadState()
+    assert not ready.session.can_undo
+
+
+def test_another_prevalence_is_said_once_the_risk_is_there(
+    ready: Program, report: Report, exam: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sr = put(report, tmp_path / "elsewhere")
+    before = ready.services.risk.predictor
+    ready.services.settings["prevalence"] = 0.1
+    ready.services.load_model()
+    ready.wait(lambda: ready.services.risk.predictor is not before)
+    open_exam(ready, exam)
+    choose(ready, monkeypatch, sr)
+    ready.wait(lambda: bar(ready).isVisible())
+    assert "assumed a prevalence of 50.0 %, the risk shown assumes 10.0 %" in ready.text("restoreText")
