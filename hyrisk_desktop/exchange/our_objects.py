@@ -48,6 +48,7 @@ def reports_in(folders: Iterable[Path], known: Collection[Path], check: Check = 
 
 
 def our_objects(folders: Iterable[Path], known: Collection[Path], check: Check) -> Iterator[tuple[Path, str]]:
+    """Files directly in ``folders`` that seem to be ours, with their SOP class; of very many files only the first ones."""
     looked = 0
     for folder in folders:
         try:

@@ -7,7 +7,7 @@ back names its exam and is only told; it shows nothing of any exam.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +51,7 @@ class ExportRequest:
     predictor: Predictor | None
     heat: NDArray[np.float32] | None
     reader: str = ""
-    places: Mapping[str, Path] | None = None
+    places: Mapping[str, Path] = field(default_factory=dict)
     replace: frozenset[Path] = frozenset()
 
 
@@ -154,7 +154,7 @@ class Exporting(QObject):
 
     def start(self, request: ExportRequest) -> None:
         """Make the files and put them in place; first, on the model's thread, what the PDF's map needs."""
-        places, predictor = request.places or {}, request.predictor
+        places, predictor = request.places, request.predictor
         if request.heat is not None or predictor is None or not _WITH_HEAT & places.keys():
             self._write(request)
             return
@@ -196,7 +196,7 @@ class Exporting(QObject):
         stored_id = exam.stored_id if exam.stored_id is not None else self._stored_id(exam)
         if stored_id is None:
             return
-        reader, kinds = self._session.reader, sorted(request.places or ())
+        reader, kinds = self._session.reader, sorted(request.places)
 
         def work(store: Store) -> None:
             store.note(reader, "reading_exported", f"exam:{stored_id}", {"formats": kinds})
@@ -219,7 +219,7 @@ class Exporting(QObject):
 
 def write(request: ExportRequest, context: JobContext) -> Exported:
     """On a worker thread: look first, then make the files and put them in place."""
-    places, exam = dict(request.places or {}), request.exam
+    places, exam = dict(request.places), request.exam
     folder = next(iter(places.values())).parent
     if not folder.is_dir():
         raise InputError("no_folder", tr("There is no folder {name}; choose one that exists.", name=folder))

@@ -38,7 +38,7 @@ class ReadingFiles(QObject):
         self._session, self._settings, self._desk, self._window = session, services.settings, desk, window
         self.exporting = Exporting(session, services.risk, runner, store, self)
         self.exporting.ended.connect(self._tell_export)
-        self.restoring = Restoring(session, services.loader, runner, store, self)
+        self.restoring = Restoring(session, services.loader, runner, services.worklist, self)
         self.restoring.told.connect(self.message)
         self.restoring.failed.connect(self.failed)
         self.restoring.restored.connect(self._put_tool_away)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from hyrisk_desktop.errors import ExamError, InputError
 from hyrisk_desktop.exchange.our_objects import SEG_CLASS, kind_of_object, reports_in
@@ -22,7 +22,7 @@ from hyrisk_desktop.gui.exam_loader import ExamLoader
 from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Exam, ReadState, RiskStatus
-from hyrisk_desktop.gui.store_service import StoreService
+from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.i18n import tr
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hyrisk_desktop.worklist.store import Store
 
 _MOST_REPORTS, _MOST_FOLDERS = 20, 500
+_LOOK_AGAIN_MS = 50
 _WORTH_TELLING = frozenset(("changed_object", "damaged_object", "misfit", "other_patient"))
 
 
@@ -63,15 +64,11 @@ class Restoring(QObject):
     failed = Signal(object)
 
     def __init__(
-        self,
-        session: Session,
-        loader: ExamLoader,
-        runner: JobRunner,
-        store: StoreService,
-        parent: QObject | None = None,
+        self, session: Session, loader: ExamLoader, runner: JobRunner, worklist: Worklist, parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
-        self._session, self._loader, self._runner, self._store = session, loader, runner, store
+        self._session, self._loader, self._runner = session, loader, runner
+        self._store, self._keeper = worklist.store, worklist.keeper
         self._job: Job | None = None
         self._offer: Restored | None = None
         self._wanted: Path | None = None
@@ -178,10 +175,10 @@ class Restoring(QObject):
         exam = self._session.exam
         if exam is None or exam.exam_id != found.exam_id or self._session.blinded or self._session.read.locked:
             return
-        others = [r for r in found.readings if state_of(r) != self._session.read]
-        if others and len(others) == len(found.readings):
-            self._offer = others[0]
-            self.offered.emit(offer_text(others, self._session.model))
+        on_screen = any(state_of(r) == self._session.read for r in found.readings)
+        if found.readings and not on_screen:
+            self._offer = found.readings[0]
+            self.offered.emit(offer_text(found.readings, self._session.model))
         elif found.trouble:
             self.remarked.emit(found.trouble)
 
@@ -212,7 +209,13 @@ class Restoring(QObject):
         """All of it in one step that can be undone, if its exam is still on screen."""
         session = self._session
         exam = session.exam
-        if exam is None or exam.exam_id != exam_id or not session.can_measure or self._refuse():
+        if exam is None or exam.exam_id != exam_id or not session.can_measure:
+            return
+        if self._keeper.asking:
+            # The reader's own earlier read comes first, and is then what Ctrl+Z brings back; never a mixture of both.
+            QTimer.singleShot(_LOOK_AGAIN_MS, self, lambda: self._apply(found, exam_id))
+            return
+        if self._refuse():
             return
         self._offer = None
         state = state_of(found)
@@ -279,7 +282,7 @@ def who_and_when(report: ReadBack) -> str:
     return tr("{reader}, {time}", reader=report.reader or tr("reader not named"), time=moment)
 
 
-def offer_text(found: list[Restored], model: tuple[str, str] | None) -> str:
+def offer_text(found: tuple[Restored, ...], model: tuple[str, str] | None) -> str:
     """What lies beside the exam, in two lines; its risk is not said, as it may be another model's."""
     report = found[0].report
     first = tr("A reading of this exam lies beside it: {who}.", who=who_and_when(report))

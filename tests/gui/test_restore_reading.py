@@ -404,3 +404,23 @@ def test_another_prevalence_is_said_once_the_risk_is_there(
     choose(ready, monkeypatch, sr)
     ready.wait(lambda: bar(ready).isVisible())
     assert "assumed a prevalence of 50.0 %, the risk shown assumes 10.0 %" in ready.text("restoreText")
+
+
+def test_an_earlier_read_that_comes_late_is_not_mixed_with_the_report(
+    ready: Program, report: Report, exam: Path, tmp_path: Path
+) -> None:
+    """The store is slow: the reader's own read arrives after the report has been checked."""
+    sr = put(report, tmp_path / "elsewhere")
+    open_exam(ready, exam)
+    session, keeper = ready.session, ready.services.worklist.keeper
+    keeper._asked = True
+    ready.window.commands.reading_files.restoring.restore(sr)
+    settle(ready)
+    assert session.read == ReadState()
+    mine = ReadState((40, 40, 5), 3.0, frozenset({(1, 1, 1)}))
+    session.restore(mine, session.exam.exam_id)
+    keeper._asked = False
+    ready.wait(lambda: session.read.grade == 1.5)
+    assert (1, 1, 1) not in session.read.excluded
+    session.undo()
+    assert session.read == mine
