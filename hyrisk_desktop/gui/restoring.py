@@ -71,7 +71,7 @@ class Restoring(QObject):
         self._store, self._keeper = worklist.store, worklist.keeper
         self._job: Job | None = None
         self._offer: Restored | None = None
-        self._wanted: Path | None = None
+        self._wanted: tuple[Path, str] | None = None
         self._check: tuple[int, ReadState, Restored] | None = None
         self._remarked: ReadState | None = None
         loader.opened.connect(self._opened)
@@ -102,7 +102,7 @@ class Restoring(QObject):
             if exam is not None and self._session.can_measure and exam.volume.series_uid == report.series_uid:
                 self.restore(report_path)
             elif not self._refuse():
-                self._wanted = report_path
+                self._wanted = report_path, report.series_uid
                 self._loader.open_path(report_path.parent, report.series_uid)
 
         self._run("reading a report", work, done)
@@ -166,8 +166,8 @@ class Restoring(QObject):
         self._wanted = None
         if exam is None or self._session.blinded:
             return
-        if wanted is not None:
-            self.restore(wanted)
+        if wanted is not None and wanted[1] == exam.volume.series_uid:
+            self.restore(wanted[0])
             return
         self._run("looking for reports", lambda context: _look(exam, path, context), self._show_found)
 

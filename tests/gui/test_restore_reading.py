@@ -424,3 +424,16 @@ def test_an_earlier_read_that_comes_late_is_not_mixed_with_the_report(
     assert (1, 1, 1) not in session.read.excluded
     session.undo()
     assert session.read == mine
+
+
+def test_a_drop_that_was_overtaken_by_another_exam_is_forgotten(
+    ready: Program, report: Report, exam: Path, tmp_path: Path
+) -> None:
+    restoring = ready.window.commands.reading_files.restoring
+    restoring._wanted = put(report, exam), report.volume.series_uid
+    open_exam(ready, write_exam(tmp_path / "third", 7))
+    settle(ready)
+    assert ready.window.findChild(ErrorDialog) is None
+    open_exam(ready, exam)
+    settle(ready)
+    assert ready.session.read == ReadState()
