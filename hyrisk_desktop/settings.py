@@ -41,6 +41,8 @@ TABLE = (
     Setting("pacs_address", "127.0.0.1", "The network address it listens at; 127.0.0.1 is this machine only."),
     Setting("pacs_listen", False, "Receive images from now on, also after a restart."),
     Setting("per_vessel", False, "Grade LM, LAD, LCx and RCA one by one."),
+    Setting("export_folder", "", "Where the reading exported last was written."),
+    Setting("export_formats", ["sr", "seg", "pdf"], "What is exported of a reading, by key of `exchange.formats`."),
     Setting("language", "en", "Language of the texts."),
 )
 _DEFAULTS = {row.key: row.default for row in TABLE}
