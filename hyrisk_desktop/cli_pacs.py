@@ -206,10 +206,12 @@ def receive(
 
 
 def _receiver(settings: Settings, inbox: Inbox, outbox: Outbox | None = None) -> Receiver:
+    from hyrisk_desktop.exchange.pacs.association import server_context
     from hyrisk_desktop.exchange.pacs.receiver import Receiver, senders_of
 
     confirmed = (lambda _: None) if outbox is None else outbox.report
     return Receiver(
         settings["pacs_ae_title"], settings["pacs_address"], settings["pacs_port"], inbox, senders_of(_nodes(settings)),
         on_kept=lambda kept: typer.echo(str(kept.path)), on_refused=lambda why: typer.echo(why, err=True), on_confirmed=confirmed,
+        tls=server_context(settings["pacs_certificate"], settings["pacs_key"]),
     )  # fmt: skip

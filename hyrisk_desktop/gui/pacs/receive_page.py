@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.exchange.pacs.node import check_ae_title, check_host
+from hyrisk_desktop.gui.pacs.fields import file_row
 from hyrisk_desktop.gui.pacs.service import Pacs
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.paths import inbox_dir
@@ -43,6 +44,10 @@ class ReceivePage(QWidget):
         self.address.setEditable(True)
         self.address.addItems([_THIS_MACHINE, "0.0.0.0"])
         self.address.setCurrentText(settings["pacs_address"])
+        self.certificate, self._certificate_row = file_row(
+            "ownCertificate", tr("Encrypt with certificate"), tr("None: not encrypted"), settings["pacs_certificate"]
+        )
+        self.key, self._key_row = file_row("ownKey", tr("Its key"), tr("None"), settings["pacs_key"])
         self.listen = QCheckBox(tr("Receive images, also after the next start"))
         self.listen.setObjectName("receiveImages")
         self.listen.setChecked(settings["pacs_listen"])
@@ -63,6 +68,8 @@ class ReceivePage(QWidget):
             field.setAccessibleName(title)
         self.title.editingFinished.connect(self._keep)
         self.port.editingFinished.connect(self._keep)
+        self.certificate.editingFinished.connect(self._keep)
+        self.key.editingFinished.connect(self._keep)
         self.address.textActivated.connect(self._keep)
         edit = self.address.lineEdit()
         assert edit is not None
@@ -81,6 +88,8 @@ class ReceivePage(QWidget):
         form.addRow(
             "", _note(tr("127.0.0.1 is reachable from this machine only; 0.0.0.0 is reachable from the whole network."))
         )
+        form.addRow(self.certificate.accessibleName(), self._certificate_row)
+        form.addRow(self.key.accessibleName(), self._key_row)
         form.addRow(tr("May send"), self._senders)
         form.addRow("", self.listen)
         form.addRow(tr("State"), self._state)
@@ -105,6 +114,7 @@ class ReceivePage(QWidget):
             self._fail(e)
             return
         new = {"pacs_ae_title": title, "pacs_port": self.port.value(), "pacs_address": address}
+        new |= {"pacs_certificate": self.certificate.text().strip(), "pacs_key": self.key.text().strip()}
         if any(settings[key] != value for key, value in new.items()):
             for key, value in new.items():
                 settings[key] = value
