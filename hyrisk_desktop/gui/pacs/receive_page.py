@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Slot
+from PySide6.QtCore import QUrl, Slot
+from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFormLayout,
+    QHBoxLayout,
     QLabel,
     QLineEdit,
     QListWidget,
+    QPushButton,
     QSpinBox,
     QVBoxLayout,
     QWidget,
@@ -98,9 +101,15 @@ class ReceivePage(QWidget):
         layout.addLayout(form)
         layout.addWidget(QLabel(tr("Refused (CT images from the senders above are taken, and nothing else):")))
         layout.addWidget(self._refused, 1)
-        layout.addWidget(
-            _note(tr("Images received or retrieved lie in {folder}. They are patients' images: delete them there when they are no longer needed.", folder=inbox_dir()))
-        )  # fmt: skip
+        show = QPushButton(tr("Show in folder"))
+        show.setObjectName("showInbox")
+        show.setAutoDefault(False)
+        show.clicked.connect(_show_inbox)
+        text = tr("Images received or retrieved lie in {folder}. They are patients' images: delete them there when they are no longer needed.", folder=inbox_dir())  # fmt: skip
+        below = QHBoxLayout()
+        below.addWidget(_note(text), 1)
+        below.addWidget(show)
+        layout.addLayout(below)
 
     @Slot()
     def _keep(self) -> None:
@@ -154,6 +163,11 @@ class ReceivePage(QWidget):
             self._refused.clear()
             self._refused.addItems(list(receiving.refusals))
             self._refused.scrollToBottom()
+
+
+def _show_inbox() -> None:
+    inbox_dir().mkdir(mode=0o700, parents=True, exist_ok=True)
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(inbox_dir())))
 
 
 def _note(text: str) -> QLabel:
