@@ -11,6 +11,7 @@ import errno
 import hashlib
 import os
 import secrets
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ _PART = ".part"
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _SEQUENCE_END = b"\xfe\xff\xdd\xe0\0\0\0\0"
 _TAIL = 4096
+_LEFT_BEHIND_S = 3600.0
 # What two copies of one object have in common, whatever the way that they came; names may have been corrected meanwhile.
 _SAME_OBJECT = (
     "PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "InstanceNumber", "ImagePositionPatient", "Rows", "Columns",
@@ -85,7 +87,9 @@ class Inbox:
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             for left in self.root.glob(f".*{_PART}"):
-                left.unlink(missing_ok=True)
+                # What is being received just now is younger.
+                if time.time() - left.stat().st_mtime > _LEFT_BEHIND_S:
+                    left.unlink(missing_ok=True)
         except OSError as e:
             raise PacsError(
                 "no_inbox", tr("The folder for exams from the PACS can't be made: {why}.", why=e.strerror or "")

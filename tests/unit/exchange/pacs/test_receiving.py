@@ -238,6 +238,17 @@ def test_a_full_disk_keeps_what_is_there_and_leaves_no_halves(
     assert len(heard.kept) == 6
 
 
+def test_only_what_was_left_behind_is_cleared_away(inbox: Inbox) -> None:
+    """A retrieval that begins must not take the file away that is being received."""
+    old, new = inbox.root / ".old.part", inbox.root / ".new.part"
+    for part in (old, new):
+        part.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    inbox.prepare()
+    assert not old.exists()
+    assert new.exists()
+
+
 def test_room_on_the_disk_is_left_to_the_reader(inbox: Inbox, images: list[Dataset]) -> None:
     with Heard(inbox, [SCANNER], limits=Limits(free_bytes=1 << 60)).listening() as heard:
         assert heard.store(images[0]) == Refused.OUT_OF_RESOURCES
