@@ -119,6 +119,9 @@ def score(
     accept_burned_in: Annotated[
         bool, typer.Option("--accept-burned-in", help="Although images say that text is burned into their pixels.")
     ] = False,
+    secret_file: Annotated[
+        Path | None, typer.Option(help="Text file with a project's secret: the same codes and UIDs in each export.")
+    ] = None,
 ) -> None:
     """Print the scores and the risk of one exam."""
     with _json_errors(as_json):
@@ -128,7 +131,7 @@ def score(
             raise InputError("device", tr("--device must be cpu or cuda."))
         from hyrisk_desktop.exchange.exports import Targets
 
-        targets = Targets(sr, seg, pdf, fhir, deidentified, subject, accept_burned_in)
+        targets = Targets(sr, seg, pdf, fhir, deidentified, subject, accept_burned_in, secret_file)
         document = _score_document(
             exam, center, center_mm, grade, region, profile, model, device, prevalence, targets, reader
         )

@@ -47,6 +47,7 @@ TABLE = (
     Setting("per_vessel", False, "Grade LM, LAD, LCx and RCA one by one."),
     Setting("export_folder", "", "Where the reading exported last was written."),
     Setting("export_formats", ["sr", "seg", "pdf"], "What is exported of a reading, by key of `exchange.formats`."),
+    Setting("deidentified_parent", "", "The folder in which the last de-identified copy was made."),
     Setting("language", "en", "Language of the texts."),
 )
 _DEFAULTS = {row.key: row.default for row in TABLE}

@@ -48,8 +48,9 @@ class BurnedIn:
             yield Finding("burned_in_unknown", Severity.WARNING, message)
         if bright := _bright_corners(volume):
             message = tr(
-                "{count} images have bright marks in a corner, which may be burned-in text. Look at slice {z}.",
+                "Bright marks in a corner may be burned-in text (images with such marks: {count}). Look at slice {n} (z {z}).",
                 count=len(bright),
+                n=bright[0] + 1,
                 z=bright[0],
             )
             yield Finding("bright_corners", Severity.WARNING, message)

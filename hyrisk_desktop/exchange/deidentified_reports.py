@@ -11,23 +11,16 @@ from pathlib import Path
 import pydicom
 from pydicom.dataset import Dataset
 
+from hyrisk_desktop.exchange.deidentified_folder import FHIR, IMAGES, PDF, READING, SEG, SR, default_reader
 from hyrisk_desktop.exchange.deidentified_images import DUMMY_DAY, DUMMY_TIME, kept_keywords, say_so
 from hyrisk_desktop.exchange.formats import dicom_bytes
 from hyrisk_desktop.exchange.leaks import Haystack, Identifiers, strings_of, texts_of, values_of
 from hyrisk_desktop.exchange.pdf_text import streams_of, text_of_pdf
 from hyrisk_desktop.exchange.report import Report
 from hyrisk_desktop.exchange.source_images import SourceImages, source_images
-from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.tags import Header
 
-IMAGES = "ct"
-SR, SEG, PDF, FHIR, READING = "structured_report.dcm", "segmentation.dcm", "report.pdf", "fhir.json", "reading.json"
 _DUMMIES = {"DA": DUMMY_DAY, "TM": DUMMY_TIME, "DT": DUMMY_DAY + DUMMY_TIME}
-
-
-def default_reader() -> str:
-    """What stands for the reader's name."""
-    return tr("Reader 1")
 
 
 def reports_of(report: Report, source: SourceImages) -> dict[str, bytes]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from pydicom.dataset import Dataset
 
 from hyrisk_desktop.errors import ExamError, HyRiskError, InputError
 from hyrisk_desktop.exchange.burned_in import BurnedIn
+from hyrisk_desktop.exchange.deidentified_folder import IMAGES, default_reader
 from hyrisk_desktop.exchange.deidentified_images import (
     DUMMY_DAY,
     Identity,
@@ -27,9 +28,9 @@ from hyrisk_desktop.exchange.deidentified_images import (
     pixel_type,
     set_pixels,
 )
-from hyrisk_desktop.exchange.deidentified_reports import IMAGES, default_reader, identity_left, reports_of
+from hyrisk_desktop.exchange.deidentified_reports import identity_left, reports_of
 from hyrisk_desktop.exchange.formats import dicom_bytes
-from hyrisk_desktop.exchange.leaks import Identifiers
+from hyrisk_desktop.exchange.leaks import Haystack, Identifiers
 from hyrisk_desktop.exchange.pseudonyms import Pseudonyms
 from hyrisk_desktop.exchange.report import Report
 from hyrisk_desktop.exchange.source_images import source_images
@@ -55,6 +56,7 @@ from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
 
 _SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}")
 _DUMMY_MOMENT = datetime.strptime(DUMMY_DAY, "%Y%m%d").replace(tzinfo=UTC)
+_NAMING = ("PatientID", "PatientName", "PatientBirthDate", "AccessionNumber")
 _LEFT_OUT = ("Manufacturer", "ManufacturerModelName", "ConvolutionKernel")
 
 
@@ -73,11 +75,12 @@ class DeidentifiedExport:
     warnings: tuple[Finding, ...]
 
 
-def check_request(record: SeriesRecord, folder: Path, subject: str | None = None) -> None:
+def check_request(record: SeriesRecord, folder: Path, subject: str | None = None, secret: bytes | None = None) -> None:
     """Refuse early what `write_deidentified` would refuse.
 
     Raises:
-        InputError: the folder holds something, has no parent or lies within the exam; the subject code is no plain code.
+        InputError: the folder holds something, has no parent or lies within the exam; the subject code is no plain code;
+            the secret is too short.
         ExamError: the exam isn't DICOM.
     """
     if record.kind is Kind.IMAGE_FILE:
@@ -86,6 +89,8 @@ def check_request(record: SeriesRecord, folder: Path, subject: str | None = None
         raise InputError(
             "bad_subject", tr("A subject code has 1 to 40 letters, digits, spaces, dots, dashes or underscores.")
         )
+    if secret is not None:
+        Pseudonyms(secret)
     place = folder.resolve()
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise InputError("target_exists", tr("The folder for the de-identified export must be new or empty."))
@@ -93,6 +98,25 @@ def check_request(record: SeriesRecord, folder: Path, subject: str | None = None
         raise InputError("bad_target", tr("The folder for the de-identified export must lie in a folder that exists."))
     if any(place.is_relative_to(file.resolve().parent) for file in record.files):
         raise InputError("own_exam", tr("The de-identified export must not lie within the exam's own folder."))
+
+
+def check_words(volume: CTVolume, reader: str, words: Mapping[str, str]) -> None:
+    """Refuse early the words somebody typed in which the search of the export would find the patient or the reader.
+
+    Args:
+        words: what was typed, by what it is called in the sentence; also those, such as a folder's name, that no file holds.
+
+    Raises:
+        InputError: a name or number is among them.
+    """
+    named = Identifiers()
+    named.add_text(reader, "reader")
+    for keyword in _NAMING:
+        named.add_text(volume.attributes.get(keyword, ""), keyword)
+    for what, word in words.items():
+        if Haystack((word,)).holds(named):
+            message = tr("The {what} holds a name or number of the patient or reader; choose another.", what=what)
+            raise InputError("naming_word", message)
 
 
 def write_deidentified(
@@ -124,9 +148,9 @@ def write_deidentified(
         HyRiskError: the folder can't be written, or something identifying was found in it.
         Cancelled: ``cancel`` was set.
     """
-    check_request(report.record, folder, subject)
+    check_request(report.record, folder, subject, secret)
     names = Pseudonyms() if secret is None else Pseudonyms(secret)
-    identity = Identity(names, subject or _default_subject(names, report.volume), report.volume.synthetic)
+    identity = Identity(names, subject or names.subject_of(report.volume.attributes), report.volume.synthetic)
     label = (default_reader() if reader_label is None else reader_label) if report.reader else ""
     job = _Export(report, identity, progress, cancel)
     job.read_headers()
@@ -142,16 +166,6 @@ def write_deidentified(
         job.write_reports(stage, clean)
         job.search(stage, clean)
     return DeidentifiedExport(folder, len(job.images) + 2, identity.subject, job.warnings())
-
-
-def _default_subject(names: Pseudonyms, volume: CTVolume) -> str:
-    a = volume.attributes
-    number, name = a.get("PatientID", "").strip(), a.get("PatientName", "").strip()
-    if number:
-        return names.subject("number", number)
-    if name:
-        return names.subject("name", name, a.get("PatientBirthDate", ""))
-    return names.subject("study", a.get("StudyInstanceUID", ""))
 
 
 class _Export:

@@ -33,6 +33,7 @@ class Targets:
         sr, seg: DICOM. pdf: a PDF, or Encapsulated PDF in DICOM where the name ends in ``.dcm``. fhir: JSON.
         deidentified: a new folder for exam and reports without identity. subject: code of the patient in there.
         accept_burned_in: whether it may hold images that say that text is burned into them.
+        secret_file: text file with the project's secret, under which codes and UIDs are the same in each export.
     """
 
     sr: Path | None = None
@@ -42,6 +43,16 @@ class Targets:
     deidentified: Path | None = None
     subject: str | None = None
     accept_burned_in: bool = False
+    secret_file: Path | None = None
+
+    @property
+    def secret(self) -> bytes | None:
+        """What the secret's file holds. Raises InputError where it can't be read."""
+        if self.secret_file is None:
+            return None
+        from hyrisk_desktop.exchange.pseudonyms import read_secret
+
+        return read_secret(self.secret_file)
 
     @property
     def named(self) -> dict[str, Path]:
@@ -65,15 +76,16 @@ class Targets:
         """Refuse early what could not be written later.
 
         Raises:
-            InputError: as `check_places`, and a subject code without a folder for it.
+            InputError: as `check_places` and `check_request`, or a subject code without a folder for it.
             ExamError: a DICOM object is wanted of an exam that isn't DICOM.
         """
         if self.deidentified is not None:
             from hyrisk_desktop.exchange.deidentify import check_request
 
-            check_request(record, self.deidentified, self.subject)
-        elif self.subject is not None or self.accept_burned_in:
-            raise InputError("no_folder", tr("--subject and --accept-burned-in go with --deidentified FOLDER."))
+            check_request(record, self.deidentified, self.subject, self.secret)
+        elif self.subject is not None or self.accept_burned_in or self.secret_file is not None:
+            message = tr("--subject, --accept-burned-in and --secret-file go with --deidentified FOLDER.")
+            raise InputError("no_folder", message)
         check_places(self.named, record, opened)
         if record.kind is Kind.IMAGE_FILE and (self.sr or self.seg or self.encapsulated):
             raise ExamError(
@@ -143,7 +155,8 @@ def write_exports(
 def _without_identity(targets: Targets, report: Report, folder: Path) -> DeidentifiedExport:
     from hyrisk_desktop.exchange.deidentify import write_deidentified
 
-    return write_deidentified(report, folder, subject=targets.subject, accept_burned_in=targets.accept_burned_in)
+    accept, secret = targets.accept_burned_in, targets.secret
+    return write_deidentified(report, folder, subject=targets.subject, secret=secret, accept_burned_in=accept)
 
 
 def report_of(

@@ -15,15 +15,23 @@ from collections.abc import Iterator
 from hyrisk_desktop.risk.preload import lasting_imports
 
 
-def import_makers() -> None:
-    """Import the libraries for DICOM objects and PDF, once; the objects they make are exempt from later collections."""
-    if "hyrisk_desktop.exchange.restoring" in sys.modules:
+def import_makers(*also: str) -> None:
+    """Import the libraries for DICOM objects and PDF, once; the objects they make are exempt from later collections.
+
+    Args:
+        also: further modules of `exchange`.
+    """
+    wanted = [
+        f"hyrisk_desktop.exchange.{name}"
+        for name in ("structured_report", "encapsulated_pdf", "pdf", "fhir", "restoring", *also)
+    ]
+    if sys.modules.keys() >= set(wanted):
         return
     # Cheap, as torch's objects are exempt already; or what closed exams left behind would be kept with the libraries.
     gc.collect()
     with lasting_imports():
-        for name in ("structured_report", "encapsulated_pdf", "pdf", "fhir", "restoring"):
-            importlib.import_module(f"hyrisk_desktop.exchange.{name}")
+        for name in wanted:
+            importlib.import_module(name)
 
 
 @contextlib.contextmanager

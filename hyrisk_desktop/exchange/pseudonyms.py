@@ -6,19 +6,40 @@ import base64
 import hashlib
 import hmac
 import secrets
+import unicodedata
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr
 
-_LEAST_BYTES = 16
+LEAST_BYTES = 16
 _SUBJECT_CHARACTERS = 10  # 50 bits: a thousand patients share none of them by chance
+_MARK_CHARACTERS = 4  # a typing mistake shows but for once in a million
 
 
 def new_secret() -> bytes:
     """A secret for a project; who keeps it can map later exports consistently, and link them to the originals."""
     return secrets.token_bytes(32)
+
+
+def secret_of(text: str) -> bytes:
+    """The secret that somebody typed, or keeps in a file: the same bytes from every keyboard and every editor."""
+    return unicodedata.normalize("NFC", text).strip().encode()
+
+
+def read_secret(path: Path) -> bytes:
+    """The secret in a text file.
+
+    Raises:
+        InputError: the file can't be read as text.
+    """
+    try:
+        return secret_of(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as e:
+        raise InputError("bad_secret", tr("The file with the project secret can't be read as text.")) from e
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +53,7 @@ class Pseudonyms:
     secret: bytes = field(default_factory=new_secret, repr=False)
 
     def __post_init__(self) -> None:
-        if len(self.secret) < _LEAST_BYTES:
+        if len(self.secret) < LEAST_BYTES:
             raise InputError("short_secret", tr("The secret of a de-identified export needs at least 16 bytes."))
 
     def uid(self, old: str) -> str:
@@ -44,6 +65,20 @@ class Pseudonyms:
         # Base 32 has no 0, 1 and 8, which people read as letters.
         code = base64.b32encode(self._digest("subject", *identity)).decode()
         return f"S-{code[:_SUBJECT_CHARACTERS]}"
+
+    def subject_of(self, attributes: Mapping[str, str]) -> str:
+        """The subject code of the patient whom an exam's attributes name; of the study where they name none."""
+        number, name = attributes.get("PatientID", "").strip(), attributes.get("PatientName", "").strip()
+        if number:
+            return self.subject("number", number)
+        if name:
+            return self.subject("name", name, attributes.get("PatientBirthDate", ""))
+        return self.subject("study", attributes.get("StudyInstanceUID", ""))
+
+    @property
+    def mark(self) -> str:
+        """A few letters that tell this secret from a mistyped one, and nothing of how it goes."""
+        return base64.b32encode(self._digest("mark")).decode()[:_MARK_CHARACTERS]
 
     def _digest(self, *parts: str) -> bytes:
         # Lengths keep ("ab", "c") and ("a", "bc") apart.

@@ -85,6 +85,7 @@ def action_table() -> tuple[ActionSpec, ...]:
         a("cancel_loading", tr("&Cancel loading"), file, ("Ctrl+.",), needs_exam=False),
         a("export_reading", tr("E&xport reading…"), file, ("Ctrl+S",)),
         a("send_reading", tr("Send this reading to the PACS…"), file, ("Ctrl+Shift+S",)),
+        a("deidentified_copy", tr("De-identified c&opy…"), file, ()),
         a("restore_reading", tr("&Restore reading…"), file, ("Ctrl+R",)),
         a("copy_results", tr("Cop&y the numbers as text"), file, ("Ctrl+Shift+C",)),
         a("quit", tr("&Quit"), file, ("Ctrl+Q",), needs_exam=False),

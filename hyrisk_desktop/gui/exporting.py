@@ -6,10 +6,10 @@ back names its exam and is only told; it shows nothing of any exam.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal, Slot
 
@@ -81,8 +81,8 @@ class Readiness:
     warnings: tuple[str, ...] = ()
 
 
-def readiness(session: Session) -> Readiness:
-    """What the reader should know before the reading on screen is written."""
+def readiness(session: Session, *, naming: bool = True) -> Readiness:
+    """What the reader should know before the reading on screen is written; ``naming``: into files that name the patient."""
     if session.exam is None or not session.can_measure:
         return Readiness(tr("Open an exam first."))
     if session.hides_results:
@@ -98,26 +98,26 @@ def readiness(session: Session) -> Readiness:
         missing.append(tr("There is no grade: the files say “not graded”, and the risk is from the image alone."))
     if session.risk is None:
         missing.append(tr("There is no risk in the files. {why}", why=session.risk_message).rstrip())
-    return Readiness(missing=tuple(missing), warnings=_warnings(session))
+    return Readiness(missing=tuple(missing), warnings=_warnings(session, naming))
 
 
-def _warnings(session: Session) -> tuple[str, ...]:
+def _warnings(session: Session, naming: bool) -> tuple[str, ...]:
     said = [tr("UNFIT: {why}", why=f.message) for f in session.findings if f.severity is Severity.UNFIT]
     if session.exam is not None and session.exam.synthetic:
         said.append(tr("SYNTHETIC EXAM: a phantom, not a patient; every file says so."))
     if session.risk is not None and session.risk.demonstration:
         said.append(tr("DEMONSTRATION MODEL: trained on synthetic phantoms; every file says so."))
-    if session.blinded:
+    if session.blinded and naming:
         said.append(tr("The files name the patient, whom this blinded list hides."))
     return tuple(said)
 
 
-class Exporting(QObject):
-    """One export at a time.
+class ReadingWriter(QObject):
+    """Writes of the reading on screen, one thing at a time; what is written is its subclasses' affair.
 
     Signals:
-        progressed: files made, files wanted.
-        ended: an `Exported`, or None after a cancel.
+        progressed: steps done, steps in all.
+        ended: what came of it, or None after a cancel.
         failed: the error; nothing was changed then.
     """
 
@@ -134,10 +134,10 @@ class Exporting(QObject):
 
     @property
     def running(self) -> bool:
-        """Whether files are being made."""
+        """Whether something is being written."""
         return self._job is not None
 
-    def snapshot(self) -> ExportRequest | None:
+    def snapshot(self, reader: str = "") -> ExportRequest | None:
         """The reading on screen, as it is now; None where there is nothing to write."""
         session = self._session
         if readiness(session).why_not or session.exam is None or session.read.centre is None or session.scores is None:
@@ -150,56 +150,53 @@ class Exporting(QObject):
             # Without a risk the files know no model, whichever may be loaded.
             None if session.risk is None else self._risk.predictor,
             None if explanation is None else explanation.heat,
+            reader,
         )
 
-    def start(self, request: ExportRequest) -> None:
-        """Make the files and put them in place; first, on the model's thread, what the PDF's map needs."""
-        places, predictor = request.places, request.predictor
-        if request.heat is not None or predictor is None or not _WITH_HEAT & places.keys():
-            self._write(request)
+    def cancel(self) -> None:
+        """Stop; nothing has been changed then, unless all was in place already."""
+        if self._job is not None:
+            self._job.cancel()
+
+    def _explain(self, reading: ExportRequest, then: Callable[[ExportRequest], None]) -> None:
+        """Go on with the map that the PDF shows; where it isn't known yet, it is made on the model's thread first."""
+        predictor = reading.predictor
+        if reading.heat is not None or predictor is None:
+            then(reading)
             return
 
         def work(_: JobContext) -> NDArray[np.float32] | None:
-            return heat_of(request.exam.volume, request.measurement, predictor)
+            return heat_of(reading.exam.volume, reading.measurement, predictor)
 
         def done(heat: NDArray[np.float32] | None) -> None:
-            self._write(replace(request, heat=heat))
+            then(replace(reading, heat=heat))
 
         self._job = Job("explaining for a report", work, done, self._fail, self._cancelled)
         self._runner.run_model(self._job)
 
-    def cancel(self) -> None:
-        """Stop; nothing has been changed then, unless all files were in place already."""
-        if self._job is not None:
-            self._job.cancel()
-
-    def _write(self, request: ExportRequest) -> None:
+    def _run(self, name: str, work: Callable[[JobContext], Any], wrote: Callable[[Any], None]) -> None:
+        """Write on a worker thread; ``wrote`` is called with the answer before it is told."""
         token = None if self._job is None else self._job.token
 
-        def done(answer: Exported) -> None:
+        def done(answer: Any) -> None:
             self._job = None
-            if answer.written:
-                self._note(request, answer)
+            wrote(answer)
             self.ended.emit(answer)
 
-        def work(context: JobContext) -> Exported:
-            return write(request, context)
-
-        job = Job("exporting a reading", work, done, self._fail, self._cancelled, self.progressed.emit)
+        job = Job(name, work, done, self._fail, self._cancelled, self.progressed.emit)
         # A cancel between the two jobs counts.
         self._job = job if token is None else replace(job, token=token)
         self._runner.run_io(self._job)
 
-    def _note(self, request: ExportRequest, answer: Exported) -> None:
+    def _note(self, exam: Exam, action: str, detail: dict[str, Any]) -> None:
         """Into the audit trail, where the worklist keeps this exam."""
-        exam = request.exam
         stored_id = exam.stored_id if exam.stored_id is not None else self._stored_id(exam)
         if stored_id is None:
             return
-        reader, kinds = self._session.reader, sorted(request.places)
+        reader = self._session.reader
 
         def work(store: Store) -> None:
-            store.note(reader, "reading_exported", f"exam:{stored_id}", {"formats": kinds})
+            store.note(reader, action, f"exam:{stored_id}", detail)
 
         self._store.ask(work)
 
@@ -215,6 +212,27 @@ class Exporting(QObject):
     def _cancelled(self) -> None:
         self._job = None
         self.ended.emit(None)
+
+
+class Exporting(ReadingWriter):
+    """Writes files of the reading; ends with an `Exported`."""
+
+    def start(self, request: ExportRequest) -> None:
+        """Make the files and put them in place."""
+        if _WITH_HEAT & request.places.keys():
+            self._explain(request, self._write)
+        else:
+            self._write(request)
+
+    def _write(self, request: ExportRequest) -> None:
+        def work(context: JobContext) -> Exported:
+            return write(request, context)
+
+        def wrote(answer: Exported) -> None:
+            if answer.written:
+                self._note(request.exam, "reading_exported", {"formats": sorted(request.places)})
+
+        self._run("exporting a reading", work, wrote)
 
 
 def write(request: ExportRequest, context: JobContext) -> Exported:

@@ -1,4 +1,4 @@
-"""The actions that write the reading on screen as files, and bring one back from them."""
+"""The actions that write the reading on screen as files, with or without identity, and bring one back from them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from PySide6.QtCore import QObject, QUrl, Signal, Slot
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFileDialog, QPushButton, QWidget
 
+from hyrisk_desktop.gui.deidentifying import Deidentifying
+from hyrisk_desktop.gui.dialogs.deidentified_copy import DeidentifiedCopyDialog
 from hyrisk_desktop.gui.dialogs.export_reading import ExportReadingDialog
 from hyrisk_desktop.gui.exporting import Exported, Exporting
 from hyrisk_desktop.gui.panels.restore_bar import RestoreBar
@@ -18,6 +20,7 @@ from hyrisk_desktop.gui.viewer.slice_view import Tool
 from hyrisk_desktop.i18n import tr
 
 if TYPE_CHECKING:
+    from hyrisk_desktop.exchange.deidentify import DeidentifiedExport
     from hyrisk_desktop.gui.application import Services
 
 
@@ -38,6 +41,8 @@ class ReadingFiles(QObject):
         self._session, self._settings, self._desk, self._window = session, services.settings, desk, window
         self.exporting = Exporting(session, services.risk, runner, store, self)
         self.exporting.ended.connect(self._tell_export)
+        self.deidentifying = Deidentifying(session, services.risk, runner, store, self)
+        self.deidentifying.ended.connect(self._tell_copy)
         self.restoring = Restoring(session, services.loader, runner, services.worklist, self)
         self.restoring.told.connect(self.message)
         self.restoring.failed.connect(self.failed)
@@ -59,6 +64,13 @@ class ReadingFiles(QObject):
         if not self.exporting.running:
             ExportReadingDialog(self._session, self.exporting, self._settings, self._window).open()
 
+    def deidentified_copy(self) -> None:
+        """Ask where to write exam and reading without identity."""
+        if not self.deidentifying.running:
+            dialog = DeidentifiedCopyDialog(self._session, self.deidentifying, self._settings, self._window)
+            dialog.folder_wanted.connect(self._show_folder)
+            dialog.open()
+
     def restore_reading(self) -> None:
         """Ask for a report of the exam on screen and restore it."""
         exam = self._session.exam
@@ -75,11 +87,20 @@ class ReadingFiles(QObject):
         """What was written is told whatever is on screen by then: it shows no numbers."""
         if answer is None or not answer.written:
             return
-        self._folder = answer.folder
-        self.show_folder.setVisible(True)
-        self.show_folder.setToolTip(str(answer.folder))
         text = tr("{n} files written to {folder}: {names}", n=len(answer.written), folder=answer.folder.name,
                   names=", ".join(answer.written))  # fmt: skip
+        self._tell_written(answer.folder, text)
+
+    @Slot(object)
+    def _tell_copy(self, answer: DeidentifiedExport | None) -> None:
+        if answer is not None:
+            text = tr("The de-identified copy is in the folder {folder}.", folder=answer.folder.name)
+            self._tell_written(answer.folder, text)
+
+    def _tell_written(self, folder: Path, text: str) -> None:
+        self._folder = folder
+        self.show_folder.setVisible(True)
+        self.show_folder.setToolTip(str(folder))
         self.message.emit(text)
 
     @Slot()

@@ -6,7 +6,6 @@ destination on the network, belongs below them, in a box of its own.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -14,33 +13,25 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import (
     QCheckBox,
-    QDialog,
     QDialogButtonBox,
-    QFileDialog,
     QFormLayout,
     QGridLayout,
     QGroupBox,
-    QHBoxLayout,
     QLabel,
-    QLineEdit,
     QMessageBox,
-    QProgressBar,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
-from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.exchange.formats import formats
 from hyrisk_desktop.exchange.report import research_use
+from hyrisk_desktop.gui.dialogs.writing import WritingDialog, clean_stem
 from hyrisk_desktop.gui.exporting import Exported, Exporting, ExportRequest, is_dicom, readiness
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.settings import Settings
 
 _NAMED_IN_QUESTION = 4
-# What no file name of any system may hold, or begin and end with.
-_UNFIT_FOR_NAMES = re.compile(r'[\x00-\x1f<>:"/\\|?*]+')
 
 
 def default_stem() -> str:
@@ -48,25 +39,17 @@ def default_stem() -> str:
     return datetime.now().astimezone().strftime("hyrisk-%Y%m%d-%H%M%S")
 
 
-def clean_stem(text: str) -> str:
-    """``text`` as file names may begin; "" for nothing of use."""
-    return _UNFIT_FOR_NAMES.sub("-", text).strip(" .-")[:100]
-
-
-class ExportReadingDialog(QDialog):
-    """Stays open while files are made; closing it then cancels that."""
+class ExportReadingDialog(WritingDialog):
+    """One check box for each kind of file, and what the files will lack."""
 
     def __init__(
         self, session: Session, exporting: Exporting, settings: Settings, parent: QWidget | None = None
     ) -> None:
-        super().__init__(parent)
+        super().__init__(session, exporting, "export", parent)
         self.setObjectName("exportReadingDialog")
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("Export reading – research use only"))
-        self._session, self._exporting, self._settings = session, exporting, settings
-        self._exam = session.exam
+        self._exporting, self._settings = exporting, settings
         self._request: ExportRequest | None = None
-        self._stopping = False
         self._boxes: dict[str, QCheckBox] = {}
         self._names: dict[str, QLabel] = {}
         layout = QVBoxLayout(self)
@@ -76,31 +59,15 @@ class ExportReadingDialog(QDialog):
         research = QLabel(research_use())
         research.setObjectName("researchNotice")
         layout.addWidget(research)
-        self._progress = QProgressBar()
         # Busy, without a share: one of seven files may take nearly all of the time.
         self._progress.setRange(0, 0)
-        self._progress.setObjectName("exportProgress")
-        self._progress.setAccessibleName(tr("Progress of the export"))
-        kept = self._progress.sizePolicy()
-        kept.setRetainSizeWhenHidden(True)
-        self._progress.setSizePolicy(kept)
-        self._message = QLabel()
         self._message.setObjectName("exportReadingMessage")
-        self._message.setAccessibleName(tr("How the export stands"))
-        self._message.setWordWrap(True)
-        self._message.setFixedHeight(36)
         layout.addWidget(self._progress)
         layout.addWidget(self._message)
         layout.addWidget(self._button_box())
         # Once it belongs to the dialog; before, Enter in a field would press the dialog's first button.
         self._export.setDefault(True)
-        for signal in (session.risk_changed, session.read_changed):
-            signal.connect(self._show)
-        session.exam_changed.connect(self._leave)
-        exporting.progressed.connect(self._show_progress)
-        exporting.ended.connect(self._end)
-        exporting.failed.connect(self._fail)
-        self._show()
+        self._follow()
 
     # --- parts
 
@@ -133,28 +100,14 @@ class ExportReadingDialog(QDialog):
         return box
 
     def _form(self) -> QFormLayout:
-        self._folder = self._edit("exportFolder", tr("Folder"), self._settings["export_folder"] or str(Path.home()))
-        self._stem = self._edit("exportStem", tr("File names begin with"), default_stem())
-        self._reader = self._edit("exportReader", tr("Reader"), self._session.reader)
-        self._browse = QPushButton(tr("Browse…"))
-        self._browse.setObjectName("exportBrowse")
-        self._browse.setAutoDefault(False)
-        self._browse.clicked.connect(self._choose_folder)
-        row = QHBoxLayout()
-        row.addWidget(self._folder, 1)
-        row.addWidget(self._browse)
+        row = self._folder_row(tr("Folder"), self._settings["export_folder"] or str(Path.home()))
+        self._stem = self._edit("Stem", tr("File names begin with"), default_stem())
+        self._reader = self._edit("Reader", tr("Reader"), self._session.reader)
         form = QFormLayout()
         form.addRow(tr("Folder"), row)
         form.addRow(tr("File names begin with"), self._stem)
         form.addRow(tr("Reader"), self._reader)
         return form
-
-    def _edit(self, name: str, accessible: str, text: str) -> QLineEdit:
-        edit = QLineEdit(text)
-        edit.setObjectName(name)
-        edit.setAccessibleName(accessible)
-        edit.textChanged.connect(self._show)
-        return edit
 
     def _notes_label(self) -> QLabel:
         self._notes = QLabel()
@@ -206,12 +159,6 @@ class ExportReadingDialog(QDialog):
     # --- acting
 
     @Slot()
-    def _choose_folder(self) -> None:
-        name = QFileDialog.getExistingDirectory(self, tr("Folder for the files"), self._folder.text())
-        if name:
-            self._folder.setText(name)
-
-    @Slot()
     def _begin(self) -> None:
         snapshot = self._exporting.snapshot()
         if snapshot is None or self._exporting.running:
@@ -241,12 +188,6 @@ class ExportReadingDialog(QDialog):
             return
         self.accept()
 
-    @Slot(object)
-    def _fail(self, error: Exception) -> None:
-        self._show()
-        unexpected = tr("The files were not written; see the log.")
-        self._message.setText(error.message if isinstance(error, HyRiskError) else unexpected)
-
     def _ask_to_replace(self, answer: Exported) -> None:
         names = [path.name for path in answer.existing]
         shown, more = ", ".join(names[:_NAMED_IN_QUESTION]), len(names) - _NAMED_IN_QUESTION
@@ -263,21 +204,3 @@ class ExportReadingDialog(QDialog):
         agreed = replace(request, replace=request.replace | set(answer.existing))
         box.accepted.connect(lambda: self._start(agreed))
         box.open()
-
-    @Slot()
-    def _leave(self) -> None:
-        """Another exam has come on screen: this dialog was about the one before."""
-        now = self._session.exam
-        if now is None or self._exam is None or now.exam_id != self._exam.exam_id:
-            if self._exporting.running:
-                self._exporting.cancel()
-            super().reject()
-
-    def reject(self) -> None:
-        """Cancel what runs; with nothing running, close."""
-        if self._exporting.running:
-            self._stopping = True
-            self._message.setText(tr("Stopping…"))
-            self._exporting.cancel()
-        else:
-            super().reject()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
 from hyrisk_desktop.errors import InputError
-from hyrisk_desktop.exchange.deidentified_reports import FHIR, PDF, READING, SEG, SR
+from hyrisk_desktop.exchange.deidentified_folder import FHIR, PDF, READING, SEG, SR
 from hyrisk_desktop.exchange.deidentify import write_deidentified
 from hyrisk_desktop.exchange.pseudonyms import Pseudonyms, new_secret
 from hyrisk_desktop.exchange.report import Report

@@ -124,6 +124,30 @@ def test_the_command_line_writes_the_folder_too(
         assert (code, json.loads(said)["error"]["code"]) == (2, expected)
 
 
+def test_the_command_line_takes_a_project_secret_from_a_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], exam: Path, tmp_path: Path
+) -> None:
+    ask = ("score", exam, "--center", *readings.CENTRE, "--json")
+    secret, short, binary = (tmp_path / name for name in ("secret", "short", "binary"))
+    secret.write_text("sixteen or more letters\n")
+    short.write_text("short\n")
+    binary.write_bytes(bytes(range(128, 200)))
+    codes = []
+    for name in ("one", "two"):
+        done = hyrisk(monkeypatch, capsys, *ask, "--deidentified", tmp_path / name, "--secret-file", secret)
+        assert (done[0], done[2]) == (0, "")
+        codes.append(json.loads((tmp_path / name / "reading.json").read_text())["exam"]["patient_id"])
+    assert codes == [Pseudonyms(b"sixteen or more letters").subject("number", "T-1")] * 2
+    for wrong, expected in (
+        (("--deidentified", tmp_path / "x", "--secret-file", short), "short_secret"),
+        (("--deidentified", tmp_path / "x", "--secret-file", binary), "bad_secret"),
+        (("--deidentified", tmp_path / "x", "--secret-file", tmp_path / "none"), "bad_secret"),
+        (("--secret-file", secret), "no_folder"),
+    ):
+        code, said, _ = hyrisk(monkeypatch, capsys, *ask, *wrong)
+        assert (code, json.loads(said)["error"]["code"]) == (2, expected)
+
+
 def test_folder_and_files_come_together_or_not_at_all(
     reading: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 
 from hyrisk_desktop.errors import Cancelled, ExamError, HyRiskError, InputError
 from hyrisk_desktop.exchange import deidentified_images, deidentified_reports, deidentify
-from hyrisk_desktop.exchange.deidentified_reports import FHIR, PDF, SEG, SR
+from hyrisk_desktop.exchange.deidentified_folder import FHIR, PDF, SEG, SR
 from hyrisk_desktop.exchange.deidentify import write_deidentified
 from hyrisk_desktop.exchange.report import Report
 from hyrisk_desktop.jobs import CancelToken
