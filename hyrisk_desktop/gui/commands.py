@@ -67,7 +67,7 @@ class Commands(QObject):
         self.reading_files.message.connect(self.message)
         self.reading_files.failed.connect(self.show_error)
         services.worklist.failed.connect(self.show_error)
-        self.pacs = PacsCommands(services.pacs, services.session, self.reading_files.exporting, services.runner, window)
+        self.pacs = PacsCommands(services, window)
         self.pacs.message.connect(self.message)
         self.pacs.failed.connect(self.show_error)
         desk.confirmed.connect(self.worklist.confirm)

@@ -19,6 +19,7 @@ from hyrisk_desktop.exchange.pacs import questions
 from hyrisk_desktop.exchange.pacs.outbox import State
 from hyrisk_desktop.exchange.pacs.query import StudyMatch
 from hyrisk_desktop.gui.pacs import commands as pacs_commands
+from hyrisk_desktop.gui.pacs import sending_reading
 from hyrisk_desktop.gui.pacs.service import Pacs
 from hyrisk_desktop.gui.pacs.transfers import TransferState
 from hyrisk_desktop.gui.pacs.window import PacsWindow
@@ -294,3 +295,86 @@ def test_without_the_libraries_one_sentence_says_what_to_install(
     assert dialog is not None
     assert "pip install" in dialog.findChild(QLabel, "errorSentence").text()
     dialog.close()
+
+
+# --- sending the reading on screen
+
+
+def open_sending(desk: Desk) -> QDialog:
+    desk.program.window.actions_by_key["send_reading"].trigger()
+    dialog = desk.program.window.findChild(QDialog, "sendReadingDialog")
+    assert dialog is not None
+    return dialog
+
+
+def fetch_and_read(desk: Desk, centre: tuple[int, int, int] = (34, 30, 20)) -> None:
+    desk.search("P001")
+    desk.click("pacsRetrieve")
+    program = desk.program
+    program.wait(lambda: program.session.can_measure and program.session.stored_id is not None)
+    program.session.place_centre(centre)
+    program.session.set_grade(1.0)
+    program.wait_for_risk()
+
+
+def sent_kinds(pacs: Orthanc) -> list[str]:
+    kinds = [pacs.get(f"/series/{s}")["MainDicomTags"]["Modality"] for s in pacs.get("/series")]
+    return sorted(kind for kind in kinds if kind != "CT")
+
+
+def test_a_reading_is_sent_and_noted(desk: Desk, pacs: Orthanc) -> None:
+    fetch_and_read(desk)
+    dialog = open_sending(desk)
+    box = dialog.findChild(QAbstractButton, "send_pdf_dicom")
+    assert box is not None
+    box.setChecked(False)
+    QTest.mouseClick(dialog.findChild(QAbstractButton, "startSending"), Qt.MouseButton.LeftButton)
+    desk.program.wait(lambda: any("of these confirmed: 2" in text for text in desk.told))
+    assert sent_kinds(pacs) == ["SEG", "SR"]
+    trail: list[str] = []
+    desk.program.services.store.ask(lambda store: [row.action for row in store.audit_trail()], trail.extend)
+    desk.program.wait(lambda: bool(trail))
+    assert "reading_sent" in trail
+    assert desk.program.services.settings["pacs_send_formats"] == ["sr", "seg"]
+
+
+def test_another_exam_on_screen_ends_the_sending_of_the_one_before(
+    desk: Desk, pacs: Orthanc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing may go out about an exam that the reader has left, as if it were the one on screen."""
+    began, go_on = threading.Event(), threading.Event()
+
+    def slow(*_: Any, check: Any, **__: Any) -> dict[str, bytes]:
+        began.set()
+        go_on.wait(10)
+        check()
+        return {}
+
+    fetch_and_read(desk)
+    monkeypatch.setattr(sending_reading, "make_files", slow)
+    dialog = open_sending(desk)
+    QTest.mouseClick(dialog.findChild(QAbstractButton, "startSending"), Qt.MouseButton.LeftButton)
+    desk.program.wait(began.is_set)
+    desk.program.show(block_volume([], series_uid="9.9.9"))
+    go_on.set()
+    desk.program.wait(lambda: desk.program.window.findChild(QDialog, "sendReadingDialog") is None)
+    desk.program.wait(lambda: not desk.program.services.runner.busy)
+    assert desk.pacs.sending.items == ()
+    assert sent_kinds(pacs) == []
+
+
+def test_what_can_not_be_sent_says_why(desk: Desk) -> None:
+    fetch_and_read(desk)
+    session = desk.program.session
+    session.edit(centre=None)
+    dialog = open_sending(desk)
+    notes = dialog.findChild(QLabel, "exportNotes")
+    send = dialog.findChild(QAbstractButton, "startSending")
+    assert notes is not None
+    assert send is not None
+    assert not send.isEnabled()
+    assert "no heart centre" in notes.text()
+    desk.pacs.nodes.remove("Hospital", lambda _: None)
+    session.set_grade(2.0)
+    assert "No PACS" in notes.text()
+    dialog.reject()

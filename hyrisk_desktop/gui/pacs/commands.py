@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
 from hyrisk_desktop.exchange.pacs.association import require_pacs
-from hyrisk_desktop.gui.exporting import Exporting
-from hyrisk_desktop.gui.job_runner import JobRunner
 from hyrisk_desktop.gui.pacs.send_dialog import SendReadingDialog
-from hyrisk_desktop.gui.pacs.service import Pacs
+from hyrisk_desktop.gui.pacs.sending_reading import SendingReading
 from hyrisk_desktop.gui.pacs.window import PacsWindow
-from hyrisk_desktop.gui.session import Session
+
+if TYPE_CHECKING:
+    from hyrisk_desktop.gui.application import Services
 
 
 class PacsCommands(QObject):
@@ -27,10 +28,11 @@ class PacsCommands(QObject):
     message = Signal(str)
     failed = Signal(object)
 
-    def __init__(self, pacs: Pacs, session: Session, exporting: Exporting, runner: JobRunner, window: QWidget) -> None:
+    def __init__(self, services: Services, window: QWidget) -> None:
         super().__init__(window)
-        self._pacs, self._session, self._exporting, self._runner = pacs, session, exporting, runner
-        self._window = window
+        self._pacs = pacs = services.pacs
+        self._session, self._settings, self._window = services.session, services.settings, window
+        self._writer = SendingReading(services.session, services.risk, services.runner, services.store, pacs.sending)
         self._shown: PacsWindow | None = None
         pacs.arrivals.told.connect(self.message)
         pacs.arrivals.failed.connect(self.failed)
@@ -59,7 +61,8 @@ class PacsCommands(QObject):
             InputError: the libraries for the PACS are not installed.
         """
         require_pacs()
-        SendReadingDialog(self._session, self._exporting, self._runner, self._pacs, self._window).open()
+        if not self._writer.running:
+            SendReadingDialog(self._session, self._writer, self._pacs.nodes, self._settings, self._window).open()
 
     def handler(self, key: str) -> Callable[[], object] | None:
         """The method of an action's key, None where it is not one of the PACS's."""

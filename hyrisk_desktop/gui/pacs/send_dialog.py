@@ -2,95 +2,69 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
-
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDialog,
     QDialogButtonBox,
     QFormLayout,
     QGroupBox,
     QLabel,
-    QLineEdit,
-    QProgressBar,
     QVBoxLayout,
     QWidget,
 )
 
-from hyrisk_desktop.errors import HyRiskError
-from hyrisk_desktop.exchange.exports import heat_of, make_files, report_of
 from hyrisk_desktop.exchange.formats import formats
-from hyrisk_desktop.exchange.preload import collections_paused, import_makers
 from hyrisk_desktop.exchange.report import research_use
-from hyrisk_desktop.gui.exporting import Exporting, ExportRequest, is_dicom, readiness
-from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
-from hyrisk_desktop.gui.pacs.service import Pacs
+from hyrisk_desktop.gui.dialogs.writing import WritingDialog
+from hyrisk_desktop.gui.exporting import is_dicom, readiness
+from hyrisk_desktop.gui.pacs.nodes import Nodes
+from hyrisk_desktop.gui.pacs.sending_reading import Queued, SendingReading
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import tr
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-_PICTURED = "pdf_dicom"
+from hyrisk_desktop.settings import Settings
 
 
-class SendReadingDialog(QDialog):
-    """Makes the objects off the GUI thread and puts them into the queue; what became of them stands under PACS > Sent."""
+class SendReadingDialog(WritingDialog):
+    """The objects are made off the GUI thread and queued; what became of them stands under PACS > Sent."""
 
     def __init__(
-        self, session: Session, exporting: Exporting, runner: JobRunner, pacs: Pacs, parent: QWidget | None = None
+        self, session: Session, writer: SendingReading, nodes: Nodes, settings: Settings, parent: QWidget | None = None
     ) -> None:
-        super().__init__(parent)
+        super().__init__(session, writer, "send", parent)
         self.setObjectName("sendReadingDialog")
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("Send this reading to the PACS – research use only"))
         self.setMinimumWidth(560)
-        self._session, self._exporting, self._runner, self._pacs = session, exporting, runner, pacs
-        self._exam = session.exam
-        self._job: Job | None = None
+        self._sending, self._nodes, self._settings = writer, nodes, settings
+        # Busy, without a share: one of three objects may take nearly all of the time.
+        self._progress.setRange(0, 0)
         self.node = QComboBox()
         self.node.setObjectName("sendNode")
         self.node.setAccessibleName(tr("Send to"))
-        self.node.addItems([n.name for n in pacs.nodes.all])
-        self.node.setCurrentText(pacs.settings["pacs_send_to"])
-        self.reader = QLineEdit(session.reader)
-        self.reader.setObjectName("sendReader")
-        self.reader.setAccessibleName(tr("Reader"))
+        self.node.addItems([n.name for n in nodes.all])
+        self.node.setCurrentText(settings["pacs_send_to"])
+        self._reader = self._edit("Reader", tr("Reader"), session.reader)
         self._boxes = {f.key: self._box(f.key, f.title, f.note) for f in formats() if f.dicom}
-        self._notes, self._message = QLabel(), QLabel()
-        for label, name in ((self._notes, "exportNotes"), (self._message, "sendMessage")):
-            label.setObjectName(name)
-            label.setWordWrap(True)
-            label.setMinimumHeight(36)
-            label.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self._progress = QProgressBar()
-        self._progress.setObjectName("sendProgress")
-        self._progress.setAccessibleName(tr("Progress"))
-        self._progress.setRange(0, 0)
-        kept = self._progress.sizePolicy()
-        kept.setRetainSizeWhenHidden(True)
-        self._progress.setSizePolicy(kept)
+        self._notes = QLabel()
+        self._notes.setObjectName("exportNotes")
+        self._notes.setAccessibleName(tr("What the objects will lack, and what they warn of"))
+        self._notes.setWordWrap(True)
+        self._notes.setMinimumHeight(36)
+        self._notes.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._assemble()
-        for signal in (session.risk_changed, session.read_changed):
-            signal.connect(self._show)
-        session.exam_changed.connect(self._leave)
-        self._show()
+        self._follow()
 
     def _box(self, key: str, title: str, note: str) -> QCheckBox:
         box = QCheckBox(f"{title}: {note}")
         box.setObjectName(f"send_{key}")
-        box.setChecked(key in self._pacs.settings["pacs_send_formats"])
+        box.setChecked(key in self._settings["pacs_send_formats"])
         box.toggled.connect(self._show)
         return box
 
     def _assemble(self) -> None:
         form = QFormLayout()
         form.addRow(tr("Send to"), self.node)
-        form.addRow(tr("Reader"), self.reader)
+        form.addRow(tr("Reader"), self._reader)
         group = QGroupBox(tr("Objects, in the exam's own study"))
         inside = QVBoxLayout(group)
         for box in self._boxes.values():
@@ -112,7 +86,7 @@ class SendReadingDialog(QDialog):
     # --- showing
 
     def _why_not(self) -> str:
-        if not self._pacs.nodes.all:
+        if not self._nodes.all:
             return tr("No PACS is set up yet: File > PACS, “Nodes”.")
         if self._exam is None or not is_dicom(self._exam):
             return tr("This exam isn't DICOM, so no DICOM object can refer to its images.")
@@ -120,94 +94,35 @@ class SendReadingDialog(QDialog):
             return tr("A synthetic exam has no place in a PACS.")
         return readiness(self._session).why_not
 
-    @Slot()
     def _show(self, *_: object) -> None:
-        ready, why_not, busy = readiness(self._session), self._why_not(), self._job is not None
+        ready, why_not, busy = readiness(self._session), self._why_not(), self._writer.running
         self._notes.setText(why_not or "\n".join((*ready.warnings, *ready.missing)))
         self._send.setEnabled(not why_not and not busy and any(b.isChecked() for b in self._boxes.values()))
-        for widget in (self.node, self.reader, *self._boxes.values()):
+        for widget in (self.node, self._reader, *self._boxes.values()):
             widget.setEnabled(not busy)
         self._progress.setVisible(busy)
+
+    def _show_progress(self, done: int, total: int) -> None:
+        if not self._stopping:
+            self._message.setText(tr("Making object {n} of {total}…", n=min(done + 1, total), total=total))
 
     # --- acting
 
     @Slot()
     def _begin(self) -> None:
-        snapshot = self._exporting.snapshot()
-        if snapshot is None or self._job is not None:
+        request = self._writer.snapshot(self._reader.text().strip())
+        if request is None or self._writer.running:
             return
         keys = [key for key, box in self._boxes.items() if box.isChecked()]
-        self._pacs.settings["pacs_send_to"] = self.node.currentText()
-        self._pacs.settings["pacs_send_formats"] = keys
-        request = replace(snapshot, reader=self.reader.text().strip())
-        self._message.setText(tr("Making the objects…"))
-        if request.heat is None and request.predictor is not None and _PICTURED in keys:
-            self._explain(request, keys)
-        else:
-            self._make(request, keys)
+        self._settings["pacs_send_to"] = self.node.currentText()
+        self._settings["pacs_send_formats"] = keys
+        self._stopping = False
+        self._sending.start(request, self.node.currentText(), keys)
         self._show()
 
-    def _explain(self, request: ExportRequest, keys: list[str]) -> None:
-        """First, on the model's thread, what the page's map needs."""
-        predictor = request.predictor
-        assert predictor is not None
-
-        def work(_: JobContext) -> NDArray[np.float32] | None:
-            return heat_of(request.exam.volume, request.measurement, predictor)
-
-        def done(heat: NDArray[np.float32] | None) -> None:
-            self._make(replace(request, heat=heat), keys)
-
-        self._job = Job("explaining for a report", work, done, self._fail, self._cancelled)
-        self._runner.run_model(self._job)
-
-    def _make(self, request: ExportRequest, keys: list[str]) -> None:
-        token = None if self._job is None else self._job.token
-
-        def work(context: JobContext) -> list[bytes]:
-            import_makers()
-            report = report_of(
-                request.exam.record, request.exam.volume, request.measurement, request.predictor,
-                reader=request.reader, heat=request.heat,
-            )  # fmt: skip
-            with collections_paused():
-                made = make_files({key: key for key in keys}, report, check=context.token.raise_if_cancelled)
-            return list(made.values())
-
-        job = Job("making objects to send", work, self._queue, self._fail, self._cancelled)
-        # A cancel between the two jobs counts.
-        self._job = job if token is None else replace(job, token=token)
-        self._runner.run_io(self._job)
-
-    def _queue(self, objects: list[bytes]) -> None:
-        self._job = None
-        self._pacs.sending.queue(self.node.currentText(), objects)
-        self.accept()
-
-    @Slot(object)
-    def _fail(self, error: Exception) -> None:
-        self._cancelled()
-        unexpected = tr("Nothing was sent; see the log.")
-        self._message.setText(error.message if isinstance(error, HyRiskError) else unexpected)
-
-    def _cancelled(self) -> None:
-        self._job = None
-        self._message.setText(tr("Cancelled: nothing was sent."))
+    def _end(self, answer: Queued | None) -> None:
         self._show()
-
-    @Slot()
-    def _leave(self) -> None:
-        """Another exam has come on screen: this dialog was about the one before."""
-        now = self._session.exam
-        if now is None or self._exam is None or now.exam_id != self._exam.exam_id:
-            if self._job is not None:
-                self._job.cancel()
-            super().reject()
-
-    def reject(self) -> None:
-        """Cancel what runs; with nothing running, close."""
-        if self._job is not None:
-            self._message.setText(tr("Stopping…"))
-            self._job.cancel()
+        if answer is None:
+            self._message.setText(tr("Cancelled: nothing was sent."))
         else:
-            super().reject()
+            self.accept()
