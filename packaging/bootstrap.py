@@ -249,7 +249,7 @@ def test(arguments: list[str]) -> int:
         ("ruff format", [python(), "-m", "ruff", "format", "--check", "--quiet", "."]),
         ("mypy", [python(), "-m", "mypy"]),
         ("import-linter", [python(), "-c", "from importlinter.cli import lint_imports_command as c; c()"]),
-        ("pytest", [*tests, "--ignore=tests/e2e", "--ignore=tests/benchmarks"]),
+        ("pytest", [*tests, *side_by_side(), "--ignore=tests/e2e", "--ignore=tests/benchmarks"]),
     )
     failed = []
     for name, command in checks:
@@ -264,6 +264,11 @@ def test(arguments: list[str]) -> int:
         return 1
     say("Everything passed")
     return 0
+
+
+def side_by_side() -> list[str]:
+    """A process for each core, four at most (each loads torch); a file's tests stay together, as they share servers."""
+    return ["--numprocesses", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile"]
 
 
 def window_environment() -> dict[str, str]:
