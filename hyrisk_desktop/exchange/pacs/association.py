@@ -7,6 +7,7 @@ import logging
 import socket
 import ssl
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from hyrisk_desktop.errors import InputError, PacsError
 from hyrisk_desktop.exchange.pacs.node import Node
 from hyrisk_desktop.exchange.pacs.sockets import QuickTlsSocket, quick
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging.attributes import quiet_pydicom
 from hyrisk_desktop.jobs import CancelToken
 
 if TYPE_CHECKING:
@@ -31,7 +33,9 @@ _QUOTING_LOGGERS = ("pynetdicom", "dicomweb_client", "urllib3", "requests")
 
 
 def require_pacs() -> None:
-    """Raise `InputError` where the libraries of the ``pacs`` extra are missing, and keep their logs quiet.
+    """Raise `InputError` where the libraries of the ``pacs`` extra are missing, and keep them quiet.
+
+    They log and warn of values that break DICOM's rules, and quote them; whatever is used is checked here anyway.
 
     Raises:
         InputError: with what to install.
@@ -49,6 +53,8 @@ def require_pacs() -> None:
     pynetdicom._config.LOG_HANDLER_LEVEL = "none"
     for name in _QUOTING_LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    quiet_pydicom()
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"pydicom\.")
 
 
 def application_entity(own_ae_title: str) -> ApplicationEntity:
