@@ -50,7 +50,7 @@ _NASTY = (
     _M + b"\x1b$B", b"\x1b$)C" + _M, "\u202egpj.".encode() + _M, "\u2066\u200f".encode() + _M + "\u2028\ufeff".encode(),
     "\ud800".encode("utf-8", "surrogatepass") + _M, b"\xed\xa0\xbd\xed\xb8\x80" + _M, b"=HYPERLINK(\"http://x/\",\"" + _M + b"\")",
     b"@SUM(1)" + _M, b"+1+" + _M, b"-2+cmd|' /C calc'!" + _M, b"\t=1+" + _M, "\uff1d1+".encode() + _M, b"x;=1+" + _M,
-    b"<script>" + _M + b"</script>&amp;", b"'; DROP TABLE objects; --" + _M, b"{0}{node}%s%n" + _M, b"(\\) Tj ET " + _M, _M * 700,
+    b"<script>" + _M + b"</script>&amp;", b"'; DROP TABLE objects; --" + _M, b"{0}{node}%s%n" + _M, b"(\\) Tj ET " + _M, _M * 130,
     b"^" * 70 + _M, b"=" * 9 + _M, b"^".join([_M] * 8), b"\\".join([_M] * 5), b"\\" * 9 + _M, _M + b"\xff" * 9, "é".encode() * 40 + _M,
     b"", b" ", b"\0", b"nan", b"1e999", b"-", b"00000000", b"99999999",
 )  # fmt: skip
@@ -95,8 +95,9 @@ class Hostile:
     uids: Mapping[str, bytes | None]
 
     def slice(self, z: int) -> RawObject:
-        """The ``z``-th image of the exam (`readings.calcified`)."""
-        elements: dict[int, Element | None] = dict(_plain_slices()[z])
+        """The ``z``-th image of the exam (`readings.calcified`); beyond the last, the first ones under new numbers."""
+        plain = _plain_slices()
+        elements: dict[int, Element | None] = dict(plain[z % len(plain)])
         named = dict(self.uids)
         if (own := named.get("SOPInstanceUID")) is not None and _is_numbered(own):
             number = b".%d" % (10 + z)

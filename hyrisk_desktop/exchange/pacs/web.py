@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 _MOST_IMAGES = 100_000
+# A request that will fail again however often it is sent; the next object may pass.
+_ABOUT_THE_OBJECT = (400, 409, 413, 415, 422)
 
 
 class Web:
@@ -157,7 +159,8 @@ class Web:
         except requests.exceptions.Timeout as e:
             raise PacsError("timeout", tr("{node} does not answer; check the address.", node=self._node.name)) from e
         except requests.exceptions.HTTPError as e:
-            raise PacsError("http", _http_sentence(self._node, e.response)) from e
+            code = "refused" if e.response.status_code in _ABOUT_THE_OBJECT else "http"
+            raise PacsError(code, _http_sentence(self._node, e.response)) from e
         except (requests.exceptions.RequestException, OSError) as e:
             raise PacsError(
                 "connection_lost", tr("{node} can't be reached, or the connection broke off.", node=self._node.name)
