@@ -19,6 +19,7 @@ import typer
 from hyrisk_desktop import __version__, display
 from hyrisk_desktop.cli_batch import batch
 from hyrisk_desktop.cli_models import models_cli
+from hyrisk_desktop.cli_pacs import pacs_cli
 from hyrisk_desktop.cli_worklist import audit, replay, store_cli
 from hyrisk_desktop.errors import BundleError, ExamError, HyRiskError, InputError, safe_traceback
 from hyrisk_desktop.i18n import tr
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 EXIT_UNEXPECTED, EXIT_ARGUMENTS, EXIT_EXAM = 1, 2, 3
 _TRAINING = ("phantom", "train", "evaluate", "nlst", "train-demonstration")
-_COMMANDS = ("gui", "demo", "score", "batch", *_TRAINING, "models", "store", "replay", "audit", "doctor")
+_COMMANDS = ("gui", "demo", "score", "batch", *_TRAINING, "models", "store", "pacs", "replay", "audit", "doctor")
 _LATER_COMMANDS: tuple[str, ...] = ()
 # A kilometre: beyond any scanner's table, and far from where a position would overflow the voxel grid.
 _FARTHEST_MM = 1e6
@@ -295,6 +296,7 @@ def doctor() -> None:
 cli.command("batch", help=tr("Score every exam below a folder, one row each; goes on where it stopped."))(batch)
 cli.add_typer(models_cli, name="models")
 cli.add_typer(store_cli, name="store")
+cli.add_typer(pacs_cli, name="pacs")
 cli.command("replay", help=tr("Recompute a stored read from the same files and say whether every number is the same."))(
     replay
 )

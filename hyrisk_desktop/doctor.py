@@ -37,6 +37,7 @@ def examine() -> list[Row]:
         (tr("device"), _device),
         (tr("model"), _model),
         (tr("worklist"), _worklist),
+        (tr("PACS"), _pacs),
         (tr("self-test: scores"), _self_test_scores),
         (tr("self-test: risk"), _self_test_risk),
     )
@@ -74,6 +75,28 @@ def _folders() -> str:
         with tempfile.NamedTemporaryFile(dir=folder):
             pass
     return tr("settings in {config}, logs in {log}", config=config_dir(), log=log_dir())
+
+
+def _pacs() -> str:
+    """What is set up; no node is asked, as a check of the installation must not talk to the hospital's network."""
+    import importlib.metadata
+
+    from hyrisk_desktop.exchange.pacs.association import require_pacs
+    from hyrisk_desktop.exchange.pacs.node import nodes_of
+
+    settings = _settings()
+    nodes = nodes_of(settings["pacs_nodes"])
+    try:
+        require_pacs()
+    except HyRiskError as e:
+        if nodes:
+            raise
+        return tr("not installed, and no node needs it ({why})", why=e.message)
+    where = tr("at {address}, port {port}", address=settings["pacs_address"], port=settings["pacs_port"])
+    receives = where if settings["pacs_listen"] else tr("off")
+    version = importlib.metadata.version("pynetdicom")
+    names = ", ".join(node.name for node in nodes) or tr("none")
+    return tr("pynetdicom {version}; nodes: {names}; receiving: {where}", version=version, names=names, where=receives)
 
 
 def _settings() -> Settings:

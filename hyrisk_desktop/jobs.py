@@ -17,6 +17,14 @@ def no_progress(done: int, total: int) -> None:
     """Report nothing."""
 
 
+Check = Callable[[], None]
+"""Called now and then by the thread that does the work; raises where the work shall stop."""
+
+
+def no_check() -> None:
+    """Go on."""
+
+
 @dataclass(frozen=True, slots=True)
 class CancelToken:
     """A flag that the owner sets and the work polls."""

@@ -39,8 +39,14 @@ TABLE = (
     Setting("pacs_ae_title", "HYRISK", "This program's own AE title."),
     Setting("pacs_port", 11112, "Where this program listens for images and for confirmations."),
     Setting("pacs_address", "127.0.0.1", "The network address it listens at; 127.0.0.1 is this machine only."),
+    Setting("pacs_certificate", "", "PEM file of this program's own certificate: what it receives is then encrypted."),
+    Setting("pacs_key", "", "PEM file of its key."),
+    Setting("pacs_send_to", "", "The node that readings were sent to last."),
+    Setting("pacs_send_formats", ["sr", "seg", "pdf_dicom"], "What was sent last; keys of the formats."),
     Setting("pacs_listen", False, "Receive images from now on, also after a restart."),
     Setting("per_vessel", False, "Grade LM, LAD, LCx and RCA one by one."),
+    Setting("export_folder", "", "Where the reading exported last was written."),
+    Setting("export_formats", ["sr", "seg", "pdf"], "What is exported of a reading, by key of `exchange.formats`."),
     Setting("language", "en", "Language of the texts."),
 )
 _DEFAULTS = {row.key: row.default for row in TABLE}

@@ -230,8 +230,8 @@ def has_display() -> bool:
 
 
 def run(arguments: list[str]) -> int:
-    # With the training tools: Tools > Retrain is one of the things the program is for.
-    set_up("train", programs={}, with_display=has_display())
+    # With training and the PACS: both are things that the program is for.
+    set_up("train,pacs", programs={}, with_display=has_display())
     say("Starting HyRisk Desktop")
     return subprocess.call([python(), "-m", "hyrisk_desktop.cli", *(arguments or ["demo"])])
 

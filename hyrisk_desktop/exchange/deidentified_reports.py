@@ -12,7 +12,7 @@ import pydicom
 from pydicom.dataset import Dataset
 
 from hyrisk_desktop.exchange.deidentified_images import DUMMY_DAY, DUMMY_TIME, kept_keywords, say_so
-from hyrisk_desktop.exchange.exports import dicom_bytes
+from hyrisk_desktop.exchange.formats import dicom_bytes
 from hyrisk_desktop.exchange.leaks import Haystack, Identifiers, strings_of, texts_of, values_of
 from hyrisk_desktop.exchange.pdf_text import streams_of, text_of_pdf
 from hyrisk_desktop.exchange.report import Report

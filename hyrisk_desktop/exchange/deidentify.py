@@ -28,7 +28,7 @@ from hyrisk_desktop.exchange.deidentified_images import (
     set_pixels,
 )
 from hyrisk_desktop.exchange.deidentified_reports import IMAGES, default_reader, identity_left, reports_of
-from hyrisk_desktop.exchange.exports import dicom_bytes
+from hyrisk_desktop.exchange.formats import dicom_bytes
 from hyrisk_desktop.exchange.leaks import Identifiers
 from hyrisk_desktop.exchange.pseudonyms import Pseudonyms
 from hyrisk_desktop.exchange.report import Report

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import io
-import json
-import os
 import shutil
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from hyrisk_desktop.errors import ExamError, HyRiskError, InputError
-from hyrisk_desktop.exchange.staging import one_sentence, part_beside, write_synced
+from hyrisk_desktop.exchange.formats import Making, formats
+from hyrisk_desktop.exchange.report import Report
+from hyrisk_desktop.exchange.swap import swap_in
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume, Kind, SeriesRecord
+from hyrisk_desktop.jobs import Check, Progress, no_check, no_progress
 from hyrisk_desktop.worklist.measure import Measurement
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from pydicom.dataset import Dataset
 
     from hyrisk_desktop.exchange.deidentify import DeidentifiedExport
-    from hyrisk_desktop.exchange.report import Report
-    from hyrisk_desktop.exchange.source_images import SourceImages
     from hyrisk_desktop.risk import Predictor
 
 
@@ -56,15 +54,18 @@ class Targets:
         """Whether the PDF is wanted inside a DICOM object."""
         return self.pdf is not None and self.pdf.suffix.lower() == ".dcm"
 
+    @property
+    def places(self) -> dict[str, Path]:
+        """Those that are wanted, by the key of their format."""
+        pdf = "pdf_dicom" if self.encapsulated else "pdf"
+        found = {"sr": self.sr, "seg": self.seg, pdf: self.pdf, "fhir": self.fhir}
+        return {key: path for key, path in found.items() if path is not None}
+
     def check(self, record: SeriesRecord, opened: Path | None = None) -> None:
         """Refuse early what could not be written later.
 
-        Args:
-            opened: what the user opened, such as a zip, whose unpacked files the record names.
-
         Raises:
-            InputError: two targets are the same file, one is a folder, lies in none, or is a file of the exam itself; a
-                subject code without a folder for it.
+            InputError: as `check_places`, and a subject code without a folder for it.
             ExamError: a DICOM object is wanted of an exam that isn't DICOM.
         """
         if self.deidentified is not None:
@@ -73,22 +74,35 @@ class Targets:
             check_request(record, self.deidentified, self.subject)
         elif self.subject is not None or self.accept_burned_in:
             raise InputError("no_folder", tr("--subject and --accept-burned-in go with --deidentified FOLDER."))
-        seen: set[Path] = set()
-        inputs = {file.resolve() for file in (*record.files, *([opened] if opened else ()))}
-        for option, path in self.named.items():
-            place = path.resolve()
-            if place in seen:
-                raise InputError("same_target", tr("{option} names a file that another option names.", option=option))
-            if place in inputs:
-                raise InputError("own_exam", tr("{option} names a file of the exam itself.", option=option))
-            if place.is_dir() or not place.parent.is_dir():
-                raise InputError("bad_target", tr("{option} must name a file in a folder that exists.", option=option))
-            seen.add(place)
+        check_places(self.named, record, opened)
         if record.kind is Kind.IMAGE_FILE and (self.sr or self.seg or self.encapsulated):
             raise ExamError(
                 "not_dicom",
                 tr("This exam isn't DICOM, so no DICOM object can refer to its images; choose a PDF file or FHIR."),
             )
+
+
+def check_places(named: Mapping[str, Path], record: SeriesRecord, opened: Path | None = None) -> None:
+    """Refuse places where no file may be written.
+
+    Args:
+        named: places by what they are called in the sentence.
+        opened: what the user opened, such as a zip, whose unpacked files the record names.
+
+    Raises:
+        InputError: two are the same file, one is a folder, lies in none, or is a file of the exam itself.
+    """
+    seen: set[Path] = set()
+    inputs = {file.resolve() for file in (*record.files, *([opened] if opened else ()))}
+    for name, path in named.items():
+        place = path.resolve()
+        if place in seen:
+            raise InputError("same_target", tr("{option} names a file that another option names.", option=name))
+        if place in inputs:
+            raise InputError("own_exam", tr("{option} names a file of the exam itself.", option=name))
+        if place.is_dir() or not place.parent.is_dir():
+            raise InputError("bad_target", tr("{option} must name a file in a folder that exists.", option=name))
+        seen.add(place)
 
 
 def write_exports(
@@ -112,17 +126,13 @@ def write_exports(
     targets.check(record)
     if not targets.named and targets.deidentified is None:
         return None
-    from hyrisk_desktop.exchange.report import Report
-
     pictured = targets.pdf is not None or targets.deidentified is not None
-    heat = _heat(volume, measurement, predictor) if pictured and predictor is not None else None
-    patch = (161, 161, 3) if predictor is None else predictor.bundle.preprocessing.patch_xyz
-    lines = _model_lines(predictor)
-    report = Report(record, volume, measurement, reader=reader, model_lines=lines, patch_xyz=patch, heat=heat)
-    contents = _contents(targets, report, record, volume)
+    heat = heat_of(volume, measurement, predictor) if pictured and predictor is not None else None
+    report = report_of(record, volume, measurement, predictor, reader=reader, heat=heat)
+    files = make_files(targets.places, report)
     export = None if targets.deidentified is None else _without_identity(targets, report, targets.deidentified)
     try:
-        _replace_all(contents)
+        swap_in(files)
     except HyRiskError:
         if export is not None:
             shutil.rmtree(export.folder, ignore_errors=True)
@@ -136,7 +146,61 @@ def _without_identity(targets: Targets, report: Report, folder: Path) -> Deident
     return write_deidentified(report, folder, subject=targets.subject, accept_burned_in=targets.accept_burned_in)
 
 
-def _heat(volume: CTVolume, m: Measurement, predictor: Predictor) -> NDArray[np.float32] | None:
+def report_of(
+    record: SeriesRecord,
+    volume: CTVolume,
+    measurement: Measurement,
+    predictor: Predictor | None,
+    *,
+    reader: str = "",
+    heat: NDArray[np.float32] | None = None,
+) -> Report:
+    """The report of a reading, with what its model says of itself."""
+    patch = (161, 161, 3) if predictor is None else predictor.bundle.preprocessing.patch_xyz
+    lines = _model_lines(predictor)
+    return Report(record, volume, measurement, reader=reader, model_lines=lines, patch_xyz=patch, heat=heat)
+
+
+def write_files(
+    places: Mapping[str, Path],
+    report: Report,
+    *,
+    replace: Collection[Path] | None = None,
+    progress: Progress = no_progress,
+    check: Check = no_check,
+) -> None:
+    """Make the files of a reading and put all in place, or none.
+
+    Args:
+        places: where to write, by the key of a format (see `formats`).
+        replace: the places whose files may be replaced; None for all.
+        check: called now and then; what it raises stops the work with nothing changed.
+
+    Raises:
+        ExamError: the exam can't be referred to. InputError, HyRiskError: as `swap_in`.
+    """
+    swap_in(make_files(places, report, progress=progress, check=check), replace=replace, check=check)
+    progress(len(places), len(places))
+
+
+Place = TypeVar("Place")
+
+
+def make_files(
+    places: Mapping[str, Place], report: Report, *, progress: Progress = no_progress, check: Check = no_check
+) -> dict[Place, bytes]:
+    """The bytes of the files of a reading, by what ``places`` gives for their formats' keys. Raises as `write_files`."""
+    wanted = [f for f in formats() if f.key in places]
+    making = Making(report, "seg" in places, check)
+    made: dict[Place, bytes] = {}
+    for number, one in enumerate(wanted):
+        progress(number, len(wanted))
+        check()
+        made[places[one.key]] = one.make(making)
+    return made
+
+
+def heat_of(volume: CTVolume, m: Measurement, predictor: Predictor) -> NDArray[np.float32] | None:
     """What raised the risk; None where the library that explains is missing, as the report does without."""
     from hyrisk_desktop.risk.explain import explain
 
@@ -158,64 +222,3 @@ def _model_lines(predictor: Predictor | None) -> tuple[str, ...]:
         tr("Trained on {cases}", cases=summary.trained_on) + (f", {summary.date}" if summary.date else ""),
         *([summary.aucs] if summary.aucs else ()),
     )
-
-
-def _contents(targets: Targets, report: Report, record: SeriesRecord, volume: CTVolume) -> dict[Path, bytes]:
-    """The bytes of each file."""
-    made: dict[Path, bytes] = {}
-    if targets.fhir is not None:
-        from hyrisk_desktop.exchange.fhir import fhir_bundle
-
-        made[targets.fhir] = json.dumps(fhir_bundle(report), indent=1, allow_nan=False).encode("ascii")
-    pdf = b""
-    if targets.pdf is not None:
-        from hyrisk_desktop.exchange.pdf import pdf_report
-
-        made[targets.pdf] = pdf = pdf_report(report)
-    if targets.sr is not None or targets.seg is not None or targets.encapsulated:
-        from hyrisk_desktop.exchange.source_images import source_images
-
-        made |= _objects(targets, report, source_images(record, volume), pdf)
-    return made
-
-
-def _objects(targets: Targets, report: Report, source: SourceImages, pdf: bytes) -> dict[Path, bytes]:
-    from hyrisk_desktop.exchange.encapsulated_pdf import encapsulated_pdf
-    from hyrisk_desktop.exchange.segmentation import segmentation
-    from hyrisk_desktop.exchange.structured_report import structured_report
-
-    made: dict[Path, bytes] = {}
-    seg = None
-    if targets.seg is not None:
-        seg = segmentation(report, source)
-        made[targets.seg] = dicom_bytes(seg)
-    if targets.sr is not None:
-        made[targets.sr] = dicom_bytes(structured_report(report, source, seg))
-    if targets.pdf is not None and targets.encapsulated:
-        made[targets.pdf] = dicom_bytes(encapsulated_pdf(report, source, pdf))
-    return made
-
-
-def dicom_bytes(ds: Dataset) -> bytes:
-    """A data set as the bytes of a DICOM file."""
-    stream = io.BytesIO()
-    ds.save_as(stream, enforce_file_format=True)
-    return stream.getvalue()
-
-
-def _replace_all(contents: dict[Path, bytes]) -> None:
-    """Stage every file beside its target, then put all in place."""
-    staged: dict[Path, Path] = {}
-    with one_sentence():
-        try:
-            for target, data in contents.items():
-                # What a link names is replaced, and not the link.
-                place = target.resolve()
-                part = part_beside(place)
-                staged[part] = place
-                write_synced(part, data)
-            for part, place in staged.items():
-                os.replace(part, place)
-        finally:
-            for part in staged:
-                part.unlink(missing_ok=True)

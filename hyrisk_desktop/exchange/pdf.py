@@ -25,6 +25,7 @@ from hyrisk_desktop.exchange.report import (
     Report,
     calcium_rows,
     finding_lines,
+    percent,
     research_use,
     risk_rows,
     warnings_of,
@@ -221,7 +222,7 @@ class _Page:
             self.pdf.set_line_width(0.6 if current else 0.2)
             self.pdf.rect(x, y, 14.6, 8.4, style="DF")
             self.text(x, y + 0.8, 14.6, tr("grade {n}", n=number), 6, colour=_SOFT, align="C")
-            self.text(x, y + 3.9, 14.6, f"{100 * value:.1f} %", 8, bold=current, align="C")
+            self.text(x, y + 3.9, 14.6, percent(value, 1), 8, bold=current, align="C")
         return y + 9.5
 
     def pictures(self) -> None:

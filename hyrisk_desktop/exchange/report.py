@@ -77,6 +77,16 @@ def grade_text(grade: float | None) -> str:
     return f"{grade:g} ({grade_word(int(grade))})" if grade == int(grade) else f"{grade:g}"
 
 
+def percent(risk: float, digits: int = 0) -> str:
+    """A risk in [0, 1] as text; never 0 or 100 %, which no model can know."""
+    smallest = 10.0**-digits
+    if 100 * risk < smallest / 2:
+        return tr("<{p:g} %", p=smallest)
+    if 100 * risk > 100 - smallest / 2:
+        return tr(">{p:.{digits}f} %", p=100 - smallest, digits=digits)
+    return tr("{p:.{digits}f} %", p=100 * risk, digits=digits)
+
+
 def calcium_rows(report: Report) -> tuple[tuple[str, str], ...]:
     """Names and values of the scores, worded as on screen."""
     scores = report.measurement.scores
@@ -106,11 +116,11 @@ def risk_rows(report: Report) -> tuple[tuple[str, str], ...]:
     place = tr("no reference") if risk.percentile is None else tr("{p:.0f} of 100", p=risk.percentile)
     calibrated = tr("calibrated") if risk.calibrated else tr("not calibrated")
     return (
-        (head, f"{100 * risk.risk:.1f} %"),
-        (tr("Interval over nearby clicks"), tr("{low:.1f} % to {high:.1f} %", low=100 * low, high=100 * high)),
+        (head, percent(risk.risk, 1)),
+        (tr("Interval over nearby clicks"), tr("{low} to {high}", low=percent(low, 1), high=percent(high, 1))),
         (tr("Percentile in the reference cohort"), place),
         (tr("Assumed prevalence"), tr("{p:.1f} % non-survivors, {how}", p=100 * risk.prevalence, how=calibrated)),
-        (tr("RiskNet (image alone)"), f"{100 * risk.risknet:.1f} %"),
+        (tr("RiskNet (image alone)"), percent(risk.risknet, 1)),
         (tr("Model"), f"{risk.model}, {risk.sha256[:12]}"),
     )
 

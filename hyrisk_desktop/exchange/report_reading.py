@@ -15,14 +15,13 @@ from pydicom.sr.coding import Code
 from hyrisk_desktop.calcium import get_profile
 from hyrisk_desktop.errors import ExamError, HyRiskError
 from hyrisk_desktop.exchange import codes as c
+from hyrisk_desktop.exchange.our_objects import SEG_CLASS, SR_CLASS
 from hyrisk_desktop.exchange.report import PRODUCT
 from hyrisk_desktop.exchange.safe_reading import foreign_object, read_object
-from hyrisk_desktop.exchange.segmentation import SEG_CLASS
 from hyrisk_desktop.exchange.structured_report import digest_item, digest_of
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import Voxel
 
-SR_CLASS = "1.2.840.10008.5.1.4.1.1.88.33"
 _Key = tuple[str, str]
 _Group = Mapping[_Key, Any]
 
@@ -48,7 +47,8 @@ class ReadBack:
     """What a report of ours says.
 
     Attributes:
-        series_uid, study_uid: of the images. sop_instance_uid: of the report.
+        series_uid, study_uid, patient_id: of the images. sop_instance_uid: of the report.
+        segmentation_uid: of the SEG that the report refers to, "" for none.
         centre, region_start, region_size: voxels (x, y, z) of the volume. drawn: the reader drew the box.
         grade: 0 to 3, None where there was none. profile: name of the scoring profile.
         lesions: counted and excluded, in the order of the scores.
@@ -58,7 +58,9 @@ class ReadBack:
 
     series_uid: str
     study_uid: str
+    patient_id: str
     sop_instance_uid: str
+    segmentation_uid: str
     centre: Voxel
     region_start: Voxel
     region_size: Voxel
@@ -148,7 +150,9 @@ def _parsed(sr: Dataset) -> ReadBack:
     return ReadBack(
         series_uid=_series(sr),
         study_uid=str(sr.StudyInstanceUID),
+        patient_id=str(sr.get("PatientID") or ""),
         sop_instance_uid=str(sr.SOPInstanceUID),
+        segmentation_uid=_segmentation(sr),
         centre=_voxel(scores[_key(c.CENTRE)]),
         region_start=_voxel(scores[_key(c.REGION_START)]),
         region_size=_voxel(scores[_key(c.REGION_SIZE)]),
@@ -180,6 +184,17 @@ def _series(sr: Dataset) -> str:
     }
     (uid,) = found
     return uid
+
+
+def _segmentation(sr: Dataset) -> str:
+    """The SEG among the evidence."""
+    references = (
+        ref
+        for study in sr.CurrentRequestedProcedureEvidenceSequence
+        for series in study.ReferencedSeriesSequence
+        for ref in series.ReferencedSOPSequence
+    )
+    return next((str(r.ReferencedSOPInstanceUID) for r in references if r.ReferencedSOPClassUID == SEG_CLASS), "")
 
 
 def _reader(sr: Dataset) -> str:

@@ -24,6 +24,7 @@ from pydicom.dataset import Dataset
 from hyrisk_desktop.errors import ExamError, InputError
 from hyrisk_desktop.exchange import codes as c
 from hyrisk_desktop.exchange.digest import content_digest
+from hyrisk_desktop.exchange.our_objects import SEG_CLASS
 from hyrisk_desktop.exchange.report import PRODUCT, VERSION, Report
 from hyrisk_desktop.exchange.safe_reading import foreign_object, read_object
 from hyrisk_desktop.exchange.source_images import SourceImages, decimal, names_as_they_are, new_uid
@@ -31,7 +32,6 @@ from hyrisk_desktop.i18n import tr
 
 COUNTED_SEGMENT, REGION_SEGMENT = 1, 2
 SERIES_NUMBER = 9902
-SEG_CLASS = "1.2.840.10008.5.1.4.1.1.66.4"
 DIGESTED = (
     "SOPClassUID",
     "SOPInstanceUID",

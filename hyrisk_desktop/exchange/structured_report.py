@@ -51,6 +51,7 @@ from hyrisk_desktop.exchange.report import PRODUCT, VERSION, Report, finding_lin
 from hyrisk_desktop.exchange.segmentation import COUNTED_SEGMENT
 from hyrisk_desktop.exchange.source_images import SourceImages, names_as_they_are, new_uid
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.jobs import Check, no_check
 
 SERIES_NUMBER = 9901
 DIGESTED = (
@@ -65,12 +66,19 @@ _NO_DIGEST = "0" * 64
 _NEAR_SLICES = 2  # the interval's clicks lie up to one slice away, and a patch reaches one further
 
 
-def structured_report(report: Report, source: SourceImages, segmentation: Dataset | None = None) -> Dataset:
+def structured_report(
+    report: Report,
+    source: SourceImages,
+    segmentation: Dataset | None = None,
+    *,
+    check: Check = no_check,
+) -> Dataset:
     """The report as a data set, ready to be written.
 
     Args:
         source: the images that the report's volume was read from.
         segmentation: the SEG of the same reading, to be referred to; None where there is none.
+        check: called for each lesion, as thousands take a while; raises where the work shall stop.
 
     Raises:
         InputError: the region holds no slice of the volume.
@@ -89,11 +97,12 @@ def structured_report(report: Report, source: SourceImages, segmentation: Datase
             _score_group(report, source),
             *([] if segmentation is None else [_segment_group(report, source, segmentation)]),
             *_judgement_groups(report),
-            *(_lesion_group(report, source, n) for n in range(len(m.scores.lesions))),
+            *_lesion_groups(report, source, check),
         ],
         title=c.REPORT_TITLE,
     )
     content[0].ContentSequence.extend(_texts(report))
+    check()
     with names_as_they_are():
         sr = ComprehensiveSR(
             evidence=[*evidence, *([segmentation] if segmentation is not None else ())],
@@ -112,6 +121,7 @@ def structured_report(report: Report, source: SourceImages, segmentation: Datase
                 CodingSchemeIdentificationItem(c.SCHEME, c.SCHEME_NAME, VERSION, None, None, None, PRODUCT)
             ],
         )
+    check()
     return _sealed(sr)
 
 
@@ -287,6 +297,14 @@ def _lesion_group(report: Report, source: SourceImages, number: int) -> PlanarRO
     )
     group[0].ContentSequence.append(_text(c.PEAK, _triple(lesion.peak)))
     return group
+
+
+def _lesion_groups(
+    report: Report, source: SourceImages, check: Check
+) -> Iterable[PlanarROIMeasurementsAndQualitativeEvaluations]:
+    for number in range(len(report.measurement.scores.lesions)):
+        check()
+        yield _lesion_group(report, source, number)
 
 
 def _texts(report: Report) -> Sequence[TextContentItem]:

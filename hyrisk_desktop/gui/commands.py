@@ -18,6 +18,7 @@ from hyrisk_desktop.gui.dialogs.models import ModelsDialog
 from hyrisk_desktop.gui.dialogs.series import SeriesDialog
 from hyrisk_desktop.gui.dialogs.shortcuts import ShortcutsDialog
 from hyrisk_desktop.gui.pacs.commands import PacsCommands
+from hyrisk_desktop.gui.reading_files import ReadingFiles
 from hyrisk_desktop.gui.results import results_text
 from hyrisk_desktop.gui.retrain.controller import Retraining
 from hyrisk_desktop.gui.session import Session
@@ -62,8 +63,11 @@ class Commands(QObject):
             services.worklist, services.scoring, services.session, services.settings, desk, window
         )
         self.worklist.message.connect(self.message)
+        self.reading_files = ReadingFiles(services, desk, window)
+        self.reading_files.message.connect(self.message)
+        self.reading_files.failed.connect(self.show_error)
         services.worklist.failed.connect(self.show_error)
-        self.pacs = PacsCommands(services.pacs, window)
+        self.pacs = PacsCommands(services.pacs, services.session, self.reading_files.exporting, services.runner, window)
         self.pacs.message.connect(self.message)
         self.pacs.failed.connect(self.show_error)
         desk.confirmed.connect(self.worklist.confirm)
@@ -91,8 +95,9 @@ class Commands(QObject):
         self.states_changed.emit()
 
     def handler(self, key: str) -> Callable[[], object]:
-        """What carries out the action ``key``: a method of that name, here or among the worklist's or the PACS's."""
-        return self.worklist.handler(key) or self.pacs.handler(key) or getattr(self, key)
+        """What carries out the action ``key``: a method of that name, here or among the others' commands."""
+        found = self.worklist.handler(key) or self.pacs.handler(key) or getattr(self.reading_files, key, None)
+        return found or getattr(self, key)
 
     # --- files
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
 from hyrisk_desktop.demonstration import prepare_demonstration
-from hyrisk_desktop.errors import ExamError
+from hyrisk_desktop.errors import ExamError, HyRiskError
+from hyrisk_desktop.exchange.our_objects import is_report
 from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Exam
@@ -38,6 +39,13 @@ class _Opening:
     stored_id: int | None = None
 
 
+class _ReportGiven(HyRiskError):
+    """What was to be opened is a report of an exam."""
+
+    def __init__(self) -> None:
+        super().__init__("report_given", tr("This is a report and no exam."))
+
+
 class ExamLoader(QObject):
     """Finds series, reads the chosen one, shows its first image early.
 
@@ -45,12 +53,14 @@ class ExamLoader(QObject):
         progressed: what is being done, done, total; total 0 means unknown.
         opened: an exam is open and complete; carries the path it was opened from, or None.
         failed: the error; the exam open before is still open.
+        report_given: what was to be opened is no exam but a report of one; carries its path.
         idle: nothing is loading any more.
     """
 
     progressed = Signal(str, int, int)
     opened = Signal(object)
     failed = Signal(object)
+    report_given = Signal(object)
     idle = Signal()
 
     def __init__(self, session: Session, runner: JobRunner, parent: QObject | None = None) -> None:
@@ -66,11 +76,18 @@ class ExamLoader(QObject):
         """Whether an exam is being opened."""
         return self._current is not None
 
-    def open_path(self, path: Path) -> None:
-        """Open the best series at ``path``: a folder, a DICOM file, a DICOMDIR, a zip or an image file."""
+    def open_path(self, path: Path, series_uid: str = "") -> None:
+        """Open the best series at ``path``: a folder, a DICOM file, a DICOMDIR, a zip or an image file.
+
+        Args:
+            series_uid: the series to read instead of the best; failing is better than reading another one.
+        """
 
         def find(context: JobContext) -> tuple[SeriesRecord, ...]:
-            return tuple(find_series(path, progress=context.progress, cancel=context.token))
+            if is_report(path):
+                raise _ReportGiven
+            found = find_series(path, progress=context.progress, cancel=context.token)
+            return tuple(found) if not series_uid else _wanted_first(found, series_uid)
 
         self._start(_Opening(tr("Looking for series"), find, path))
 
@@ -131,7 +148,10 @@ class ExamLoader(QObject):
 
         def failed(error: Exception) -> None:
             self.cancelled()
-            self.failed.emit(error)
+            if isinstance(error, _ReportGiven):
+                self.report_given.emit(opening.path)
+            else:
+                self.failed.emit(error)
 
         job = Job(
             "opening an exam",
@@ -165,6 +185,14 @@ def _open(opening: _Opening, context: JobContext) -> Exam:
     exam = replace(read_exam(record, records, context), stored_id=opening.stored_id)
     _log.info("Opened an exam of %d slices in %.2f s", record.slice_count, time.monotonic() - started)
     return exam
+
+
+def _wanted_first(found: Sequence[SeriesRecord], series_uid: str) -> tuple[SeriesRecord, ...]:
+    wanted = [record for record in found if record.series_uid == series_uid]
+    if not wanted:
+        message = tr("The exam of this report isn't beside it: open the exam, then use File > Restore reading…")
+        raise ExamError("no_exam_of_report", message)
+    return *wanted, *(record for record in found if record.series_uid != series_uid)
 
 
 def choose(records: tuple[SeriesRecord, ...]) -> SeriesRecord:

@@ -122,6 +122,7 @@ class MainWindow(QMainWindow):
         self._trouble.setAccessibleName(tr("Reads that are not saved yet"))
         self._trouble.setVisible(False)
         self.statusBar().addWidget(self._message, 1)
+        self.statusBar().addPermanentWidget(self.commands.reading_files.show_folder)
         self.statusBar().addPermanentWidget(self._trouble)
         self.statusBar().addPermanentWidget(self._progress)
         self.statusBar().addPermanentWidget(notice)

@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 from hyrisk_desktop.calcium import CalciumScores, category_bounds
+from hyrisk_desktop.exchange.report import percent
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk import RiskReading
-
-
-def percent(risk: float, digits: int = 0) -> str:
-    """A risk in [0, 1] as text; never 0 or 100 %, which no model can know."""
-    smallest = 10.0**-digits
-    if 100 * risk < smallest / 2:
-        return tr("<{p:g} %", p=smallest)
-    if 100 * risk > 100 - smallest / 2:
-        return tr(">{p:.{digits}f} %", p=100 - smallest, digits=digits)
-    return tr("{p:.{digits}f} %", p=100 * risk, digits=digits)
 
 
 def agatston_name(scores: CalciumScores) -> str:

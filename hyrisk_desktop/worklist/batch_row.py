@@ -265,13 +265,14 @@ def predict_row(loaded: Loaded, predictor: Predictor | None) -> BatchRow:
         risk = None
         if predictor is not None:
             risk = predictor.predict(loaded.volume, s.centre, s.grade, agatston=s.region_agatston)
-        row = _with_numbers(row, conclude(s, risk))
+        row = with_numbers(row, conclude(s, risk))
     except Exception as e:  # noqa: BLE001  the batch row
         row = failed_row(row, e)
     return replace(row, seconds=(row.seconds or 0.0) + time.perf_counter() - began)
 
 
-def _with_numbers(row: BatchRow, m: Measurement) -> BatchRow:
+def with_numbers(row: BatchRow, m: Measurement) -> BatchRow:
+    """``row`` with the numbers and findings of a measurement."""
     scores, risk = m.scores, m.risk
     width, height, depth = scores.region_mm
     row = replace(

@@ -62,7 +62,7 @@ def run(exam: Path, centre: tuple[int, int, int], model: Path, times: int) -> li
         return measure(volume, (centre[0] + next(clicks), centre[1], centre[2]), 2.0, predictor)
 
     rows = [("scoring, model included", *timed(score, times))]
-    from hyrisk_desktop.exchange.exports import dicom_bytes
+    from hyrisk_desktop.exchange.formats import dicom_bytes
     from hyrisk_desktop.exchange.report import Report
 
     report = Report(record, volume, measure(volume, centre, 2.0, predictor), reader="Reader^One")

@@ -222,7 +222,7 @@ def test_the_answer_to_a_stopped_search_is_not_shown(desk: Desk, monkeypatch: py
     assert [row[1] for row in desk.cells("pacsStudies")] == ["P001"]
 
 
-@pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")
+@pytest.mark.filterwarnings("ignore:unclosed <:ResourceWarning")
 def test_a_broken_retrieval_is_gone_on_with(desk: Desk, pacs: Orthanc) -> None:
     desk.search("P001")
     pacs.kill()

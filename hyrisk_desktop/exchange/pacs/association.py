@@ -91,6 +91,24 @@ def tls_context(node: Node) -> ssl.SSLContext:
     return context
 
 
+def server_context(certificate: str, key: str) -> ssl.SSLContext | None:
+    """What this program shows to those who connect to it encrypted; None for unencrypted, where no file is named.
+
+    Raises:
+        PacsError: a file can't be used.
+    """
+    if not certificate:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(certificate, key or None)
+    except (OSError, ssl.SSLError) as e:
+        raise PacsError(
+            "bad_certificate", tr("This program's certificate or key file can't be used: {why}.", why=_why(e))
+        ) from e
+    return context
+
+
 @contextlib.contextmanager
 def associate(
     node: Node,

@@ -1,7 +1,7 @@
 """Where objects from the network land on disk: checked, named by hashes, whole or not at all, and each only once.
 
 No field of an object becomes a path: folders and files are named by SHA-256 of the UIDs. Objects lie as
-``<study>/<series>/<object>.dcm``, so a study is a folder that opens like any other exam.
+``<study>/<object>.dcm``, so a study is a folder that opens like any other exam, with its reports beside the images.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import errno
 import hashlib
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ _PART = ".part"
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _SEQUENCE_END = b"\xfe\xff\xdd\xe0\0\0\0\0"
 _TAIL = 4096
+_LEFT_BEHIND_S = 3600.0
 # What two copies of one object have in common, whatever the way that they came; names may have been corrected meanwhile.
 _SAME_OBJECT = (
     "PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "InstanceNumber", "ImagePositionPatient", "Rows", "Columns",
@@ -85,7 +87,9 @@ class Inbox:
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             for left in self.root.glob(f".*{_PART}"):
-                left.unlink(missing_ok=True)
+                # What is being received just now is younger.
+                if time.time() - left.stat().st_mtime > _LEFT_BEHIND_S:
+                    left.unlink(missing_ok=True)
         except OSError as e:
             raise PacsError(
                 "no_inbox", tr("The folder for exams from the PACS can't be made: {why}.", why=e.strerror or "")
@@ -95,13 +99,13 @@ class Inbox:
         """Where the objects of a study lie."""
         return self.root / _name(study_uid)
 
-    def path_of(self, study_uid: str, series_uid: str, sop_uid: str) -> Path:
+    def path_of(self, study_uid: str, sop_uid: str) -> Path:
         """Where an object lies, or would."""
-        return self.study_folder(study_uid) / _name(series_uid) / f"{_name(sop_uid)}.dcm"
+        return self.study_folder(study_uid) / f"{_name(sop_uid)}.dcm"
 
-    def missing(self, study_uid: str, series_uid: str, sop_uids: Iterable[str]) -> tuple[str, ...]:
+    def missing(self, study_uid: str, sop_uids: Iterable[str]) -> tuple[str, ...]:
         """Those of the objects that aren't here, or aren't here whole."""
-        return tuple(uid for uid in sop_uids if not self._is_whole(self.path_of(study_uid, series_uid, uid), uid))
+        return tuple(uid for uid in sop_uids if not self._is_whole(self.path_of(study_uid, uid), uid))
 
     @staticmethod
     def _is_whole(path: Path, sop_uid: str) -> bool:
@@ -141,7 +145,7 @@ class Inbox:
             uids = [header.text(k) for k in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")]
             if not wanted(*uids):
                 raise Refused(Refused.NOT_AUTHORISED, tr("An object that nobody asked for was refused."))
-            path = self.path_of(*uids)
+            path = self.path_of(uids[0], uids[2])
             kept = Kept(path, self.study_folder(uids[0]), uids[1], uids[2], new=not self._is_whole(path, sop_uid))
             if kept.new:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

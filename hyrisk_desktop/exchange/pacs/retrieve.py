@@ -221,7 +221,7 @@ def _fetch_series(series: SeriesMatch, uids: Sequence[str], fetch: Fetch, run: _
     A node that lists no single objects is asked for the series as a whole.
     """
     whole = not uids
-    missing: Sequence[str] = uids if whole else run.inbox.missing(series.study_uid, series.series_uid, uids)
+    missing: Sequence[str] = uids if whole else run.inbox.missing(series.study_uid, uids)
     run.already += len(uids) - len(missing)
     run.progress(run.already + len(run.arrived), run.total)
     for attempt in range(_ATTEMPTS):
@@ -244,10 +244,10 @@ def _fetch_series(series: SeriesMatch, uids: Sequence[str], fetch: Fetch, run: _
                 run.cancel.raise_if_cancelled()
             if whole:
                 return max(0, (series.instances or 0) - (len(run.arrived) - before))
-            missing = run.inbox.missing(series.study_uid, series.series_uid, missing)
+            missing = run.inbox.missing(series.study_uid, missing)
             return len(missing)
         if not whole:
-            missing = run.inbox.missing(series.study_uid, series.series_uid, missing)
+            missing = run.inbox.missing(series.study_uid, missing)
     return len(missing)
 
 

@@ -7,6 +7,7 @@ back until the first is acknowledged, and the other end takes 40 ms to acknowled
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import ssl
 from typing import Protocol
@@ -44,8 +45,10 @@ class QuickTlsSocket(ssl.SSLSocket):
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
         try:
             return _read(self, super().recv(buflen, flags), self.meter)
-        except OSError:
-            self.close()
+        except OSError as e:
+            # Wrapping a socket asks it once before it is connected, and expects these two.
+            if e.errno not in (errno.ENOTCONN, errno.EINVAL):
+                self.close()
             raise
 
 

@@ -17,8 +17,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from hyrisk_desktop.exchange.report import percent
 from hyrisk_desktop.gui.model_shelf import Comparison
-from hyrisk_desktop.gui.results import percent
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk import RiskReading

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from hyrisk_desktop.errors import HyRiskError
-from hyrisk_desktop.gui.results import percent
+from hyrisk_desktop.exchange.report import percent
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.gui.worklist.scoring import Scoring
 from hyrisk_desktop.i18n import tr

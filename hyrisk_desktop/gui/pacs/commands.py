@@ -8,12 +8,16 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
 from hyrisk_desktop.exchange.pacs.association import require_pacs
+from hyrisk_desktop.gui.exporting import Exporting
+from hyrisk_desktop.gui.job_runner import JobRunner
+from hyrisk_desktop.gui.pacs.send_dialog import SendReadingDialog
 from hyrisk_desktop.gui.pacs.service import Pacs
 from hyrisk_desktop.gui.pacs.window import PacsWindow
+from hyrisk_desktop.gui.session import Session
 
 
 class PacsCommands(QObject):
-    """Shows the PACS window.
+    """Shows the PACS window and sends readings.
 
     Signals:
         message: a line for the status bar.
@@ -23,13 +27,16 @@ class PacsCommands(QObject):
     message = Signal(str)
     failed = Signal(object)
 
-    def __init__(self, pacs: Pacs, window: QWidget) -> None:
+    def __init__(self, pacs: Pacs, session: Session, exporting: Exporting, runner: JobRunner, window: QWidget) -> None:
         super().__init__(window)
-        self._pacs, self._window = pacs, window
+        self._pacs, self._session, self._exporting, self._runner = pacs, session, exporting, runner
+        self._window = window
         self._shown: PacsWindow | None = None
         pacs.arrivals.told.connect(self.message)
         pacs.arrivals.failed.connect(self.failed)
         pacs.receiving.failed.connect(self.failed)
+        pacs.sending.told.connect(self.message)
+        pacs.sending.failed.connect(self.failed)
 
     def show_pacs(self) -> PacsWindow:
         """The PACS window, made when it is first asked for.
@@ -45,6 +52,15 @@ class PacsCommands(QObject):
         self._shown.activateWindow()
         return self._shown
 
+    def send_reading(self) -> None:
+        """Ask which objects of the reading on screen go to which node.
+
+        Raises:
+            InputError: the libraries for the PACS are not installed.
+        """
+        require_pacs()
+        SendReadingDialog(self._session, self._exporting, self._runner, self._pacs, self._window).open()
+
     def handler(self, key: str) -> Callable[[], object] | None:
         """The method of an action's key, None where it is not one of the PACS's."""
-        return {"show_pacs": self.show_pacs}.get(key)
+        return {"show_pacs": self.show_pacs, "send_reading": self.send_reading}.get(key)

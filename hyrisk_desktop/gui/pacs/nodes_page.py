@@ -8,7 +8,6 @@ from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLabel,
@@ -24,6 +23,7 @@ from PySide6.QtWidgets import (
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.exchange.pacs.node import Node, Retrieval
 from hyrisk_desktop.gui.job_runner import Job
+from hyrisk_desktop.gui.pacs.fields import file_row, text_field
 from hyrisk_desktop.gui.pacs.service import Pacs
 from hyrisk_desktop.i18n import tr
 
@@ -60,7 +60,7 @@ class NodesPage(QWidget):
 
     def _make_fields(self) -> None:
         self.name, self.ae_title, self.host, self.own_ae_title, self.url, self.user, self.secret, self.addresses = (
-            _line(name, title) for name, title in (
+            text_field(name, title) for name, title in (
                 ("nodeName", tr("Name")), ("nodeAeTitle", tr("AE title")), ("nodeHost", tr("Host")),
                 ("nodeOwnAeTitle", tr("This program's AE title there")), ("nodeUrl", tr("DICOMweb address")), ("nodeUser", tr("User")),
                 ("nodeSecret", tr("Password or token")), ("nodeAddresses", tr("Other addresses it sends from")),
@@ -90,32 +90,10 @@ class NodesPage(QWidget):
         self.tls.toggled.connect(self._show_kind)
         self.commitment = QCheckBox(tr("Ask whether what was sent has been stored for good"))
         self.commitment.setObjectName("nodeCommitment")
-        self.ca_file, ca_row = self._file("nodeCaFile", tr("Trusted certificates"), tr("The system's"))
-        self.certificate, certificate_row = self._file("nodeCertificate", tr("Own certificate"), tr("None"))
-        self.key, key_row = self._file("nodeKey", tr("Its key"), tr("None"))
+        self.ca_file, ca_row = file_row("nodeCaFile", tr("Trusted certificates"), tr("The system's"))
+        self.certificate, certificate_row = file_row("nodeCertificate", tr("Own certificate"), tr("None"))
+        self.key, key_row = file_row("nodeKey", tr("Its key"), tr("None"))
         self._files = ((self.ca_file, ca_row), (self.certificate, certificate_row), (self.key, key_row))
-
-    def _file(self, name: str, title: str, empty: str) -> tuple[QLineEdit, QWidget]:
-        """A field for a PEM file, and the row with its button."""
-        field = _line(name, title)
-        field.setPlaceholderText(empty)
-        row = QWidget()
-        layout = QHBoxLayout(row)
-        layout.setContentsMargins(0, 0, 0, 0)
-        browse = QPushButton(tr("Browse…"))
-        browse.setAutoDefault(False)
-
-        def choose() -> None:
-            path, _ = QFileDialog.getOpenFileName(
-                self, title, field.text(), tr("PEM files (*.pem *.crt *.cer *.key);;All files (*)")
-            )
-            if path:
-                field.setText(path)
-
-        browse.clicked.connect(choose)
-        layout.addWidget(field, 1)
-        layout.addWidget(browse)
-        return field, row
 
     def _assemble(self) -> None:
         self._form = form = QFormLayout()
@@ -308,10 +286,3 @@ class NodesPage(QWidget):
     def _tell(self, text: str, *, bad: bool = False, good: bool = False) -> None:
         self._message.setText(text)
         self._message.setStyleSheet("color: #ff8a80" if bad else "color: #7ddc8c" if good else "")
-
-
-def _line(name: str, title: str) -> QLineEdit:
-    field = QLineEdit()
-    field.setObjectName(name)
-    field.setAccessibleName(title)
-    return field

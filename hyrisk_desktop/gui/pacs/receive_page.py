@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Slot
+from PySide6.QtCore import QUrl, Slot
+from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFormLayout,
+    QHBoxLayout,
     QLabel,
     QLineEdit,
     QListWidget,
+    QPushButton,
     QSpinBox,
     QVBoxLayout,
     QWidget,
@@ -17,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.exchange.pacs.node import check_ae_title, check_host
+from hyrisk_desktop.gui.pacs.fields import file_row
 from hyrisk_desktop.gui.pacs.service import Pacs
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.paths import inbox_dir
@@ -43,6 +47,10 @@ class ReceivePage(QWidget):
         self.address.setEditable(True)
         self.address.addItems([_THIS_MACHINE, "0.0.0.0"])
         self.address.setCurrentText(settings["pacs_address"])
+        self.certificate, self._certificate_row = file_row(
+            "ownCertificate", tr("Encrypt with certificate"), tr("None: not encrypted"), settings["pacs_certificate"]
+        )
+        self.key, self._key_row = file_row("ownKey", tr("Its key"), tr("None"), settings["pacs_key"])
         self.listen = QCheckBox(tr("Receive images, also after the next start"))
         self.listen.setObjectName("receiveImages")
         self.listen.setChecked(settings["pacs_listen"])
@@ -63,6 +71,8 @@ class ReceivePage(QWidget):
             field.setAccessibleName(title)
         self.title.editingFinished.connect(self._keep)
         self.port.editingFinished.connect(self._keep)
+        self.certificate.editingFinished.connect(self._keep)
+        self.key.editingFinished.connect(self._keep)
         self.address.textActivated.connect(self._keep)
         edit = self.address.lineEdit()
         assert edit is not None
@@ -81,6 +91,8 @@ class ReceivePage(QWidget):
         form.addRow(
             "", _note(tr("127.0.0.1 is reachable from this machine only; 0.0.0.0 is reachable from the whole network."))
         )
+        form.addRow(self.certificate.accessibleName(), self._certificate_row)
+        form.addRow(self.key.accessibleName(), self._key_row)
         form.addRow(tr("May send"), self._senders)
         form.addRow("", self.listen)
         form.addRow(tr("State"), self._state)
@@ -89,9 +101,15 @@ class ReceivePage(QWidget):
         layout.addLayout(form)
         layout.addWidget(QLabel(tr("Refused (CT images from the senders above are taken, and nothing else):")))
         layout.addWidget(self._refused, 1)
-        layout.addWidget(
-            _note(tr("Images received or retrieved lie in {folder}. They are patients' images: delete them there when they are no longer needed.", folder=inbox_dir()))
-        )  # fmt: skip
+        show = QPushButton(tr("Show in folder"))
+        show.setObjectName("showInbox")
+        show.setAutoDefault(False)
+        show.clicked.connect(_show_inbox)
+        text = tr("Images received or retrieved lie in {folder}. They are patients' images: delete them there when they are no longer needed.", folder=inbox_dir())  # fmt: skip
+        below = QHBoxLayout()
+        below.addWidget(_note(text), 1)
+        below.addWidget(show)
+        layout.addLayout(below)
 
     @Slot()
     def _keep(self) -> None:
@@ -105,6 +123,7 @@ class ReceivePage(QWidget):
             self._fail(e)
             return
         new = {"pacs_ae_title": title, "pacs_port": self.port.value(), "pacs_address": address}
+        new |= {"pacs_certificate": self.certificate.text().strip(), "pacs_key": self.key.text().strip()}
         if any(settings[key] != value for key, value in new.items()):
             for key, value in new.items():
                 settings[key] = value
@@ -144,6 +163,11 @@ class ReceivePage(QWidget):
             self._refused.clear()
             self._refused.addItems(list(receiving.refusals))
             self._refused.scrollToBottom()
+
+
+def _show_inbox() -> None:
+    inbox_dir().mkdir(mode=0o700, parents=True, exist_ok=True)
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(inbox_dir())))
 
 
 def _note(text: str) -> QLabel:

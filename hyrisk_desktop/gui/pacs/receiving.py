@@ -74,13 +74,14 @@ class Receiving(QObject):
             return self._receiver
 
     def _make(self) -> Receiver:
+        from hyrisk_desktop.exchange.pacs.association import server_context
         from hyrisk_desktop.exchange.pacs.receiver import Receiver, senders_of
 
         settings = self._settings
         return Receiver(
             self._nodes.own_ae_title, settings["pacs_address"], settings["pacs_port"], self._inbox,
             senders_of(self._nodes.all), on_kept=self._kept.emit, on_refused=self._refused.emit,
-            on_confirmed=self.confirmed.emit,
+            on_confirmed=self.confirmed.emit, tls=server_context(settings["pacs_certificate"], settings["pacs_key"]),
         )  # fmt: skip
 
     def start(self) -> None:

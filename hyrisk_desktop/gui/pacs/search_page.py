@@ -92,7 +92,8 @@ class SearchPage(QWidget):
             day.setDisplayFormat("yyyy-MM-dd")
         self.search_button = QPushButton(tr("Search"))
         self.search_button.setObjectName("pacsSearch")
-        self.search_button.setDefault(True)
+        # Enter in a field searches already; a default button would do it a second time, and stop it.
+        self.search_button.setAutoDefault(False)
         self.search_button.clicked.connect(self.search)
 
     def _make_tables(self) -> None:

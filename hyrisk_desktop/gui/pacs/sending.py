@@ -12,6 +12,7 @@ from hyrisk_desktop.exchange.pacs.outbox import Item, Outbox, State
 from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.gui.pacs.nodes import Nodes, secret_of
 from hyrisk_desktop.gui.pacs.receiving import Receiving
+from hyrisk_desktop.i18n import tr
 
 _AGAIN_MS = 60_000
 
@@ -21,10 +22,12 @@ class Sending(QObject):
 
     Signals:
         changed: `items` has changed, or a run has begun or ended.
+        told: how a run through the queue has ended; one sentence.
         failed: the queue itself can't be read or written; carries the error. What nodes answer stands in `items`.
     """
 
     changed = Signal()
+    told = Signal(str)
     failed = Signal(object)
 
     def __init__(self, outbox: Outbox, nodes: Nodes, receiving: Receiving, runner: JobRunner, parent: QObject) -> None:
@@ -32,6 +35,7 @@ class Sending(QObject):
         self._outbox, self._nodes, self._receiving, self._runner = outbox, nodes, receiving, runner
         self.items: tuple[Item, ...] = ()
         self._job: Job | None = None
+        self._tried: tuple[Item, ...] = ()
         self._again = QTimer(self, interval=_AGAIN_MS)
         self._again.timeout.connect(self.send_now)
         receiving.confirmed.connect(self._confirm)
@@ -71,10 +75,11 @@ class Sending(QObject):
         """Try everything that waits."""
         if self._job is not None:
             return
-        waiting = {i.node for i in self.items if i.state is State.WAITING or (i.state is State.SENT and i.asked < 1)}
-        nodes = [n for n in self._nodes.all if n.name in waiting]
+        waiting = [i for i in self.items if i.state is State.WAITING or (i.state is State.SENT and i.asked < 1)]
+        nodes = [n for n in self._nodes.all if n.name in {i.node for i in waiting}]
         if not nodes:
             return
+        self._tried = tuple(waiting)
         own, outbox = self._nodes.own_ae_title, self._outbox
 
         def work(context: JobContext) -> tuple[Item, ...]:
@@ -106,6 +111,8 @@ class Sending(QObject):
     def _ended(self, items: tuple[Item, ...]) -> None:
         self._stopped()
         self._show(items)
+        ids = {i.id for i in self._tried}
+        self.told.emit(_summary([i for i in items if i.id in ids]))
 
     def _broke_off(self, error: Exception) -> None:
         self._stopped()
@@ -134,3 +141,17 @@ class Sending(QObject):
             done()
 
         self._runner.run_network(Job("changing the queue", work, succeeded, self.failed.emit))
+
+
+def _summary(items: Sequence[Item]) -> str:
+    """What became of objects, worst news first."""
+    failed = [i for i in items if i.state is State.FAILED]
+    waiting = [i for i in items if i.state is State.WAITING]
+    done = [i for i in items if i.state in (State.SENT, State.CONFIRMED)]
+    confirmed = sum(i.state is State.CONFIRMED for i in done)
+    if failed:
+        return tr("NOT SENT to {node}: {why} See File > PACS, “Sent”.", node=failed[0].node, why=failed[0].reason)
+    if waiting:
+        return tr("Waiting to be sent to {node}: {why}", node=waiting[0].node, why=waiting[0].reason)
+    nodes = ", ".join(dict.fromkeys(i.node for i in done))
+    return tr("Sent to {nodes}: {n}, of these confirmed: {confirmed}.", nodes=nodes, n=len(done), confirmed=confirmed)

@@ -8,7 +8,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Slot
 from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QGridLayout, QGroupBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from hyrisk_desktop.gui.results import percent
+from hyrisk_desktop.exchange.report import percent
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import RiskStatus
 from hyrisk_desktop.i18n import tr

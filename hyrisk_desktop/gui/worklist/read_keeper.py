@@ -38,6 +38,11 @@ class ReadKeeper(QObject):
         session.read_changed.connect(self._note)
         session.risk_changed.connect(self._note_result)
 
+    @property
+    def asking(self) -> bool:
+        """Whether the read stored of the exam on screen is still on its way."""
+        return self._asked
+
     def begin(self, exam: Exam, stored_id: int, list_id: int | None) -> None:
         """``exam`` has come on screen: bring its stored read back, and time the reader from now."""
         self._exam_id, self._list_id = exam.exam_id, list_id

@@ -127,10 +127,10 @@ def test_the_command_line_writes_the_folder_too(
 def test_folder_and_files_come_together_or_not_at_all(
     reading: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(contents: object) -> None:
+    def full(contents: object, **_: object) -> None:
         raise HyRiskError("not_written", "The disk is full.")
 
-    monkeypatch.setattr(exports, "_replace_all", full)
+    monkeypatch.setattr(exports, "swap_in", full)
     targets = Targets(fhir=tmp_path / "r.json", deidentified=tmp_path / "out")
     with pytest.raises(HyRiskError, match="full"):
         write_exports(targets, reading.record, reading.volume, reading.measurement)

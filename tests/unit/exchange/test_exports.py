@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import json
 import os
 import sys
@@ -16,18 +18,21 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from hyrisk_desktop import cli
-from hyrisk_desktop.errors import HyRiskError
+from hyrisk_desktop.errors import HyRiskError, InputError
 from hyrisk_desktop.exchange import plain_values as v
 from hyrisk_desktop.exchange.encapsulated_pdf import encapsulated_pdf
-from hyrisk_desktop.exchange.exports import Targets, dicom_bytes, write_exports
+from hyrisk_desktop.exchange.exports import Targets, write_exports
 from hyrisk_desktop.exchange.fhir import fhir_bundle
+from hyrisk_desktop.exchange.formats import dicom_bytes
 from hyrisk_desktop.exchange.outline import outline
 from hyrisk_desktop.exchange.pdf import pdf_report
+from hyrisk_desktop.exchange.reading_table import reading_table
 from hyrisk_desktop.exchange.report import Report
 from hyrisk_desktop.exchange.report_reading import read_report
 from hyrisk_desktop.exchange.segmentation import read_segmentation, segmentation
 from hyrisk_desktop.exchange.source_images import decimal, source_images
 from hyrisk_desktop.exchange.structured_report import structured_report
+from hyrisk_desktop.exchange.swap import swap_in
 from hyrisk_desktop.imaging import find_series
 from tests.helpers import dicom_series, readings
 from tests.unit.exchange.conftest import Judge
@@ -317,3 +322,46 @@ def test_of_a_real_exam(real_data: Path, judge: Judge, tmp_path: Path) -> None:
     counted, region = read_segmentation(targets.seg).masks(source_images(report.record, report.volume))
     assert counted.sum() * report.volume.voxel_volume_mm3 == pytest.approx(report.measurement.scores.volume_mm3)
     assert region.sum() == 65 * 65 * 5
+
+
+def test_a_swap_that_fails_midway_puts_back_what_it_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only a full disk: the third file can't be replaced (as on Windows, where another program has it open)."""
+    (tmp_path / "a").write_bytes(b"old a")
+    targets = {tmp_path / name: f"new {name}".encode() for name in "abc"}
+    true_replace = os.replace
+
+    def replace(source: Path, target: Path) -> None:
+        if Path(target).name == "c":
+            raise PermissionError(13, "Permission denied")
+        true_replace(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    with pytest.raises(HyRiskError) as refusal:
+        swap_in(targets)
+    assert refusal.value.code == "not_written"
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == {"a": b"old a"}
+    monkeypatch.undo()
+    with pytest.raises(InputError) as exists:
+        swap_in(targets, replace=[tmp_path / "b"])
+    assert exists.value.code == "exists"
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == {"a": b"old a"}
+    swap_in(targets, replace=[tmp_path / "a"])
+    assert {p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == {b"new a", b"new b", b"new c"}
+    assert len([p for p in tmp_path.iterdir() if p.is_file()]) == 3
+
+
+def test_the_table_of_one_row(reading: Report) -> None:
+    attributes = MappingProxyType({**reading.volume.attributes, "PatientID": "=1+1"})
+    report = dataclasses.replace(
+        reading, volume=dataclasses.replace(reading.volume, attributes=attributes), reader="@Ada; =2+2"
+    )
+    head, row = csv.reader(io.StringIO(reading_table(report).decode()))
+    cells, m = dict(zip(head, row, strict=True)), reading.measurement
+    assert m.risk is not None
+    assert (cells["patient_id"], cells["reader"]) == ("'=1+1", "'@Ada;' =2+2")
+    assert float(cells["agatston"]) == m.scores.agatston
+    assert float(cells["hyrisknet"]) == m.risk.hyrisknet
+    assert (cells["centre_x_voxel"], cells["grade"], cells["lesions_excluded"]) == ("50", "2.0", "1")
+    assert cells["demonstration"] == "true"
+    assert cells["note"].startswith("Research use only")
+    assert "source" not in cells

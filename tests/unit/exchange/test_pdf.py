@@ -13,7 +13,7 @@ import pydicom
 import pytest
 
 from hyrisk_desktop.exchange.encapsulated_pdf import encapsulated_pdf
-from hyrisk_desktop.exchange.exports import dicom_bytes
+from hyrisk_desktop.exchange.formats import dicom_bytes
 from hyrisk_desktop.exchange.pdf import pdf_report
 from hyrisk_desktop.exchange.pdf_pictures import heat_map, whole_slice
 from hyrisk_desktop.exchange.report import Report

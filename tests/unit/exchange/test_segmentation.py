@@ -11,7 +11,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from hyrisk_desktop.errors import ExamError
-from hyrisk_desktop.exchange.exports import dicom_bytes
+from hyrisk_desktop.exchange.formats import dicom_bytes
 from hyrisk_desktop.exchange.report import Report
 from hyrisk_desktop.exchange.segmentation import masks, read_segmentation, segmentation
 from hyrisk_desktop.exchange.source_images import source_images

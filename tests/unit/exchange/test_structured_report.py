@@ -15,7 +15,7 @@ from pydicom.sr._concepts_dict import concepts
 
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.exchange import codes
-from hyrisk_desktop.exchange.exports import dicom_bytes
+from hyrisk_desktop.exchange.formats import dicom_bytes
 from hyrisk_desktop.exchange.report import Report
 from hyrisk_desktop.exchange.report_reading import read_report
 from hyrisk_desktop.exchange.segmentation import segmentation
@@ -184,7 +184,8 @@ def test_what_an_archive_may_correct_does_not_matter(written: Path, tmp_path: Pa
         ds.InstitutionName = "Hospital"
         ds.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2"
 
-    assert read_report(readings.changed(written, tmp_path / "corrected.dcm", correct)) == read_report(written)
+    corrected = read_report(readings.changed(written, tmp_path / "corrected.dcm", correct))
+    assert corrected == dataclasses.replace(read_report(written), patient_id="T-2")
 
 
 def test_foreign_and_damaged_objects_are_refused(written: Path, exam: Path, tmp_path: Path) -> None:

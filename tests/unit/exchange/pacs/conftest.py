@@ -25,7 +25,7 @@ Test = TypeVar("Test", bound=Callable[..., None])
 
 def unclosed_by_pynetdicom(test: Test) -> Test:
     """pynetdicom forgets to close the socket of a connection that was refused; Python closes it, and says so."""
-    return pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")(pytest.mark.usefixtures("collected")(test))
+    return pytest.mark.filterwarnings("ignore:unclosed <:ResourceWarning")(pytest.mark.usefixtures("collected")(test))
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ def test_an_object_is_kept_as_it_came(heard: Heard, images: list[Dataset]) -> No
     assert dcmread(kept.path) == images[0]
     assert kept.path.is_relative_to(kept.study)
     if os.name == "posix":
-        assert kept.study.joinpath(kept.path.parent.name).stat().st_mode & 0o077 == 0
+        assert kept.study.stat().st_mode & 0o077 == 0
 
 
 def test_loopback_only_unless_told_otherwise(heard: Heard) -> None:
@@ -236,6 +236,17 @@ def test_a_full_disk_keeps_what_is_there_and_leaves_no_halves(
     assert [heard.store(ds) for ds in images] == [0] * 6
     assert len(received(heard.inbox)) == 6
     assert len(heard.kept) == 6
+
+
+def test_only_what_was_left_behind_is_cleared_away(inbox: Inbox) -> None:
+    """A retrieval that begins must not take the file away that is being received."""
+    old, new = inbox.root / ".old.part", inbox.root / ".new.part"
+    for part in (old, new):
+        part.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    inbox.prepare()
+    assert not old.exists()
+    assert new.exists()
 
 
 def test_room_on_the_disk_is_left_to_the_reader(inbox: Inbox, images: list[Dataset]) -> None:
