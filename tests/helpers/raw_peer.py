@@ -37,6 +37,13 @@ def send_store(assoc: Association, obj: RawObject, number: int = 1, sop_class: s
     """A C-STORE request, whatever its identifiers are."""
     context = next(c.context_id for c in assoc.accepted_contexts if c.abstract_syntax == sop_class)
     assert context is not None
+    send_store_on(assoc, context, obj, number, sop_class)
+
+
+def send_store_on(
+    assoc: Association, context: int, obj: RawObject, number: int = 1, sop_class: str = CTImageStorage
+) -> None:
+    """As `send_store`, on any presentation context."""
     names = {_CLASS: sop_class.encode(), _INSTANCE: obj.sop_uid}
     send(assoc, context, {_COMMAND: C_STORE_RQ, _ID: number, _PRIORITY: 0} | names, obj.data)
 

@@ -27,7 +27,7 @@ from tests.helpers.raw_peer import store
 from tests.unit.exchange.pacs.conftest import received, unclosed_by_pynetdicom
 from tests.unit.exchange.pacs.test_receiving import SCANNER, Heard
 
-_KEPT = re.compile(r"[0-9a-f]{32}/[0-9a-f]{32}/[0-9a-f]{32}\.dcm")
+_KEPT = re.compile(r"[0-9a-f]{32}/[0-9a-f]{32}\.dcm")
 
 
 def everything(folder: Path, but: Path) -> dict[str, tuple[int, int]]:
