@@ -13,6 +13,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
+from hyrisk_desktop.errors import HyRiskError
 from tests.helpers import readings
 from tests.helpers.dicom_series import ROOT
 
@@ -74,6 +75,13 @@ BAD_UIDS = (
 )  # fmt: skip
 
 
+def check_sentence(error: HyRiskError) -> None:
+    """Whether what a person is told is one line, ends like a sentence, and quotes nothing that a peer wrote."""
+    assert MARK not in error.message
+    assert error.message.isprintable()
+    assert error.message[-1] in ".?!"
+
+
 @dataclass(frozen=True)
 class Element:
     """One element as it stands in the file."""
@@ -133,7 +141,9 @@ class RawObject:
             0x00020010: Element(b"UI", ExplicitVRLittleEndian.encode()),
         }
         group = b"".join(e.encoded(tag) for tag, e in meta.items())
-        return bytes(128) + b"DICM" + Element(b"UL", struct.pack("<I", len(group))).encoded(0x00020000) + group + self.data
+        return (
+            bytes(128) + b"DICM" + Element(b"UL", struct.pack("<I", len(group))).encoded(0x00020000) + group + self.data
+        )
 
 
 @cache
@@ -149,7 +159,9 @@ def _elements_of(ds: object) -> dict[int, Element]:
     while at < len(data):
         group, number, vr = struct.unpack_from("<HH2s", data, at)
         start, length = (
-            (at + 12, struct.unpack_from("<I", data, at + 8)[0]) if vr in _LONG else (at + 8, struct.unpack_from("<H", data, at + 6)[0])
+            (at + 12, struct.unpack_from("<I", data, at + 8)[0])
+            if vr in _LONG
+            else (at + 8, struct.unpack_from("<H", data, at + 6)[0])
         )
         found[group << 16 | number] = Element(vr, data[start : start + length])
         at = start + length
@@ -202,7 +214,10 @@ def elements(draw: st.DrawFn) -> dict[str, Element | None]:
 @st.composite
 def exams(draw: st.DrawFn, *, bad_uids: bool = True) -> Hostile:
     """The headers of an exam; with ``bad_uids``, every third has identifiers that are none."""
-    number, form = draw(st.integers(1, 10**6)), draw(st.sampled_from((b"%b.%d.%d", b"1.02.003.%b.%d.%d", b"%b.%d.%d.7")))
+    number, form = (
+        draw(st.integers(1, 10**6)),
+        draw(st.sampled_from((b"%b.%d.%d", b"1.02.003.%b.%d.%d", b"%b.%d.%d.7"))),
+    )
     uids: dict[str, bytes | None] = {k: form % (_PLAIN_UID, number, n) for n, k in enumerate(UIDS)}
     if form.endswith(b"7"):
         # As long as a UID may be.

@@ -14,7 +14,11 @@ from pynetdicom.association import Association
 from pynetdicom.events import Event
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     CTImageStorage,
+)
+from pynetdicom.sop_class import (
     StudyRootQueryRetrieveInformationModelFind as Find,
+)
+from pynetdicom.sop_class import (
     StudyRootQueryRetrieveInformationModelGet as Get,
 )
 

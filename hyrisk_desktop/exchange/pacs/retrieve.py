@@ -344,9 +344,7 @@ def _move(
     run.begin()
     with (
         receiver.expecting(node, keep, frozenset({series.series_uid})),
-        associate(
-            node, own_ae_title, [build_context(Move)], cancel=run.cancel, give_up=lambda: run.given_up
-        ) as assoc,
+        associate(node, own_ae_title, [build_context(Move)], cancel=run.cancel, give_up=lambda: run.given_up) as assoc,
     ):
         if not assoc.accepted_contexts:
             raise refused_context(node, tr("retrieval by C-MOVE (try C-GET)"))

@@ -162,7 +162,7 @@ class Web:
         except requests.exceptions.Timeout as e:
             raise PacsError("timeout", tr("{node} does not answer; check the address.", node=self._node.name)) from e
         except requests.exceptions.HTTPError as e:
-            code = "refused" if e.response.status_code in _ABOUT_THE_OBJECT else "http"
+            code = "refused" if getattr(e.response, "status_code", 0) in _ABOUT_THE_OBJECT else "http"
             raise PacsError(code, _http_sentence(self._node, e.response)) from e
         except (requests.exceptions.RequestException, OSError) as e:
             raise PacsError(

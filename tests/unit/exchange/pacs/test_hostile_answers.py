@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
-import json
 import logging
-import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -24,7 +22,7 @@ from hyrisk_desktop.exchange.pacs.query import STUDY_KEYS, Query, SeriesMatch, S
 from hyrisk_desktop.exchange.pacs.web import Web
 from tests.helpers import fake_web, hostile
 from tests.helpers.fake_web import FakeWeb
-from tests.helpers.hostile import MARK, Element, Hostile, RawObject
+from tests.helpers.hostile import MARK, Element, Hostile, RawObject, check_sentence
 from tests.unit.exchange.pacs.test_hostile_objects import shown_safely
 
 quickly = settings(max_examples=150, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
@@ -82,7 +80,9 @@ def test_answers_to_c_find_are_shown_on_one_line() -> None:
 texts = hostile.values().map(lambda b: b.decode("utf-8", "surrogateescape"))
 scalars = st.one_of(st.none(), st.booleans(), st.integers(-(10**30), 10**30), st.floats(allow_nan=False), texts)
 tangles = st.recursive(
-    scalars, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(texts, inner, max_size=3)), max_leaves=5
+    scalars,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(texts, inner, max_size=3)),
+    max_leaves=5,
 )
 values = st.one_of(
     tangles, st.lists(texts, max_size=3), st.lists(st.fixed_dictionaries({}, optional={"Alphabetic": tangles, "Ideographic": texts}), max_size=2)
@@ -94,12 +94,30 @@ attributes = st.one_of(
         optional={"Value": values, "InlineBinary": texts, "BulkDataURI": texts},
     ),
 )
-tags = st.sampled_from(["0020000D", "0020000E", "00100010", "00100020", "00080050", "00080061", "00081030", "00201208", "00080018", "0008103E"])
+tags = st.sampled_from(
+    [
+        "0020000D",
+        "0020000E",
+        "00100010",
+        "00100020",
+        "00080050",
+        "00080061",
+        "00081030",
+        "00201208",
+        "00080018",
+        "0008103E",
+    ]
+)
 uids = st.sampled_from(["1.2.3", "1.2.840.4711", *(uid.decode("utf-8", "replace") for uid in hostile.BAD_UIDS)])
 named = st.tuples(st.dictionaries(tags, attributes, max_size=5), uids).map(
     lambda pair: pair[0] | {tag: {"vr": "UI", "Value": [pair[1]]} for tag in ("0020000D", "0020000E")}
 )
-answers = st.one_of(st.lists(st.one_of(named, named, st.dictionaries(st.one_of(tags, texts), attributes, max_size=4), tangles), max_size=3), tangles)
+answers = st.one_of(
+    st.lists(
+        st.one_of(named, named, st.dictionaries(st.one_of(tags, texts), attributes, max_size=4), tangles), max_size=3
+    ),
+    tangles,
+)
 
 
 def test_answers_of_a_web_archive_are_shown_on_one_line(web: FakeWeb, caplog: pytest.LogCaptureFixture) -> None:
@@ -121,8 +139,7 @@ def test_answers_of_a_web_archive_are_shown_on_one_line(web: FakeWeb, caplog: py
                     matches = ask()
                 except PacsError as e:
                     outcomes["refused"] += 1
-                    assert MARK not in e.message
-                    assert "\n" not in e.message
+                    check_sentence(e)
                     continue
                 for match in matches if isinstance(matches, tuple) else ():
                     outcomes["found"] += 1
@@ -147,13 +164,16 @@ def test_what_a_web_archive_says_of_an_object_sent(web: FakeWeb) -> None:
         web.says(answer)
         with Web(web.node) as archive, pytest.raises(PacsError) as failure:
             archive.store(ds)
-        assert MARK not in failure.value.message
-        assert "\n" not in failure.value.message
+        check_sentence(failure.value)
 
     check()
 
 
-typed = st.one_of(texts, st.text(max_size=70), st.sampled_from(["王^小東", "Müller", "a*b?", "%2A", "&limit=1", "a,b", "a#b", "+", "x=y;z"]))
+typed = st.one_of(
+    texts,
+    st.text(max_size=70),
+    st.sampled_from(["王^小東", "Müller", "a*b?", "%2A", "&limit=1", "a,b", "a#b", "+", "x=y;z"]),
+)
 
 
 def accepted(query: Query) -> bool:
@@ -180,9 +200,11 @@ def test_what_was_typed_is_asked_for_as_it_is(web: FakeWeb) -> None:
                 continue
             asked += 1
             keys = query.keys()
-            for keyword, value in keys.items():
+            for value in keys.values():
                 assert shown_safely(value)
-                assert value.removesuffix("*") in [t.strip().removesuffix("*") for t in (patient, name, accession, description, modality.upper(), "CT")]
+                assert value.removesuffix("*") in [
+                    t.strip().removesuffix("*") for t in (patient, name, accession, description, modality.upper(), "CT")
+                ]
             sent = encode(identifier("STUDY", STUDY_KEYS, keys), True, True)
             assert sent is not None
             back = decode(io.BytesIO(sent), True, True)

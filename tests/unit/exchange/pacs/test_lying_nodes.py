@@ -10,7 +10,8 @@ import pytest
 from pydicom.dataset import Dataset
 
 from hyrisk_desktop.errors import PacsError
-from hyrisk_desktop.exchange.pacs import association, find, retrieve as retrieve_module
+from hyrisk_desktop.exchange.pacs import association, find
+from hyrisk_desktop.exchange.pacs import retrieve as retrieve_module
 from hyrisk_desktop.exchange.pacs.inbox import Inbox, Refused
 from hyrisk_desktop.exchange.pacs.query import Query, SeriesMatch
 from hyrisk_desktop.exchange.pacs.questions import find_studies
@@ -129,7 +130,9 @@ def test_another_patient_under_the_same_names_is_refused(liar: LyingNode, inbox:
 
 
 @pytest.mark.parametrize(
-    "stray", [PLAIN.slice(0), OBJECTS[0], RawObject(OBJECTS[0].sop_uid, b"")], ids=["unasked", "the same again", "empty"]
+    "stray",
+    [PLAIN.slice(0), OBJECTS[0], RawObject(OBJECTS[0].sop_uid, b"")],
+    ids=["unasked", "the same again", "empty"],
 )
 def test_an_endless_stream_is_ended(liar: LyingNode, inbox: Inbox, stray: RawObject) -> None:
     def lie(peer: Peer) -> int:
@@ -150,7 +153,9 @@ def test_an_endless_stream_of_a_class_that_was_not_agreed_on_is_ended(liar: Lyin
     def lie(peer: Peer) -> int:
         from tests.helpers import raw_peer
 
-        context = next(c.context_id for c in peer.assoc.accepted_contexts if c.abstract_syntax != raw_peer.CTImageStorage)
+        context = next(
+            c.context_id for c in peer.assoc.accepted_contexts if c.abstract_syntax != raw_peer.CTImageStorage
+        )
         while not peer.over:
             raw_peer.send_store_on(peer.assoc, context, OBJECTS[0])
             peer.assoc.dimse.get_msg(block=True)
@@ -206,9 +211,7 @@ def test_an_end_that_is_none_is_told(liar: LyingNode, inbox: Inbox, status: int)
 
 
 @pytest.mark.parametrize("status", [0x0000, 0xB000, 0xB007, 0x0001, 0x0107])
-def test_an_end_that_promises_more_than_came_counts_what_is_missing(
-    liar: LyingNode, inbox: Inbox, status: int
-) -> None:
+def test_an_end_that_promises_more_than_came_counts_what_is_missing(liar: LyingNode, inbox: Inbox, status: int) -> None:
     def lie(peer: Peer) -> int:
         peer.store(OBJECTS[0])
         return status
