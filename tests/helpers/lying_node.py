@@ -73,7 +73,7 @@ class LyingNode:
         """Forget the last test; its connections end."""
         self.ends.set()
         self.listed, self.lie = listed, _nothing
-        self.finds: Callable[[], Iterator[tuple[int, Dataset | None]]] | None = None
+        self.finds: Callable[[Event], Iterator[tuple[int, Dataset | None]]] | None = None
         self.answers: list[int | None] = []
         self.ends = threading.Event()
 
@@ -83,7 +83,7 @@ class LyingNode:
 
     def find(self, event: Event) -> Iterator[tuple[int, Dataset | None]]:
         if self.finds is not None:
-            yield from self.finds()
+            yield from self.finds(event)
             return
         for uid in self.listed:
             answer = Dataset()

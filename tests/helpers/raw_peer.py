@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import queue
 import struct
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 
 from pydicom.uid import CTImageStorage
 from pynetdicom.association import Association
@@ -12,11 +14,12 @@ from pynetdicom.pdu_primitives import P_DATA
 
 from tests.helpers.hostile import RawObject
 
-C_STORE_RQ, C_GET_RSP = 0x0001, 0x8010
+C_STORE_RQ, C_GET_RSP, C_FIND_RSP = 0x0001, 0x8010, 0x8020
 _CLASS, _COMMAND, _ID, _ANSWERED, _PRIORITY, _HAS_DATA, _STATUS, _INSTANCE = (
     0x0002, 0x0100, 0x0110, 0x0120, 0x0700, 0x0800, 0x0900, 0x1000,
 )  # fmt: skip
 _NO_DATA = 0x0101
+_PATIENCE_S = 20.0
 
 
 def send(assoc: Association, context: int, command: Mapping[int, int | bytes], data: bytes | None = None) -> None:
@@ -53,6 +56,11 @@ def send_get_status(assoc: Association, context: int, status: int, model: str) -
     send(assoc, context, {_COMMAND: C_GET_RSP, _ANSWERED: 1, _CLASS: model.encode(), _STATUS: status})
 
 
+def send_find_answer(assoc: Association, context: int, answered: int, model: str, data: bytes) -> None:
+    """A match (Pending) to a C-FIND."""
+    send(assoc, context, {_COMMAND: C_FIND_RSP, _ANSWERED: answered, _CLASS: model.encode(), _STATUS: 0xFF00}, data)
+
+
 def store(assoc: Association, obj: RawObject) -> int | None:
     """Store an object as the association's requestor; the status answered, None where the connection ended."""
     # As `send_c_store` does: the association's own thread must not take the answer.
@@ -60,6 +68,11 @@ def store(assoc: Association, obj: RawObject) -> int | None:
     while not assoc._is_paused:
         time.sleep(0.0001)
     send_store(assoc, obj)
-    _, answer = assoc.dimse.get_msg(block=True)
+    answer = None
+    deadline = time.monotonic() + _PATIENCE_S
+    while answer is None and time.monotonic() < deadline and not assoc.acse.is_aborted():
+        with suppress(queue.Empty):
+            _, answer = assoc.dimse.msg_queue.get(timeout=0.05)
+    assert answer is not None or assoc.acse.is_aborted(), "no answer, and no end"
     assoc._reactor_checkpoint.set()
     return None if answer is None else int(answer.Status)  # type: ignore[union-attr, arg-type]

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 
 from hyrisk_desktop.errors import PacsError
 from hyrisk_desktop.exchange.pacs.association import require_pacs
-from hyrisk_desktop.exchange.pacs.inbox import Inbox
+from hyrisk_desktop.exchange.pacs.inbox import Inbox, Refused
 from hyrisk_desktop.exchange.pacs.outbox import Outbox, State
 from hyrisk_desktop.exchange.pacs.query import is_uid
 from hyrisk_desktop.exchange.pacs.sending import send
 from hyrisk_desktop.imaging import find_series
 from tests.helpers import hostile
-from tests.helpers.hostile import MARK, PLAIN, UID_MARK, Element, Hostile, check_sentence
+from tests.helpers.hostile import MARK, PLAIN, UID_MARK, Element, Hostile, RawObject, check_sentence
 from tests.helpers.orthanc import OUR_TITLE, PASSWORD, Orthanc
 from tests.helpers.raw_peer import store
 from tests.unit.exchange.pacs.conftest import received, unclosed_by_pynetdicom
@@ -92,6 +92,17 @@ def test_what_a_peer_writes_is_kept_or_refused(
     assert MARK not in said
     assert UID_MARK not in said
     assert not list(Path("/tmp").glob(f"*{MARK}*"))
+
+
+@pytest.mark.parametrize("name", [b"", b" ", b"\0\0"])
+def test_an_object_without_a_name_is_answered(inbox: Inbox, name: bytes) -> None:
+    with Heard(inbox, [SCANNER]).listening() as heard:
+        assoc = heard.association()
+        assert store(assoc, RawObject(name, PLAIN.slice(0).data)) == Refused.NOT_THE_CLASS
+        assert store(assoc, PLAIN.slice(0)) == 0x0000
+        assoc.release()
+        assoc.join(10)
+    assert len(heard.refused) == len(heard.kept) == 1
 
 
 def with_meta(data: bytes, change: str) -> bytes:

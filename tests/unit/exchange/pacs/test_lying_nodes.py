@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 from pydicom.dataset import Dataset
+from pynetdicom.events import Event
 
 from hyrisk_desktop.errors import PacsError
 from hyrisk_desktop.exchange.pacs import association, find
@@ -20,6 +21,7 @@ from tests.helpers import lying_node
 from tests.helpers.hostile import MARK, PLAIN, Element, Hostile, RawObject
 from tests.helpers.lying_node import LyingNode, Peer
 from tests.helpers.orthanc import OUR_TITLE
+from tests.helpers.raw_peer import send_find_answer
 from tests.unit.exchange.pacs.conftest import received, unclosed_by_pynetdicom
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")
@@ -222,7 +224,7 @@ def test_an_end_that_promises_more_than_came_counts_what_is_missing(liar: LyingN
 
 
 def test_a_search_without_end_ends(liar: LyingNode, monkeypatch: pytest.MonkeyPatch) -> None:
-    def endless() -> Iterator[tuple[int, Dataset | None]]:
+    def endless(_: Event) -> Iterator[tuple[int, Dataset | None]]:
         while not liar.ends.is_set():
             answer = Dataset()
             answer.PatientName = MARK
@@ -233,9 +235,24 @@ def test_a_search_without_end_ends(liar: LyingNode, monkeypatch: pytest.MonkeyPa
     assert find_studies(liar.node, OUR_TITLE, Query(patient_id="X")) == ()
 
 
+def test_a_search_with_answers_that_are_none_ends(liar: LyingNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    def endless(event: Event) -> Iterator[tuple[int, Dataset | None]]:
+        while event.assoc.is_established and not liar.ends.is_set():
+            context, model = event.context.context_id, str(event.context.abstract_syntax)
+            send_find_answer(event.assoc, context, event.request.MessageID, model, b"\x08\0\x05")  # type: ignore[union-attr]
+            liar.ends.wait(0.01)
+        yield 0x0000, None
+
+    liar.finds = endless
+    monkeypatch.setattr(find, "LIMIT", 20)
+    began = time.monotonic()
+    assert find_studies(liar.node, OUR_TITLE, Query(patient_id="X")) == ()
+    assert time.monotonic() - began < 10
+
+
 @unclosed_by_pynetdicom
 def test_a_search_that_is_never_answered_ends(liar: LyingNode) -> None:
-    def silent() -> Iterator[tuple[int, Dataset | None]]:
+    def silent(_: Event) -> Iterator[tuple[int, Dataset | None]]:
         liar.ends.wait(20)
         yield 0x0000, None
 
