@@ -7,13 +7,15 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hyrisk_desktop.errors import InputError, PacsError
 from hyrisk_desktop.exchange.pacs.node import Node
 from hyrisk_desktop.exchange.pacs.sockets import QuickTlsSocket, quick
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging.attributes import quiet_pydicom
 from hyrisk_desktop.jobs import CancelToken
 
 if TYPE_CHECKING:
@@ -31,7 +33,9 @@ _QUOTING_LOGGERS = ("pynetdicom", "dicomweb_client", "urllib3", "requests")
 
 
 def require_pacs() -> None:
-    """Raise `InputError` where the libraries of the ``pacs`` extra are missing, and keep their logs quiet.
+    """Raise `InputError` where the libraries of the ``pacs`` extra are missing, and keep them quiet.
+
+    They log and warn of values that break DICOM's rules, and quote them; whatever is used is checked here anyway.
 
     Raises:
         InputError: with what to install.
@@ -49,6 +53,8 @@ def require_pacs() -> None:
     pynetdicom._config.LOG_HANDLER_LEVEL = "none"
     for name in _QUOTING_LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    quiet_pydicom()
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"pydicom\.")
 
 
 def application_entity(own_ae_title: str) -> ApplicationEntity:
@@ -112,8 +118,12 @@ def associate(
     roles: Sequence[Any] = (),
     handlers: Sequence[Any] = (),
     cancel: CancelToken | None = None,
+    give_up: Callable[[], bool] = lambda: False,
 ) -> Iterator[Association]:
     """An association with ``node``, released at the end, aborted where something went wrong or ``cancel`` was set.
+
+    Args:
+        give_up: asked several times a second; the association is aborted once it says so.
 
     Raises:
         PacsError: it can't be opened; the sentence says why.
@@ -141,7 +151,7 @@ def associate(
         raise _unreachable(node, e) from e
     if not assoc.is_established:
         raise _refusal(node, assoc)
-    watcher = _Watcher(assoc, cancel)
+    watcher = _Watcher(assoc, cancel, give_up)
     try:
         yield assoc
     except BaseException:
@@ -160,28 +170,26 @@ def associate(
 
 
 class _Watcher:
-    """Aborts an association when the user cancels: the thread that uses it may be waiting for an answer."""
+    """Aborts an association when it must end: the thread that uses it may be waiting for an answer, or drown in them."""
 
-    def __init__(self, assoc: Association, cancel: CancelToken | None) -> None:
-        self._assoc, self._cancel = assoc, cancel
+    def __init__(self, assoc: Association, cancel: CancelToken | None, give_up: Callable[[], bool]) -> None:
+        self._assoc, self._cancel, self._give_up = assoc, cancel, give_up
         self._done = threading.Event()
-        self._thread: threading.Thread | None = None
-        if cancel is not None:
-            self._thread = threading.Thread(target=self._watch, name="hyrisk-pacs-cancel", daemon=True)
-            self._thread.start()
+        self._thread = threading.Thread(target=self._watch, name="hyrisk-pacs-watch", daemon=True)
+        self._thread.start()
 
     def _watch(self) -> None:
         while not self._done.wait(_POLL_S):
-            if self._cancel is not None and self._cancel.cancelled:
-                # Whoever uses it notices between two objects; an abort is for a node that keeps silent.
-                if not self._done.wait(_POLITE_S) and self._assoc.is_established:
+            # Whoever uses it notices a cancel between two objects; an abort is for a node that keeps silent.
+            cancelled = self._cancel is not None and self._cancel.cancelled and not self._done.wait(_POLITE_S)
+            if cancelled or self._give_up():
+                if self._assoc.is_established and not self._done.is_set():
                     self._assoc.abort()
                 return
 
     def stop(self) -> None:
         self._done.set()
-        if self._thread is not None:
-            self._thread.join()
+        self._thread.join()
 
 
 def stored_object(event: Event) -> tuple[bytes, str, str]:

@@ -132,8 +132,8 @@ def _answers(
             raise lost(node)
         category = code_to_category(code)
         if category == "Pending":
-            if answer is not None:
-                yield values_of(answer)
+            # One that can't be decoded counts too: a node may send such answers without end.
+            yield {} if answer is None else values_of(answer)
         elif category not in ("Success", "Warning"):
             raise _failed(node, status)
 

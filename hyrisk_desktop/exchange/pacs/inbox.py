@@ -12,7 +12,7 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,13 +115,22 @@ class Inbox:
             return False
         return header.text("SOPInstanceUID") == sop_uid and not _is_short(header)
 
-    def keep(self, data: bytes, *, sop_class: str, sop_uid: str, allowed: Iterable[str]) -> Kept:
+    def keep(
+        self,
+        data: bytes,
+        *,
+        sop_class: str,
+        sop_uid: str,
+        allowed: Iterable[str],
+        wanted: Callable[[str, str, str], bool] = lambda *_: True,
+    ) -> Kept:
         """Check an object and keep it.
 
         Args:
             data: the bytes of a DICOM file.
             sop_class, sop_uid: what the sender says that it is.
             allowed: SOP classes that are taken.
+            wanted: whether an object is taken, by its study, series and SOP instance UIDs.
 
         Raises:
             Refused: it is not taken, and nothing of it is left.
@@ -134,6 +143,8 @@ class Inbox:
                 stream.write(data)
             header = _checked(part, sop_class, sop_uid)
             uids = [header.text(k) for k in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")]
+            if not wanted(*uids):
+                raise Refused(Refused.NOT_AUTHORISED, tr("An object that nobody asked for was refused."))
             path = self.path_of(uids[0], uids[2])
             kept = Kept(path, self.study_folder(uids[0]), uids[1], uids[2], new=not self._is_whole(path, sop_uid))
             if kept.new:

@@ -257,6 +257,8 @@ class Receiver:
         def message_ended(event: Event) -> None:
             if (meter := meter_of(event.assoc)) is not None:
                 meter.message_ended()
+            if type(event.message).__name__ == "C_STORE_RQ":
+                self._answer_nameless(event)
 
         def connection_ended(event: Event) -> None:
             if (meter := meter_of(event.assoc)) is not None and meter.exceeded:
@@ -310,6 +312,19 @@ class Receiver:
         if kept.new:
             self._on_kept(kept)
         return 0x0000
+
+    def _answer_nameless(self, event: Event) -> None:
+        """Refuse an object without instance UID: the library ignores it, and its sender would wait for an answer."""
+        from pynetdicom.dimse_primitives import C_STORE
+
+        command: Any = event.message.command_set
+        if command.get("AffectedSOPInstanceUID") or command.get("MessageID") is None:
+            return
+        answer = C_STORE()
+        answer.MessageIDBeingRespondedTo = command.MessageID
+        answer.Status = Refused.NOT_THE_CLASS
+        event.assoc.dimse.send_msg(answer, event.message.context_id or 1)
+        self._refuse(tr("An object that is not what its sender said was refused."))
 
     def _report(self, event: Event) -> tuple[int, None]:
         """N-EVENT-REPORT of the storage commitment."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -37,6 +38,11 @@ _PAUSE_S = 1.0
 # A UID of 64 characters and a separator each; well below what DICOM's longest value holds, and progress if one fails.
 _UIDS_AT_ONCE = 200
 _REQUESTS_AT_ONCE = 4
+# Objects in a row that bring nothing new, beside twice the number of objects that were asked for.
+_MOST_IDLE = 1000
+# A node that answers again and again that it is at work, such as one that fetches tapes, is believed for so long.
+_STALL_S = 900.0
+_MOST_UNLISTED = 100_000
 ALLOWED = frozenset(CT_CLASSES) | frozenset(RESULT_CLASSES)
 
 
@@ -59,23 +65,33 @@ class Retrieved:
 
 @dataclass(slots=True)
 class _Run:
-    """What a retrieval keeps track of; objects may arrive on other threads."""
+    """What a retrieval keeps track of; objects may arrive on other threads.
+
+    Attributes:
+        asked: objects by study and series; none for a series that is asked for as a whole.
+        idle: objects that came since the last that was new. since: when that was.
+    """
 
     inbox: Inbox
     progress: Progress
     cancel: CancelToken | None
+    asked: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     total: int = 0
     already: int = 0
     arrived: set[str] = field(default_factory=set)
     reasons: dict[str, None] = field(default_factory=dict)
+    idle: int = 0
+    since: float = field(default_factory=time.monotonic)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def keep(self, data: bytes, sop_class: str, sop_uid: str) -> int:
         """Keep an object; the DIMSE status to answer with."""
-        if self.cancel and self.cancel.cancelled:
+        if self.given_up or (self.cancel and self.cancel.cancelled):
             return Refused.OUT_OF_RESOURCES
         try:
-            kept = self.inbox.keep(data, sop_class=sop_class, sop_uid=sop_uid, allowed=ALLOWED)
+            kept = self.inbox.keep(
+                data, sop_class=sop_class, sop_uid=sop_uid, allowed=ALLOWED, wanted=self._is_asked_for
+            )
         except Refused as e:
             with self._lock:
                 self.reasons[e.reason] = None
@@ -83,13 +99,52 @@ class _Run:
         self.note(kept)
         return 0x0000
 
+    def _is_asked_for(self, study_uid: str, series_uid: str, sop_uid: str) -> bool:
+        listed = self.asked.get((study_uid, series_uid))
+        if listed is None:
+            return False
+        # Those of a list that are here already may come again: some nodes send a series as a whole, whatever is asked.
+        return sop_uid in listed if listed else sop_uid in self.arrived or len(self.arrived) < _MOST_UNLISTED
+
     def note(self, kept: Kept) -> None:
         """One more is here."""
         with self._lock:
             if kept.new:
                 self.arrived.add(kept.sop_uid)
+                self.idle, self.since = 0, time.monotonic()
             done = self.already + len(self.arrived)
         self.progress(done, max(self.total, done))
+
+    def begin(self) -> None:
+        """A question is about to be asked."""
+        self.idle, self.since = 0, time.monotonic()
+
+    def came(self) -> None:
+        """An object has come, whatever it is."""
+        with self._lock:
+            self.idle += 1
+
+    @property
+    def given_up(self) -> bool:
+        """Whether the node sends without end what nobody asked for, or only goes on saying that something will come."""
+        return self._flooded or time.monotonic() - self.since > _STALL_S
+
+    @property
+    def _flooded(self) -> bool:
+        return self.idle > _MOST_IDLE + 2 * self.total
+
+    def broken(self, node: Node) -> PacsError:
+        """The sentence for a connection that broke off, or that this program ended."""
+        if self._flooded:
+            return PacsError(
+                "flooded",
+                tr("{node} goes on sending what nobody asked for; the connection was ended.", node=node.name),
+            )
+        if self.given_up:
+            return PacsError(
+                "stalled", tr("{node} says that images will come, but none do; try again later.", node=node.name)
+            )
+        return lost(node)
 
 
 Fetch = Callable[[SeriesMatch, Sequence[str], _Run], None]
@@ -124,6 +179,7 @@ def retrieve(
     inbox.prepare()
     run = _Run(inbox, progress, cancel)
     listed = _listed(node, own_ae_title, series, password, cancel)
+    run.asked = {(s.study_uid, s.series_uid): frozenset(listed[s.series_uid]) for s in series}
     run.total = sum(len(uids) for uids in listed.values())
     fetch = _fetcher(node, own_ae_title, receiver, password)
     absent = 0
@@ -224,6 +280,7 @@ def _web(node: Node, password: str | None, series: SeriesMatch, uids: Sequence[s
     from hyrisk_desktop.exchange.pacs.web import Web
 
     failed = threading.Event()
+    run.begin()
 
     def fetch(mine: Sequence[str]) -> None:
         with Web(node, password, run.cancel) as web:
@@ -251,18 +308,26 @@ def _get(node: Node, own_ae_title: str, series: SeriesMatch, uids: Sequence[str]
     def stored(event: Event) -> int:
         return run.keep(*stored_object(event))
 
+    def came(event: Event) -> None:
+        # Of every object, also of those that the library itself refuses.
+        if type(event.message).__name__ == "C_STORE_RQ":
+            run.came()
+
     contexts = [build_context(Get)]
     # One context for each encoding, so that the node can send every object as it has it.
     contexts += [build_context(c, syntax) for c in CT_CLASSES for syntax in TRANSFER_SYNTAXES]
     contexts += [build_context(c, list(TRANSFER_SYNTAXES[:2])) for c in RESULT_CLASSES]
     # Both roles: with the SCP's alone the library's own C-STORE handling on this association fails later.
     roles = [build_role(c, scu_role=True, scp_role=True) for c in ALLOWED]
+    handlers = [(evt.EVT_C_STORE, stored), (evt.EVT_DIMSE_RECV, came)]
+    run.begin()
     with associate(
-        node, own_ae_title, contexts, roles=roles, handlers=[(evt.EVT_C_STORE, stored)], cancel=run.cancel
+        node, own_ae_title, contexts, roles=roles, handlers=handlers, cancel=run.cancel, give_up=lambda: run.given_up
     ) as assoc:
         if not any(c.abstract_syntax == Get for c in assoc.accepted_contexts):
             raise refused_context(node, tr("retrieval by C-GET (try C-MOVE)"))
         for question in _questions(series, uids):
+            run.begin()
             _follow(node, assoc, assoc.send_c_get(question, Get), Get, run)
 
 
@@ -272,14 +337,20 @@ def _move(
     from pynetdicom.presentation import build_context
     from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelMove as Move  # type: ignore[attr-defined]
 
+    def keep(data: bytes, sop_class: str, sop_uid: str) -> int:
+        run.came()
+        return run.keep(data, sop_class, sop_uid)
+
+    run.begin()
     with (
-        receiver.expecting(node, run.keep, frozenset({series.series_uid})),
-        associate(node, own_ae_title, [build_context(Move)], cancel=run.cancel) as assoc,
+        receiver.expecting(node, keep, frozenset({series.series_uid})),
+        associate(node, own_ae_title, [build_context(Move)], cancel=run.cancel, give_up=lambda: run.given_up) as assoc,
     ):
         if not assoc.accepted_contexts:
             raise refused_context(node, tr("retrieval by C-MOVE (try C-GET)"))
         title = node.own_ae_title or own_ae_title
         for question in _questions(series, uids):
+            run.begin()
             _follow(node, assoc, assoc.send_c_move(question, title, Move), Move, run)
 
 
@@ -293,12 +364,12 @@ def _follow(node: Node, assoc: Association, answers: Iterator[tuple[Any, Any]], 
         if code is None:
             if run.cancel and run.cancel.cancelled:
                 raise Cancelled
-            raise lost(node)
+            raise run.broken(node)
         if run.cancel and run.cancel.cancelled and not told:
             # The node is asked to stop and the rest is listened to; the watcher aborts if that takes too long.
             told = True
             assoc.send_c_cancel(1, query_model=model)
-        if code_to_category(code) == "Failure" and not (run.cancel and run.cancel.cancelled):
+        if code_to_category(code) in ("Failure", "Cancel", "Unknown") and not (run.cancel and run.cancel.cancelled):
             raise PacsError("status", _why_not(node, code, status))
     if run.cancel:
         run.cancel.raise_if_cancelled()

@@ -53,7 +53,8 @@ def send(
         Cancelled: ``cancel`` was set; the same.
     """
     require_pacs()
-    waiting = outbox.items(State.WAITING, node=node.name)
+    # What failed most often goes last: an object at which the node breaks off must not hold up the others for ever.
+    waiting = sorted(outbox.items(State.WAITING, node=node.name), key=lambda item: item.attempts)
     try:
         if waiting and node.is_web:
             _send_web(outbox, node, waiting, password, progress, cancel)
@@ -138,11 +139,15 @@ def _store(outbox: Outbox, node: Node, assoc: Association, item: Item, ds: Datas
     except ValueError:
         outbox.failed(item, tr("The node does not take objects of this kind ({kind}).", kind=item.kind))
         return
+    except AttributeError:
+        # The library's word for a file that does not say how it is encoded, or says it wrongly.
+        outbox.failed(item, _damaged())
+        return
     except (RuntimeError, OSError) as e:
-        raise lost(node) from e
+        raise _lost_at(outbox, node, item) from e
     code = getattr(status, "Status", None)
     if code is None:
-        raise lost(node)
+        raise _lost_at(outbox, node, item)
     category = code_to_category(code)
     if category in ("Success", "Warning"):
         outbox.sent(item)
@@ -152,6 +157,17 @@ def _store(outbox: Outbox, node: Node, assoc: Association, item: Item, ds: Datas
         outbox.failed(item, tr("The node refused it ({status}).", status=status_text(status)))
 
 
+def _lost_at(outbox: Outbox, node: Node, item: Item) -> PacsError:
+    """The sentence for a connection that broke off; counts against ``item`` once more than against those behind it."""
+    error = lost(node)
+    outbox.waits(item, error.message)
+    return error
+
+
+def _damaged() -> str:
+    return tr("Its file is gone or damaged; make it again.")
+
+
 def _read(outbox: Outbox, item: Item) -> Dataset | None:
     """The object; None, and failed, where its file is gone or damaged."""
     import pydicom
@@ -159,7 +175,7 @@ def _read(outbox: Outbox, item: Item) -> Dataset | None:
     try:
         return pydicom.dcmread(outbox.path_of(item))
     except Exception:  # noqa: BLE001  pydicom raises of every kind on a damaged file
-        outbox.failed(item, tr("Its file is gone or damaged; make it again."))
+        outbox.failed(item, _damaged())
         return None
 
 

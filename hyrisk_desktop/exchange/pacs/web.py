@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 _MOST_IMAGES = 100_000
+# A request that will fail again however often it is sent; the next object may pass.
+_ABOUT_THE_OBJECT = (400, 409, 413, 415, 422)
 
 
 class Web:
@@ -76,29 +79,29 @@ class Web:
     def find_studies(self, query: Query) -> tuple[StudyMatch, ...]:
         """As `find.find_studies`, by QIDO-RS."""
         query.check()
-        answers = self._ask(
+        answers = self._rows(
             lambda: self._client.search_for_studies(
                 fuzzymatching=False, limit=LIMIT, fields=list(STUDY_KEYS), search_filters=query.keys()
             )
         )
-        return sorted_studies((study_of(v) for v in map(_values, answers)), query)
+        return sorted_studies(map(study_of, answers), query)
 
     def find_series(self, study_uid: str) -> tuple[SeriesMatch, ...]:
         """As `find.find_series`, by QIDO-RS."""
-        answers = self._ask(lambda: self._client.search_for_series(study_uid, limit=LIMIT, fields=list(SERIES_KEYS)))
-        found = (series_of(study_uid, v) for v in map(_values, answers))
+        answers = self._rows(lambda: self._client.search_for_series(study_uid, limit=LIMIT, fields=list(SERIES_KEYS)))
+        found = (series_of(study_uid, v) for v in answers)
         return tuple({s.series_uid: s for s in found if s is not None}.values())
 
     def find_images(self, series: SeriesMatch) -> tuple[str, ...]:
         """SOP instance UIDs of a series."""
         found: dict[str, None] = {}
         while len(found) < _MOST_IMAGES:
-            answers = self._ask(
+            answers = self._rows(
                 lambda: self._client.search_for_instances(
                     series.study_uid, series.series_uid, fields=["SOPInstanceUID"], offset=len(found) or None
                 )
             )
-            uids = [v.get("SOPInstanceUID", "") for v in map(_values, answers)]
+            uids = [v.get("SOPInstanceUID", "") for v in answers]
             new = [uid for uid in uids if is_uid(uid) and uid not in found]
             found.update(dict.fromkeys(new))
             # A server may answer in pages, and may not say so.
@@ -108,12 +111,12 @@ class Web:
 
     def has(self, study_uid: str, series_uid: str, sop_uid: str) -> bool:
         """Whether the archive lists an object."""
-        answers = self._ask(
+        answers = self._rows(
             lambda: self._client.search_for_instances(
                 study_uid, series_uid, fields=["SOPInstanceUID"], search_filters={"SOPInstanceUID": sop_uid}
             )
         )
-        return any(v.get("SOPInstanceUID") == sop_uid for v in map(_values, answers))
+        return any(v.get("SOPInstanceUID") == sop_uid for v in answers)
 
     def object(self, series: SeriesMatch, uid: str) -> tuple[str, bytes]:
         """SOP class UID and bytes of an object, in the encoding in which the archive has it."""
@@ -129,13 +132,15 @@ class Web:
         Raises:
             PacsError: the archive did not take it.
         """
-        answer = self._ask(lambda: self._client.store_instances([ds]))
-        stored = {str(item.get("ReferencedSOPInstanceUID", "")) for item in answer.get("ReferencedSOPSequence") or ()}
+        stored, code = self._ask(lambda: _outcome(self._client.store_instances([ds])))
         if str(ds.SOPInstanceUID) not in stored:
-            failed = answer.get("FailedSOPSequence") or ()
-            code = failed[0].get("FailureReason") if failed else None
             why = "" if code is None else f" (0x{code:04X})"
             raise PacsError("refused", tr("{node} did not take the object{why}.", node=self._node.name, why=why))
+
+    def _rows(self, request: Any) -> list[dict[str, str]]:
+        """The answers to a search, as text by keyword."""
+        rows: list[dict[str, str]] = self._ask(lambda: [_values(answer) for answer in request()])
+        return rows
 
     def _ask(self, request: Any) -> Any:
         """The answer to a request; every failure becomes one sentence."""
@@ -157,7 +162,8 @@ class Web:
         except requests.exceptions.Timeout as e:
             raise PacsError("timeout", tr("{node} does not answer; check the address.", node=self._node.name)) from e
         except requests.exceptions.HTTPError as e:
-            raise PacsError("http", _http_sentence(self._node, e.response)) from e
+            code = "refused" if getattr(e.response, "status_code", 0) in _ABOUT_THE_OBJECT else "http"
+            raise PacsError(code, _http_sentence(self._node, e.response)) from e
         except (requests.exceptions.RequestException, OSError) as e:
             raise PacsError(
                 "connection_lost", tr("{node} can't be reached, or the connection broke off.", node=self._node.name)
@@ -192,9 +198,22 @@ def _http_sentence(node: Node, response: Any) -> str:
 
 
 def _values(answer: Any) -> dict[str, str]:
+    """One answer; attributes that can't be decoded are left out, and cost neither the others nor other answers."""
     from pydicom.dataset import Dataset
 
-    return values_of(Dataset.from_json(answer))
+    found: dict[str, str] = {}
+    for tag, attribute in answer.items():
+        with contextlib.suppress(Exception):  # pydicom raises of every kind on hostile values
+            found |= values_of(Dataset.from_json({tag: attribute}))
+    return found
+
+
+def _outcome(answer: Any) -> tuple[set[str], int | None]:
+    """What a STOW-RS response says: UIDs stored, and the first reason of a failure."""
+    stored = {str(item.get("ReferencedSOPInstanceUID", "")) for item in answer.get("ReferencedSOPSequence") or ()}
+    failed = answer.get("FailedSOPSequence") or ()
+    code = failed[0].get("FailureReason") if failed else None
+    return stored, code if isinstance(code, int) else None
 
 
 def _bytes_of(ds: Dataset) -> bytes:
