@@ -69,6 +69,7 @@ class _Run:
 
     Attributes:
         asked: objects by study and series; none for a series that is asked for as a whole.
+        arrived, known: objects that came and were new, or were here before.
         idle: objects that came since the last that was new. since: when that was.
     """
 
@@ -79,6 +80,7 @@ class _Run:
     total: int = 0
     already: int = 0
     arrived: set[str] = field(default_factory=set)
+    known: set[str] = field(default_factory=set)
     reasons: dict[str, None] = field(default_factory=dict)
     idle: int = 0
     since: float = field(default_factory=time.monotonic)
@@ -112,6 +114,8 @@ class _Run:
             if kept.new:
                 self.arrived.add(kept.sop_uid)
                 self.idle, self.since = 0, time.monotonic()
+            elif kept.sop_uid not in self.arrived:
+                self.known.add(kept.sop_uid)
             done = self.already + len(self.arrived)
         self.progress(done, max(self.total, done))
 
@@ -243,7 +247,9 @@ def _fetch_series(series: SeriesMatch, uids: Sequence[str], fetch: Fetch, run: _
             if run.cancel:
                 run.cancel.raise_if_cancelled()
             if whole:
-                return max(0, (series.instances or 0) - (len(run.arrived) - before))
+                known, run.known = len(run.known), set()
+                run.already += known
+                return max(0, (series.instances or 0) - known - (len(run.arrived) - before))
             missing = run.inbox.missing(series.study_uid, missing)
             return len(missing)
         if not whole:

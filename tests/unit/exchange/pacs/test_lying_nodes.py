@@ -24,7 +24,7 @@ from tests.helpers.orthanc import OUR_TITLE
 from tests.helpers.raw_peer import send_find_answer
 from tests.unit.exchange.pacs.conftest import received, unclosed_by_pynetdicom
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <s:ResourceWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <:ResourceWarning")
 ASKED = Hostile({}, {"StudyInstanceUID": b"1.2.31", "SeriesInstanceUID": b"1.2.32", "SOPInstanceUID": b"1.2.33"})
 OBJECTS = [ASKED.slice(z) for z in range(4)]
 SERIES = SeriesMatch("1.2.31", "1.2.32", "CT", instances=4)
@@ -260,3 +260,12 @@ def test_a_search_that_is_never_answered_ends(liar: LyingNode) -> None:
     with pytest.raises(PacsError) as failure:
         find_studies(liar.node, OUR_TITLE, Query(patient_id="X"))
     assert failure.value.code == "connection_lost"
+
+
+def test_a_node_that_lists_no_images_is_asked_for_the_whole_series(liar: LyingNode, inbox: Inbox) -> None:
+    """Not a lie, but many nodes' habit; what comes a second time is known, and not missing."""
+    liar.listed, liar.lie = (), all_of
+    first = fetch(liar, inbox)
+    assert (first.arrived, first.already, first.missing) == (4, 0, 0)
+    again = fetch(liar, inbox)
+    assert (again.arrived, again.already, again.missing) == (0, 4, 0)
