@@ -96,6 +96,8 @@ values = st.one_of(
 )  # fmt: skip
 attributes = st.one_of(
     tangles,
+    # In good order but for the text itself, so that it is shown.
+    st.fixed_dictionaries({"vr": st.just("LO"), "Value": st.lists(texts, min_size=1, max_size=1)}),
     st.fixed_dictionaries(
         {"vr": st.sampled_from(["PN", "LO", "UI", "IS", "DS", "SQ", "OB", "US", "UR", "DA", "XX", ""])},
         optional={"Value": values, "InlineBinary": texts, "BulkDataURI": texts},
