@@ -26,6 +26,8 @@ from tests.unit.exchange.pacs.conftest import received, unclosed_by_pynetdicom
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <:ResourceWarning")
 ASKED = Hostile({}, {"StudyInstanceUID": b"1.2.31", "SeriesInstanceUID": b"1.2.32", "SOPInstanceUID": b"1.2.33"})
+# A sequence whose item does not end: pydicom can't decode a data set with it.
+_ENDLESS_ITEM = b"\x08\0\x40\x11\xff\xff\xff\xff\xfe\xff\0\xe0\xff\xff\xff\xff\x01"
 OBJECTS = [ASKED.slice(z) for z in range(4)]
 SERIES = SeriesMatch("1.2.31", "1.2.32", "CT", instances=4)
 
@@ -239,7 +241,7 @@ def test_a_search_with_answers_that_are_none_ends(liar: LyingNode, monkeypatch: 
     def endless(event: Event) -> Iterator[tuple[int, Dataset | None]]:
         while event.assoc.is_established and not liar.ends.is_set():
             context, model = event.context.context_id, str(event.context.abstract_syntax)
-            send_find_answer(event.assoc, context, event.request.MessageID, model, b"\x08\0\x05")  # type: ignore[union-attr]
+            send_find_answer(event.assoc, context, event.request.MessageID, model, _ENDLESS_ITEM)  # type: ignore[union-attr]
             liar.ends.wait(0.01)
         yield 0x0000, None
 
