@@ -129,28 +129,11 @@ def associate(
         PacsError: it can't be opened; the sentence says why.
         Cancelled: ``cancel`` was set.
     """
-    from pynetdicom import evt
-
     node.check()
-    ae = application_entity(node.own_ae_title or own_ae_title)
-    tls = (tls_context(node), node.host) if node.tls else None
     if cancel:
         cancel.raise_if_cancelled()
     opened: list[socket.socket] = []
-
-    def connected(event: Event) -> None:
-        connection: Any = event.assoc.dul.socket
-        connection.socket = quick(connection.socket)
-        opened.append(connection.socket)
-
-    try:
-        assoc = ae.associate(
-            node.host, node.port, list(contexts), node.ae_title, ext_neg=list(roles), tls_args=tls, evt_handlers=[*handlers, (evt.EVT_CONN_OPEN, connected)]
-        )  # fmt: skip
-    except (OSError, RuntimeError, ValueError) as e:
-        raise _unreachable(node, e) from e
-    if not assoc.is_established:
-        raise _refusal(node, assoc)
+    assoc = _open(node, own_ae_title, contexts, roles, handlers, opened)
     watcher = _Watcher(assoc, cancel, give_up)
     try:
         yield assoc
@@ -167,6 +150,37 @@ def associate(
         # The library forgets the socket of a connection that broke.
         for raw in opened:
             raw.close()
+
+
+def _open(
+    node: Node,
+    own_ae_title: str,
+    contexts: Sequence[PresentationContext],
+    roles: Sequence[Any],
+    handlers: Sequence[Any],
+    opened: list[socket.socket],
+) -> Association:
+    """An association; its connection is put into ``opened``. Raises as `associate`."""
+    from pynetdicom import evt
+
+    ae = application_entity(node.own_ae_title or own_ae_title)
+    tls = (tls_context(node), node.host) if node.tls else None
+
+    def connected(event: Event) -> None:
+        connection: Any = event.assoc.dul.socket
+        connection.socket = quick(connection.socket)
+        opened.append(connection.socket)
+
+    try:
+        assoc = ae.associate(
+            node.host, node.port, list(contexts), node.ae_title, ext_neg=list(roles), tls_args=tls,
+            evt_handlers=[*handlers, (evt.EVT_CONN_OPEN, connected)],
+        )  # fmt: skip
+    except (OSError, RuntimeError, ValueError) as e:
+        raise _unreachable(node, e) from e
+    if not assoc.is_established:
+        raise _refusal(node, assoc)
+    return assoc
 
 
 class _Watcher:
