@@ -45,7 +45,7 @@ NAMES: dict[bytes, bytes] = {
 }
 _UNKNOWN_SETS = (b"ISO_IR 999", b"../../etc", b"ISO_IR 100\\ISO_IR 192\\ISO 2022 IR 87", b"\xff\xfe", b"utf-8 " * 40)
 
-_NASTY = (
+NASTY = (
     b"../../../../../../tmp/" + _M, b"..\\..\\" + _M, b"C:\\" + _M + b"\\con", b"//host/share/" + _M, b"/tmp/" + _M + b"\0.dcm",
     b"\\\\?\\" + _M, b"~/" + _M, b"file:///tmp/" + _M, b"%2e%2e%2f" + _M, _M + b"\r\nX-Header: 1", b"\x1b[31m" + _M, _M + b"\x07\x08\x7f",
     _M + b"\x1b$B", b"\x1b$)C" + _M, "\u202egpj.".encode() + _M, "\u2066\u200f".encode() + _M + "\u2028\ufeff".encode(),
@@ -189,7 +189,7 @@ def charsets(draw: st.DrawFn) -> tuple[bytes, bytes]:
 
 def values() -> st.SearchStrategy[bytes]:
     """The bytes of one value that means harm, or none."""
-    return st.one_of(st.sampled_from(_NASTY), st.binary(max_size=60).map(lambda b: b + _M))
+    return st.one_of(st.sampled_from(NASTY), st.binary(max_size=60).map(lambda b: b + _M))
 
 
 @st.composite
