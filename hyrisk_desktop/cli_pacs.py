@@ -49,9 +49,9 @@ def _node(settings: Settings, name: str) -> Node:
 
 
 def _secret(node: Node) -> str | None:
-    from hyrisk_desktop.exchange.pacs.credentials import password
+    from hyrisk_desktop.exchange.pacs.credentials import secret_of
 
-    return password(node.name) if node.is_web and node.user else None
+    return secret_of(node)
 
 
 @pacs_cli.command("nodes", help=tr("List the nodes."))

@@ -12,6 +12,7 @@ import pytest
 
 from hyrisk_desktop import cli
 from tests.helpers.bundles import write_tiny_bundle
+from tests.helpers.command_line import hyrisk
 from tests.helpers.volumes import HEART_CENTRE, block_volume, box
 
 CX, CY, CZ = HEART_CENTRE
@@ -34,16 +35,6 @@ def exam(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("exam") / "chest.nrrd"
     sitk.WriteImage(image, str(path))
     return path
-
-
-def hyrisk(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object
-) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["hyrisk", *map(str, arguments)])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    out, err = capsys.readouterr()
-    return int(end.value.code or 0), out, err
 
 
 def test_score_prints_one_json_object(

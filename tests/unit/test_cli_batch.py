@@ -19,6 +19,7 @@ from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.jobs import CancelToken
 from tests.helpers.batch import CENTRE, series_uid, write_exams, write_reads
 from tests.helpers.bundles import shelve, write_tiny_bundle
+from tests.helpers.command_line import hyrisk
 from tests.helpers.exams import write_exam
 
 COUNT = 24
@@ -34,16 +35,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def exams(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_exams(tmp_path_factory.mktemp("exams"), COUNT)
-
-
-def hyrisk(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object
-) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["hyrisk", *map(str, arguments)])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    out, err = capsys.readouterr()
-    return int(end.value.code or 0), out, err
 
 
 def rows(path: Path) -> list[dict[str, str]]:

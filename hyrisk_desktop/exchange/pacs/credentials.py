@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hyrisk_desktop.errors import PacsError
+from hyrisk_desktop.exchange.pacs.node import Node
 from hyrisk_desktop.i18n import tr
 
 _SERVICE = "HyRisk Desktop PACS"
@@ -38,6 +39,23 @@ def set_password(node_name: str, secret: str) -> None:
             keyring.delete_password(_SERVICE, node_name)
     except Exception as e:
         raise _no_keyring() from e
+
+
+def secret_of(node: Node) -> str | None:
+    """The password or token of a node that may need one; the keyring may ask, so not on the GUI thread.
+
+    Raises:
+        PacsError: the node names a user, and the keyring can't be opened.
+    """
+    if not node.is_web:
+        return None
+    try:
+        return password(node.name)
+    except PacsError:
+        if node.user:
+            raise
+        # A service without user and token does without a keyring too.
+        return None
 
 
 def _no_keyring() -> PacsError:

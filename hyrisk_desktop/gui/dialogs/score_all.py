@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Slot
+from PySide6.QtCore import Slot
 from PySide6.QtGui import QCloseEvent, QColor
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -24,69 +24,25 @@ from PySide6.QtWidgets import (
 
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.exchange.report import percent
+from hyrisk_desktop.gui.rows import RowsModel
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.gui.worklist.scoring import Scoring
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.worklist.batch_row import FAILED, FROM_READS, BatchRow
 from hyrisk_desktop.worklist.pace import BatchProgress
 
-_Index = QModelIndex | QPersistentModelIndex
+
+def row_colour(named: tuple[str, BatchRow], column: int) -> QColor | None:
+    """What failed, what does not hold and what was only proposed is coloured."""
+    _, row = named
+    if row.status == FAILED or (row.unfit and column in (4, 5)):
+        return QColor("#ff6b6b")
+    return QColor("#ff8cdc") if column == 2 and row.centre_from != FROM_READS else None
 
 
-class RowModel(QAbstractTableModel):
-    """The rows made so far."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._titles = (
-            tr("Exam"), tr("Status"), tr("Heart centre"), tr("Grade"), tr("Region Agatston"), tr("Risk"), tr("What to know"),
-        )  # fmt: skip
-        self._rows: list[tuple[str, BatchRow]] = []
-
-    def clear(self) -> None:
-        """No rows."""
-        self.beginResetModel()
-        self._rows = []
-        self.endResetModel()
-
-    def add(self, name: str, row: BatchRow) -> None:
-        """One more row; ``name``: what the list calls the exam."""
-        at = len(self._rows)
-        self.beginInsertRows(QModelIndex(), at, at)
-        self._rows.append((name, row))
-        self.endInsertRows()
-
-    def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008  Qt's own default
-        """Number of rows."""
-        return 0 if parent.isValid() else len(self._rows)
-
-    def columnCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008
-        """Number of columns."""
-        return 0 if parent.isValid() else len(self._titles)
-
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        """Column titles."""
-        if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
-            return self._titles[section]
-        return None
-
-    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        """Texts; what failed, what does not hold and what was only proposed is coloured."""
-        if not index.isValid():
-            return None
-        name, row = self._rows[index.row()]
-        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
-            return row_texts(name, row)[index.column()]
-        if role == Qt.ItemDataRole.ForegroundRole:
-            if row.status == FAILED or (row.unfit and index.column() in (4, 5)):
-                return QColor("#ff6b6b")
-            if index.column() == 2 and row.centre_from != FROM_READS:
-                return QColor("#ff8cdc")
-        return None
-
-
-def row_texts(name: str, row: BatchRow) -> tuple[str, ...]:
-    """The cells of a row."""
+def row_texts(named: tuple[str, BatchRow]) -> tuple[str, ...]:
+    """The cells of a row, and of what the list calls its exam."""
+    name, row = named
     if row.status == FAILED:
         return name, tr("failed"), "", "", "", "", row.error
     risk = row.hyrisknet if row.hyrisknet is not None else row.risknet
@@ -134,7 +90,10 @@ class ScoreAllDialog(QDialog):
         self._message = QLabel(tr("Every exam becomes one row; a run that was stopped goes on with the same table."))
         self._message.setObjectName("scoringMessage")
         self._message.setWordWrap(True)
-        self._model = RowModel(self)
+        titles = (
+            tr("Exam"), tr("Status"), tr("Heart centre"), tr("Grade"), tr("Region Agatston"), tr("Risk"), tr("What to know"),
+        )  # fmt: skip
+        self._model = RowsModel(titles, row_texts, row_colour, self)
         self._table = self._make_table()
         where = QHBoxLayout()
         where.addWidget(QLabel(tr("Write to")))
@@ -184,7 +143,7 @@ class ScoreAllDialog(QDialog):
         worklist = self._worklist
         if worklist.reading_list is None or worklist.reader is None or not self._out.text().strip():
             return
-        self._model.clear()
+        self._model.show(())
         self._bar.setRange(0, 0)
         self._message.setText(tr("Starting…"))
         out = Path(self._out.text().strip()).expanduser()
@@ -207,7 +166,7 @@ class ScoreAllDialog(QDialog):
         follow = self._table.verticalScrollBar().value() == self._table.verticalScrollBar().maximum()
         entry = next((e for e in self._worklist.model.entries if e.series_uid == row.series_uid), None)
         name = self._worklist.model.name_of(entry.exam_id) if entry else Path(row.source).name
-        self._model.add(name, row)
+        self._model.add((name, row))
         if follow:
             self._table.scrollToBottom()
 

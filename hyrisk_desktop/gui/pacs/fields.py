@@ -1,10 +1,21 @@
-"""Fields of the PACS window's forms."""
+"""Fields of the PACS window's forms, and what its pages word alike."""
 
 from __future__ import annotations
 
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QWidget
 
+from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.i18n import tr
+
+
+def sentence_of(error: Exception) -> str:
+    """An error as one sentence."""
+    return error.message if isinstance(error, HyRiskError) else tr("Something went wrong; see the log.")
+
+
+def shown_name(text: str) -> str:
+    """A DICOM person name, or a text with one, as a table shows it: all groups and components, without carets."""
+    return text.replace("^", ", ", 1).replace("^", " ")
 
 
 def text_field(name: str, title: str, text: str = "") -> QLineEdit:

@@ -7,7 +7,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from hyrisk_desktop.errors import PacsError
+from hyrisk_desktop.exchange.pacs.credentials import secret_of
 from hyrisk_desktop.exchange.pacs.node import Node, nodes_of, stored_nodes
 from hyrisk_desktop.exchange.pacs.query import Query, SeriesMatch, StudyMatch
 from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
@@ -39,9 +39,7 @@ class Nodes(QObject):
         """The node of that name."""
         return next((n for n in self.all if n.name == name), None)
 
-    def keep(
-        self, node: Node, before: str | None, secret: str | None, done: Callable[[], None], failed: Failed
-    ) -> None:
+    def keep(self, node: Node, before: str | None, secret: str | None, failed: Failed) -> None:
         """Add a node, or change the one called ``before``.
 
         Args:
@@ -59,7 +57,7 @@ class Nodes(QObject):
                 require_pacs()
                 set_password(node.name, secret)
 
-        self._run("keeping a password", work, lambda _: done(), failed)
+        self._run("keeping a password", work, lambda _: None, failed)
 
     def remove(self, name: str, failed: Failed) -> None:
         """Forget a node and its password."""
@@ -113,22 +111,3 @@ class Nodes(QObject):
 
     def _run(self, name: str, work: Callable[[JobContext], Any], done: Callable[[Any], None], failed: Failed) -> Job:
         return self._runner.run_network(Job(name, work, done, failed))
-
-
-def secret_of(node: Node) -> str | None:
-    """On a worker thread: the password or token of a node that needs one.
-
-    Raises:
-        PacsError: the node names a user, and the keyring can't be opened.
-    """
-    if not node.is_web:
-        return None
-    from hyrisk_desktop.exchange.pacs.credentials import password
-
-    try:
-        return password(node.name)
-    except PacsError:
-        if node.user:
-            raise
-        # A service without user and token does without a keyring too.
-        return None

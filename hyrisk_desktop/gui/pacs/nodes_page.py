@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.exchange.pacs.node import Node, Retrieval
 from hyrisk_desktop.gui.job_runner import Job
-from hyrisk_desktop.gui.pacs.fields import file_row, text_field
+from hyrisk_desktop.gui.pacs.fields import file_row, sentence_of, text_field
 from hyrisk_desktop.gui.pacs.service import Pacs
 from hyrisk_desktop.i18n import tr
 
@@ -239,7 +239,7 @@ class NodesPage(QWidget):
         secret = self._secret() if node.is_web and (self._secret() or self._shown) else None
         before, self._shown = self._shown, node.name
         self._tell(tr("Saved."))
-        self._pacs.nodes.keep(node, before, secret, lambda: None, self._fail)
+        self._pacs.nodes.keep(node, before, secret, self._fail)
 
     @Slot()
     def test(self) -> None:
@@ -269,9 +269,7 @@ class NodesPage(QWidget):
 
     @Slot(object)
     def _fail(self, error: Exception) -> None:
-        self._tell(
-            error.message if isinstance(error, HyRiskError) else tr("Something went wrong; see the log."), bad=True
-        )
+        self._tell(sentence_of(error), bad=True)
 
     @Slot()
     def _show_list(self) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.exchange.pacs.outbox import Item, State
-from hyrisk_desktop.gui.pacs.rows import RowsModel, selected, table_view
+from hyrisk_desktop.gui.pacs.fields import sentence_of, shown_name
 from hyrisk_desktop.gui.pacs.service import Pacs
+from hyrisk_desktop.gui.rows import RowsModel, red_if, selected, table_view
 from hyrisk_desktop.i18n import tr
 
 
@@ -20,7 +20,7 @@ class QueuePage(QWidget):
         self._pacs = pacs
         self._model = RowsModel(
             (tr("Patient"), tr("Object"), tr("Node"), tr("State"), tr("Since"), tr("What to know")), _texts,
-            lambda item: item.state is State.FAILED, self,
+            red_if(lambda item: item.state is State.FAILED), self,
         )  # fmt: skip
         self.table = table_view(self._model, "sendQueue", tr("Objects to send"), (200, 60, 120, 100, 130))
         self.table.selectionModel().selectionChanged.connect(self._show_states)
@@ -64,9 +64,7 @@ class QueuePage(QWidget):
 
     @Slot(object)
     def _fail(self, error: Exception) -> None:
-        self._message.setText(
-            error.message if isinstance(error, HyRiskError) else tr("Something went wrong; see the log.")
-        )
+        self._message.setText(sentence_of(error))
 
     @Slot()
     def _show(self) -> None:
@@ -98,7 +96,7 @@ def _texts(item: Item) -> tuple[str, ...]:
     }  # fmt: skip
     since = item.changed.astimezone().strftime("%Y-%m-%d %H:%M")
     return (
-        item.patient.replace("^", ", ", 1).replace("^", " "),
+        shown_name(item.patient),
         item.kind,
         item.node,
         states[item.state],

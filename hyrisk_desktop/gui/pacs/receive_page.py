@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.exchange.pacs.node import check_ae_title, check_host
-from hyrisk_desktop.gui.pacs.fields import file_row
+from hyrisk_desktop.gui.pacs.fields import file_row, sentence_of
 from hyrisk_desktop.gui.pacs.service import Pacs
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.paths import inbox_dir
@@ -64,6 +64,7 @@ class ReceivePage(QWidget):
             label.setObjectName(name)
             label.setWordWrap(True)
         self._error.setStyleSheet("color: #ff8a80")
+        self._refusals: tuple[str, ...] = ()
         self._refused = QListWidget()
         self._refused.setObjectName("refusals")
         self._refused.setAccessibleName(tr("What was refused"))
@@ -139,9 +140,7 @@ class ReceivePage(QWidget):
 
     @Slot(object)
     def _fail(self, error: Exception) -> None:
-        self._error.setText(
-            error.message if isinstance(error, HyRiskError) else tr("Something went wrong; see the log.")
-        )
+        self._error.setText(sentence_of(error))
         self._show()
 
     @Slot()
@@ -159,9 +158,11 @@ class ReceivePage(QWidget):
         self._state.setText(state)
         self.listen.setEnabled(not receiving.changing)
         self.listen.setChecked(receiving.listening or (receiving.changing and settings["pacs_listen"]))
-        if self._refused.count() != len(receiving.refusals) or receiving.refusals:
+        # Told of each image too, hundreds a second; the list is made anew only where it changed.
+        if (refusals := tuple(receiving.refusals)) != self._refusals:
+            self._refusals = refusals
             self._refused.clear()
-            self._refused.addItems(list(receiving.refusals))
+            self._refused.addItems(refusals)
             self._refused.scrollToBottom()
 
 

@@ -22,9 +22,11 @@ from PySide6.QtWidgets import (
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.exchange.pacs.query import LIMIT, Query, SeriesMatch, StudyMatch
 from hyrisk_desktop.gui.job_runner import Job
-from hyrisk_desktop.gui.pacs.rows import RowsModel, selected, table_view
+from hyrisk_desktop.gui.pacs.fields import sentence_of, shown_name
 from hyrisk_desktop.gui.pacs.service import Pacs
 from hyrisk_desktop.gui.pacs.transfers import Transfer, TransferState
+from hyrisk_desktop.gui.rows import RowsModel, red_if, selected, table_view
+from hyrisk_desktop.gui.viewer.overlay_text import dicom_date
 from hyrisk_desktop.i18n import tr
 
 _ANY, _TODAY, _WEEK, _MONTH, _RANGE = range(5)
@@ -111,7 +113,7 @@ class SearchPage(QWidget):
         self.series.selectionModel().selectionChanged.connect(self._show_states)
         self._transfers = RowsModel(
             (tr("Patient"), tr("Study date"), tr("Node"), tr("State"), tr("Objects"), tr("What to know")), _transfer_texts,
-            lambda t: t.state is TransferState.FAILED, self,
+            red_if(lambda t: t.state is TransferState.FAILED), self,
         )  # fmt: skip
         self.transfers = table_view(self._transfers, "pacsTransfers", tr("Retrievals"), (180, 84, 110, 90, 110))
         self.transfers.selectionModel().selectionChanged.connect(self._show_states)
@@ -213,7 +215,7 @@ class SearchPage(QWidget):
 
         def failed(error: Exception) -> None:
             if self._job is job:
-                self._end(_sentence(error), bad=True)
+                self._end(sentence_of(error), bad=True)
 
         job = self._pacs.nodes.search(node, query, done, failed)
         self._job = job
@@ -243,7 +245,7 @@ class SearchPage(QWidget):
 
         def failed(error: Exception) -> None:
             if self._series_job is job:
-                self._tell(_sentence(error), bad=True)
+                self._tell(sentence_of(error), bad=True)
 
         job = self._pacs.nodes.series(node, studies[0].study_uid, done, failed)
         self._series_job = job
@@ -321,10 +323,6 @@ def _python_date(day: QDate) -> date:
     return date(day.year(), day.month(), day.day())
 
 
-def _sentence(error: Exception) -> str:
-    return error.message if isinstance(error, HyRiskError) else tr("Something went wrong; see the log.")
-
-
 def _found_text(count: int) -> str:
     if not count:
         return tr("Nothing fits. Search with fewer letters or a longer period.")
@@ -335,14 +333,10 @@ def _found_text(count: int) -> str:
     return tr("{n} studies. Enter or a double click retrieves one into the worklist.", n=count)
 
 
-def _day(text: str) -> str:
-    return f"{text[:4]}-{text[4:6]}-{text[6:8]}" if len(text) == 8 and text.isdigit() else text
-
-
 def _study_texts(study: StudyMatch) -> tuple[str, ...]:
     images = "" if study.instances is None else str(study.instances)
     return (
-        study.patient_name.replace("^", ", ", 1).replace("^", " "), study.patient_id, _day(study.birth_date), _day(study.study_date),
+        shown_name(study.patient_name), study.patient_id, dicom_date(study.birth_date), dicom_date(study.study_date),
         study.accession, ", ".join(study.modalities), images, study.description,
     )  # fmt: skip
 
@@ -358,4 +352,11 @@ def _transfer_texts(transfer: Transfer) -> tuple[str, ...]:
     }  # fmt: skip
     objects = tr("{done} of {total}", done=transfer.done, total=transfer.total) if transfer.total else ""
     name = _study_texts(transfer.study)[0] or transfer.study.patient_id
-    return name, _day(transfer.study.study_date), transfer.node.name, states[transfer.state], objects, transfer.message
+    return (
+        name,
+        dicom_date(transfer.study.study_date),
+        transfer.node.name,
+        states[transfer.state],
+        objects,
+        transfer.message,
+    )

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
-from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.exchange.pacs.classes import RETRIEVED_MODALITIES
+from hyrisk_desktop.exchange.pacs.credentials import secret_of
 from hyrisk_desktop.exchange.pacs.inbox import Inbox
 from hyrisk_desktop.exchange.pacs.node import Node, Retrieval
 from hyrisk_desktop.exchange.pacs.query import SeriesMatch, StudyMatch
 from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
-from hyrisk_desktop.gui.pacs.nodes import Nodes, secret_of
+from hyrisk_desktop.gui.pacs.fields import sentence_of
+from hyrisk_desktop.gui.pacs.nodes import Nodes
 from hyrisk_desktop.gui.pacs.receiving import Receiving
 from hyrisk_desktop.i18n import tr
 
@@ -145,8 +146,7 @@ class Transfers(QObject):
                 self.arrived.emit(result.folders)
 
         def failed(error: Exception) -> None:
-            unexpected = tr("Something went wrong; see the log.")
-            ended(state=TransferState.FAILED, message=error.message if isinstance(error, HyRiskError) else unexpected)
+            ended(state=TransferState.FAILED, message=sentence_of(error))
 
         self._set(number, state=TransferState.RUNNING)
         job = Job(

@@ -24,7 +24,7 @@ from hyrisk_desktop.exchange.pdf_text import text_of_pdf
 from hyrisk_desktop.exchange.pseudonyms import Pseudonyms
 from hyrisk_desktop.exchange.report import Report
 from tests.helpers import readings
-from tests.unit.exchange.test_exports import hyrisk
+from tests.helpers.command_line import hyrisk
 from tests.unit.exchange.test_pdf import text_of
 
 REAL_NAMES = (

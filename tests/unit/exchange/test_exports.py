@@ -7,7 +7,6 @@ import dataclasses
 import io
 import json
 import os
-import sys
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,7 +16,6 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from hyrisk_desktop import cli
 from hyrisk_desktop.errors import HyRiskError, InputError
 from hyrisk_desktop.exchange import plain_values as v
 from hyrisk_desktop.exchange.encapsulated_pdf import encapsulated_pdf
@@ -35,18 +33,9 @@ from hyrisk_desktop.exchange.structured_report import structured_report
 from hyrisk_desktop.exchange.swap import swap_in
 from hyrisk_desktop.imaging import find_series
 from tests.helpers import dicom_series, readings
+from tests.helpers.command_line import hyrisk
 from tests.unit.exchange.conftest import Judge
 from tests.unit.exchange.test_fhir import validated
-
-
-def hyrisk(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object
-) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["hyrisk", *map(str, arguments)])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    out, err = capsys.readouterr()
-    return int(end.value.code or 0), out, err
 
 
 def options(folder: Path, *, pdf: str = "r.pdf") -> dict[str, Path]:

@@ -288,3 +288,18 @@ def test_passwords_are_kept_in_the_keyring_only(monkeypatch: pytest.MonkeyPatch)
             credentials.set_password("PACS", "secret")
     finally:
         keyring.set_keyring(before)
+
+
+def test_a_token_needs_no_user_and_a_service_without_either_no_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
+    web, named, dimse = Node("W", url="https://h/x"), Node("W", url="https://h/x", user="u"), Node("D", "A", "h")
+    monkeypatch.setattr(credentials, "password", lambda name: f"token of {name}")
+    assert credentials.secret_of(web) == "token of W"
+    assert credentials.secret_of(dimse) is None
+
+    def locked(_: str) -> str:
+        raise PacsError("no_keyring", "It is locked.")
+
+    monkeypatch.setattr(credentials, "password", locked)
+    assert credentials.secret_of(web) is None
+    with pytest.raises(PacsError, match="locked"):
+        credentials.secret_of(named)

@@ -1,4 +1,4 @@
-"""Read-only tables of plain rows, for the PACS window."""
+"""Read-only tables of plain rows."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ class RowsModel(QAbstractTableModel):
     Args:
         titles: of the columns.
         texts: the cells of a row.
-        is_bad: whether a row is about something that failed.
+        colour: of the cell of a row in a column; None for the usual one.
     """
 
     def __init__(
         self,
         titles: Sequence[str],
         texts: Callable[[Any], Sequence[str]],
-        is_bad: Callable[[Any], bool] = lambda _: False,
+        colour: Callable[[Any, int], QColor | None] = lambda *_: None,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self._titles, self._texts, self._is_bad = tuple(titles), texts, is_bad
+        self._titles, self._texts, self._colour = tuple(titles), texts, colour
         self.rows: list[Any] = []
         self._cells: list[Sequence[str]] = []
 
@@ -47,6 +47,14 @@ class RowsModel(QAbstractTableModel):
             self.rows[i], self._cells[i] = rows[i], self._texts(rows[i])
         if changed:
             self.dataChanged.emit(self.index(changed[0], 0), self.index(changed[-1], len(self._titles) - 1))
+
+    def add(self, row: Any) -> None:
+        """One more row."""
+        at = len(self.rows)
+        self.beginInsertRows(QModelIndex(), at, at)
+        self.rows.append(row)
+        self._cells.append(self._texts(row))
+        self.endInsertRows()
 
     def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008  Qt's own default
         """Number of rows."""
@@ -68,9 +76,14 @@ class RowsModel(QAbstractTableModel):
             return None
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
             return self._cells[index.row()][index.column()]
-        if role == Qt.ItemDataRole.ForegroundRole and self._is_bad(self.rows[index.row()]):
-            return _RED
+        if role == Qt.ItemDataRole.ForegroundRole:
+            return self._colour(self.rows[index.row()], index.column())
         return None
+
+
+def red_if(bad: Callable[[Any], bool]) -> Callable[[Any, int], QColor | None]:
+    """Colours rows about something that failed."""
+    return lambda row, _: _RED if bad(row) else None
 
 
 def table_view(model: RowsModel, name: str, title: str, widths: Sequence[int]) -> QTableView:
