@@ -7,6 +7,7 @@ import logging
 import socket
 import ssl
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ CONNECT_S = 10.0
 ANSWER_S = 60.0
 _POLL_S = 0.1
 _POLITE_S = 2.0
+_TRIES = 3
+_AT_ONCE_S = 2.0
 # Not configured anywhere else: the libraries' logs quote patients' names and queries.
 _QUOTING_LOGGERS = ("pynetdicom", "dicomweb_client", "urllib3", "requests")
 
@@ -171,16 +174,22 @@ def _open(
         connection.socket = quick(connection.socket)
         opened.append(connection.socket)
 
-    try:
-        assoc = ae.associate(
-            node.host, node.port, list(contexts), node.ae_title, ext_neg=list(roles), tls_args=tls,
-            evt_handlers=[*handlers, (evt.EVT_CONN_OPEN, connected)],
-        )  # fmt: skip
-    except (OSError, RuntimeError, ValueError) as e:
-        raise _unreachable(node, e) from e
-    if not assoc.is_established:
-        raise _refusal(node, assoc)
-    return assoc
+    for _ in range(_TRIES):
+        began = time.monotonic()
+        try:
+            assoc = ae.associate(
+                node.host, node.port, list(contexts), node.ae_title, ext_neg=list(roles), tls_args=tls,
+                evt_handlers=[*handlers, (evt.EVT_CONN_OPEN, connected)],
+            )  # fmt: skip
+        except (OSError, RuntimeError, ValueError) as e:
+            raise _unreachable(node, e) from e
+        if assoc.is_established:
+            return assoc
+        refusal = _refusal(node, assoc)
+        # A node that hangs up at once may have said why, but the end of the connection overtook it: one time in 30.
+        if refusal.code != "no_association" or time.monotonic() - began > _AT_ONCE_S:
+            break
+    raise refusal
 
 
 class _Watcher:
