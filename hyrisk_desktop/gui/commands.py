@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Qt, Signal, Slot
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtCore import QKeyCombination, QObject, Qt, Signal, Slot
+from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QInputDialog, QWidget
 
 from hyrisk_desktop.calcium import Region
@@ -22,8 +22,8 @@ from hyrisk_desktop.gui.reading_files import ReadingFiles
 from hyrisk_desktop.gui.results import results_text
 from hyrisk_desktop.gui.retrain.controller import Retraining
 from hyrisk_desktop.gui.session import Session
+from hyrisk_desktop.gui.state import Tool
 from hyrisk_desktop.gui.viewer.desk import Desk
-from hyrisk_desktop.gui.viewer.slice_view import Tool
 from hyrisk_desktop.gui.worklist.commands import WorklistCommands
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume, SeriesRecord, Voxel
@@ -99,6 +99,23 @@ class Commands(QObject):
         found = self.worklist.handler(key) or self.pacs.handler(key) or getattr(self.reading_files, key, None)
         return found or getattr(self, key)
 
+    def refuse(self, keys: QKeyCombination, actions: dict[str, QAction]) -> bool:
+        """Say why the action on ``keys`` does nothing now; False where no action that is switched off has them."""
+        pressed = QKeySequence(keys)
+        key = next((k for k, a in actions.items() if pressed in a.shortcuts() and not a.isEnabled()), "")
+        if not key:
+            return False
+        session = self._session
+        reasons = {
+            "undo": session.locked_sentence() if session.read.locked else tr("There is nothing to undo."),
+            "redo": tr("There is nothing to bring back."),
+            "cancel_loading": tr("Nothing is being loaded."),
+        }
+        loading = session.exam is not None and session.exam.loading
+        why = tr("The exam is still loading.") if loading else tr("Open an exam first (Ctrl+O).")
+        self.message.emit(reasons.get(key, why) if session.can_measure or key == "cancel_loading" else why)
+        return True
+
     # --- files
 
     def open_folder(self) -> None:
@@ -162,21 +179,36 @@ class Commands(QObject):
     # --- the read
 
     def place_centre(self) -> None:
-        """The next click places the heart centre; pressed again, it does not."""
-        self._toggle_tool(Tool.PLACE_CENTRE)
+        """The next click places the heart centre; pressed again where there is one, it does not."""
+        if self._session.read.centre is None and self._session.can_measure:
+            self._desk.set_tool(Tool.PLACE_CENTRE)
+        else:
+            self._toggle_tool(Tool.PLACE_CENTRE)
+        self._desk.focus_image()
 
     def go_to_centre(self) -> None:
         """Look at the heart centre."""
-        if self._session.read.centre is not None:
-            self._session.set_view(position=self._session.read.centre, centre_selected=True)
+        if self._session.read.centre is None:
+            self.message.emit(tr("There is no heart centre yet."))
+        self._session.look_at_centre()
+
+    def compute_risk_again(self) -> None:
+        """Read with the model in use what another one has read."""
+        session = self._session
+        if session.read.centre is None or session.model is None or session.hides_results:
+            self.message.emit(
+                tr("There is no risk to compute: it needs a heart centre, a model and, blinded, a locked grade.")
+            )
+        else:
+            session.compute_risk_again()
 
     def clear_grade(self) -> None:
         """Take the grade away."""
         self._session.set_grade(None)
 
     def toggle_lesion(self) -> None:
-        """Exclude or include the lesion under the linked cursor."""
-        self._desk.toggle_lesion_at(self._session.view.position)
+        """Exclude or include the lesion under the pointer."""
+        self._desk.toggle_lesion()
 
     def whole_heart_box(self) -> None:
         """Score a box around the whole heart, whose corners can be dragged; pressed again, the region."""
@@ -223,7 +255,7 @@ class Commands(QObject):
         if self._session.can_measure:
             self._session.set_explaining(not self._session.explaining)
             if self._session.explaining and self._session.read.centre is None:
-                self.message.emit(tr("The explanation follows the heart centre: press H and click it."))
+                self.message.emit(tr("The explanation follows the heart centre, which is not placed yet."))
 
     def ruler(self) -> None:
         """Measure on the images."""

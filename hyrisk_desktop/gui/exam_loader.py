@@ -68,6 +68,8 @@ class ExamLoader(QObject):
         self._session = session
         self._runner = runner
         self._current: Job | None = None
+        self.failed_id: int | None = None
+        """The worklist's number of the exam that `failed` is about, where it has one."""
         self.found: tuple[SeriesRecord, ...] = ()
         """Series found by the newest opening, also when none of them could be read."""
 
@@ -148,6 +150,7 @@ class ExamLoader(QObject):
 
         def failed(error: Exception) -> None:
             self.cancelled()
+            self.failed_id = opening.stored_id
             if isinstance(error, _ReportGiven):
                 self.report_given.emit(opening.path)
             else:
@@ -182,7 +185,7 @@ def _open(opening: _Opening, context: JobContext) -> Exam:
     records = opening.find(context)
     context.partial(records)
     record = opening.chosen or choose(records)
-    exam = replace(read_exam(record, records, context), stored_id=opening.stored_id)
+    exam = read_exam(record, records, context, opening.stored_id)
     _log.info("Opened an exam of %d slices in %.2f s", record.slice_count, time.monotonic() - started)
     return exam
 
@@ -205,16 +208,26 @@ def choose(records: tuple[SeriesRecord, ...]) -> SeriesRecord:
     return records[0]
 
 
-def read_exam(record: SeriesRecord, alternatives: tuple[SeriesRecord, ...], context: JobContext) -> Exam:
-    """Read a series, showing its first image as soon as it is decoded, and check it."""
+def read_exam(
+    record: SeriesRecord,
+    alternatives: tuple[SeriesRecord, ...],
+    context: JobContext,
+    stored_id: int | None = None,
+) -> Exam:
+    """Read a series, showing its first image as soon as it is decoded, and check it.
+
+    Args:
+        record: the series to read. alternatives: all that were found. context: of the job that reads.
+        stored_id: the worklist's number of the exam, where it was opened from there.
+    """
     previews: list[Exam] = []
 
     def on_first(preview: CTVolume, index: int) -> None:
-        exam = Exam(preview, record, alternatives, loading=True)
+        exam = Exam(preview, record, alternatives, loading=True, stored_id=stored_id)
         previews.append(exam)
         context.partial(_Preview(exam, index))
 
     volume = read_volume(record, progress=context.progress, cancel=context.token, on_first=on_first)
     context.token.raise_if_cancelled()
-    exam = previews[-1] if previews else Exam(volume, record, alternatives)
+    exam = previews[-1] if previews else Exam(volume, record, alternatives, stored_id=stored_id)
     return replace(exam, volume=volume, findings=(*volume.findings, *check_volume(volume)), loading=False)

@@ -8,6 +8,7 @@ from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.gui.risk_service import RiskService
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import RiskRequest
+from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume
 from hyrisk_desktop.risk.explain import Explanation, explain
 
@@ -35,6 +36,12 @@ class ExplainService(QObject):
         session = self._session
         request, volume = session.risk_request(), session.volume
         if not session.explaining or session.risk is None or session.explanation is not None or self._running:
+            return
+        if session.risk_is_another_models:
+            session.told.emit(
+                tr("Only a risk of the model in use can be explained: F5 computes this one again with it.")
+            )
+            session.set_explaining(False)
             return
         if request is not None and volume is not None:
             self._run(request, volume)

@@ -147,8 +147,8 @@ class ReadingWriter(QObject):
         return ExportRequest(
             session.exam,
             measured,
-            # Without a risk the files know no model, whichever may be loaded.
-            None if session.risk is None else self._risk.predictor,
+            # The files know the model that gave the risk and no other, whichever may be loaded.
+            None if session.risk is None or session.risk_is_another_models else self._risk.predictor,
             None if explanation is None else explanation.heat,
             reader,
         )

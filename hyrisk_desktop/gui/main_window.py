@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QSize, Qt, Slot
-from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QFontMetrics, QShowEvent
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent, QShowEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -26,8 +26,9 @@ from hyrisk_desktop.gui.panels.calcium_panel import CalciumPanel
 from hyrisk_desktop.gui.panels.findings_panel import FindingsPanel
 from hyrisk_desktop.gui.panels.grade_panel import GradePanel
 from hyrisk_desktop.gui.panels.risk_panel import RiskPanel
+from hyrisk_desktop.gui.state import Tool
+from hyrisk_desktop.gui.status_line import StatusLine
 from hyrisk_desktop.gui.viewer.desk import Desk
-from hyrisk_desktop.gui.viewer.slice_view import Tool
 from hyrisk_desktop.gui.worklist.panel import WorklistPanel
 from hyrisk_desktop.i18n import tr
 
@@ -107,9 +108,7 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(central)
 
     def _make_status_bar(self) -> None:
-        self._message = QLabel()
-        self._message.setObjectName("statusMessage")
-        self._message.setAccessibleName(tr("Status"))
+        self.status = StatusLine(self._services.session, self._services.worklist)
         self._progress = QProgressBar()
         self._progress.setObjectName("jobProgress")
         self._progress.setAccessibleName(tr("Progress"))
@@ -121,7 +120,7 @@ class MainWindow(QMainWindow):
         self._trouble.setObjectName("storeTrouble")
         self._trouble.setAccessibleName(tr("Reads that are not saved yet"))
         self._trouble.setVisible(False)
-        self.statusBar().addWidget(self._message, 1)
+        self.statusBar().addWidget(self.status, 1)
         self.statusBar().addPermanentWidget(self.commands.reading_files.show_folder)
         self.statusBar().addPermanentWidget(self._trouble)
         self.statusBar().addPermanentWidget(self._progress)
@@ -142,7 +141,9 @@ class MainWindow(QMainWindow):
         loader.progressed.connect(self._show_progress)
         loader.idle.connect(self._hide_progress)
         loader.opened.connect(self._remember)
-        self.commands.message.connect(self.show_message)
+        loader.opened.connect(self._remark)
+        self.commands.message.connect(self.status.say)
+        self.status.text_changed.connect(self.commands.reading_files.follow_status)
         worklist = self.commands.worklist
         worklist.shown_changed.connect(self.worklist_panel.setVisible)
         worklist.per_vessel_changed.connect(self.grade_panel.vessels.setVisible)
@@ -160,11 +161,12 @@ class MainWindow(QMainWindow):
         blinded = self._services.session.blinded
         what = tr("Blinded exam") if blinded else (exam and exam.record.description) or tr("Exam")
         self.setWindowTitle(f"{what} – {name}" if exam else name)
-        if exam is None:
-            self.show_message(tr("Open an exam (Ctrl+O), or drop a folder or file on this window."))
-        elif not exam.loading:
-            back = tr(" Your earlier read of it is back.") if self._services.session.read_restored else ""
-            self.show_message(exam.record.reason + back)
+
+    @Slot()
+    def _remark(self) -> None:
+        """Why this series and not another."""
+        exam = self._services.session.exam
+        self.status.remark(exam.record.reason if exam is not None else "")
 
     @Slot()
     def _show_states(self) -> None:
@@ -185,13 +187,6 @@ class MainWindow(QMainWindow):
         self.actions_by_key["whole_heart_box"].setChecked(session.read.box is not None)
 
     @Slot(str)
-    def show_message(self, text: str) -> None:
-        """One line in the status bar; the whole text as its tooltip."""
-        room = max(200, self.width() - 420)
-        self._message.setText(QFontMetrics(self._message.font()).elidedText(text, Qt.TextElideMode.ElideRight, room))
-        self._message.setToolTip(text)
-
-    @Slot(str)
     def _show_trouble(self, sentence: str) -> None:
         """A read that is not saved yet is said for as long as it is so."""
         self._trouble.setText(tr("NOT SAVED") if sentence else "")
@@ -203,13 +198,14 @@ class MainWindow(QMainWindow):
         self._progress.setVisible(True)
         self._progress.setRange(0, total)
         self._progress.setValue(done)
-        self.show_message(tr("{what}… {done} of {total}", what=what, done=done, total=total) if total else f"{what}…")
+        text = tr("{what}… {done} of {total}", what=what, done=done, total=total) if total else f"{what}…"
+        self.status.show_progress(text)
         self.actions_by_key["cancel_loading"].setEnabled(self._services.loader.loading)
 
     @Slot()
     def _hide_progress(self) -> None:
         self._progress.setVisible(False)
-        self._show_exam()
+        self.status.show_progress("")
         self._show_states()
 
     # --- recent exams and drops
@@ -254,6 +250,11 @@ class MainWindow(QMainWindow):
         if files:
             event.acceptProposedAction()
             self._services.worklist.open_path(Path(files[0]))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """A key whose action is switched off now: say why, instead of nothing."""
+        if not self.commands.refuse(event.keyCombination(), self.actions_by_key):
+            super().keyPressEvent(event)
 
     # --- layout
 

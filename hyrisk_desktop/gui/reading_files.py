@@ -15,8 +15,8 @@ from hyrisk_desktop.gui.dialogs.export_reading import ExportReadingDialog
 from hyrisk_desktop.gui.exporting import Exported, Exporting
 from hyrisk_desktop.gui.panels.restore_bar import RestoreBar
 from hyrisk_desktop.gui.restoring import Restoring
+from hyrisk_desktop.gui.state import Tool
 from hyrisk_desktop.gui.viewer.desk import Desk
-from hyrisk_desktop.gui.viewer.slice_view import Tool
 from hyrisk_desktop.i18n import tr
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class ReadingFiles(QObject):
         self.show_folder.setVisible(False)
         self.show_folder.clicked.connect(self._show_folder)
         self._folder: Path | None = None
-        session.exam_changed.connect(self.show_folder.hide)
+        self._written = ""
 
     def export_reading(self) -> None:
         """Ask what to write of the reading on screen, and where."""
@@ -98,10 +98,14 @@ class ReadingFiles(QObject):
             self._tell_written(answer.folder, text)
 
     def _tell_written(self, folder: Path, text: str) -> None:
-        self._folder = folder
-        self.show_folder.setVisible(True)
+        self._folder, self._written = folder, text
         self.show_folder.setToolTip(str(folder))
         self.message.emit(text)
+
+    @Slot(str)
+    def follow_status(self, text: str) -> None:
+        """The button stands beside its own sentence and no other."""
+        self.show_folder.setVisible(bool(text) and text == self._written)
 
     @Slot()
     def _show_folder(self) -> None:

@@ -60,7 +60,7 @@ class RiskService(QObject):
         """
         if self._loading is not None:
             self._loading.cancel()
-        if self._predictor is None:
+        if self._predictor is None and self._session.risk is None:
             self._session.set_risk_status(RiskStatus.MODEL_LOADING)
 
         def work(context: JobContext) -> tuple[ActiveModel, Predictor]:
@@ -77,7 +77,9 @@ class RiskService(QObject):
             if active.warning:
                 _log.warning("The model chosen can't be used; %s is in use.", bundle.sha256[:8])
             self.model_dir = active.directory
-            self._session.set_model((bundle.name, bundle.bundle_sha256), findings=active.findings)
+            self._session.set_model(
+                (bundle.name, bundle.bundle_sha256), findings=active.findings, prevalences=self._predictor.prevalences
+            )
             self.model_loaded.emit(active)
             self._ask()
 
@@ -104,7 +106,7 @@ class RiskService(QObject):
         """Start the prediction that the session needs now, unless one is under way: its end asks again."""
         request = self._session.risk_request()
         volume = self._session.volume
-        if request is None or volume is None or self._predictor is None:
+        if request is None or volume is None or self._predictor is None or self._session.risk_kept:
             return
         self._session.set_risk_status(RiskStatus.COMPUTING)
         if self._running is None:

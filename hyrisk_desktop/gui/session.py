@@ -19,14 +19,22 @@ from hyrisk_desktop.calcium import (
     score_region,
 )
 from hyrisk_desktop.calcium.grading import check_grade
-from hyrisk_desktop.gui.state import Exam, ReadState, RiskRequest, RiskStatus, Snapshot, ViewState, identity
-from hyrisk_desktop.imaging import CTVolume, Finding, Voxel, check_centre
+from hyrisk_desktop.gui.state import (
+    Exam,
+    ReadHistory,
+    ReadState,
+    RiskRequest,
+    RiskStatus,
+    Snapshot,
+    ViewState,
+    identity,
+)
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging import CTVolume, Finding, Severity, Voxel, check_centre
 from hyrisk_desktop.risk import RiskReading
 from hyrisk_desktop.risk.explain import Explanation
 from hyrisk_desktop.worklist.measure import collect_findings
 from hyrisk_desktop.worklist.records import Proposal
-
-MAX_UNDO = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +47,13 @@ class _Kept:
 
 
 class Session(QObject):
-    """The live state, its edits with undo, and its signals."""
+    """The live state, its edits with undo, and its signals.
+
+    Signals:
+        tool_changed: the left mouse button does something else now.
+        acted: the reader has changed the read, or taken a change back; comes before `read_changed`.
+        told: one sentence for the reader, such as why a key was refused; it is true for what is on screen.
+    """
 
     exam_changed = Signal()
     image_changed = Signal()
@@ -48,6 +62,9 @@ class Session(QObject):
     risk_changed = Signal()
     explanation_changed = Signal()
     view_changed = Signal()
+    tool_changed = Signal()
+    acted = Signal()
+    told = Signal(str)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -64,21 +81,25 @@ class Session(QObject):
         self.risk_message = ""
         self.model: tuple[str, str] | None = None
         """Name and hash (weights and description) of the loaded model."""
+        self.prevalences: tuple[float, ...] = ()
+        """What the loaded model's risks assume, with and without a score; empty where that is not known."""
         self.model_findings: tuple[Finding, ...] = ()
-        self._undo: list[ReadState] = []
-        self._redo: list[ReadState] = []
+        self._history = ReadHistory()
         self._before_preview: Snapshot | None = None
         self._reads: dict[tuple[str, ...], ReadState] = {}
         self._key: tuple[str, ...] | None = None
         self._kept: dict[int, _Kept] = {}
-        self.read_restored = False
-        """Whether the exam on screen came with the read that was made of it earlier."""
+        self._restored: ReadState | None = None
+        self._kept_risk: tuple[ReadState, RiskReading] | None = None
         self.reader = ""
         """Who reads: another reader never gets this one's reads back."""
         self.blinded = False
         """The list is read blinded: no identity, and neither scores nor risk before the grade is locked."""
         self.proposal: Proposal | None = None
         """Where the program thinks the heart's centre is; it counts for nothing until a reader confirms it."""
+        self.proposal_pending = False
+        """A proposal is being worked out."""
+        self._first_position: Voxel | None = None
 
     # --- blinded reading
 
@@ -102,33 +123,79 @@ class Session(QObject):
         """Make the grade final: it can't be changed or undone any more, and scores and risk show."""
         if self.can_measure and self.read.grade is not None and not self.read.locked:
             self.edit(locked=True)
-            self._undo, self._redo = [], []
-            self.read_changed.emit()
+            self._forget_history()
+
+    def unlock_grade(self) -> None:
+        """Let the grade be changed again; a grade that was given blinded stays what it was."""
+        if self.blinded:
+            self.told.emit(tr("In a blinded list a locked grade stays locked."))
+        elif self.can_measure and self.read.locked:
+            self.edit(locked=False)
+            self._forget_history()
+
+    def _forget_history(self) -> None:
+        self._history = ReadHistory()
+        self.read_changed.emit()
 
     def set_vessels(self, vessels: tuple[tuple[str, int], ...]) -> None:
         """Grade per vessel; the exam's grade is the worst vessel's until the reader says otherwise."""
-        if self.read.locked:
-            return
         grade = float(max((grade for _, grade in vessels), default=0)) if vessels else self.read.grade
         self.edit(vessels=vessels, grade=grade)
 
-    def propose(self, proposal: Proposal | None) -> None:
-        """Show where the heart's centre may be, and look there while the reader has placed none."""
-        self.proposal = proposal
-        if proposal is not None and self.can_measure and self.read.centre is None:
+    def propose(self, proposal: Proposal | None, *, pending: bool = False) -> None:
+        """Show where the heart's centre may be, and look there while the reader has neither placed one nor looked around.
+
+        Args:
+            pending: it is being worked out and will be told.
+        """
+        self.proposal, self.proposal_pending = proposal, pending
+        untouched = self.view.position == self._first_position and self.read.centre is None
+        if proposal is not None and self.can_measure and untouched:
             self.set_view(position=proposal.voxel)
         self.view_changed.emit()
         self.risk_changed.emit()
 
-    def restore(self, read: ReadState, exam_id: int) -> None:
-        """Show a read that was stored, if that exam is still open; what the reader has done meanwhile goes first."""
+    def restore(self, read: ReadState, exam_id: int, risk: RiskReading | None = None) -> None:
+        """Show a read that was stored, if that exam is still open; what the reader has done meanwhile goes first.
+
+        Args:
+            risk: the reading that was stored with it; it stays on screen, with its model's name, until the read is
+                changed or `compute_risk_again` is asked for.
+        """
         if self.exam is None or self.exam.exam_id != exam_id or not self.can_measure:
             return
         blank = ReadState()
         done = {f.name: v for f in fields(ReadState) if (v := getattr(self.read, f.name)) != getattr(blank, f.name)}
-        self.read_restored = self.read_restored or not done
-        self._undo, self._redo = [], []
+        if not done or self._restored is not None:
+            self._restored = read
+        self._kept_risk = None if risk is None else (read, risk)
+        self._history = ReadHistory()
         self._set_read(read if read.locked else replace(read, **done))
+
+    @property
+    def read_restored(self) -> bool:
+        """The read on screen is, unchanged, the one that this reader made of the exam earlier."""
+        return self._restored is not None and self._restored == self.read
+
+    @property
+    def risk_kept(self) -> bool:
+        """The risk on screen was read earlier, perhaps by another model than the one in use."""
+        kept = self._kept_risk
+        return kept is not None and kept[0] == self.read and not self.hides_results
+
+    @property
+    def risk_is_another_models(self) -> bool:
+        """The risk on screen is not what the model in use, at its prevalence, would say."""
+        if self.risk is None or self.model is None:
+            return False
+        same_prevalence = not self.prevalences or self.risk.prevalence in self.prevalences
+        return self.risk.bundle_sha256 != self.model[1] or not same_prevalence
+
+    def compute_risk_again(self) -> None:
+        """Let the model in use read what another one, or an earlier day, has read."""
+        self._kept_risk = None
+        self._measure(keep_centre_findings=True, keep_scores=True)
+        self.read_changed.emit()
 
     @property
     def stored_id(self) -> int | None:
@@ -162,6 +229,11 @@ class Session(QObject):
         return self.exam.volume if self.exam else None
 
     @property
+    def volume_uid(self) -> str:
+        """The series on screen, "" for none."""
+        return self.exam.volume.series_uid if self.exam else ""
+
+    @property
     def can_measure(self) -> bool:
         """An exam is open and complete."""
         return self.exam is not None and not self.exam.loading
@@ -169,22 +241,25 @@ class Session(QObject):
     def show_preview(self, exam: Exam, slice_index: int) -> None:
         """Show the first image of an exam that still loads; the exam open before comes back if that fails."""
         if self._before_preview is None:
-            self._before_preview = Snapshot(self.exam, self.read, self.view, self._undo, self._redo, self._key)
+            self._before_preview = Snapshot(self.exam, self.read, self.view, self._history, self._key)
         x, y = exam.volume.shape_zyx[2] // 2, exam.volume.shape_zyx[1] // 2
-        view = replace(self.view, position=(x, y, slice_index), slab_mm=0.0)
-        self._install(Snapshot(exam, ReadState(), view, [], [], None))
+        self._first_position = (x, y, slice_index)
+        self._install(Snapshot(exam, view=ViewState(self._first_position)))
 
     def complete(self, exam: Exam) -> None:
-        """The exam has loaded: measuring may begin. Where the reader looks is kept from the preview."""
+        """The exam has loaded: measuring may begin. Where the reader looks is kept from its preview, and from nothing else."""
         self._before_preview = None
         key = (*identity(exam.volume), self.reader, str(self.blinded))
         read = self._reads.get(key)
-        self.read_restored = read is not None
+        depth, rows, columns = exam.volume.shape_zyx
+        previewed = self.exam is not None and self.exam.exam_id == exam.exam_id and self.exam.loading
         view = self.view
-        if self.exam is None or self.exam.exam_id != exam.exam_id:
-            depth, rows, columns = exam.volume.shape_zyx
-            view = replace(view, position=(columns // 2, rows // 2, depth // 2), slab_mm=0.0)
-        self._install(Snapshot(exam, read or ReadState(), view, [], [], key))
+        if not previewed:
+            self._first_position = (columns // 2, rows // 2, depth // 2)
+            view = ViewState(self._first_position)
+        if read is not None and read.centre is not None:
+            view = replace(view, position=read.centre)
+        self._install(Snapshot(exam, read or ReadState(), view, ReadHistory(), key), read)
 
     def abandon_preview(self) -> None:
         """Loading failed or was cancelled: bring back the exam that was open, with its read."""
@@ -195,22 +270,25 @@ class Session(QObject):
     def close_exam(self) -> None:
         """Show no exam; what was read of it has been kept by whoever keeps reads."""
         self._before_preview = None
-        self._install(Snapshot(None, ReadState(), self.view, [], [], None))
+        self._install(Snapshot(None))
 
     def image_grew(self) -> None:
         """More slices of the preview have arrived."""
         if self.exam is not None and self.exam.loading:
             self.image_changed.emit()
 
-    def _install(self, state: Snapshot) -> None:
+    def _install(self, state: Snapshot, restored: ReadState | None = None) -> None:
         self.exam, self.read, self.view = state.exam, state.read, state.view
-        self._undo, self._redo, self._key = state.undo, state.redo, state.key
+        self._history, self._key = state.history, state.key
         # Nothing measured on another exam may stay, not for one frame.
-        self.risk, self.scores, self.proposal = None, None, None
+        self.risk, self.scores = None, None
+        self.proposal, self.proposal_pending = None, False
+        self._restored, self._kept_risk = restored, None
         self._drop_explanation()
         self.exam_changed.emit()
         self._measure()
         self.read_changed.emit()
+        self.tool_changed.emit()
         self.view_changed.emit()
 
     # --- the read
@@ -220,11 +298,22 @@ class Session(QObject):
         if not self.can_measure:
             return
         new = replace(self.read, **changes)  # type: ignore[arg-type]
-        if new == self.read or (self.read.locked and (new.grade, new.vessels) != (self.read.grade, self.read.vessels)):
+        if new == self.read:
             return
-        self._undo = [*self._undo[-MAX_UNDO:], self.read]
-        self._redo = []
+        if self.read.locked and new.locked and (new.grade, new.vessels) != (self.read.grade, self.read.vessels):
+            self.told.emit(self.locked_sentence())
+            return
+        self._history = self._history.record(self.read)
+        self.acted.emit()
         self._set_read(new)
+        if self._restored is not None and self._restored.complete and new.locked == self._restored.locked:
+            self.told.emit(tr("This read was finished, and you have changed it: Ctrl+Z takes that back."))
+
+    def locked_sentence(self) -> str:
+        """Why the grade can't be changed now."""
+        if self.blinded:
+            return tr("The grade is locked, and in a blinded list it stays so.")
+        return tr("The grade is locked: choose Read > Unlock the grade to change it.")
 
     def place_centre(self, voxel: Voxel) -> None:
         """Put the heart centre on ``voxel``, select it for nudging, and look at it."""
@@ -232,7 +321,12 @@ class Session(QObject):
         if volume is None or not self.can_measure or not volume.contains(voxel):
             return
         self.edit(centre=voxel)
-        self.set_view(position=voxel, centre_selected=True)
+        self.look_at_centre()
+
+    def look_at_centre(self) -> None:
+        """Look at the heart centre, and let the arrow keys nudge it as long as there is no grade."""
+        if self.read.centre is not None:
+            self.set_view(position=self.read.centre, centre_selected=not self.read.complete)
 
     def nudge_centre(self, dx: int, dy: int, dz: int) -> None:
         """Move the heart centre by voxels, staying inside the volume."""
@@ -254,27 +348,33 @@ class Session(QObject):
         self.edit(excluded=excluded)
 
     @property
+    def looked_around(self) -> bool:
+        """The reader has moved the cursor within the slice since the exam was opened, or since a centre was proposed."""
+        start = self.proposal.voxel if self.proposal is not None else self._first_position
+        return start is None or self.view.position[:2] != start[:2]
+
+    @property
     def can_undo(self) -> bool:
         """Whether there is an edit to take back."""
-        return bool(self._undo)
+        return bool(self._history.past)
 
     @property
     def can_redo(self) -> bool:
         """Whether there is an edit to bring back."""
-        return bool(self._redo)
+        return bool(self._history.future)
 
     def undo(self) -> None:
         """Take back the last edit of the read."""
-        if self._undo:
-            self._redo = [*self._redo, self.read]
-            state, self._undo = self._undo[-1], self._undo[:-1]
+        if self.can_undo:
+            state, self._history = self._history.back(self.read)
+            self.acted.emit()
             self._set_read(state)
 
     def redo(self) -> None:
         """Bring back the edit last taken back."""
-        if self._redo:
-            self._undo = [*self._undo, self.read]
-            state, self._redo = self._redo[-1], self._redo[:-1]
+        if self.can_redo:
+            state, self._history = self._history.forward(self.read)
+            self.acted.emit()
             self._set_read(state)
 
     def _set_read(self, read: ReadState) -> None:
@@ -285,6 +385,8 @@ class Session(QObject):
             self._reads[self._key] = read
         self._measure(keep_centre_findings=not moved, keep_scores=graded_only)
         self.read_changed.emit()
+        if read.complete:
+            self.set_view(centre_selected=False)
         if moved and read.centre is not None:
             self.set_view(position=read.centre)
 
@@ -293,9 +395,9 @@ class Session(QObject):
     def _measure(self, *, keep_centre_findings: bool = False, keep_scores: bool = False) -> None:
         """Scores at once; the risk is invalid until the worker answers for this very state."""
         volume, read = self.volume, self.read
-        self.risk = None
         self._drop_explanation()
-        if self.risk_status in (RiskStatus.READY, RiskStatus.COMPUTING, RiskStatus.FAILED):
+        self._take_kept_risk()
+        if self.risk is None and self.risk_status in (RiskStatus.READY, RiskStatus.COMPUTING, RiskStatus.FAILED):
             self.risk_status = RiskStatus.NO_CENTRE
         if not keep_centre_findings:
             centre = read.centre if self.can_measure else None
@@ -304,6 +406,12 @@ class Session(QObject):
             self.scores = self._score() if self.can_measure and not self.hides_results else None
         self.scores_changed.emit()
         self.risk_changed.emit()
+
+    def _take_kept_risk(self) -> None:
+        """No risk, but where this very read came with one; a model that still loads then keeps nobody waiting."""
+        self.risk = self._kept_risk[1] if self._kept_risk is not None and self.risk_kept else None
+        if self.risk is not None:
+            self.risk_status = RiskStatus.READY
 
     def _score(self) -> CalciumScores | None:
         volume, read = self.volume, self.read
@@ -353,7 +461,7 @@ class Session(QObject):
         )  # fmt: skip
         of = (e.series_uid, e.centre, e.grade, e.agatston, e.bundle_sha256)
         stale = request != self.risk_request() or of != asked
-        if stale or not self.explaining or self.risk is None:
+        if stale or not self.explaining or self.risk is None or self.risk_is_another_models:
             return False
         self.explanation = explanation
         self.explanation_changed.emit()
@@ -369,16 +477,28 @@ class Session(QObject):
             self.explanation = None
             self.explanation_changed.emit()
 
-    def set_model(self, model: tuple[str, str] | None, message: str = "", findings: tuple[Finding, ...] = ()) -> None:
+    def set_model(
+        self,
+        model: tuple[str, str] | None,
+        message: str = "",
+        findings: tuple[Finding, ...] = (),
+        prevalences: tuple[float, ...] = (),
+    ) -> None:
         """A model has loaded (name, hash of weights and description), or none can be used and ``message`` says why.
+
+        A risk that the worklist keeps stays on screen: another model takes its place only by `compute_risk_again`.
 
         Args:
             findings: what the reader must know of the choice, e.g. that it is not the model that was chosen.
+            prevalences: what the model's risks assume.
         """
-        self.model, self.model_findings = model, findings
-        self.risk = None
+        if self.risk is not None and self.stored_id is not None:
+            self._kept_risk = self._kept_risk if self.risk_kept else (self.read, self.risk)
+        self.model, self.model_findings, self.prevalences = model, findings, prevalences
         self._drop_explanation()
-        self.set_risk_status(RiskStatus.NO_CENTRE if model else RiskStatus.NO_MODEL, message)
+        self._take_kept_risk()
+        status = RiskStatus.NO_CENTRE if model else RiskStatus.NO_MODEL
+        self.set_risk_status(RiskStatus.READY if self.risk is not None else status, message)
 
     def set_risk_status(self, status: RiskStatus, message: str = "") -> None:
         """Tell the risk panel how things stand."""
@@ -389,8 +509,17 @@ class Session(QObject):
     def findings(self) -> tuple[Finding, ...]:
         """All findings that qualify the numbers on screen, worst first."""
         scan = (*self.exam.findings, *self._kept.get(self.exam.exam_id, _Kept()).findings) if self.exam else ()
-        scan = (*scan, *self.model_findings)
+        scan = (*scan, *self.model_findings, *self._other_model_finding())
         return collect_findings(scan, self.centre_findings, self.scores, self.read.grade, self.risk)
+
+    def _other_model_finding(self) -> tuple[Finding, ...]:
+        if self.risk is None or self.model is None or not self.risk_is_another_models:
+            return ()
+        message = tr(
+            "This risk was read with {model} at a prevalence of {prevalence:.0f} %, and {now} is in use: F5 computes it again.",
+            model=self.risk.model, prevalence=100 * self.risk.prevalence, now=self.model[0],
+        )  # fmt: skip
+        return (Finding("other_model", Severity.INFO, message),)
 
     # --- the view
 
@@ -399,9 +528,12 @@ class Session(QObject):
         new = replace(self.view, **changes)  # type: ignore[arg-type]
         if self.volume is not None:
             new = replace(new, position=_clamp(new.position, self.volume))
-        if new != self.view:
-            self.view = new
-            self.view_changed.emit()
+        if new == self.view:
+            return
+        before, self.view = self.view, new
+        if new.tool is not before.tool:
+            self.tool_changed.emit()
+        self.view_changed.emit()
 
 
 def _clamp(voxel: Voxel, volume: CTVolume) -> Voxel:

@@ -12,6 +12,7 @@ import numpy as np
 from hyrisk_desktop.calcium import STANDARD, Region
 from hyrisk_desktop.imaging import CTVolume, Finding, SeriesRecord, Voxel
 
+MAX_UNDO = 200
 _exam_ids = itertools.count(1)
 
 
@@ -63,16 +64,56 @@ class ReadState:
     locked: bool = False
     """The grade is final; in a blinded list scores and risk show from then on."""
 
+    @property
+    def complete(self) -> bool:
+        """Centre and grade are there: the reader has finished, and the arrow keys move nothing any more."""
+        return self.centre is not None and self.grade is not None
+
+
+class Tool(Enum):
+    """What the left mouse button does on the images."""
+
+    WINDOW = "window"
+    PLACE_CENTRE = "place_centre"
+    RULER = "ruler"
+    PROBE = "probe"
+
 
 @dataclass(frozen=True, slots=True)
 class ViewState:
-    """How the images are looked at: cursor voxel, window in HU, and slab thickness in mm (0: one slice)."""
+    """How the images of one exam are looked at; the next exam begins with a new one.
+
+    Attributes:
+        position: cursor voxel (x, y, z). level, width: the window, in HU. slab_mm: thickness (0: one slice).
+        centre_selected: the arrow keys nudge the heart centre. tool: what the left mouse button does.
+    """
 
     position: Voxel = (0, 0, 0)
     level: float = 40.0
     width: float = 400.0
     slab_mm: float = 0.0
     centre_selected: bool = False
+    tool: Tool = Tool.WINDOW
+
+
+@dataclass(frozen=True, slots=True)
+class ReadHistory:
+    """The states of a read before and after the one on screen; every step makes a new history."""
+
+    past: tuple[ReadState, ...] = ()
+    future: tuple[ReadState, ...] = ()
+
+    def record(self, now: ReadState) -> ReadHistory:
+        """``now`` is about to be changed; what was taken back before can't be brought back then."""
+        return ReadHistory((*self.past[-MAX_UNDO:], now))
+
+    def back(self, now: ReadState) -> tuple[ReadState, ReadHistory]:
+        """The state before ``now``; only where there is a `past`."""
+        return self.past[-1], ReadHistory(self.past[:-1], (*self.future, now))
+
+    def forward(self, now: ReadState) -> tuple[ReadState, ReadHistory]:
+        """The state that was taken back last; only where there is a `future`."""
+        return self.future[-1], ReadHistory((*self.past, now), self.future[:-1])
 
 
 class RiskStatus(Enum):
@@ -106,11 +147,10 @@ class Snapshot:
     """An exam with its read, its view, what can be undone, and what its read is kept under (None: not at all)."""
 
     exam: Exam | None
-    read: ReadState
-    view: ViewState
-    undo: list[ReadState]
-    redo: list[ReadState]
-    key: tuple[str, ...] | None
+    read: ReadState = ReadState()
+    view: ViewState = ViewState()
+    history: ReadHistory = ReadHistory()
+    key: tuple[str, ...] | None = None
 
 
 def identity(volume: CTVolume) -> tuple[str, ...]:

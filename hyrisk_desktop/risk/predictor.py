@@ -113,6 +113,12 @@ class Predictor:
             return self._read(volume, centre, grade, agatston, seen)
 
     @property
+    def prevalences(self) -> tuple[float, ...]:
+        """What a risk may assume: the prevalence that was asked for, or the calibrations' own, which may differ."""
+        own = tuple(self._calibration(head).prevalence for head in ("risknet", "hyrisknet"))
+        return own if self.prevalence is None else (self.prevalence,)
+
+    @property
     def network(self) -> HyRiskNet:
         """The loaded network, on `device`; only for the thread that owns the predictor."""
         return self._model

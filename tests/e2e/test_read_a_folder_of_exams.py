@@ -14,8 +14,8 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from hyrisk_desktop.app import build_window, make_application
+from hyrisk_desktop.gui.state import Tool
 from hyrisk_desktop.gui.viewer.display import Plane
-from hyrisk_desktop.gui.viewer.slice_view import Tool
 from hyrisk_desktop.settings import Settings
 from hyrisk_desktop.worklist.records import Status
 from tests.gui.conftest import Program

@@ -23,9 +23,9 @@ from PySide6.QtWidgets import (
 from hyrisk_desktop.gui.actions import action_table
 from hyrisk_desktop.gui.dialogs.message import ErrorDialog
 from hyrisk_desktop.gui.dialogs.shortcuts import ShortcutsDialog
-from hyrisk_desktop.gui.state import RiskStatus
+from hyrisk_desktop.gui.state import RiskStatus, Tool
 from hyrisk_desktop.gui.viewer.display import Plane
-from hyrisk_desktop.gui.viewer.slice_view import SliceView, Tool
+from hyrisk_desktop.gui.viewer.slice_view import SliceView
 from hyrisk_desktop.risk.model_store import ActiveModel
 from tests.gui.conftest import Program
 from tests.helpers.volumes import HEART_CENTRE, block_volume, box

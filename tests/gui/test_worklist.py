@@ -16,8 +16,8 @@ from PySide6.QtWidgets import QAbstractButton, QLabel, QLineEdit, QTableView, QW
 from hyrisk_desktop.app import build_window
 from hyrisk_desktop.errors import StoreError
 from hyrisk_desktop.gui.dialogs.message import ErrorDialog
+from hyrisk_desktop.gui.state import Tool
 from hyrisk_desktop.gui.viewer.display import Plane
-from hyrisk_desktop.gui.viewer.slice_view import Tool
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.paths import store_path
 from hyrisk_desktop.settings import Settings

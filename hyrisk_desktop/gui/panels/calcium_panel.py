@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from hyrisk_desktop.calcium import PROFILES, Lesion, category_bounds
+from hyrisk_desktop.gui.hints import Place, hint_text, situation
 from hyrisk_desktop.gui.panels.risk_panel import NOTHING, Note, Value, unfit
 from hyrisk_desktop.gui.panels.wheel import only_focused_wheel
 from hyrisk_desktop.gui.results import agatston_name
@@ -211,8 +212,7 @@ class CalciumPanel(QGroupBox):
             for label in (self._agatston, self._category, self._volume, self._sqrt):
                 label.setText(NOTHING)
             self._agatston_caption.setText(tr("Region Agatston"))
-            hidden = tr("Blinded: the scores show once the grade is locked (Enter).")
-            self._region.setText(hidden if self._session.hides_results else tr("Place the heart centre (H)."))
+            self._region.setText(hint_text(Place.SCORES, situation(self._session)))
             self._model.show_lesions(())
             return
         a, b, c = scores.region_mm

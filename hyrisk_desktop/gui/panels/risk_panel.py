@@ -9,8 +9,8 @@ from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QGridLayout, QGroupBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from hyrisk_desktop.exchange.report import percent
+from hyrisk_desktop.gui.hints import Place, hint_text, situation
 from hyrisk_desktop.gui.session import Session
-from hyrisk_desktop.gui.state import RiskStatus
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import Finding, Severity
 from hyrisk_desktop.risk.explain import Explanation
@@ -210,7 +210,7 @@ class RiskPanel(QGroupBox):
             for label in (self._value, self._interval, self._percentile, self._image_only):
                 label.setText(NOTHING)
             self._strip.show_risks((), self._session.read.grade)
-            self._note.setText(self._why_nothing())
+            self._note.setText(hint_text(Place.RISK, situation(self._session)))
             return
         self._show_reading(reading)
 
@@ -226,6 +226,8 @@ class RiskPanel(QGroupBox):
         self._strip.show_risks(reading.by_grade, reading.grade)
         kind = tr("calibrated") if reading.calibrated else tr("not calibrated")
         head = tr("No grade yet: image-only risk. ") if reading.hyrisknet is None else ""
+        if self._session.risk_is_another_models:
+            head = tr("NOT the model in use. ") + head
         if reading.score_input == "agatston" and reading.agatston is not None:
             head = tr("Reads the region Agatston ({a:.0f}), not the grade. ", a=reading.agatston)
         text = tr(
@@ -246,26 +248,7 @@ class RiskPanel(QGroupBox):
             self._split.setToolTip(split_explained(session.explanation))
             return
         self._split.setToolTip("")
-        if session.explaining and session.risk is not None:
-            self._split.setText(tr("Explaining…"))
+        if session.risk is None:
+            self._split.setText(NOTHING)
         else:
-            self._split.setText(NOTHING if session.explaining else tr("G: what the risk comes from"))
-
-    def _why_nothing(self) -> str:
-        session = self._session
-        status = session.risk_status
-        if status is RiskStatus.NO_MODEL:
-            return session.risk_message
-        if status is RiskStatus.MODEL_LOADING:
-            return tr("The model is loading…")
-        if status is RiskStatus.FAILED:
-            return session.risk_message
-        if session.hides_results and session.exam is not None:
-            return tr("Blinded: the risk shows once the grade is locked (Enter).")
-        if status is RiskStatus.COMPUTING:
-            return tr("Computing…")
-        if session.exam is None:
-            return tr("Open an exam to begin.")
-        if session.proposal is not None:
-            return tr("Enter takes the proposed heart centre; or click the centre of the heart.")
-        return tr("Press H and click the centre of the heart.")
+            self._split.setText(tr("Explaining…") if session.explaining else tr("G: what the risk comes from"))

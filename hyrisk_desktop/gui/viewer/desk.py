@@ -9,13 +9,15 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from hyrisk_desktop.calcium import Region
+from hyrisk_desktop.gui.hints import Place, hint_text, situation
 from hyrisk_desktop.gui.session import Session
+from hyrisk_desktop.gui.state import Tool
 from hyrisk_desktop.gui.viewer import interaction
 from hyrisk_desktop.gui.viewer.annotations import Annotations, Marks
 from hyrisk_desktop.gui.viewer.display import Plane, PlaneGeometry, lesion_at, window_table
 from hyrisk_desktop.gui.viewer.heat import HeatLegend
 from hyrisk_desktop.gui.viewer.overlay_text import Corners, axial_corners, pointer_text, side_corners
-from hyrisk_desktop.gui.viewer.slice_view import SliceView, Tool
+from hyrisk_desktop.gui.viewer.slice_view import SliceView
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import Voxel
 
@@ -71,6 +73,8 @@ class Desk(QWidget):
         session.read_changed.connect(self._show_marks)
         session.scores_changed.connect(self._show_slices)
         session.view_changed.connect(self._show_view)
+        session.tool_changed.connect(self._show_tool)
+        session.risk_changed.connect(self._annotate)
         self._show_exam()
 
     def _lay_out(self) -> None:
@@ -115,7 +119,6 @@ class Desk(QWidget):
         self._shown.clear()
         self._pointer = None
         self._draft_box = None
-        self.set_tool(Tool.WINDOW)
         for plane, view in self.views.items():
             view.set_volume(self._session.volume, self._geometry(plane))
 
@@ -191,7 +194,7 @@ class Desk(QWidget):
                 corners = axial_corners(
                     exam, view_state, view.zoom, self._pointer_text(), blinded=self._session.blinded
                 )
-                hint = self._hint()
+                hint = hint_text(Place.IMAGE, situation(self._session))
                 banner = tr("SYNTHETIC PHANTOM – NOT A PATIENT") if exam.synthetic else ""
             else:
                 corners = side_corners(geometry, view_state)
@@ -208,25 +211,11 @@ class Desk(QWidget):
                 )
             )
 
-    def _hint(self) -> str:
-        tool = self.views[Plane.AXIAL].tool
-        if tool is Tool.PLACE_CENTRE:
-            proposal = self._session.proposal
-            if proposal is not None and self._session.read.centre is None:
-                unsure = "" if proposal.confident else tr("UNSURE: ")
-                return tr("{unsure}Enter: take the proposed centre; or click", unsure=unsure)
-            return tr("Click the heart's centre; or arrows and Enter (Esc cancels)")
-        if tool is Tool.RULER:
-            return tr("Drag to measure (Esc ends)")
-        if self._session.view.centre_selected and self._session.read.centre is not None:
-            return tr("Arrows nudge the centre, Shift by 5 (Esc ends)")
-        return ""
-
     def _pointer_text(self) -> str:
         volume = self._session.volume
         if volume is None or self._pointer is None or not volume.contains(self._pointer):
             return ""
-        probing = self.views[Plane.AXIAL].tool is Tool.PROBE
+        probing = self.tool is Tool.PROBE
         slab = self._session.view.slab_mm > 0
         return pointer_text(volume, self._pointer, slab=slab, probe_radius_mm=PROBE_RADIUS_MM if probing else None)
 
@@ -235,10 +224,15 @@ class Desk(QWidget):
     @property
     def tool(self) -> Tool:
         """What the left button does."""
-        return self.views[Plane.AXIAL].tool
+        return self._session.view.tool
 
     def set_tool(self, tool: Tool) -> None:
-        """Choose what the left button does in all three views."""
+        """Choose what the left button does in all three views; nudging ends with that."""
+        self._session.set_view(tool=tool, centre_selected=False)
+
+    @Slot()
+    def _show_tool(self) -> None:
+        tool = self.tool
         for view in self.views.values():
             view.set_tool(tool)
             if tool is not Tool.RULER:
@@ -300,7 +294,7 @@ class Desk(QWidget):
         elif key == Qt.Key.Key_End:
             self.scroll_by(plane, -1_000_000)
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.tool is Tool.PLACE_CENTRE:
-            self._place(self._session.view.position)
+            self._take_or_place()
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self.confirmed.emit()
         else:
@@ -313,7 +307,10 @@ class Desk(QWidget):
         du, dv = (size * d for d in step)
         # Up on screen is towards the head in the reformatted planes, and z points that way.
         dx, dy, dz = {Plane.AXIAL: (du, dv, 0), Plane.CORONAL: (du, 0, -dv), Plane.SAGITTAL: (0, du, -dv)}[plane]
-        if modifiers & Qt.KeyboardModifier.ControlModifier:
+        if modifiers & Qt.KeyboardModifier.ControlModifier and session.read.complete:
+            # A stray key must not change a read that was finished.
+            session.told.emit(tr("This read is complete: press H and click to move its heart centre."))
+        elif modifiers & Qt.KeyboardModifier.ControlModifier:
             session.nudge_centre(0, 0, -step[1])
         elif self.tool is Tool.PLACE_CENTRE:
             x, y, z = session.view.position
@@ -325,9 +322,22 @@ class Desk(QWidget):
 
     # --- what the reader does on the images
 
+    def _take_or_place(self) -> None:
+        """Enter: take the proposed centre, whatever slice is on show, or place one where the cursor was moved to."""
+        session = self._session
+        if session.read.centre is None and not session.looked_around:
+            if session.proposal_pending:
+                session.told.emit(tr("The heart centre is still being proposed: a moment, or click it."))
+                return
+            if session.proposal is not None:
+                self._place(session.proposal.voxel)
+                return
+        self._place(session.view.position)
+
     @Slot(object)
     def _pick(self, voxel: Voxel) -> None:
-        self._session.set_view(position=voxel, centre_selected=voxel == self._session.read.centre)
+        at_centre = voxel == self._session.read.centre and not self._session.read.complete
+        self._session.set_view(position=voxel, centre_selected=at_centre)
 
     @Slot(object)
     def _place(self, voxel: Voxel) -> None:
@@ -339,10 +349,27 @@ class Desk(QWidget):
         self._session.set_view(position=voxel)
         self.toggle_lesion_at(voxel)
 
-    def toggle_lesion_at(self, voxel: Voxel) -> None:
-        """Exclude or include the lesion that holds ``voxel``, if one does."""
-        if self._session.scores is not None and (index := lesion_at(self._session.scores, voxel)) is not None:
-            self._session.toggle_lesion(index)
+    def toggle_lesion(self) -> None:
+        """Exclude or include the lesion under the pointer; with the pointer off the images, at the linked cursor."""
+        voxel = self._session.view.position if self._pointer is None else self._pointer
+        if not self.toggle_lesion_at(voxel):
+            session = self._session
+            where = tr("at the cursor") if self._pointer is None else tr("under the pointer")
+            if session.hides_results:
+                session.told.emit(tr("Lesions show once the grade is locked."))
+            elif session.scores is None:
+                session.told.emit(tr("Lesions need the heart centre: press H and click it."))
+            else:
+                session.told.emit(tr("There is no lesion {where}.", where=where))
+
+    def toggle_lesion_at(self, voxel: Voxel) -> bool:
+        """Exclude or include the lesion that holds ``voxel``; False where none does."""
+        scores = self._session.scores
+        index = None if scores is None else lesion_at(scores, voxel)
+        if index is None:
+            return False
+        self._session.toggle_lesion(index)
+        return True
 
     @Slot(object)
     def _hover(self, voxel: Voxel | None) -> None:

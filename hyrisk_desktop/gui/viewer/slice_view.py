@@ -6,7 +6,6 @@ The view holds no truth. It is told what to show, and says in signals what the r
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
 import numpy as np
 import pyqtgraph as pg
@@ -22,6 +21,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QWidget
 
 from hyrisk_desktop.calcium import CalciumScores, Region
+from hyrisk_desktop.gui.state import Tool
 from hyrisk_desktop.gui.viewer import interaction
 from hyrisk_desktop.gui.viewer.annotations import Annotations, Marks, paint_annotations, paint_marks
 from hyrisk_desktop.gui.viewer.display import (
@@ -32,15 +32,6 @@ from hyrisk_desktop.gui.viewer.display import (
 )
 from hyrisk_desktop.gui.viewer.heat import HeatOverlay
 from hyrisk_desktop.imaging import CTVolume, Voxel
-
-
-class Tool(Enum):
-    """What the left mouse button does."""
-
-    WINDOW = "window"
-    PLACE_CENTRE = "place_centre"
-    RULER = "ruler"
-    PROBE = "probe"
 
 
 @dataclass

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Signal, Slot
-from PySide6.QtWidgets import QFileDialog, QInputDialog, QWidget
+from PySide6.QtCore import QObject, Qt, Signal, Slot
+from PySide6.QtWidgets import QFileDialog, QInputDialog, QLineEdit, QMessageBox, QWidget
 
 from hyrisk_desktop.gui.dialogs.agreement import AgreementDialog
 from hyrisk_desktop.gui.dialogs.choose_list import ChooseListDialog
 from hyrisk_desktop.gui.dialogs.export_cohort import ExportCohortDialog
 from hyrisk_desktop.gui.dialogs.score_all import ScoreAllDialog
 from hyrisk_desktop.gui.session import Session
+from hyrisk_desktop.gui.state import Tool
 from hyrisk_desktop.gui.viewer.desk import Desk
-from hyrisk_desktop.gui.viewer.slice_view import Tool
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.gui.worklist.scoring import Scoring
 from hyrisk_desktop.i18n import tr
@@ -51,7 +51,7 @@ class WorklistCommands(QObject):
         worklist.list_changed.connect(self._begin)
         worklist.told.connect(self.message)
         worklist.ready.connect(self._offer_last)
-        worklist.keeper.begun.connect(self._ask_for_centre)
+        worklist.begun.connect(self._ask_for_centre)
         worklist.store.trouble.connect(self._tell_trouble)
 
     # --- lists
@@ -88,10 +88,6 @@ class WorklistCommands(QObject):
     def _begin(self) -> None:
         if not self.shown:
             self.show_worklist()
-        if self._session.exam is None and (entry := self._worklist.entry()) is not None:
-            number = self._worklist.model.entries.index(entry) + 1
-            total = len(self._worklist.model.entries)
-            self.message.emit(tr("Your worklist is back: Enter opens exam {n} of {total}.", n=number, total=total))
 
     def show_worklist(self) -> None:
         """Show the list beside the images, or hide it."""
@@ -124,39 +120,76 @@ class WorklistCommands(QObject):
     def confirm(self) -> None:
         """Enter: lock the grade of a blinded read; else go to the next exam, once this one has centre and grade."""
         session, worklist = self._session, self._worklist
-        if worklist.reading_list is None:
-            return
         if session.exam is None:
-            if worklist.current is not None:
-                worklist.open_exam(worklist.current)
-            else:
-                self.next_exam()
+            self._open_waiting()
+        elif not session.can_measure:
+            return
         elif session.read.centre is None:
-            self.message.emit(tr("No heart centre yet: click it, or press N to go on without it."))
+            self.message.emit(self._missing(tr("No heart centre yet: press H and click it")))
         elif session.read.grade is None:
-            self.message.emit(tr("No grade yet: press Alt+0 to Alt+3, or N to go on without it."))
+            self.message.emit(self._missing(tr("No grade yet: press Alt+0 to Alt+3")))
         elif session.hides_results:
             self.lock_grade()
-        else:
+        elif worklist.reading_list is not None:
             self.next_exam()
 
+    def _open_waiting(self) -> None:
+        worklist = self._worklist
+        if worklist.reading_list is not None and worklist.current is not None:
+            worklist.open_exam(worklist.current)
+        elif worklist.reading_list is not None:
+            self.next_exam()
+
+    def _missing(self, what: str) -> str:
+        if self._worklist.on_screen is None:
+            return tr("{what}.", what=what)
+        return tr("{what}, or N to go on without it.", what=what)
+
     def lock_grade(self) -> None:
-        """Make the grade final; in a blinded list scores and risk show from then on."""
-        if self._session.read.grade is None:
+        """Make the grade final: at once in a blinded list, whose numbers show then; elsewhere after a question."""
+        session = self._session
+        if session.read.grade is None:
             self.message.emit(tr("No grade yet: press Alt+0 to Alt+3."))
-        elif self._session.read.locked:
-            self.message.emit(tr("The grade is locked already."))
+        elif session.read.locked:
+            self.message.emit(session.locked_sentence())
+        elif session.blinded:
+            self._lock()
         else:
-            self._session.lock_grade()
-            self.message.emit(tr("The grade is locked. Enter goes to the next exam."))
+            box = QMessageBox(self._window)
+            box.setObjectName("lockQuestion")
+            box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+            box.setWindowTitle(tr("Lock the grade"))
+            box.setText(tr("Lock grade {grade:g} of this exam?", grade=session.read.grade))
+            box.setInformativeText(
+                tr("A locked grade can't be changed, cleared or undone before Read > Unlock the grade; both are noted in the audit trail.")
+            )  # fmt: skip
+            lock = box.addButton(tr("&Lock"), QMessageBox.ButtonRole.AcceptRole)
+            box.addButton(tr("&Cancel"), QMessageBox.ButtonRole.RejectRole)
+            exam, read = session.exam, session.read
+            # The answer is about the exam and the read that were asked about.
+            lock.clicked.connect(lambda: self._lock() if (session.exam, session.read) == (exam, read) else None)
+            box.open()
+
+    def _lock(self) -> None:
+        self._session.lock_grade()
+        self.message.emit(tr("The grade is locked."))
+
+    def unlock_grade(self) -> None:
+        """Let the grade of an open read be changed again; the audit trail says so."""
+        if not self._session.read.locked:
+            self.message.emit(tr("The grade is not locked."))
+        else:
+            self._session.unlock_grade()
+            if not self._session.read.locked:
+                self.message.emit(tr("The grade is unlocked, which the audit trail notes."))
 
     @Slot()
     def _ask_for_centre(self) -> None:
-        """An exam of the list without a centre: the next click, or Enter at the proposed centre, places it."""
-        if self._session.read_restored:
-            self.message.emit(tr("Your earlier read of this exam is back."))
-        if self._worklist.entry() is not None and self._session.can_measure and self._session.read.centre is None:
+        """An exam without a centre: the next click, or Enter at the proposed centre, places it, wherever it came from."""
+        if self._session.can_measure and self._session.read.centre is None:
             self._desk.set_tool(Tool.PLACE_CENTRE)
+        if not isinstance(self._window.focusWidget(), QLineEdit):
+            self._desk.focus_image()
 
     # --- how it is read
 

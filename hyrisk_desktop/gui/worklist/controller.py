@@ -46,6 +46,7 @@ class Worklist(QObject):
         rows_changed: some rows or their counts changed.
         current_changed: another exam is on screen, or none of the list.
         ready: where the reader stopped last time is known (or that there is nothing).
+        begun: it is known whether the exam on screen has been read before, and if so its read is back.
         told: one sentence.
         failed: an error.
     """
@@ -54,6 +55,7 @@ class Worklist(QObject):
     rows_changed = Signal()
     current_changed = Signal()
     ready = Signal()
+    begun = Signal()
     told = Signal(str)
     failed = Signal(object)
 
@@ -74,6 +76,7 @@ class Worklist(QObject):
         self.preparer = Preparer(self, runner, loader)
         self._last: ReadingList | None = None
         self._without_store = False
+        self._to_tell = ""
         self._path: Path | None = None
         self._left: int | None = None
         self._connect()
@@ -91,7 +94,12 @@ class Worklist(QObject):
         self.scanning.one_exam.connect(self._loader.open_path)
         self.scanning.failed.connect(self.failed)
         self._loader.opened.connect(self._opened)
+        self._loader.failed.connect(self._note_failure)
         self._loader.idle.connect(self._idle)
+        self.session.exam_changed.connect(self._mark_row)
+        self.keeper.begun.connect(self.begun)
+        self.keeper.begun.connect(self._tell_waiting)
+        self.keeper.told.connect(self.told)
 
     # --- reader and list
 
@@ -107,7 +115,8 @@ class Worklist(QObject):
             if self._without_store:
                 self._without_store = False
                 self.store.trouble.emit("")
-            another = self.reader is not None and self.reader != answer[0]
+            before = self.reader
+            another = before is not None and before != answer[0]
             self.reader, self._last = answer
             self._settings["reader"] = answer[0].name
             self.session.set_reader(answer[0].name)
@@ -115,6 +124,8 @@ class Worklist(QObject):
             self._show_again(anew=another)
             if self.reading_list is not None:
                 self._show_list(self.reading_list)
+            if before is not None and another:
+                self._tell_reader(before, answer[0])
             self.ready.emit()
 
         def work(store: Store) -> tuple[Reader, ReadingList | None]:
@@ -132,6 +143,24 @@ class Worklist(QObject):
             QTimer.singleShot(_RETRY_MS, self, lambda: self.set_reader(name))
 
         self.store.ask(work, done, failed)
+
+    def _tell_reader(self, before: Reader, now: Reader) -> None:
+        """Reads that vanish from the list have not vanished."""
+        text = tr("{name} reads now. The reads of {other} are kept, and show when {other} reads again.",
+                  name=now.name, other=before.name)  # fmt: skip
+        self._tell_later(text)
+
+    def _tell_later(self, text: str) -> None:
+        """Say ``text`` once the list and the exam on screen have followed, or it would end with the exam before."""
+        self._to_tell = text
+        if self.reading_list is None and not self.keeper.asking:
+            self._tell_waiting()
+
+    @Slot()
+    def _tell_waiting(self) -> None:
+        text, self._to_tell = self._to_tell, ""
+        if text:
+            self.told.emit(text)
 
     def _show_again(self, *, anew: bool) -> None:
         """The exam on screen, as another reader sees it, or kept for the first one."""
@@ -183,11 +212,23 @@ class Worklist(QObject):
         now, reader = self.reading_list, self.reader
         if now is None or reader is None or now.blinded == blinded:
             return
+        hidden = sum(e.read is not None for e in self.model.entries)
+
+        def done(other: ReadingList) -> None:
+            if hidden:
+                kept = tr("{n} open reads are kept apart, and show when the list is read openly again.", n=hidden)
+                if not blinded:
+                    kept = tr(
+                        "{n} blinded reads are kept apart, and show when the list is read blinded again.", n=hidden
+                    )
+                self._to_tell = kept
+            self.open_list(other)
+
         if blinded:
             self.scanning.cancel()
-            self.store.ask(lambda s: s.blinded_twin(now, secrets.randbelow(2**31), reader.name), self.open_list)
+            self.store.ask(lambda s: s.blinded_twin(now, secrets.randbelow(2**31), reader.name), done)
         else:
-            self.store.ask(lambda s: s.reading_list(now.root, reader=reader.name), self.open_list)
+            self.store.ask(lambda s: s.reading_list(now.root, reader=reader.name), done)
 
     def _show_list(self, reading_list: ReadingList, *, open_place: bool = False) -> None:
         reader = self.reader
@@ -195,6 +236,10 @@ class Worklist(QObject):
         def done(answer: tuple[list[ExamEntry], int | None]) -> None:
             entries, place = answer
             self.reading_list = reading_list
+            unblinded = self.session.blinded and not reading_list.blinded
+            if self.session.blinded != reading_list.blinded:
+                # What is on screen was read the other way, and is not kept as this list's.
+                self.keeper.reader = reader
             self.session.set_blinded(reading_list.blinded)
             self.ahead.clear()
             self.model.show_entries(entries, blinded=reading_list.blinded)
@@ -204,12 +249,18 @@ class Worklist(QObject):
             if reading_list.blinded or open_now not in listed:
                 self.session.close_exam()
                 open_now = None
+            elif unblinded:
+                self._show_again(anew=True)
+            else:
+                self.keeper.note_list(reading_list.list_id)
             self.current = open_now or (place if place in listed else None)
-            self.model.set_current(self.current)
+            self._mark_row()
             self.list_changed.emit()
             self.current_changed.emit()
             if open_place and self.current is not None and open_now is None:
                 self.open_exam(self.current)
+            if not self.keeper.asking:
+                self._tell_waiting()
             self.preparer.prepare_next()
 
         def work(store: Store) -> tuple[list[ExamEntry], int | None]:
@@ -261,13 +312,16 @@ class Worklist(QObject):
     # --- going through the list
 
     def open_exam(self, exam_id: int) -> None:
-        """Open an exam of the list; loaded ahead, it shows at once."""
-        if (entry := self.entry(exam_id)) is not None and entry.problem:
+        """Open an exam of the list; loaded ahead, it shows at once. One whose files were gone is looked for again."""
+        if (entry := self.entry(exam_id)) is not None and entry.problem and not entry.series_uid:
             self.failed.emit(ExamError("no_suitable_series", entry.problem))
             return
         left, left_id = self.session.exam, self.session.stored_id
+        if exam_id == self.on_screen and self.session.can_measure:
+            self._loader.cancel()
+            self._mark(exam_id)
+            return
         self.current = exam_id
-        self.model.set_current(exam_id)
         self.preparer.pause()
 
         def ready(exam: Exam | None) -> None:
@@ -314,6 +368,16 @@ class Worklist(QObject):
 
         self._loader.open_stored(stored_id, find)
 
+    @property
+    def on_screen(self) -> int | None:
+        """Number of the exam whose image is on screen, where the list holds it; it alone is lit in the list."""
+        shown = self.session.stored_id
+        return None if shown is None or self.model.entry_of(shown) is None else shown
+
+    @Slot()
+    def _mark_row(self) -> None:
+        self.model.set_current(self.on_screen)
+
     def unfinished(self) -> list[ExamEntry]:
         """Exams of the list whose grade this reader has not locked."""
         return [e for e in self.model.entries if not e.problem and not (e.read and e.read.locked)]
@@ -350,7 +414,7 @@ class Worklist(QObject):
         """On a worker thread: the exam, without a preview."""
         records = stored_series(self.store, exam_id)
         quiet = JobContext(context.progress, context.token, lambda _: None)
-        return replace(read_exam(records[0], records, quiet), stored_id=exam_id)
+        return read_exam(records[0], records, quiet, exam_id)
 
     # --- what follows once an exam is on screen
 
@@ -370,6 +434,8 @@ class Worklist(QObject):
         self._path = path
         if path is None or self.reader is None:
             # The demonstration is nobody's exam; without a reader this is asked for again once there is one.
+            self.preparer.propose(exam)
+            self.begun.emit()
             return
         records = (exam.record, *(r for r in exam.alternatives if r.series_uid != exam.record.series_uid))
         found = scanned_exam([r for r in records if r.study_uid == exam.record.study_uid], path)
@@ -381,13 +447,20 @@ class Worklist(QObject):
                 self._mark(ids[0])
                 self._now_on_screen(now, ids[0])
 
-        self.store.ask(lambda store: store.add_exams(None, [found]), done)
+        def failed(error: Exception) -> None:
+            self.store.report(error)
+            self.preparer.propose(exam)
+            self.begun.emit()
+
+        self.store.ask(lambda store: store.add_exams(None, [found]), done, failed)
 
     def _now_on_screen(self, exam: Exam, stored_id: int) -> None:
         entry = self.entry(stored_id)
+        known = entry is not None and entry.series_uid == exam.volume.series_uid and entry.prepared
+        self.session.propose(entry.proposal if entry and known else None, pending=not known)
         self.keeper.begin(exam, stored_id, self.reading_list.list_id if self.reading_list and entry else None)
-        if entry is not None and entry.series_uid == exam.volume.series_uid:
-            self.session.propose(entry.proposal)
+        if entry is not None and entry.problem:
+            self._note_problem(stored_id, ExamError("", ""))
         self._want()
         self.preparer.check_and_prepare(exam, stored_id)
 
@@ -407,7 +480,7 @@ class Worklist(QObject):
     def _mark(self, exam_id: int | None) -> None:
         """Mark the exam on screen in the list, or none where the list does not hold it."""
         self.current = exam_id if self.model.entry_of(exam_id) is not None else None
-        self.model.set_current(self.current)
+        self._mark_row()
         self.current_changed.emit()
 
     @Slot(object)
@@ -415,7 +488,7 @@ class Worklist(QObject):
         """Keep what was prepared; the exam on screen may be waiting for its proposal."""
         volume = self.session.volume
         on_screen = volume is not None and volume.series_uid == made.series_uid
-        if on_screen and self.session.stored_id == made.stored_id and self.session.proposal is None:
+        if on_screen and self.session.stored_id == made.stored_id and self.session.proposal_pending:
             self.session.propose(made.proposal)
         self.model.forget_picture(made.stored_id)
 
@@ -425,6 +498,12 @@ class Worklist(QObject):
             )
 
         self.store.ask(work, lambda _: self._renew(made.stored_id))
+
+    @Slot(object)
+    def _note_failure(self, error: Exception) -> None:
+        """A row whose exam can't be opened any more says so."""
+        if self._loader.failed_id is not None and isinstance(error, ExamError):
+            self._note_problem(self._loader.failed_id, error)
 
     @Slot(int, object)
     def _note_problem(self, exam_id: int, error: ExamError) -> None:

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QByteArray, QEvent, QModelIndex, QObject, QPoint, QSize, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import (
+    QByteArray,
+    QEvent,
+    QItemSelectionModel,
+    QModelIndex,
+    QObject,
+    QPoint,
+    QSize,
+    Qt,
+    QTimer,
+    Signal,
+    Slot,
+)
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QComboBox,
@@ -77,7 +89,8 @@ class WorklistPanel(QWidget):
         table.setAccessibleName(tr("Worklist"))
         table.setModel(self._worklist.model)
         table.setSelectionBehavior(QTableView.SelectionBehavior.SelectRows)
-        table.setSelectionMode(QTableView.SelectionMode.SingleSelection)
+        # Lit is what is on screen and nothing else: the selection follows the image, never a click or a key.
+        table.setSelectionMode(QTableView.SelectionMode.NoSelection)
         table.setSortingEnabled(True)
         table.setTabKeyNavigation(False)
         table.setShowGrid(False)
@@ -126,12 +139,13 @@ class WorklistPanel(QWidget):
         worklist.list_changed.connect(self._show_list)
         worklist.rows_changed.connect(self._show_counts)
         worklist.current_changed.connect(self._show_current)
+        worklist.session.exam_changed.connect(self._show_current)
         worklist.scanning.progressed.connect(self._show_scan)
         worklist.scanning.ended.connect(self._show_scan)
         self.search.textChanged.connect(self._delay.start)
         self._status.currentIndexChanged.connect(self._delay.start)
         self._delay.timeout.connect(self._search)
-        self.table.doubleClicked.connect(self._open)
+        self.table.clicked.connect(self._open)
         self.table.horizontalHeader().customContextMenuRequested.connect(self._choose_columns)
         self._cancel.clicked.connect(worklist.scanning.cancel)
 
@@ -161,13 +175,19 @@ class WorklistPanel(QWidget):
 
     @Slot()
     def _show_current(self) -> None:
-        current = self._worklist.current
-        row = None if current is None else self._worklist.model.row_of(current)
-        if row is None:
-            self.table.clearSelection()
-            return
-        self.table.selectRow(row)
-        self.table.scrollTo(self._worklist.model.index(row, 0))
+        worklist, model = self._worklist, self._worklist.model
+        lit = None if worklist.on_screen is None else model.row_of(worklist.on_screen)
+        selection = self.table.selectionModel()
+        flags = QItemSelectionModel.SelectionFlag
+        if lit is None:
+            selection.clearSelection()
+        else:
+            selection.select(model.index(lit, 0), flags.ClearAndSelect | flags.Rows)
+        # The keyboard's place in the table is where Enter would go on.
+        row = None if worklist.current is None else model.row_of(worklist.current)
+        if row is not None:
+            selection.setCurrentIndex(model.index(row, 0), flags.NoUpdate)
+            self.table.scrollTo(model.index(row, 0))
 
     @Slot()
     def _show_scan(self, *_: object) -> None:
@@ -208,7 +228,8 @@ class WorklistPanel(QWidget):
             if enter or event.key() == Qt.Key.Key_Down:
                 self._search()
                 if not self.table.currentIndex().isValid() and self._worklist.model.rowCount():
-                    self.table.selectRow(0)
+                    first = self._worklist.model.index(0, 0)
+                    self.table.selectionModel().setCurrentIndex(first, QItemSelectionModel.SelectionFlag.NoUpdate)
                 self.table.setFocus()
                 return True
             if event.key() == Qt.Key.Key_Escape:

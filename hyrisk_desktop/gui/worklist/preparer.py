@@ -67,7 +67,24 @@ class Preparer(QObject):
             session.note_content(exam.exam_id, made.content_sha256, finding)
             self._done(made)
 
-        job = Job("checking an exam's files", work, succeeded, lambda _: self.prepare_next())
+        def failed(_: Exception) -> None:
+            if session.exam is not None and session.exam.exam_id == exam.exam_id:
+                session.propose(session.proposal)
+            self.prepare_next()
+
+        job = Job("checking an exam's files", work, succeeded, failed)
+        self._runner.run_background(job)
+
+    def propose(self, exam: Exam) -> None:
+        """The exam on screen, which the worklist does not keep: only a heart centre is proposed."""
+        session = self._worklist.session
+        session.propose(None, pending=True)
+
+        def done(made: Prepared | None) -> None:
+            if session.exam is not None and session.exam.exam_id == exam.exam_id:
+                session.propose(made.proposal if made else None)
+
+        job = Job("proposing a heart centre", lambda _: prepare(0, exam), done, lambda _: done(None))
         self._runner.run_background(job)
 
     @Slot(int, object)

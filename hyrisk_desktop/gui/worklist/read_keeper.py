@@ -1,4 +1,7 @@
-"""Saves the session's read whenever it changes, and brings a stored one back when its exam opens."""
+"""Saves the session's read whenever the reader changes it, and brings a stored one back when its exam opens.
+
+To look is not to change: a read that came from the store is saved again only after an act of the reader's.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ from hyrisk_desktop.exchange.reading_document import versions
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Exam, ReadState, RiskStatus
 from hyrisk_desktop.gui.store_service import StoreService
-from hyrisk_desktop.worklist.measure import numbers
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.worklist.measure import numbers, risk_of
 from hyrisk_desktop.worklist.records import Read, Reader, now
 
 
@@ -20,14 +24,16 @@ class ReadKeeper(QObject):
 
     Signals:
         begun: it is known whether the exam on screen has been read before, and if so its read is back.
+        told: one sentence.
     """
 
     begun = Signal()
+    told = Signal(str)
 
     def __init__(self, session: Session, store: StoreService, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session, self._store = session, store
-        self.reader: Reader | None = None
+        self._reader: Reader | None = None
         self._exam_id: int | None = None
         self._list_id: int | None = None
         self._shown_at = 0.0
@@ -37,6 +43,21 @@ class ReadKeeper(QObject):
         self._asked = False
         session.read_changed.connect(self._note)
         session.risk_changed.connect(self._note_result)
+
+    @property
+    def reader(self) -> Reader | None:
+        """Whose reads are kept; setting it ends what was being kept, for the same reader too."""
+        return self._reader
+
+    @reader.setter
+    def reader(self, reader: Reader | None) -> None:
+        # Nothing is saved before `begin`: what is on screen was read by another, or the other way.
+        self._reader = reader
+        self._exam_id, self._known, self._asked = None, None, False
+
+    def note_list(self, list_id: int) -> None:
+        """The exam on screen is one of that list's from now on."""
+        self._list_id = list_id
 
     @property
     def asking(self) -> bool:
@@ -65,7 +86,9 @@ class ReadKeeper(QObject):
                 self._graded_at, self._locked_at = read.graded_at, read.locked_at
                 self._started_at, self._seconds = read.started_at, read.seconds_to_grade
                 if read.series_uid == exam.volume.series_uid:
-                    self._session.restore(state_of(read), exam.exam_id)
+                    self._session.restore(state_of(read), exam.exam_id, risk_of(read))
+                else:
+                    self.told.emit(tr("You have read another series of this exam; a read of this one takes its place."))
             self._note()
             self.begun.emit()
 
@@ -86,16 +109,25 @@ class ReadKeeper(QObject):
             return
         if self._asked:
             return
-        if session.read == ReadState() and self._known is None:
+        if not self._differs():
             return
         if session.read.grade is not None and not self._graded_at:
             self._graded_at = now()
             self._seconds = round(time.monotonic() - self._shown_at, 1)
-        if session.read.locked and not self._locked_at:
+        if not session.read.locked:
+            self._locked_at = ""
+        elif not self._locked_at:
             self._locked_at = now()
         read = self._read(exam, stored_id, reader)
         self._known = read
         self._store.save_read(read, reader)
+
+    def _differs(self) -> bool:
+        """Whether what is on screen is more than a look at what is stored."""
+        session, known = self._session, self._known
+        if known is None or known.series_uid != session.volume_uid:
+            return session.read != ReadState()
+        return session.read != state_of(known) or (session.risk is not None and not session.risk_kept)
 
     def _read(self, exam: Exam, stored_id: int, reader: Reader) -> Read:
         session, state = self._session, self._session.read

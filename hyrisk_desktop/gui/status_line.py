@@ -1,0 +1,116 @@
+"""The line at the window's lower edge: what is being done, else what was just done, else what to do next.
+
+Every sentence has an end. Progress ends with its job; news ends with the reader's next act, another tool or another
+exam; what to do next is looked up for the state on screen (`gui.hints`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtGui import QFontMetrics, QResizeEvent
+from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
+
+from hyrisk_desktop.gui.hints import Place, Situation, hint_text, situation
+from hyrisk_desktop.gui.session import Session
+from hyrisk_desktop.gui.worklist.controller import Worklist
+from hyrisk_desktop.i18n import tr
+
+
+class StatusLine(QLabel):
+    """Re-reads session and worklist.
+
+    Signals:
+        text_changed: another sentence stands there; carries it whole.
+    """
+
+    text_changed = Signal(str)
+
+    def __init__(self, session: Session, worklist: Worklist, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("statusMessage")
+        self.setAccessibleName(tr("Status"))
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._session, self._worklist = session, worklist
+        self._progress = self._news = self._remark = self._whole = ""
+        self._about: int | None = None
+        session.exam_changed.connect(self._exam_changed)
+        session.acted.connect(self._end_news)
+        session.tool_changed.connect(self._end_news)
+        session.told.connect(self.say)
+        for signal in (
+            session.read_changed,
+            session.risk_changed,
+            session.view_changed,
+            worklist.list_changed,
+            worklist.rows_changed,
+            worklist.current_changed,
+        ):
+            signal.connect(self._show)
+        self._show()
+
+    @Slot(str)
+    def say(self, text: str) -> None:
+        """What was just done, or why something was not."""
+        self._news = text
+        self._show()
+
+    def remark(self, text: str) -> None:
+        """What there is to know of the exam that has just been opened; stands behind what to do next."""
+        self._remark = text
+        self._show()
+
+    def show_progress(self, text: str) -> None:
+        """What is being done; "" once it is done."""
+        self._progress = text
+        self._show()
+
+    def situation(self) -> Situation:
+        """The state that the sentences depend on, with the worklist's part of it."""
+        s, worklist = situation(self._session), self._worklist
+        if worklist.reading_list is None:
+            return s
+        model, on_screen = worklist.model, worklist.on_screen
+        waiting = worklist.entry()
+        return replace(
+            s,
+            listed=model.rowCount(),
+            to_open=model.entries.index(waiting) + 1 if waiting is not None and not s.exam and not s.loading else 0,
+            in_list=on_screen is not None,
+            has_next=on_screen is not None and model.neighbour(on_screen, 1) is not None,
+        )
+
+    @Slot()
+    def _exam_changed(self) -> None:
+        exam = self._session.exam
+        about = None if exam is None else exam.exam_id
+        if about != self._about:
+            self._about, self._news, self._remark = about, "", ""
+        self._show()
+
+    @Slot()
+    def _end_news(self) -> None:
+        self._news = self._remark = ""
+        self._show()
+
+    @Slot()
+    def _show(self) -> None:
+        text = self._progress or self._news
+        if not text:
+            text = "   ".join(t for t in (hint_text(Place.STATUS, self.situation()), self._remark) if t)
+        if text != self._whole:
+            self._whole = text
+            self._fit()
+            self.text_changed.emit(text)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Show as much as there is room for; the tooltip has it whole."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        room = max(200, self.width() - 8)
+        self.setText(QFontMetrics(self.font()).elidedText(self._whole, Qt.TextElideMode.ElideRight, room))
+        self.setToolTip(self._whole)
