@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,8 +29,15 @@ def _store() -> ModelStore:
     return installed_models()
 
 
-def _say_active(model: InstalledModel) -> None:
+def _change(store: ModelStore, change: Callable[[], InstalledModel]) -> None:
+    """Put another model into use, and say so with what its results are beside those of the one before."""
+    from hyrisk_desktop.risk.model_summary import beside_the_one_before
+
+    before = next((m.bundle for m in store.models() if m.active), None)
+    model = change()
     typer.echo(tr("“{title}” ({name}) is in use now.", title=model.title, name=model.name))
+    if model.bundle is not None and (remark := beside_the_one_before(model.bundle, before)):
+        typer.echo(remark)
 
 
 @models_cli.command("list", help=tr("Show every installed model, and which one is in use."))
@@ -88,13 +96,15 @@ def card(name: Annotated[str | None, _OPTIONAL_NAME] = None) -> None:
 @models_cli.command(help=tr("Use another installed model, in the window and on the command line."))
 def activate(name: Annotated[str, _NAME]) -> None:
     """Activate a model."""
-    _say_active(_store().activate(name))
+    store = _store()
+    _change(store, lambda: store.activate(name))
 
 
 @models_cli.command("roll-back", help=tr("Go back to the model that was in use before."))
 def roll_back() -> None:
     """Roll back."""
-    _say_active(_store().roll_back())
+    store = _store()
+    _change(store, store.roll_back)
 
 
 @models_cli.command("export", help=tr("Write a model as a zip, for another machine."))
@@ -107,7 +117,8 @@ def export_model(name: Annotated[str, _NAME], zip_path: Annotated[Path, typer.Ar
 @models_cli.command("import", help=tr("Test a model (a zip, or a bundle's folder), install it and use it."))
 def import_model(source: Annotated[Path, typer.Argument()], device: Annotated[str | None, _DEVICE] = None) -> None:
     """Import a model."""
-    _say_active(_store().import_model(source, device))
+    store = _store()
+    _change(store, lambda: store.import_model(source, device))
 
 
 @models_cli.command(help=tr("Delete an installed model that is not in use."))

@@ -27,7 +27,8 @@ def consistency_findings(grade: float | None, agatston: float, *, drawn: bool = 
     """Say aloud where grade and region Agatston disagree.
 
     The region sees five slices and the grade the whole heart, so only the clear contradictions are named:
-    a grade of "none" with measured calcium above the minimal category, and a "severe" one with none at all.
+    a grade of "none" with measured calcium above the minimal category, and a "moderate" or "severe" one with none at
+    all. "Minimal" is no contradiction: readers see faint spots that do not reach 130 HU.
     """
     if grade is None:
         return ()
@@ -39,7 +40,7 @@ def consistency_findings(grade: float | None, agatston: float, *, drawn: bool = 
             name=name,
             agatston=agatston,
         )
-    elif grade >= 2.5 and agatston == 0:
+    elif grade >= 1.5 and agatston == 0:
         message = tr(
             "Grade {grade:g}, but the {name} Agatston is 0: the calcium may lie outside it; check the centre.",
             grade=grade,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -167,11 +168,21 @@ def report_of(
     *,
     reader: str = "",
     heat: NDArray[np.float32] | None = None,
+    read_at: datetime | None = None,
 ) -> Report:
-    """The report of a reading, with what its model says of itself."""
+    """The report of a reading, with what its model says of itself.
+
+    Args:
+        record: what ``volume`` was read from. measurement: the numbers. predictor: the model that answered, if known.
+        reader: who read. heat: [rows, columns] of the patch, what raised the risk.
+        read_at: when the read took this state, with a time zone; None for now.
+    """
     patch = (161, 161, 3) if predictor is None else predictor.bundle.preprocessing.patch_xyz
     lines = _model_lines(predictor)
-    return Report(record, volume, measurement, reader=reader, model_lines=lines, patch_xyz=patch, heat=heat)
+    return Report(
+        record, volume, measurement, reader=reader, read_at=read_at or datetime.now(UTC), model_lines=lines,
+        patch_xyz=patch, heat=heat,
+    )  # fmt: skip
 
 
 def write_files(

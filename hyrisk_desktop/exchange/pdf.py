@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -143,11 +143,11 @@ class _Page:
 
     def _patient(self) -> list[tuple[str, str]]:
         a = self.report.volume.attributes
-        born, sex = _day(a.get("PatientBirthDate", "")), v.sex(a.get("PatientSex", ""))
+        born, sex, age = _day(a.get("PatientBirthDate", "")), v.sex(a.get("PatientSex", "")), _age(a)
         return [
             (tr("Name"), v.readable_name(a.get("PatientName", ""))),
             (tr("Patient ID"), v.long_text(a.get("PatientID", ""))),
-            (tr("Born, sex"), ", ".join(part for part in (born, sex) if part)),
+            (tr("Born, age, sex"), ", ".join(part for part in (born, age, sex) if part)),
             (
                 tr("Study"),
                 " ".join(p for p in (_day(a.get("StudyDate", "")), v.long_text(a.get("StudyDescription", ""))) if p),
@@ -323,6 +323,18 @@ def _plainly(number: str) -> str:
         return f"{float(number):g}"
     except ValueError:
         return v.short_text(number)
+
+
+def _age(a: Mapping[str, str]) -> str:
+    """The patient's age at the study: as the header has it (DICOM AS, such as 061Y), else from the date of birth."""
+    if said := v.age(a.get("PatientAge", "").strip().upper()):
+        n, unit = int(said[:3]), said[3]
+        days, weeks, months = tr("{n} days", n=n), tr("{n} weeks", n=n), tr("{n} months", n=n)
+        return {"D": days, "W": weeks, "M": months}.get(unit, tr("{n} years", n=n))
+    born, study = v.date(a.get("PatientBirthDate", "")), v.date(a.get("StudyDate", ""))
+    if not born or not study or born > study:
+        return ""
+    return tr("{n} years", n=int(study[:4]) - int(born[:4]) - (study[4:] < born[4:]))
 
 
 def _day(text: str) -> str:

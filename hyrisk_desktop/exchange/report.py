@@ -33,7 +33,7 @@ class Report:
 
     Attributes:
         record: what ``volume`` was read from. measurement: what was measured there.
-        reader: who read, "" for unknown. read_at: when, with a time zone. dated: whether that is true, and no dummy.
+        reader: who read, "" for unknown. read_at: when the read took this state, not when it is written; with a time zone. dated: whether that is true, and no dummy.
         model_lines: the model card's summary, one plain line each.
         patch_xyz: the model's patch in voxels. heat: [rows, columns] of the patch as in `risk.explain`, None for none.
     """
@@ -126,6 +126,6 @@ def risk_rows(report: Report) -> tuple[tuple[str, str], ...]:
 
 
 def finding_lines(report: Report) -> tuple[str, ...]:
-    """The findings, worst first, as ``[warning] sentence``."""
-    words = {Severity.INFO: tr("note"), Severity.WARNING: tr("warning"), Severity.UNFIT: tr("unfit")}
-    return tuple(f"[{words[finding.severity]}] {finding.message}" for finding in report.measurement.findings)
+    """The findings, worst first, as ``Warning: sentence``."""
+    words = {Severity.INFO: tr("Note"), Severity.WARNING: tr("Warning"), Severity.UNFIT: tr("UNFIT")}
+    return tuple(f"{words[finding.severity]}: {finding.message}" for finding in report.measurement.findings)

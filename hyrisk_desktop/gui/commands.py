@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QKeyCombination, QObject, Qt, Signal, Slot
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
-from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QInputDialog, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QInputDialog, QLabel, QWidget
 
 from hyrisk_desktop.calcium import Region
 from hyrisk_desktop.errors import HyRiskError
@@ -17,10 +17,11 @@ from hyrisk_desktop.gui.dialogs.message import ErrorDialog, TextDialog
 from hyrisk_desktop.gui.dialogs.models import ModelsDialog
 from hyrisk_desktop.gui.dialogs.series import SeriesDialog
 from hyrisk_desktop.gui.dialogs.shortcuts import ShortcutsDialog
+from hyrisk_desktop.gui.leaving import ask_to_leave
 from hyrisk_desktop.gui.pacs.commands import PacsCommands
 from hyrisk_desktop.gui.reading_files import ReadingFiles
 from hyrisk_desktop.gui.results import results_text
-from hyrisk_desktop.gui.retrain.controller import Retraining
+from hyrisk_desktop.gui.retrain.controller import Retraining, leaving_question
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Tool
 from hyrisk_desktop.gui.viewer.desk import Desk
@@ -59,6 +60,11 @@ class Commands(QObject):
         self._window = window
         self.retraining = Retraining(services, window)
         self.retraining.told.connect(self.message)
+        self.training_state = QLabel()
+        self.training_state.setObjectName("trainingState")
+        self.training_state.setTextFormat(Qt.TextFormat.PlainText)
+        self.training_state.setVisible(False)
+        self.retraining.stands.connect(self._show_training)
         self.worklist = WorklistCommands(
             services.worklist, services.scoring, services.session, services.settings, desk, window
         )
@@ -173,8 +179,16 @@ class Commands(QObject):
             self.message.emit(tr("The numbers are on the clipboard (without patient data)."))
 
     def quit(self) -> None:
-        """Close the window."""
-        self._window.close()
+        """Close the window, after a question where a training goes on without it."""
+        if not self.asks_before_leaving():
+            self._window.close()
+
+    def asks_before_leaving(self) -> bool:
+        """Whether a training is alive; the reader is then asked, and the window closed by the answer."""
+        if not (alive := self.retraining.alive()):
+            return False
+        ask_to_leave(leaving_question(alive), self._window, self._window.close)
+        return True
 
     # --- the read
 
@@ -305,6 +319,12 @@ class Commands(QObject):
     def retrain(self) -> None:
         """Trainings: start one, watch it, install its model; reading goes on beside them."""
         self.retraining.show()
+
+    @Slot(str)
+    def _show_training(self, text: str) -> None:
+        """A training that runs or waits is said for as long as it does."""
+        self.training_state.setText(text)
+        self.training_state.setVisible(bool(text))
 
     @Slot(object)
     def _end_explaining(self, error: Exception) -> None:

@@ -82,7 +82,13 @@ def write_copy(request: CopyRequest, context: JobContext) -> DeidentifiedExport:
     check_words(exam.volume, reading.reader, words)
     context.token.raise_if_cancelled()
     report = report_of(
-        exam.record, exam.volume, reading.measurement, reading.predictor, reader=reading.reader, heat=reading.heat
+        exam.record,
+        exam.volume,
+        reading.measurement,
+        reading.predictor,
+        reader=reading.reader,
+        heat=reading.heat,
+        read_at=reading.read_at,
     )
     with collections_paused():
         return write_deidentified(

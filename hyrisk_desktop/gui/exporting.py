@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,7 @@ class ExportRequest:
 
     Attributes:
         exam: what was on screen. measurement: the numbers that were shown. predictor: the model that gave the risk.
-        heat: what raised the risk, where it is known already.
+        heat: what raised the risk, where it is known already. read_at: when the read took this state.
         reader: for the files. places: where, by the key of a format. replace: those whose files may be replaced.
     """
 
@@ -51,6 +52,7 @@ class ExportRequest:
     predictor: Predictor | None
     heat: NDArray[np.float32] | None
     reader: str = ""
+    read_at: datetime | None = None
     places: Mapping[str, Path] = field(default_factory=dict)
     replace: frozenset[Path] = frozenset()
 
@@ -151,6 +153,7 @@ class ReadingWriter(QObject):
             None if session.risk is None or session.risk_is_another_models else self._risk.predictor,
             None if explanation is None else explanation.heat,
             reader,
+            session.read_at,
         )
 
     def cancel(self) -> None:
@@ -250,7 +253,13 @@ def write(request: ExportRequest, context: JobContext) -> Exported:
     import_makers()
     context.token.raise_if_cancelled()
     report = report_of(
-        exam.record, exam.volume, request.measurement, request.predictor, reader=request.reader, heat=request.heat
+        exam.record,
+        exam.volume,
+        request.measurement,
+        request.predictor,
+        reader=request.reader,
+        heat=request.heat,
+        read_at=request.read_at,
     )
     with collections_paused():
         write_files(

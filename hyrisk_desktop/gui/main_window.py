@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QMainWindow,
     QMenu,
-    QMessageBox,
     QProgressBar,
     QScrollArea,
     QSplitter,
@@ -22,6 +21,7 @@ from PySide6.QtWidgets import (
 from hyrisk_desktop.gui.actions import action_table, build_menus
 from hyrisk_desktop.gui.application import Services
 from hyrisk_desktop.gui.commands import Commands
+from hyrisk_desktop.gui.leaving import leave_unsaved
 from hyrisk_desktop.gui.panels.calcium_panel import CalciumPanel
 from hyrisk_desktop.gui.panels.findings_panel import FindingsPanel
 from hyrisk_desktop.gui.panels.grade_panel import GradePanel
@@ -123,6 +123,7 @@ class MainWindow(QMainWindow):
         self.statusBar().addWidget(self.status, 1)
         self.statusBar().addPermanentWidget(self.commands.reading_files.show_folder)
         self.statusBar().addPermanentWidget(self._trouble)
+        self.statusBar().addPermanentWidget(self.commands.training_state)
         self.statusBar().addPermanentWidget(self._progress)
         self.statusBar().addPermanentWidget(notice)
         self.statusBar().setSizeGripEnabled(False)
@@ -277,7 +278,11 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Keep the layout; stop all work. Reads that can't be saved are not thrown away without a word."""
-        if self._services.store.unsaved and self._services.store.flush() and not self._leave_unsaved():
+        if event.spontaneous() and self.commands.asks_before_leaving():
+            event.ignore()
+            return
+        store = self._services.store
+        if store.unsaved and store.flush() and not leave_unsaved(store.unsaved, self):
             event.ignore()
             return
         settings = self._services.settings
@@ -290,14 +295,3 @@ class MainWindow(QMainWindow):
         self.commands.retraining.close()
         self._services.close()
         super().closeEvent(event)
-
-    def _leave_unsaved(self) -> bool:
-        box = QMessageBox(self)
-        box.setObjectName("unsavedQuestion")
-        count = self._services.store.unsaved
-        box.setText(tr("{n} reads can't be saved now and are lost when the program closes.", n=count))
-        stay = box.addButton(tr("Stay"), QMessageBox.ButtonRole.RejectRole)
-        leave = box.addButton(tr("Close without saving"), QMessageBox.ButtonRole.DestructiveRole)
-        box.setDefaultButton(stay)
-        box.exec()
-        return box.clickedButton() is leave

@@ -15,6 +15,7 @@ from hyrisk_desktop.gui.state import RiskRequest
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk import RiskReading
 from hyrisk_desktop.risk.model_store import InstalledModel, ModelStore
+from hyrisk_desktop.risk.model_summary import beside_the_one_before
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,14 +148,19 @@ class ModelShelf(QObject):
         return Shelf(tuple(self._store.models()), self._store.previous(), self._store.active().warning)
 
     def _change(self, what: str, change: Callable[[], InstalledModel], *, with_network: bool = False) -> None:
-        def work(context: JobContext) -> tuple[InstalledModel, Shelf]:
-            return change(), self._look(context)
+        def work(context: JobContext) -> tuple[InstalledModel, Shelf, str]:
+            before = next((m.bundle for m in self._store.models() if m.active), None)
+            model = change()
+            remark = beside_the_one_before(model.bundle, before) if model.bundle is not None else ""
+            return model, self._look(context), remark
 
-        def done(result: tuple[InstalledModel, Shelf]) -> None:
-            model, shelf = result
+        def done(result: tuple[InstalledModel, Shelf, str]) -> None:
+            model, shelf, remark = result
             self.changed.emit(shelf)
             self.chosen.emit(model)
-            self.told.emit(tr("“{title}” is in use now.", title=model.title))
+            kept = tr("Risks read before stay as they are, marked *, until F5 computes them again.")
+            said = (tr("“{title}” is in use now.", title=model.title), remark, kept)
+            self.told.emit(" ".join(text for text in said if text))
 
         self._start(what, work, done, with_network=with_network)
 

@@ -7,6 +7,7 @@ belongs to what is open; see `Session.apply_risk`.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
 
 from PySide6.QtCore import QObject, Signal
 
@@ -87,6 +88,7 @@ class Session(QObject):
         self._history = ReadHistory()
         self._before_preview: Snapshot | None = None
         self._reads: dict[tuple[str, ...], ReadState] = {}
+        self._read_at: dict[tuple[str, ...], datetime] = {}
         self._key: tuple[str, ...] | None = None
         self._kept: dict[int, _Kept] = {}
         self._restored: ReadState | None = None
@@ -132,6 +134,7 @@ class Session(QObject):
         elif self.can_measure and self.read.locked:
             self.edit(locked=False)
             self._forget_history()
+            self.told.emit(tr("The grade is unlocked, which the audit trail notes."))
 
     def _forget_history(self) -> None:
         self._history = ReadHistory()
@@ -155,12 +158,19 @@ class Session(QObject):
         self.view_changed.emit()
         self.risk_changed.emit()
 
-    def restore(self, read: ReadState, exam_id: int, risk: RiskReading | None = None) -> None:
+    @property
+    def read_at(self) -> datetime | None:
+        """When the read on screen took the state that it has, UTC; None for an exam that is not read."""
+        return None if self._key is None else self._read_at.get(self._key)
+
+    def restore(
+        self, read: ReadState, exam_id: int, risk: RiskReading | None = None, read_at: datetime | None = None
+    ) -> None:
         """Show a read that was stored, if that exam is still open; what the reader has done meanwhile goes first.
 
         Args:
             risk: the reading that was stored with it; it stays on screen, with its model's name, until the read is
-                changed or `compute_risk_again` is asked for.
+                changed or `compute_risk_again` is asked for. read_at: when the stored read was made.
         """
         if self.exam is None or self.exam.exam_id != exam_id or not self.can_measure:
             return
@@ -171,6 +181,8 @@ class Session(QObject):
         self._kept_risk = None if risk is None else (read, risk)
         self._history = ReadHistory()
         self._set_read(read if read.locked else replace(read, **done))
+        if read_at is not None and self.read == read and self._key is not None:
+            self._read_at[self._key] = read_at
 
     @property
     def read_restored(self) -> bool:
@@ -383,6 +395,7 @@ class Session(QObject):
         self.read = read
         if self._key is not None:
             self._reads[self._key] = read
+            self._read_at[self._key] = datetime.now(UTC)
         self._measure(keep_centre_findings=not moved, keep_scores=graded_only)
         self.read_changed.emit()
         if read.complete:
@@ -492,7 +505,7 @@ class Session(QObject):
             findings: what the reader must know of the choice, e.g. that it is not the model that was chosen.
             prevalences: what the model's risks assume.
         """
-        if self.risk is not None and self.stored_id is not None:
+        if model is not None and self.risk is not None and self.stored_id is not None:
             self._kept_risk = self._kept_risk if self.risk_kept else (self.read, self.risk)
         self.model, self.model_findings, self.prevalences = model, findings, prevalences
         self._drop_explanation()

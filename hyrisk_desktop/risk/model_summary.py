@@ -58,6 +58,31 @@ def auc_of(bundle: ModelBundle, head: str) -> tuple[float, tuple[float, float] |
     return None
 
 
+def beside_the_one_before(new: ModelBundle, before: ModelBundle | None) -> str:
+    """One sentence on whether ``new`` is better than the model in use before, by what each brings of held-out results.
+
+    Their AUCs are of different cases unless both say otherwise, so more than "not better" is never claimed; "" where the
+    new one's is higher, or there was none before.
+    """
+    if before is None or before.bundle_sha256 == new.bundle_sha256:
+        return ""
+    if synthetic(new) != synthetic(before):
+        return tr(
+            "One of this model and the one before was trained on synthetic phantoms: their figures don't compare."
+        )
+    head = "hyrisknet"
+    now, then = auc_of(new, head), auc_of(before, head)
+    if now is None:
+        return tr("It brings no held-out results, so nothing says that it is better than the one before.")
+    if then is None or now[0] > then[0]:
+        return ""
+    return tr(
+        "By their own held-out results it is not better than the one before: AUC {now:.3f}, before {then:.3f}.",
+        now=now[0],
+        then=then[0],
+    )
+
+
 def synthetic(bundle: ModelBundle) -> bool:
     """Whether the model was trained on phantoms; one that does not say so but is a demonstration model was."""
     return bundle.demonstration or bundle.training.get("synthetic") is True

@@ -49,6 +49,12 @@ class Novelty:
         return float(np.sqrt(np.mean(white**2)))
 
 
+def told_apart(value: float, other: float) -> str:
+    """``value`` with one decimal, or as many more as it takes to read differently from ``other``."""
+    digits = next((d for d in range(1, 7) if f"{value:.{d}f}" != f"{other:.{d}f}"), 7)
+    return f"{value:.{digits}f}"
+
+
 def novelty_findings(novelty: Novelty | None, features: NDArray[np.float32], volume: CTVolume) -> tuple[Finding, ...]:
     """Findings where the image or its acquisition lies outside what the model has seen."""
     if novelty is None:
@@ -60,10 +66,10 @@ def novelty_findings(novelty: Novelty | None, features: NDArray[np.float32], vol
                 "unlike_training",
                 Severity.WARNING,
                 tr(
-                    "This patch looks unlike the model's training data (distance {distance:.1f}, limit {limit:.1f}): "
+                    "This patch looks unlike the model's training data (distance {distance}, limit {limit}): "
                     "check the heart centre, and do not rely on the risk.",
-                    distance=distance,
-                    limit=novelty.threshold,
+                    distance=told_apart(distance, novelty.threshold),
+                    limit=told_apart(novelty.threshold, distance),
                 ),
             )
         )

@@ -51,7 +51,8 @@ class Agreement:
         exam_ids: the exams that both graded; grades: [n, 2].
         confusion: [4, 4] counts, rows the first reader's grade, columns the second's (fractions go to the nearest).
         linear, quadratic: weighted kappa; raw: share of equal grades.
-        agatston_ids, agatston: the exams that both scored, and [n, 2] region Agatston scores.
+        agatston_ids, agatston: the exams whose region both scored by one profile, and [n, 2] region Agatston scores.
+        left_out: exams that both scored, but not alike: in a whole-heart box, or by different profiles.
         icc: ICC(2,1) of these scores; bland_altman: of these scores, None with fewer than three.
         seconds: median seconds to the grade of either reader, NaN where unknown.
     """
@@ -67,6 +68,7 @@ class Agreement:
     icc: Estimate
     bland_altman: BlandAltman | None
     seconds: tuple[float, float]
+    left_out: int = 0
 
     @property
     def differing(self) -> tuple[int, ...]:
@@ -82,7 +84,9 @@ def compare(first: Iterable[Read], second: Iterable[Read]) -> Agreement:
     both = [i for i in one if i in two]
     graded = [i for i in both if one[i].grade is not None and two[i].grade is not None]
     grades = np.array([(one[i].grade, two[i].grade) for i in graded], np.float64).reshape(-1, 2)
-    scored = [i for i in both if _agatston(one[i]) is not None and _agatston(two[i]) is not None]
+    known = [i for i in both if _agatston(one[i]) is not None and _agatston(two[i]) is not None]
+    # A box is not a region, and another threshold is another score: such pairs say nothing of the readers.
+    scored = [i for i in known if one[i].box is None and two[i].box is None and one[i].profile == two[i].profile]
     scores = np.array([(_agatston(one[i]), _agatston(two[i])) for i in scored], np.float64).reshape(-1, 2)
     a, b = (np.rint(grades[:, k]).astype(np.int64) for k in (0, 1))
     return Agreement(
@@ -97,6 +101,7 @@ def compare(first: Iterable[Read], second: Iterable[Read]) -> Agreement:
         icc=icc(scores),
         bland_altman=bland_altman(scores) if len(scores) >= 3 else None,
         seconds=(_median_seconds(one, graded), _median_seconds(two, graded)),
+        left_out=len(known) - len(scored),
     )
 
 

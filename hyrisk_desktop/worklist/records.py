@@ -52,7 +52,12 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class ReadSummary:
-    """What the list shows of a read."""
+    """What the list shows of a read.
+
+    Attributes:
+        agatston: of the region, or of the drawn box where ``whole_heart``.
+        risk: what the model ``model`` (hash ``bundle_sha256``) said, assuming ``prevalence``.
+    """
 
     read_id: int
     centre: Voxel | None
@@ -60,6 +65,10 @@ class ReadSummary:
     locked: bool
     agatston: float | None
     risk: float | None
+    whole_heart: bool = False
+    model: str = ""
+    bundle_sha256: str = ""
+    prevalence: float | None = None
 
     @property
     def status(self) -> Status:

@@ -123,7 +123,15 @@ def entry_of(exam: ExamRow, s: Any, count: int, p: Any, r: Any) -> ExamEntry:
         findings=(*findings_from(s.findings if s else None), *findings_from(p.findings if fits else None)),
         problem=exam.problem, prepared=fits,
         proposal=Proposal(voxel, p.confident, p.reason) if voxel else None,
-        read=ReadSummary(r.id, voxel_of(r), r.grade, r.locked, r.agatston, r.risk) if r is not None else None,
+        read=None if r is None else _summary(r),
+    )  # fmt: skip
+
+
+def _summary(r: Any) -> ReadSummary:
+    return ReadSummary(
+        read_id=r.id, centre=voxel_of(r), grade=r.grade, locked=r.locked, agatston=r.agatston, risk=r.risk,
+        whole_heart=unpack(r.edits)["box"] is not None, model=r.model, bundle_sha256=r.bundle_sha256,
+        prevalence=r.prevalence,
     )  # fmt: skip
 
 

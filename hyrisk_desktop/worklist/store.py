@@ -217,7 +217,7 @@ class Store:
         if reader is not None:
             summary = (
                 ReadRow.exam_id, ReadRow.id, ReadRow.x, ReadRow.y, ReadRow.z, ReadRow.grade, ReadRow.locked,
-                ReadRow.agatston, ReadRow.risk,
+                ReadRow.agatston, ReadRow.risk, ReadRow.edits, ReadRow.model, ReadRow.bundle_sha256, ReadRow.prevalence,
             )  # fmt: skip
             mine = select(*summary).where(
                 ReadRow.reader_id == reader.reader_id, ReadRow.exam_id.in_(ids), ReadRow.blinded == blinded
@@ -333,12 +333,16 @@ class Store:
             The read with its number and revision.
 
         Raises:
-            InputError: the stored read's grade is locked, and this one has another, or is blinded and not locked.
+            InputError: the stored read's grade is locked, and this one has another or is not; see `unlock_read`.
         """
         with self.database.write() as session:
             row = _row_of_read(session, read.exam_id, reader, read.blinded)
             before = read_of_row(row) if row else None
-            if before and before.locked and not _keeps_the_lock(before, read):
+            if (
+                before
+                and before.locked
+                and (read.grade, read.vessels, read.locked) != (before.grade, before.vessels, True)
+            ):
                 raise InputError("read_locked", tr("The grade of this read is locked and can't be changed."))
             changes = changes_of(before, read)
             if before and not changes:
@@ -356,7 +360,27 @@ class Store:
                 for name, value in values.items():
                     setattr(row, name, value)
             session.flush()
-            audit.append(session, reader.name, _what_was_done(before, read), f"read:{row.id}", changes)
+            action = "read_locked" if read.locked and not (before and before.locked) else "read_changed"
+            audit.append(session, reader.name, action if before else "read_begun", f"read:{row.id}", changes)
+            return read_of_row(row)
+
+    def unlock_read(self, exam_id: int, reader: Reader) -> Read | None:
+        """Let the grade of this reader's open read be changed again, and note that in the audit trail.
+
+        A blinded read is never unlocked: its grade is the one that was given before any number was seen.
+
+        Returns:
+            The read as it is stored now; None where there is none.
+        """
+        with self.database.write() as session:
+            row = _row_of_read(session, exam_id, reader, blinded=False)
+            if row is None:
+                return None
+            if row.locked:
+                row.locked, row.locked_at, row.updated_at = False, "", now()
+                row.revision += 1
+                session.flush()
+                audit.append(session, reader.name, "read_unlocked", f"read:{row.id}", {"locked": [True, False]})
             return read_of_row(row)
 
     # --- batches and audit
@@ -400,20 +424,6 @@ class Store:
 def _row_of_read(session: Session, exam_id: int, reader: Reader, blinded: bool) -> ReadRow | None:
     mine = (ReadRow.exam_id == exam_id) & (ReadRow.reader_id == reader.reader_id) & (ReadRow.blinded == blinded)
     return session.scalars(select(ReadRow).where(mine)).one_or_none()
-
-
-def _keeps_the_lock(before: Read, read: Read) -> bool:
-    """Whether ``read`` may take the place of the locked ``before``: the same grade, or an open read that was unlocked."""
-    return not read.blinded if not read.locked else (read.grade, read.vessels) == (before.grade, before.vessels)
-
-
-def _what_was_done(before: Read | None, read: Read) -> str:
-    """The audit trail's word for a change of a read."""
-    if before is None:
-        return "read_begun"
-    if read.locked == before.locked:
-        return "read_changed"
-    return "read_locked" if read.locked else "read_unlocked"
 
 
 def _there(row: Any) -> Any:

@@ -89,7 +89,7 @@ class AgreementDialog(QDialog):
         self._first, self._second = self._reader_box("firstReader"), self._reader_box("secondReader")
         self._blinded = QCheckBox(tr("Blinded reads"))
         self._blinded.setObjectName("blindedReads")
-        self._blinded.toggled.connect(self._compare)
+        self._blinded.toggled.connect(self._count)
         self._message = QLabel()
         self._message.setObjectName("agreementMessage")
         self._message.setWordWrap(True)
@@ -229,23 +229,49 @@ class AgreementDialog(QDialog):
     def _show_readers(self, known: _Reads) -> None:
         first_time = not self._known.readers
         self._known = known
-        counts = {r.reader_id: 0 for r in known.readers}
-        for read in known.reads:
-            counts[read.reader_id] += read.grade is not None
+        self._blinded.blockSignals(True)
+        if first_time:
+            self._blinded.setChecked(bool(known.reads) and all(r.blinded for r in known.reads))
+        self._blinded.setEnabled(any(r.blinded for r in known.reads))
+        self._blinded.blockSignals(False)
+        self._count()
+
+    @Slot()
+    def _count(self) -> None:
+        """Name the readers with the number of their grades of this kind, open or blinded, and compare them."""
+        graders = [r for r in self._known.readers if self._graded(r, blinded=True) or self._graded(r, blinded=False)]
+        blinded = self._blinded.isChecked()
         for place, box in enumerate((self._first, self._second)):
             chosen = box.currentData()
             box.blockSignals(True)
             box.clear()
-            graders = [r for r in known.readers if counts[r.reader_id]]
             for reader in graders:
-                box.addItem(tr("{name} ({n} graded)", name=reader.name, n=counts[reader.reader_id]), reader)
+                n = self._graded(reader, blinded=blinded)
+                text = tr("{name} ({n} graded blinded)", name=reader.name, n=n) if blinded else None
+                box.addItem(text or tr("{name} ({n} graded)", name=reader.name, n=n), reader)
             wanted = next((i for i, r in enumerate(graders) if chosen and r.reader_id == chosen.reader_id), place)
             box.setCurrentIndex(min(wanted, len(graders) - 1))
             box.blockSignals(False)
-        if first_time:
-            self._blinded.setChecked(bool(known.reads) and all(r.blinded for r in known.reads))
-        self._blinded.setEnabled(any(r.blinded for r in known.reads))
         self._compare()
+
+    def _graded(self, reader: Reader | None, *, blinded: bool) -> int:
+        return sum(r.grade is not None for r in self._known.of(reader, blinded=blinded))
+
+    def _why_empty(self, one: Reader | None, two: Reader | None) -> str:
+        """Why there is nothing to compare; "" where there is."""
+        if one is None or two is None or one == two:
+            return tr("Two readers who have graded exams of this list are needed.")
+        if self._agreement is not None and self._agreement.exam_ids:
+            return ""
+        blinded = self._blinded.isChecked()
+        counts = {"one": one.name, "n": self._graded(one, blinded=blinded),
+                  "two": two.name, "m": self._graded(two, blinded=blinded)}  # fmt: skip
+        other = self._graded(one, blinded=not blinded) and self._graded(two, blinded=not blinded)
+        if blinded:
+            why = tr("No exam was graded blinded by both: {one} graded {n} and {two} {m}.", **counts)
+            return why + (tr(" Untick “Blinded reads” to compare their open reads.") if other else "")
+        why = tr("No exam was graded openly by both: {one} graded {n} and {two} {m}.", **counts)
+        return why + (tr(" Tick “Blinded reads” to compare their blinded ones.") if other else "")
 
     @Slot()
     def _compare(self) -> None:
@@ -253,11 +279,15 @@ class AgreementDialog(QDialog):
         one, two = (box.currentData() for box in (self._first, self._second))
         agreement = compare(self._known.of(one, blinded=blinded), self._known.of(two, blinded=blinded))
         self._agreement = agreement
-        if one is None or two is None or one == two:
-            self._message.setText(tr("Two readers who have graded exams of this list are needed."))
-        else:
-            synthetic = any(e.synthetic for e in self._known.entries)
-            self._message.setText(tr("Some of these exams are synthetic phantoms, not patients.") if synthetic else "")
+        said = [self._why_empty(one, two)]
+        if agreement.left_out:
+            said.append(
+                tr("{n} exams are left out of the Agatston figures: a whole-heart box, or different profiles.",
+                   n=agreement.left_out)
+            )  # fmt: skip
+        if any(e.synthetic for e in self._known.entries):
+            said.append(tr("Some of these exams are synthetic phantoms, not patients."))
+        self._message.setText(" ".join(text for text in said if text))
         self._show_numbers(agreement)
         self._show_matrix(agreement)
         self._show_plot(agreement)

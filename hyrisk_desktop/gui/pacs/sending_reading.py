@@ -52,7 +52,7 @@ class SendingReading(ReadingWriter):
             import_makers()
             report = report_of(
                 request.exam.record, request.exam.volume, request.measurement, request.predictor,
-                reader=request.reader, heat=request.heat,
+                reader=request.reader, heat=request.heat, read_at=request.read_at,
             )  # fmt: skip
             check = context.token.raise_if_cancelled
             with collections_paused():

@@ -61,6 +61,28 @@ def problems(answer: dict[str, Any]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda p: p.get("severity") != "error")
 
 
+def grouped(found: list[dict[str, Any]]) -> list[tuple[dict[str, Any], list[int]]]:
+    """Equal problems as one, with the lines that have them, in the order in which each is met first."""
+    groups: dict[tuple[str, ...], tuple[dict[str, Any], list[int]]] = {}
+    for problem in found:
+        key = tuple(str(problem.get(name) or "") for name in ("severity", "column", "message"))
+        lines = groups.setdefault(key, (problem, []))[1]
+        if isinstance(line := problem.get("row"), int):
+            lines.append(line)
+    return list(groups.values())
+
+
+def lines_text(lines: list[int]) -> str:
+    """``2–61``, ``2, 5–7``: lines of the table, those that follow each other joined."""
+    runs: list[list[int]] = []
+    for line in sorted(set(lines)):
+        if runs and line == runs[-1][1] + 1:
+            runs[-1][1] = line
+        else:
+            runs.append([line, line])
+    return ", ".join(str(a) if a == b else f"{a}–{b}" for a, b in runs)
+
+
 class CheckPage(QWidget):
     """Runs ``check`` as a process and shows its answer; errors block the way, warnings do not."""
 
@@ -148,6 +170,12 @@ class CheckPage(QWidget):
             and not any(p.get("severity") == "error" for p in problems(answer))
         )
 
+    @property
+    def usable(self) -> int:
+        """How many exams can be trained on; 0 while that is not known."""
+        count = (self.answer or {}).get("usable")
+        return count if isinstance(count, int) else 0
+
     def check(self, cohort: Path) -> None:
         """Check ``cohort``, which may have changed since the last time."""
         self.cancel()
@@ -210,16 +238,17 @@ class CheckPage(QWidget):
         self.changed.emit()
 
     def _fill(self, found: list[dict[str, Any]]) -> None:
-        more = len(found) - _SHOWN
-        rows = found[:_SHOWN]
+        groups = grouped(found)
+        more = len(groups) - _SHOWN
+        rows = groups[:_SHOWN]
         if more > 0:
-            rows = [*rows, {"severity": "", "message": tr("and {n} more", n=more)}]
+            rows = [*rows, ({"severity": "", "message": tr("and {n} more", n=more)}, [])]
         self.table.setRowCount(len(rows))
         kinds = {"error": tr("Error"), "warning": tr("Warning")}
-        for i, problem in enumerate(rows):
-            line, severity = problem.get("row"), str(problem.get("severity", ""))
+        for i, (problem, lines) in enumerate(rows):
+            severity = str(problem.get("severity", ""))
             texts = (
-                tr("table") if line is None and severity else str(line or ""),
+                tr("table") if not lines and severity else lines_text(lines),
                 str(problem.get("column") or ""),
                 kinds.get(severity, severity),
                 str(problem.get("message") or ""),

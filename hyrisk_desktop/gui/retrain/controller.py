@@ -29,10 +29,12 @@ class Retraining(QObject):
 
     Signals:
         told: one sentence on how a training ended that nobody was watching.
+        stands: a word on the training that is alive, also one that waits paused; "" without one.
         worklist_wanted: the cohort shall be made of the worklist's reads.
     """
 
     told = Signal(str)
+    stands = Signal(str)
     worklist_wanted = Signal()
 
     def __init__(self, services: Services, window: QWidget, command: Command = training_process) -> None:
@@ -45,6 +47,7 @@ class Retraining(QObject):
         self._watch = QTimer(self, interval=_WATCH_MS)
         self._watch.timeout.connect(self._look)
         self._watch.start()
+        QTimer.singleShot(0, self, self._look)
 
     def show(self) -> None:
         """Open what fits: the runs, or the wizard for the first one."""
@@ -59,6 +62,10 @@ class Retraining(QObject):
         self._show_wizard()
         assert self.wizard is not None
         self.wizard.cohort_page.path_edit.setText(str(cohort))
+
+    def alive(self) -> list[Run]:
+        """The trainings whose process runs or waits paused; reads their files."""
+        return [run for path in find_runs(runs_dir()) if (run := self.launcher.read(path)).state.alive]
 
     def close(self) -> None:
         """Close both; a training goes on."""
@@ -96,7 +103,9 @@ class Retraining(QObject):
         """See whether a training has ended, also one that was started before this program was."""
         watched = self.window is not None and self.window.isVisible()
         runs = [self.launcher.read(path) for path in find_runs(runs_dir())]
-        before, self._running = self._running, {run.directory for run in runs if run.state.alive}
+        alive = [run for run in runs if run.state.alive]
+        self.stands.emit(_standing(alive))
+        before, self._running = self._running, {run.directory for run in alive}
         for run in runs:
             if run.directory in before and not run.state.alive and not watched:
                 self.told.emit(_ended(run))
@@ -104,6 +113,24 @@ class Retraining(QObject):
     @Slot()
     def _forget_wizard(self) -> None:
         self.wizard = None
+
+
+def _standing(alive: list[Run]) -> str:
+    if not alive:
+        return ""
+    paused = [run for run in alive if run.state is RunState.PAUSED]
+    if paused:
+        return tr("Training “{name}” waits, paused", name=paused[0].name)
+    return tr("Training “{name}” runs", name=alive[0].name)
+
+
+def leaving_question(alive: list[Run]) -> str:
+    """What closing the window means for the trainings that are alive."""
+    if any(run.state is RunState.PAUSED for run in alive):
+        return tr("The training “{name}” waits, paused, and goes on waiting after the window is closed: Tools > Retrain "
+                  "resumes it.", name=alive[0].name)  # fmt: skip
+    return tr("The training “{name}” goes on in the background after the window is closed; Tools > Retrain shows it.",
+              name=alive[0].name)  # fmt: skip
 
 
 def _ended(run: Run) -> str:

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from hyrisk_desktop.gui.retrain.plots import EpochPlot, LossPlot, synthetic_title, unit_colour
-from hyrisk_desktop.gui.retrain.progress import Progress, duration, unit_name
+from hyrisk_desktop.gui.retrain.progress import Progress, time_left, unit_name
 from hyrisk_desktop.gui.retrain.run_results import number
 from hyrisk_desktop.gui.retrain.training_process import Run, RunState
 from hyrisk_desktop.i18n import tr
@@ -155,7 +155,7 @@ class Monitor(QWidget):
         self.bar.setValue(1000 if finished else round(1000 * progress.done))
         self.bar.setFormat(tr("{p:.1f} %", p=100.0 if finished else 100 * progress.done))
         left = progress.seconds_left if run.state is RunState.RUNNING else None
-        self._left.setText(tr("about {time} left", time=duration(left)) if left is not None else " ")
+        self._left.setText(time_left(left) if left is not None else " ")
         self._now.setText(state_sentence(run, progress))
         synthetic = run.synthetic if run.synthetic is not None else progress.synthetic
         for plot in (self.loss, self.validation, self.auc):

@@ -209,6 +209,16 @@ def duration(seconds: float) -> str:
     return tr("{d} d {h} h", d=hours // 24, h=hours % 24)
 
 
+def about(seconds: float) -> str:
+    """A time that is only estimated."""
+    return duration(seconds) if seconds < 60 else tr("about {time}", time=duration(seconds))
+
+
+def time_left(seconds: float) -> str:
+    """How long something will still take."""
+    return tr("{time} left", time=about(seconds))
+
+
 def size(count: float) -> str:
     """A number of bytes in words."""
     if count >= 1e9:

@@ -28,13 +28,15 @@ from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.gui.panels.risk_panel import Note
 from hyrisk_desktop.gui.panels.wheel import only_focused_wheel
 from hyrisk_desktop.gui.retrain.plan import DEFAULT_SIZE, DEPTHS, TrainingPlan, ask_process
-from hyrisk_desktop.gui.retrain.progress import duration, size
+from hyrisk_desktop.gui.retrain.progress import about, size
 from hyrisk_desktop.gui.retrain.training_process import Command
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk.bundle import ModelBundle, read_description
 
 _INSTALLED, _IMAGENET, _FILE = range(3)
 _PAUSE_MS = 400
+FEW_EXAMS = 400
+"""Up to here the last layers alone are trained unless the reader says otherwise: "a few hundred exams or fewer"."""
 
 
 def strategies() -> tuple[tuple[str, str, str], ...]:
@@ -60,6 +62,7 @@ class TrainingPage(QWidget):
         self._bundle: ModelBundle | None = None
         self._jobs: set[Job] = set()
         self._asked: TrainingPlan | None = None
+        self._strategy_chosen = False
         self._estimate_job: Job | None = None
         self._timer = QTimer(self, singleShot=True, interval=_PAUSE_MS)
         self._timer.timeout.connect(self._ask_estimate)
@@ -100,6 +103,7 @@ class TrainingPage(QWidget):
             grid.addWidget(button, row, 0)
             grid.addWidget(caption, row, 1, 1, 3)
         self._strategies.button(1).setChecked(True)
+        self._strategies.buttonClicked.connect(self._choose_strategy)
         weights = [
             (tr("Installed model"), _INSTALLED),
             (tr("ImageNet (downloaded once if not there)"), _IMAGENET),
@@ -184,13 +188,20 @@ class TrainingPage(QWidget):
 
     # --- what was chosen
 
-    def begin(self, cohort: Path) -> None:
-        """Show the page for ``cohort``."""
+    def begin(self, cohort: Path, usable: int = 0) -> None:
+        """Show the page for ``cohort`` of ``usable`` exams (0: not known), with the strategy that suits so many."""
         self._cohort, self._asked = cohort, None
+        if not self._strategy_chosen:
+            self._strategies.button(2 if 0 < usable <= FEW_EXAMS else 1).setChecked(True)
         if not self.name.text():
             self.name.setText(datetime.now().strftime("HyRiskNet, trained %Y-%m-%d %H.%M"))
         self._run(Job("reading the model's description", self._describe, self._show_installed, self._no_installed))
         self._choices_changed()
+
+    @Slot()
+    def _choose_strategy(self) -> None:
+        """What the reader has chosen stays chosen."""
+        self._strategy_chosen = True
 
     def strategy(self) -> str:
         """``"finetune"``, ``"frozen"`` or ``"scratch"``."""
@@ -334,7 +345,7 @@ def estimate_words(answer: dict[str, Any]) -> str:
     parts = []
     if isinstance(seconds := answer.get("seconds"), (int, float)):
         where = {"cuda": tr(" on the GPU"), "cpu": tr(" on the CPU")}.get(str(answer.get("device")), "")
-        parts.append(tr("about {time}{where}", time=duration(seconds), where=where))
+        parts.append(tr("{time}{where}", time=about(seconds), where=where))
     if isinstance(memory := answer.get("memory_bytes"), (int, float)):
         parts.append(tr("{size} of memory", size=size(memory)))
     if isinstance(disk := answer.get("disk_bytes"), (int, float)):

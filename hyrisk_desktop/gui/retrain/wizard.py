@@ -95,7 +95,7 @@ class RetrainWizard(QDialog):
         if self.page == 0 and cohort is not None:
             self.check_page.check(cohort)
         if self.page == 1 and cohort is not None:
-            self.training_page.begin(cohort)
+            self.training_page.begin(cohort, usable=self.check_page.usable)
         self._stack.setCurrentIndex(self.page + 1)
         self._show_states()
 

@@ -153,14 +153,21 @@ def paint_annotations(
     font.setPixelSize(13 if min(width, height) > 380 else 11)
     painter.setFont(font)
     metrics = QFontMetricsF(font)
+    below = 1
     if annotations.show_texts:
         half = width / 2 - 2 * _MARGIN
-        _corner(painter, metrics, annotations.top_left, _MARGIN, _MARGIN, half, right=False, up=False)
-        _corner(painter, metrics, annotations.top_right, width - _MARGIN, _MARGIN, half, right=True, up=False)
-        _corner(painter, metrics, annotations.bottom_left, _MARGIN, height - _MARGIN, half, right=False, up=True)
-        _corner(
-            painter, metrics, annotations.bottom_right, width - _MARGIN, height - _MARGIN, half, right=True, up=True
+        elide = Qt.TextElideMode.ElideRight
+        names, study = (
+            tuple(metrics.elidedText(line, elide, half) for line in lines if line)
+            for lines in (annotations.top_left, annotations.top_right)
         )
+        # What is measured is wrapped and never cut: half a number is a wrong number.
+        left, right = (wrapped(t, metrics, half) for t in (annotations.bottom_left, annotations.bottom_right))
+        below = max(2, len(left), len(right))
+        _corner(painter, metrics, names, _MARGIN, _MARGIN, right=False, up=False)
+        _corner(painter, metrics, study, width - _MARGIN, _MARGIN, right=True, up=False)
+        _corner(painter, metrics, left, _MARGIN, height - _MARGIN, right=False, up=True)
+        _corner(painter, metrics, right, width - _MARGIN, height - _MARGIN, right=True, up=True)
         _letters(painter, metrics, geometry, width, height)
         _scale(painter, metrics, geometry, zoom, height)
     # What kind of picture this is, and what a click does, is never hidden.
@@ -168,7 +175,6 @@ def paint_annotations(
         _line(painter, metrics, annotations.banner, QColor(255, 170, 60), width / 2, _MARGIN + metrics.ascent() + 18)
     if annotations.hint:
         # Above the corners' texts, which reach below the middle where the view is narrow.
-        below = max(2, len(annotations.bottom_left), len(annotations.bottom_right)) if annotations.show_texts else 1
         hint = metrics.elidedText(annotations.hint, Qt.TextElideMode.ElideRight, width - 2 * _MARGIN)
         _line(painter, metrics, hint, CENTRE, width / 2, height - _MARGIN - metrics.height() * (below + 0.6))
     if ruler is not None:
@@ -178,6 +184,22 @@ def paint_annotations(
             painter.drawLine(a, b)
         length = tr("{mm:.1f} mm", mm=interaction.distance_mm(a=ruler[0], b=ruler[1]))
         _text(painter, length, CENTRE, b.x() + 8, b.y() - 6)
+
+
+def wrapped(lines: tuple[str, ...], metrics: QFontMetricsF, room: float) -> tuple[str, ...]:
+    """``lines`` broken between words so that none is wider than ``room`` pixels; a single long word stays whole."""
+    found: list[str] = []
+    for line in lines:
+        rest = ""
+        for word in line.split(" "):
+            longer = f"{rest} {word}" if rest else word
+            if rest.strip() and metrics.horizontalAdvance(longer) > room:
+                found.append(rest)
+                longer = word
+            rest = longer
+        if rest.strip():
+            found.append(rest)
+    return tuple(found)
 
 
 def _text(painter: QPainter, text: str, colour: QColor, x: float, y: float) -> None:
@@ -198,14 +220,12 @@ def _corner(
     lines: tuple[str, ...],
     x: float,
     y: float,
-    room: float,
     *,
     right: bool,
     up: bool,
 ) -> None:
-    shown = [metrics.elidedText(line, Qt.TextElideMode.ElideRight, room) for line in lines if line]
-    top = y - len(shown) * metrics.height() if up else y
-    for i, line in enumerate(shown):
+    top = y - len(lines) * metrics.height() if up else y
+    for i, line in enumerate(lines):
         left = x - metrics.horizontalAdvance(line) if right else x
         _text(painter, line, TEXT, left, top + i * metrics.height() + metrics.ascent())
 

@@ -127,7 +127,8 @@ class Desk(QWidget):
         explanation, axial = self._session.explanation, self.views[Plane.AXIAL]
         axial.heat.set_explanation(explanation, self.heat_legend.opacity)
         axial.place_heat()
-        self.heat_legend.show_explanation(explanation)
+        # A projection shows no map, so there is nothing to explain; the hint says so.
+        self.heat_legend.show_explanation(explanation if self._session.view.slab_mm == 0 else None)
 
     @Slot()
     def _show_grown_image(self) -> None:

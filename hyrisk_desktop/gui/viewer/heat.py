@@ -124,7 +124,7 @@ class HeatLegend(QFrame):
     """
 
     opacity_changed = Signal(float)
-    _MARGIN, _ABOVE = 8, 96
+    _MARGIN, _BELOW = 8, 88
 
     def __init__(self, view: QWidget) -> None:
         super().__init__(view)
@@ -170,7 +170,7 @@ class HeatLegend(QFrame):
             return
         self._title.setText(tr("Grad-CAM, {model}, research use only", model=explanation.model))
         z = explanation.centre[2]
-        first, last = z, z + PATCH_SLICES - 1
+        first, last = z - PATCH_SLICES // 2, z + PATCH_SLICES // 2
         lines = [tr("Slices {first} to {last}; the thin frame is what the network saw", first=first, last=last)]
         if not explanation.raising > 0:
             lines = [tr("Nothing in this patch raised the risk.")]
@@ -184,7 +184,8 @@ class HeatLegend(QFrame):
         view = self._view
         self.adjustSize()
         self.setFixedWidth(min(self.sizeHint().width(), max(200, view.width() - 2 * self._MARGIN)))
-        self.move(self._MARGIN, max(0, view.height() - self._ABOVE - self.height()))
+        # Under the patient's lines: the lower edge belongs to what the next click does.
+        self.move(self._MARGIN, max(0, min(self._BELOW, view.height() - self.height())))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Stay in the corner when the view changes its size."""

@@ -62,7 +62,7 @@ def _short(number: str) -> str:
 def axial_corners(exam: Exam, view: ViewState, zoom: float, under_pointer: str, *, blinded: bool = False) -> Corners:
     """Patient top left, study top right, technique bottom left, slice and window bottom right.
 
-    A blinded reader sees neither who was scanned nor when or where.
+    Slices are numbered as everywhere else in the program, in its tables, files and coordinates: z, from 0. A blinded reader sees neither who was scanned nor when or where.
     """
     a, volume = exam.volume.attributes, exam.volume
     who = (
@@ -82,12 +82,12 @@ def axial_corners(exam: Exam, view: ViewState, zoom: float, under_pointer: str, 
         who, what = (tr("Blinded"), "", ""), ("", "", a.get("SeriesDescription", ""), a.get("Manufacturer", ""))
     where = (
         slab_text(PlaneGeometry(Plane.AXIAL, volume.shape_zyx, volume.spacing_mm), view),
-        tr("Slice {n} / {count} (z {z})", n=z + 1, count=depth, z=z),
+        tr("Slice {z} (0–{last})", z=z, last=depth - 1),
         tr("{mm:.1f} mm", mm=volume.voxel_to_mm(view.position)[2]),
         tr("Zoom {zoom:.0%}", zoom=zoom),
         tr("W {width:.0f}  L {level:.0f}", width=view.width, level=view.level),
     )
-    return Corners(who, what, (under_pointer, *technique(a, volume)), where)
+    return Corners(who, what, (*under_pointer.split("\n"), *technique(a, volume)), where)
 
 
 def side_corners(geometry: PlaneGeometry, view: ViewState) -> Corners:
@@ -95,7 +95,7 @@ def side_corners(geometry: PlaneGeometry, view: ViewState) -> Corners:
     index = round(geometry.to_plane(view.position)[2])
     name = tr("Coronal") if geometry.plane is Plane.CORONAL else tr("Sagittal")
     axis = "y" if geometry.plane is Plane.CORONAL else "x"
-    where = tr("{axis} {n} / {count}", axis=axis, n=index + 1, count=geometry.count)
+    where = tr("{axis} {index} (0–{last})", axis=axis, index=index, last=geometry.count - 1)
     return Corners((name,), (where, slab_text(geometry, view)), (), ())
 
 
@@ -109,7 +109,7 @@ def slab_text(geometry: PlaneGeometry, view: ViewState) -> str:
 def pointer_text(
     volume: CTVolume, voxel: Voxel | None, *, slab: bool = False, probe_radius_mm: float | None = None
 ) -> str:
-    """HU under the pointer; with a probe radius, mean and SD of the axial disc around it too.
+    """HU under the pointer; with a probe radius, mean and SD of the axial disc around it too, on a line of their own.
 
     While a slab is shown the picture is a maximum, so the text says that its value is the single voxel's.
     """
@@ -125,6 +125,7 @@ def pointer_text(
     disc = ((rows - y) / ry) ** 2 + ((columns - x) / rx) ** 2 <= 1.0
     patch = volume.hu[z, max(0, y - ry) : y + ry + 1, max(0, x - rx) : x + rx + 1]
     values = patch[disc[: patch.shape[0], : patch.shape[1]]]
-    return text + tr(
-        "   ⌀ {mm:.0f} mm: mean {mean:.0f}, SD {sd:.0f} HU", mm=2 * probe_radius_mm, mean=values.mean(), sd=values.std()
+    of_disc = tr(
+        "⌀ {mm:.0f} mm: mean {mean:.0f}, SD {sd:.0f} HU", mm=2 * probe_radius_mm, mean=values.mean(), sd=values.std()
     )
+    return f"{text}\n{of_disc}"

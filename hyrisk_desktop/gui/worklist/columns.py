@@ -13,16 +13,23 @@ from hyrisk_desktop.imaging import Severity
 from hyrisk_desktop.worklist.records import ExamEntry, Status, status_word
 
 SIGNS = {Severity.UNFIT: "✖", Severity.WARNING: "▲", Severity.INFO: "•"}
+OTHER_MODEL = "*"
+"""Behind a risk that was read with another model than the one in use."""
 _ORDER = (Severity.UNFIT, Severity.WARNING, Severity.INFO)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An exam at its place in the reader's order; ``blinded``: its identity must not show."""
+    """An exam at its place in the reader's order.
+
+    Attributes:
+        blinded: its identity must not show. other_model: its risk is not the model's that is in use.
+    """
 
     entry: ExamEntry
     number: int
     blinded: bool
+    other_model: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,7 @@ def columns() -> tuple[Column, ...]:
         c("patient_id", tr("ID"), 84, lambda r: _open(r, r.entry.patient_id), lambda r: _open(r, r.entry.patient_id), shown=False),
         c("status", tr("Status"), 92, lambda r: status_word(r.entry.status), lambda r: list(Status).index(r.entry.status)),
         c("grade", tr("Grade"), 48, _grade, lambda r: _number(r, "grade"), right=True),
-        c("agatston", tr("Agatston"), 64, _agatston, lambda r: _number(r, "agatston"), right=True),
+        c("agatston", tr("Agatston"), 64, _agatston, _agatston_order, right=True),
         c("risk", tr("Risk"), 50, _risk, lambda r: _number(r, "risk"), right=True),
         c("findings", tr("Findings"), 64, _finding_signs, _finding_rank),
         c("date", tr("Date"), 80, lambda r: _open(r, dicom_date(r.entry.study_date)), lambda r: _open(r, r.entry.study_date)),
@@ -105,12 +112,21 @@ def _grade(r: Row) -> str:
 
 def _agatston(r: Row) -> str:
     read = r.entry.read
-    return "" if read is None or read.agatston is None else f"{read.agatston:.0f}"
+    if read is None or read.agatston is None:
+        return ""
+    # The title means the region's score; a box around the whole heart is another quantity and says so.
+    return tr("box {a:.0f}", a=read.agatston) if read.whole_heart else f"{read.agatston:.0f}"
+
+
+def _agatston_order(r: Row) -> tuple[bool, float]:
+    return bool(r.entry.read and r.entry.read.whole_heart), _number(r, "agatston")
 
 
 def _risk(r: Row) -> str:
     read = r.entry.read
-    return "" if read is None or read.risk is None else percent(read.risk)
+    if read is None or read.risk is None:
+        return ""
+    return percent(read.risk) + (OTHER_MODEL if r.other_model else "")
 
 
 def _finding_signs(r: Row) -> str:

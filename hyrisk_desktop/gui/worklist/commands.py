@@ -179,9 +179,7 @@ class WorklistCommands(QObject):
         if not self._session.read.locked:
             self.message.emit(tr("The grade is not locked."))
         else:
-            self._session.unlock_grade()
-            if not self._session.read.locked:
-                self.message.emit(tr("The grade is unlocked, which the audit trail notes."))
+            self._worklist.keeper.unlock()
 
     @Slot()
     def _ask_for_centre(self) -> None:

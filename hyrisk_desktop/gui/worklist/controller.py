@@ -97,6 +97,7 @@ class Worklist(QObject):
         self._loader.failed.connect(self._note_failure)
         self._loader.idle.connect(self._idle)
         self.session.exam_changed.connect(self._mark_row)
+        self.session.risk_changed.connect(self._mark_models)
         self.keeper.begun.connect(self.begun)
         self.keeper.begun.connect(self._tell_waiting)
         self.keeper.told.connect(self.told)
@@ -377,6 +378,11 @@ class Worklist(QObject):
     @Slot()
     def _mark_row(self) -> None:
         self.model.set_current(self.on_screen)
+
+    @Slot()
+    def _mark_models(self) -> None:
+        if self.session.model is not None:
+            self.model.set_model_in_use(self.session.model[1], self.session.prevalences)
 
     def unfinished(self) -> list[ExamEntry]:
         """Exams of the list whose grade this reader has not locked."""

@@ -6,6 +6,7 @@ To look is not to change: a read that came from the store is saved again only af
 from __future__ import annotations
 
 import time
+from datetime import datetime
 
 from PySide6.QtCore import QObject, Signal, Slot
 
@@ -55,6 +56,21 @@ class ReadKeeper(QObject):
         self._reader = reader
         self._exam_id, self._known, self._asked = None, None, False
 
+    def unlock(self) -> None:
+        """Unlock the grade on screen: first in the store, which notes it, and then here."""
+        session, stored_id, reader = self._session, self._session.stored_id, self._reader
+        exam = session.exam
+        if session.blinded or stored_id is None or reader is None or exam is None:
+            session.unlock_grade()
+            return
+
+        def done(read: Read | None) -> None:
+            if session.exam is exam and self._reader == reader and not session.blinded:
+                self._known = read or self._known
+                session.unlock_grade()
+
+        self._store.ask(lambda store: store.unlock_read(stored_id, reader), done)
+
     def note_list(self, list_id: int) -> None:
         """The exam on screen is one of that list's from now on."""
         self._list_id = list_id
@@ -86,7 +102,7 @@ class ReadKeeper(QObject):
                 self._graded_at, self._locked_at = read.graded_at, read.locked_at
                 self._started_at, self._seconds = read.started_at, read.seconds_to_grade
                 if read.series_uid == exam.volume.series_uid:
-                    self._session.restore(state_of(read), exam.exam_id, risk_of(read))
+                    self._session.restore(state_of(read), exam.exam_id, risk_of(read), _time(read.updated_at))
                 else:
                     self.told.emit(tr("You have read another series of this exam; a read of this one takes its place."))
             self._note()
@@ -157,6 +173,13 @@ class ReadKeeper(QObject):
             locked_at=self._locked_at,
             seconds_to_grade=self._seconds,
         )
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def state_of(read: Read) -> ReadState:

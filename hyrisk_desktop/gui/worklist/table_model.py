@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QFont, QPixmap
 from hyrisk_desktop.gui.worklist.columns import SIGNS, Row, columns, worst
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import Severity
-from hyrisk_desktop.worklist.records import ExamEntry, Status
+from hyrisk_desktop.worklist.records import ExamEntry, ReadSummary, Status
 
 _Index = QModelIndex | QPersistentModelIndex
 _KEPT_PICTURES = 400
@@ -47,6 +47,7 @@ class WorklistModel(QAbstractTableModel):
         self._sort: tuple[int, Qt.SortOrder] = (0, Qt.SortOrder.AscendingOrder)
         self._blinded = False
         self._current: int | None = None
+        self._in_use: tuple[str, tuple[float, ...]] | None = None
         self._pictures: OrderedDict[int, QPixmap | None] = OrderedDict()
 
     # --- what it holds
@@ -97,6 +98,20 @@ class WorklistModel(QAbstractTableModel):
                 self._current = exam_id
                 self.dataChanged.emit(self.index(row, 0), self.index(row, len(self._columns) - 1))
         self._current = exam_id
+
+    def set_model_in_use(self, bundle_sha256: str, prevalences: tuple[float, ...]) -> None:
+        """Risks of other models, or of other assumed prevalences, are marked from now on."""
+        if (now := (bundle_sha256, prevalences)) != self._in_use:
+            self._in_use = now
+            if self._visible:
+                self.dataChanged.emit(self.index(0, 0), self.index(len(self._visible) - 1, len(self._columns) - 1))
+
+    def _of_another_model(self, entry: ExamEntry) -> bool:
+        read = entry.read
+        if read is None or read.risk is None or self._in_use is None:
+            return False
+        sha256, prevalences = self._in_use
+        return read.bundle_sha256 != sha256 or (bool(prevalences) and read.prevalence not in prevalences)
 
     def set_picture(self, exam_id: int, png: bytes | None) -> None:
         """The thumbnail of an exam, or that there is none yet."""
@@ -189,7 +204,8 @@ class WorklistModel(QAbstractTableModel):
         return all(word in self._haystack[place] for word in self._words)
 
     def _row_at(self, place: int) -> Row:
-        return Row(self._entries[place], place, self._blinded)
+        entry = self._entries[place]
+        return Row(entry, place, self._blinded, self._of_another_model(entry))
 
     def _text_of(self, place: int) -> str:
         entry, row = self._entries[place], self._row_at(place)
@@ -228,7 +244,7 @@ class WorklistModel(QAbstractTableModel):
             case Qt.ItemDataRole.ForegroundRole:
                 return self._colour(entry, column.key)
             case Qt.ItemDataRole.ToolTipRole:
-                return self._tip(entry, blinded=self._blinded)
+                return self._tip(self._row_at(place))
             case Qt.ItemDataRole.FontRole if entry.exam_id == self._current:
                 font = QFont()
                 font.setBold(True)
@@ -254,13 +270,25 @@ class WorklistModel(QAbstractTableModel):
         return QColor("#8b96a3") if entry.problem else None
 
     @staticmethod
-    def _tip(entry: ExamEntry, *, blinded: bool) -> str:
+    def _tip(row: Row) -> str:
+        entry, read = row.entry, row.entry.read
         proposal = entry.proposal.reason if entry.proposal else ""
         synthetic = tr("Synthetic phantom, not a patient.") if entry.synthetic else ""
         lines = (
-            (not blinded and entry.problem) or entry.reason,
+            (not row.blinded and entry.problem) or entry.reason,
             synthetic,
+            _other_model_tip(read) if row.other_model and read else "",
             *(f"{SIGNS[f.severity]} {f.message}" for f in entry.findings),
             proposal,
         )
         return "\n".join(line for line in lines if line)
+
+
+def _other_model_tip(read: ReadSummary) -> str:
+    if read.prevalence is None:
+        return tr("* This risk is of the model “{model}”, which is not the one in use.", model=read.model)
+    return tr(
+        "* This risk is of the model “{model}” at a prevalence of {prevalence:.0f} %, not of the one in use.",
+        model=read.model,
+        prevalence=100 * read.prevalence,
+    )

@@ -19,7 +19,23 @@ def test_words() -> None:
 
 @pytest.mark.parametrize(
     ("grade", "agatston", "said"),
-    [(None, 500, False), (0, 0, False), (0, 10, False), (0, 212, True), (1, 212, False), (3, 0, True), (3, 50, False)],
+    [
+        (None, 500, False),
+        (0, 0, False),
+        (0, 10, False),
+        (0, 212, True),
+        (1, 212, False),
+        (3, 0, True),
+        (3, 50, False),
+        (0, 10.01, True),
+        (0.49, 11, True),
+        (0.5, 11, False),
+        (1.5, 0, True),
+        (1.49, 0, False),
+        (2, 0, True),
+        (2, 0.1, False),
+        (1, 0, False),
+    ],
 )
 def test_contradictions_are_said_aloud(grade: float | None, agatston: float, said: bool) -> None:
     findings = consistency_findings(grade, agatston)
