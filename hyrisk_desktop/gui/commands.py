@@ -18,6 +18,7 @@ from hyrisk_desktop.gui.dialogs.models import ModelsDialog
 from hyrisk_desktop.gui.dialogs.series import SeriesDialog
 from hyrisk_desktop.gui.dialogs.shortcuts import ShortcutsDialog
 from hyrisk_desktop.gui.leaving import ask_to_leave
+from hyrisk_desktop.gui.letters import give_letters
 from hyrisk_desktop.gui.pacs.commands import PacsCommands
 from hyrisk_desktop.gui.reading_files import ReadingFiles
 from hyrisk_desktop.gui.results import results_text
@@ -309,6 +310,7 @@ class Commands(QObject):
         dialog.setDoubleDecimals(1)
         dialog.setDoubleValue(100 * self._settings["prevalence"])
         dialog.doubleValueSelected.connect(self._assume_prevalence)
+        give_letters(dialog)
         self._open(dialog)
 
     @Slot(float)

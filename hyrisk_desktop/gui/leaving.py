@@ -7,6 +7,7 @@ from collections.abc import Callable
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox, QWidget
 
+from hyrisk_desktop.gui.letters import give_letters
 from hyrisk_desktop.i18n import tr
 
 
@@ -18,6 +19,7 @@ def leave_unsaved(count: int, window: QWidget) -> bool:
     stay = box.addButton(tr("&Stay"), QMessageBox.ButtonRole.RejectRole)
     leave = box.addButton(tr("&Close without saving"), QMessageBox.ButtonRole.DestructiveRole)
     box.setDefaultButton(stay)
+    give_letters(box)
     box.exec()
     return box.clickedButton() is leave
 
@@ -34,4 +36,5 @@ def ask_to_leave(sentence: str, window: QWidget, leave: Callable[[], object]) ->
     stay = box.addButton(tr("&Stay"), QMessageBox.ButtonRole.RejectRole)
     box.setDefaultButton(stay)
     close.clicked.connect(lambda *_: leave())
+    give_letters(box)
     box.open()

@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QMenu,
     QProgressBar,
     QScrollArea,
-    QSplitter,
     QVBoxLayout,
     QWidget,
 )
@@ -26,6 +25,7 @@ from hyrisk_desktop.gui.panels.calcium_panel import CalciumPanel
 from hyrisk_desktop.gui.panels.findings_panel import FindingsPanel
 from hyrisk_desktop.gui.panels.grade_panel import GradePanel
 from hyrisk_desktop.gui.panels.risk_panel import RiskPanel
+from hyrisk_desktop.gui.reading_area import ReadingArea
 from hyrisk_desktop.gui.state import Tool
 from hyrisk_desktop.gui.status_line import StatusLine
 from hyrisk_desktop.gui.viewer.desk import Desk
@@ -33,7 +33,6 @@ from hyrisk_desktop.gui.worklist.panel import WorklistPanel
 from hyrisk_desktop.i18n import tr
 
 PANEL_WIDTH = 448
-WORKLIST_WIDTH = 470
 
 
 class MainWindow(QMainWindow):
@@ -94,15 +93,8 @@ class MainWindow(QMainWindow):
         width, _, columns = self._services.settings["worklist_state"].partition("|")
         self.worklist_panel = WorklistPanel(self._services.worklist, columns)
         self.worklist_panel.setVisible(False)
-        self._split = QSplitter(Qt.Orientation.Horizontal)
-        self._split.setHandleWidth(4)
-        self._split.setChildrenCollapsible(False)
-        self._split.addWidget(self.worklist_panel)
-        self._split.addWidget(self.desk)
-        self._split.setStretchFactor(1, 1)
-        fits = min(WORKLIST_WIDTH, self.screen().availableGeometry().width() // 4)  # the images go first
-        self._split.setSizes([int(width) if width.isdigit() else fits, 1000])
-        row.addWidget(self._split, 1)
+        self._area = ReadingArea(self.worklist_panel, self.desk, int(width) if width.isdigit() else 0)
+        row.addWidget(self._area, 1)
         row.addWidget(scroll)
         self.grade_panel.vessels.setVisible(self._services.settings["per_vessel"])
         self.setCentralWidget(central)
@@ -287,9 +279,8 @@ class MainWindow(QMainWindow):
             return
         settings = self._services.settings
         settings["window_geometry"] = bytes(self.saveGeometry().toBase64().data()).decode()
-        settings["window_state"] = self.desk.layout_state()
-        width = self._split.sizes()[0] or WORKLIST_WIDTH
-        settings["worklist_state"] = f"{width}|{self.worklist_panel.layout_state()}"
+        settings["window_state"] = self._area.layout_of_images()
+        settings["worklist_state"] = f"{self._area.width_of_list}|{self.worklist_panel.layout_state()}"
         # Waiting for the worker may take seconds while torch is being imported: nobody should look at a dead window.
         self.hide()
         self.commands.retraining.close()

@@ -14,7 +14,6 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDialog,
     QDoubleSpinBox,
     QGridLayout,
     QHBoxLayout,
@@ -28,6 +27,7 @@ from PySide6.QtWidgets import (
 )
 
 from hyrisk_desktop.errors import InputError
+from hyrisk_desktop.gui.letters import LetteredDialog
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.worklist.agreement import Agreement, Estimate, adjudicated_read, compare, is_adjudicated, mean_read
@@ -66,7 +66,7 @@ def _minus(value: float, digits: int) -> str:
     return f"{value:.{digits}f}".replace("-", "−")
 
 
-class AgreementDialog(QDialog):
+class AgreementDialog(LetteredDialog):
     """Re-reads the store when it is shown; holds the choice of readers only.
 
     Signals:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialogButtonBox, QLabel, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
+from hyrisk_desktop.gui.letters import LetteredDialog
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.worklist.records import ReadingList
 
 
-class ChooseListDialog(QDialog):
+class ChooseListDialog(LetteredDialog):
     """The lists, newest first; a double click or Open chooses one.
 
     Signals:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import (
     QComboBox,
-    QDialog,
     QDialogButtonBox,
     QFileDialog,
     QFormLayout,
@@ -22,6 +21,7 @@ from PySide6.QtWidgets import (
 
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.exchange.table import Column, write_csv
+from hyrisk_desktop.gui.letters import LetteredDialog
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.worklist.cohort import COLUMNS, CohortExport, cohort_rows, read_outcomes
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from hyrisk_desktop.worklist.store import Store
 
 
-class ExportCohortDialog(QDialog):
+class ExportCohortDialog(LetteredDialog):
     """Whose reads, which outcomes, where to.
 
     Signals:

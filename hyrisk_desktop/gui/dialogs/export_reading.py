@@ -27,6 +27,7 @@ from hyrisk_desktop.exchange.formats import formats
 from hyrisk_desktop.exchange.report import research_use
 from hyrisk_desktop.gui.dialogs.writing import WritingDialog, clean_stem
 from hyrisk_desktop.gui.exporting import Exported, Exporting, ExportRequest, is_dicom, readiness
+from hyrisk_desktop.gui.letters import give_letters
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.settings import Settings
@@ -203,4 +204,5 @@ class ExportReadingDialog(WritingDialog):
         assert request is not None
         agreed = replace(request, replace=request.replace | set(answer.existing))
         box.accepted.connect(lambda: self._start(agreed))
+        give_letters(box)
         box.open()

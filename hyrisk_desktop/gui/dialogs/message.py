@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QGuiApplication, QTextDocument
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPlainTextEdit, QTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialogButtonBox, QLabel, QPlainTextEdit, QTextEdit, QVBoxLayout, QWidget
 
 from hyrisk_desktop.errors import HyRiskError, safe_traceback
 from hyrisk_desktop.exchange.reading_document import versions
+from hyrisk_desktop.gui.letters import LetteredDialog
 from hyrisk_desktop.i18n import tr
 
 
@@ -26,7 +27,7 @@ def describe(error: Exception) -> tuple[str, str]:
     return sentence, f"{what}\n{json.dumps(versions(), indent=1)}"
 
 
-class TextDialog(QDialog):
+class TextDialog(LetteredDialog):
     """A title and a text to read, scroll and copy; ``markdown`` is shown set, and copied as it was written."""
 
     def __init__(
@@ -63,7 +64,7 @@ class TextDialog(QDialog):
         QGuiApplication.clipboard().setText(self._text)
 
 
-class ErrorDialog(QDialog):
+class ErrorDialog(LetteredDialog):
     """What happened and what to do, with a button that copies the details."""
 
     def __init__(self, error: Exception, parent: QWidget | None = None) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
-    QDialog,
     QDialogButtonBox,
     QHeaderView,
     QLabel,
@@ -18,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from hyrisk_desktop.exchange.report import percent
+from hyrisk_desktop.gui.letters import LetteredDialog
 from hyrisk_desktop.gui.model_shelf import Comparison
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import tr
@@ -30,7 +30,7 @@ NOTHING = "–"
 Row = tuple[str, str, str]
 
 
-class ComparisonDialog(QDialog):
+class ComparisonDialog(LetteredDialog):
     """A table of two columns; the exam's rows go as soon as the exam or its read is another."""
 
     def __init__(self, comparison: Comparison, session: Session, parent: QWidget | None = None) -> None:

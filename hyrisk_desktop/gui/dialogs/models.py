@@ -7,7 +7,6 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
-    QDialog,
     QDialogButtonBox,
     QFileDialog,
     QGridLayout,
@@ -24,6 +23,7 @@ from PySide6.QtWidgets import (
 
 from hyrisk_desktop.gui.dialogs.message import TextDialog
 from hyrisk_desktop.gui.dialogs.model_comparison import ComparisonDialog
+from hyrisk_desktop.gui.letters import LetteredDialog, give_letters
 from hyrisk_desktop.gui.model_shelf import Comparison, ModelShelf, Shelf
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import tr
@@ -34,7 +34,7 @@ from hyrisk_desktop.risk.model_summary import auc_of, summarise, synthetic
 _RED, _BLUE = QColor("#ff6b6b"), QColor("#7db8ff")
 
 
-class ModelsDialog(QDialog):
+class ModelsDialog(LetteredDialog):
     """The shelf as a table; work is done by the `ModelShelf`, and the dialog shows how it went."""
 
     def __init__(self, shelf: ModelShelf, session: Session, device: str | None, parent: QWidget | None = None) -> None:
@@ -267,6 +267,7 @@ class ModelsDialog(QDialog):
         remove = question.addButton(tr("Remove"), QMessageBox.ButtonRole.DestructiveRole)
         remove.setObjectName("confirmRemove")
         remove.clicked.connect(lambda *_: self._shelf.remove(model.name))
+        give_letters(question)
         question.open()
 
 

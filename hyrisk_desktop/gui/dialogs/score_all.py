@@ -9,7 +9,6 @@ from PySide6.QtCore import Slot
 from PySide6.QtGui import QCloseEvent, QColor
 from PySide6.QtWidgets import (
     QCheckBox,
-    QDialog,
     QFileDialog,
     QHBoxLayout,
     QHeaderView,
@@ -24,6 +23,7 @@ from PySide6.QtWidgets import (
 
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.exchange.report import percent
+from hyrisk_desktop.gui.letters import LetteredDialog
 from hyrisk_desktop.gui.rows import RowsModel
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.gui.worklist.scoring import Scoring
@@ -58,7 +58,7 @@ def row_texts(named: tuple[str, BatchRow]) -> tuple[str, ...]:
     )
 
 
-class ScoreAllDialog(QDialog):
+class ScoreAllDialog(LetteredDialog):
     """Where to, start, pause, stop; closing it lets a run go on, and opening it again shows it."""
 
     def __init__(self, worklist: Worklist, scoring: Scoring, parent: QWidget | None = None) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
-    QDialog,
     QDialogButtonBox,
     QHeaderView,
     QLabel,
@@ -15,11 +14,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from hyrisk_desktop.gui.letters import LetteredDialog
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import SeriesRecord
 
 
-class SeriesDialog(QDialog):
+class SeriesDialog(LetteredDialog):
     """Signals ``chosen`` with the SeriesRecord chosen and all that were on offer."""
 
     chosen = Signal(object, object)

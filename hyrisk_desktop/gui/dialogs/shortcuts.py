@@ -5,7 +5,6 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import (
-    QDialog,
     QDialogButtonBox,
     QGridLayout,
     QHBoxLayout,
@@ -16,6 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from hyrisk_desktop.gui.actions import ActionSpec, action_table
+from hyrisk_desktop.gui.letters import LetteredDialog
 from hyrisk_desktop.i18n import tr
 
 
@@ -26,7 +26,7 @@ def _keys(spec: ActionSpec) -> str:
     return "   ".join(QKeySequence(s).toString(native) for s in spec.shortcuts)
 
 
-class ShortcutsDialog(QDialog):
+class ShortcutsDialog(LetteredDialog):
     """Two columns of groups, one per menu."""
 
     def __init__(self, parent: QWidget | None = None) -> None:

@@ -6,10 +6,11 @@ import re
 from typing import Any
 
 from PySide6.QtCore import Qt, Slot
-from PySide6.QtWidgets import QDialog, QFileDialog, QHBoxLayout, QLabel, QLineEdit, QProgressBar, QPushButton, QWidget
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QLineEdit, QProgressBar, QPushButton, QWidget
 
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.gui.exporting import ReadingWriter
+from hyrisk_desktop.gui.letters import LetteredDialog
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import tr
 
@@ -22,7 +23,7 @@ def clean_stem(text: str) -> str:
     return _UNFIT_FOR_NAMES.sub("-", text).strip(" .-")[:100]
 
 
-class WritingDialog(QDialog):
+class WritingDialog(LetteredDialog):
     """Stays open while something is written; closing it then cancels that.
 
     Args:

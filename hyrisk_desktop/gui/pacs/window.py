@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Slot
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialogButtonBox, QTabWidget, QVBoxLayout, QWidget
 
+from hyrisk_desktop.gui.letters import LetteredDialog
 from hyrisk_desktop.gui.pacs.nodes_page import NodesPage
 from hyrisk_desktop.gui.pacs.queue_page import QueuePage
 from hyrisk_desktop.gui.pacs.receive_page import ReceivePage
@@ -13,7 +14,7 @@ from hyrisk_desktop.gui.pacs.service import Pacs
 from hyrisk_desktop.i18n import tr
 
 
-class PacsWindow(QDialog):
+class PacsWindow(LetteredDialog):
     """Stays beside the reading; closing it lets retrievals and receiving go on."""
 
     def __init__(self, pacs: Pacs, parent: QWidget | None = None) -> None:

@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.gui.dialogs.message import ErrorDialog
 from hyrisk_desktop.gui.job_runner import Job, JobRunner
+from hyrisk_desktop.gui.letters import give_letters
 from hyrisk_desktop.gui.model_shelf import ModelShelf
 from hyrisk_desktop.gui.retrain.monitor import Monitor, state_words
 from hyrisk_desktop.gui.retrain.progress import Progress
@@ -306,6 +307,7 @@ class RetrainWindow(QWidget):
         accept.clicked.connect(act)
         keep = box.addButton(tr("Keep it"), QMessageBox.ButtonRole.RejectRole)
         box.setDefaultButton(keep)
+        give_letters(box)
         box.open()
 
     # --- results
@@ -385,6 +387,7 @@ class RetrainWindow(QWidget):
 
     def showEvent(self, event: QShowEvent) -> None:
         """Watch while somebody looks."""
+        give_letters(self)
         super().showEvent(event)
         self._timer.start(0)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtWidgets import QDialog, QFrame, QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.gui.dialogs.message import ErrorDialog
 from hyrisk_desktop.gui.job_runner import JobRunner
+from hyrisk_desktop.gui.letters import LetteredDialog
 from hyrisk_desktop.gui.retrain.check_page import CheckPage
 from hyrisk_desktop.gui.retrain.cohort_page import CohortPage
 from hyrisk_desktop.gui.retrain.run_files import remember_run, run_folder
@@ -18,7 +19,7 @@ from hyrisk_desktop.gui.retrain.training_process import Launcher
 from hyrisk_desktop.i18n import tr
 
 
-class RetrainWizard(QDialog):
+class RetrainWizard(LetteredDialog):
     """Three pages, then Start.
 
     Args:

@@ -87,6 +87,8 @@ class Desk(QWidget):
         splitter.setStretchFactor(0, 5)
         splitter.setStretchFactor(1, 2)
         splitter.setSizes([700, 300])
+        self.side = side
+        """The reformatted planes; whoever lays out the window may put them elsewhere while there is no room here."""
         self._splitters = (splitter, side)
         for part in self._splitters:
             part.setHandleWidth(4)
@@ -94,6 +96,13 @@ class Desk(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(splitter)
+
+    def put_side_back(self) -> None:
+        """The reformatted planes right of the axial image again."""
+        splitter = self._splitters[0]
+        if self.side.parent() is not splitter:
+            splitter.addWidget(self.side)
+            splitter.setSizes([700, 300])
 
     def layout_state(self) -> str:
         """Splitter positions, for the settings."""

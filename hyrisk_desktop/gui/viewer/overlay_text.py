@@ -49,7 +49,9 @@ def technique(a: Mapping[str, str], volume: CTVolume) -> tuple[str, ...]:
     thickness = tr("{mm} mm thick", mm=_short(a["SliceThickness"])) if a.get("SliceThickness") else ""
     increment = tr("increment {mm:.2f} mm", mm=volume.spacing_mm[2])
     pixel = tr("pixel {mm:.3f} mm", mm=volume.spacing_mm[0])
-    return tube, " · ".join(t for t in (thickness, increment, pixel) if t)
+    # A narrow view breaks the line between these, and not within one.
+    parts = (t.replace(" ", "\N{NO-BREAK SPACE}") for t in (thickness, increment, pixel) if t)
+    return tube, " · ".join(parts)
 
 
 def _short(number: str) -> str:

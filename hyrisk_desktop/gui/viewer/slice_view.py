@@ -12,8 +12,11 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import (
+    QColor,
+    QFocusEvent,
     QMouseEvent,
     QPainter,
+    QPen,
     QResizeEvent,
     QTransform,
     QWheelEvent,
@@ -32,6 +35,8 @@ from hyrisk_desktop.gui.viewer.display import (
 )
 from hyrisk_desktop.gui.viewer.heat import HeatOverlay
 from hyrisk_desktop.imaging import CTVolume, Voxel
+
+FOCUS = QColor("#4da3ff")
 
 
 @dataclass
@@ -242,10 +247,14 @@ class SliceView(pg.GraphicsView):
     def drawForeground(self, painter: QPainter, rect: QRectF) -> None:
         """Marks and texts, in widget pixels so that their lines and letters keep their size."""
         super().drawForeground(painter, rect)
-        if self._geometry is None:
-            return
         painter.save()
         painter.resetTransform()
+        if self.hasFocus():
+            painter.setPen(QPen(FOCUS, 2))
+            painter.drawRect(QRectF(self.viewport().rect()).adjusted(1, 1, -1, -1))
+        if self._geometry is None:
+            painter.restore()
+            return
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         ruler = self._ruler if self._ruler_index == self._index else None
         if self._annotations.show_marks:
@@ -254,7 +263,17 @@ class SliceView(pg.GraphicsView):
         paint_annotations(painter, self._annotations, size, self.zoom, self._geometry, ruler, self._mm_to_widget)
         painter.restore()
 
-    # --- the mouse
+    # --- the mouse and the keyboard
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """A frame shows which image has the keyboard."""
+        super().focusInEvent(event)
+        self.viewport().update()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        """The frame goes with the keyboard."""
+        super().focusOutEvent(event)
+        self.viewport().update()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Begin a drag, or place the heart centre."""

@@ -12,6 +12,7 @@ from hyrisk_desktop.gui.dialogs.agreement import AgreementDialog
 from hyrisk_desktop.gui.dialogs.choose_list import ChooseListDialog
 from hyrisk_desktop.gui.dialogs.export_cohort import ExportCohortDialog
 from hyrisk_desktop.gui.dialogs.score_all import ScoreAllDialog
+from hyrisk_desktop.gui.letters import give_letters
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Tool
 from hyrisk_desktop.gui.viewer.desk import Desk
@@ -168,6 +169,7 @@ class WorklistCommands(QObject):
             exam, read = session.exam, session.read
             # The answer is about the exam and the read that were asked about.
             lock.clicked.connect(lambda: self._lock() if (session.exam, session.read) == (exam, read) else None)
+            give_letters(box)
             box.open()
 
     def _lock(self) -> None:
@@ -199,6 +201,7 @@ class WorklistCommands(QObject):
         dialog.setLabelText(tr("Who reads? Reads are kept by reader; another reader's are not shown."))
         dialog.setTextValue(self._worklist.reader.name if self._worklist.reader else "")
         dialog.textValueSelected.connect(self._worklist.set_reader)
+        give_letters(dialog)
         dialog.open()
 
     def read_blinded(self) -> None:

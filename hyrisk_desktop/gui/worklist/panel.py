@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QMenu,
     QPushButton,
+    QSizePolicy,
     QTableView,
     QVBoxLayout,
     QWidget,
@@ -60,6 +61,8 @@ class WorklistPanel(QWidget):
         self.search.setClearButtonEnabled(True)
         self.search.installEventFilter(self)
         self._status = QComboBox()
+        self._status.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self._status.setMinimumContentsLength(6)
         self._status.setObjectName("worklistStatus")
         self._status.setAccessibleName(tr("Show exams of this status"))
         self._status.addItem(tr("all"), None)
@@ -67,6 +70,10 @@ class WorklistPanel(QWidget):
             self._status.addItem(status_word(status), status)
         self._title = QLabel()
         self._title.setObjectName("worklistTitle")
+        # The list yields to the image: none of its texts keeps it wide.
+        self._title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self._title.setTextFormat(Qt.TextFormat.PlainText)
+        self._title.setWordWrap(True)
         self._counts = QLabel()
         self._counts.setObjectName("worklistCounts")
         self._counts.setAccessibleName(tr("Exams by status"))
@@ -163,6 +170,7 @@ class WorklistPanel(QWidget):
             name = tr("{name} – read blinded", name=name)
         who = tr("Reader: {name}", name=reader.name) if reader else ""
         self._title.setText("   ".join(text for text in (name, who) if text))
+        self._title.setToolTip(self._title.text())
         self._show_counts()
         self._show_current()
 
