@@ -179,8 +179,14 @@ class Session(QObject):
         if not done or self._restored is not None:
             self._restored = read
         self._kept_risk = None if risk is None else (read, risk)
-        self._history = ReadHistory()
-        self._set_read(read if read.locked else replace(read, **done))
+        merged = read if read.locked else replace(read, **done)
+        if merged == self.read:
+            # It came back from memory before; what the reader has done since can still be taken back.
+            self._measure(keep_centre_findings=True, keep_scores=True)
+            self.read_changed.emit()
+        else:
+            self._history = ReadHistory()
+            self._set_read(merged)
         if read_at is not None and self.read == read and self._key is not None:
             self._read_at[self._key] = read_at
 

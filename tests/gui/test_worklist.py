@@ -86,6 +86,14 @@ class Reading:
         self.key(Qt.Key(Qt.Key.Key_0 + grade), ALT)
         self.program.wait_for_risk()
 
+    def read_one_blinded(self, grade: int) -> None:
+        """Take the proposed centre, grade, lock with Enter, and wait for the numbers."""
+        self.program.wait(lambda: self.program.window.desk.tool is Tool.PLACE_CENTRE)
+        self.key(Qt.Key.Key_Return)
+        self.key(Qt.Key(Qt.Key.Key_0 + grade), ALT)
+        self.key(Qt.Key.Key_Return)
+        self.program.wait_for_risk()
+
     def go(self, key: Qt.Key) -> None:
         """To another exam by that key."""
         before = self.session.stored_id
