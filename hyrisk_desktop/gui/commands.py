@@ -310,8 +310,8 @@ class Commands(QObject):
         dialog.setDoubleDecimals(1)
         dialog.setDoubleValue(100 * self._settings["prevalence"])
         dialog.doubleValueSelected.connect(self._assume_prevalence)
-        give_letters(dialog)
         self._open(dialog)
+        give_letters(dialog)
 
     @Slot(float)
     def _assume_prevalence(self, percent: float) -> None:

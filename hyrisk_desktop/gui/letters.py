@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from itertools import pairwise
 
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
@@ -10,15 +10,16 @@ from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QComboBox,
     QDialog,
-    QGridLayout,
     QLabel,
-    QLayout,
     QLineEdit,
+    QStackedWidget,
     QToolButton,
     QWidget,
 )
 
 _FIELDS = (QLineEdit, QComboBox, QAbstractSpinBox)
+_LONGEST = 40
+"""Characters of a caption; longer labels are sentences."""
 
 
 class LetteredDialog(QDialog):
@@ -31,22 +32,45 @@ class LetteredDialog(QDialog):
 
 
 def give_letters(window: QWidget) -> None:
-    """Give each button, and each label beside a field, a letter of its own within ``window`` where it has none."""
+    """Give each button, and each label beside a field, a letter of its own within ``window`` where it has none.
+
+    Pages of which one is on show at a time share the letters that stand outside of them, and none with each other.
+    """
     for label, field in _captions(window):
         if label.buddy() is None:
             label.setBuddy(field)
     labelled = [label for label in window.findChildren(QLabel) if label.buddy() is not None]
     buttons = [b for b in window.findChildren(QAbstractButton) if b.text() and not isinstance(b, QToolButton)]
+    by_page: dict[QWidget | None, list[QAbstractButton | QLabel]] = {None: []}
     texts: list[QAbstractButton | QLabel] = [*buttons, *labelled]
-    used = {letter for widget in texts if (letter := letter_of(widget.text()))}
     for widget in texts:
+        by_page.setdefault(_page_of(widget, window), []).append(widget)
+    common = _give(by_page.pop(None), set())
+    for widgets in by_page.values():
+        _give(widgets, common)
+
+
+def _give(widgets: list[QAbstractButton | QLabel], taken: set[str]) -> set[str]:
+    """Mark a letter in each text; returns all letters that are in use now."""
+    used = taken | {letter for widget in widgets if (letter := letter_of(widget.text()))}
+    # Buttons first: fields can be reached with Tab where letters run out. Short words have the fewest to choose from.
+    for widget in sorted(widgets, key=lambda widget: (isinstance(widget, QLabel), len(widget.text()))):
         text = widget.text()
-        if letter_of(text):
-            continue
-        place = _place_of_letter(text, used)
+        place = None if letter_of(text) else _place_of_letter(text, used)
         if place is not None:
             used.add(text[place].casefold())
             widget.setText(f"{text[:place]}&{text[place:]}")
+    return used
+
+
+def _page_of(widget: QWidget, window: QWidget) -> QWidget | None:
+    """The outermost page of a stack (tabs, steps of a wizard) that holds ``widget``; None for what is always there."""
+    page, at = None, widget
+    while (parent := at.parentWidget()) is not None and at is not window:
+        if isinstance(parent, QStackedWidget):
+            page = at
+        at = parent
+    return page
 
 
 def letter_of(text: str) -> str:
@@ -64,26 +88,15 @@ def _place_of_letter(text: str, used: set[str]) -> int | None:
 
 
 def _captions(window: QWidget) -> list[tuple[QLabel, QWidget]]:
-    """Labels with the field that stands right of each in the same layout."""
+    """Short labels with the field that comes next to each: layouts hand their widgets over in reading order.
+
+    The layouts themselves are not asked: PySide 6.11 crashes over the items that they hand out.
+    """
     found: list[tuple[QLabel, QWidget]] = []
-    for layout in window.findChildren(QLayout):
-        for i in range(layout.count() - 1):
-            item = layout.itemAt(i)
-            label = None if item is None else item.widget()
-            if isinstance(label, QLabel) and isinstance(field := _next(layout, i), _FIELDS):
+    for parent in (window, *window.findChildren(QWidget)):
+        children = [child for child in parent.children() if isinstance(child, QWidget)]
+        for label, field in pairwise(children):
+            short = isinstance(label, QLabel) and 0 < len(label.text()) <= _LONGEST and not label.wordWrap()
+            if short and isinstance(label, QLabel) and isinstance(field, _FIELDS):
                 found.append((label, field))
     return found
-
-
-def _next(layout: QLayout, index: int) -> QWidget | None:
-    if isinstance(layout, QGridLayout):
-        # PySide's stub says that this is a plain object; it is (row, column, rows, columns).
-        place: Any = layout.getItemPosition(index)
-        item = layout.itemAtPosition(place[0], place[1] + place[3])
-    else:
-        item = layout.itemAt(index + 1)
-    if item is None:
-        return None
-    inner = item.layout()
-    first = inner.itemAt(0) if inner is not None else None
-    return item.widget() or (first.widget() if first is not None else None)

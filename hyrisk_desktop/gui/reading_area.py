@@ -11,7 +11,7 @@ from hyrisk_desktop.gui.viewer.desk import Desk
 WIDTH_OF_LIST = 470
 """Of a list that nobody has dragged, where there is room."""
 _HANDLE = 4
-_LEAST_LIST, _LEAST_SIDE = 220, 200
+_LEAST_LIST, _LEAST_SIDE = 176, 200
 _NO_LIMIT = 16_777_215
 """Qt's own QWIDGETSIZE_MAX."""
 

@@ -201,8 +201,8 @@ class WorklistCommands(QObject):
         dialog.setLabelText(tr("Who reads? Reads are kept by reader; another reader's are not shown."))
         dialog.setTextValue(self._worklist.reader.name if self._worklist.reader else "")
         dialog.textValueSelected.connect(self._worklist.set_reader)
-        give_letters(dialog)
         dialog.open()
+        give_letters(dialog)
 
     def read_blinded(self) -> None:
         """Read the same exams blinded, or openly again."""
