@@ -6,13 +6,12 @@ belongs to what is open; see `Session.apply_risk`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 
 from PySide6.QtCore import QObject, Signal
 
 from hyrisk_desktop.calcium import (
-    STANDARD,
     CalciumScores,
     component_voxels,
     get_profile,
@@ -20,34 +19,23 @@ from hyrisk_desktop.calcium import (
     score_region,
 )
 from hyrisk_desktop.calcium.grading import check_grade
+from hyrisk_desktop.gui.measured import Measured
 from hyrisk_desktop.gui.state import (
     Exam,
     ReadHistory,
     ReadState,
-    RiskRequest,
     RiskStatus,
     Snapshot,
     ViewState,
     identity,
 )
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging import CTVolume, Finding, Severity, Voxel, check_centre
+from hyrisk_desktop.imaging import CTVolume, Voxel, check_centre
 from hyrisk_desktop.risk import RiskReading
-from hyrisk_desktop.risk.explain import Explanation
-from hyrisk_desktop.worklist.measure import collect_findings
 from hyrisk_desktop.worklist.records import Proposal
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """What became known of an exam after it was opened."""
-
-    stored_id: int | None = None
-    content_sha256: str = ""
-    findings: tuple[Finding, ...] = ()
-
-
-class Session(QObject):
+class Session(Measured):
     """The live state, its edits with undo, and its signals.
 
     Signals:
@@ -60,8 +48,6 @@ class Session(QObject):
     image_changed = Signal()
     read_changed = Signal()
     scores_changed = Signal()
-    risk_changed = Signal()
-    explanation_changed = Signal()
     view_changed = Signal()
     tool_changed = Signal()
     acted = Signal()
@@ -69,46 +55,22 @@ class Session(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.exam: Exam | None = None
-        self.read = ReadState()
         self.view = ViewState()
-        self.scores: CalciumScores | None = None
-        self.centre_findings: tuple[Finding, ...] = ()
-        self.risk: RiskReading | None = None
-        self.explaining = False
-        """Whether the reader wants the risk explained."""
-        self.explanation: Explanation | None = None
-        self.risk_status = RiskStatus.MODEL_LOADING
-        self.risk_message = ""
-        self.model: tuple[str, str] | None = None
-        """Name and hash (weights and description) of the loaded model."""
-        self.prevalences: tuple[float, ...] = ()
-        """What the loaded model's risks assume, with and without a score; empty where that is not known."""
-        self.model_findings: tuple[Finding, ...] = ()
         self._history = ReadHistory()
         self._before_preview: Snapshot | None = None
         self._reads: dict[tuple[str, ...], ReadState] = {}
         self._read_at: dict[tuple[str, ...], datetime] = {}
         self._key: tuple[str, ...] | None = None
-        self._kept: dict[int, _Kept] = {}
         self._restored: ReadState | None = None
-        self._kept_risk: tuple[ReadState, RiskReading] | None = None
         self.reader = ""
         """Who reads: another reader never gets this one's reads back."""
-        self.blinded = False
-        """The list is read blinded: no identity, and neither scores nor risk before the grade is locked."""
         self.proposal: Proposal | None = None
         """Where the program thinks the heart's centre is; it counts for nothing until a reader confirms it."""
         self.proposal_pending = False
         """A proposal is being worked out."""
         self._first_position: Voxel | None = None
 
-    # --- blinded reading
-
-    @property
-    def hides_results(self) -> bool:
-        """Scores and risk must not be seen yet, so they are not computed either."""
-        return self.blinded and not self.read.locked
+    # --- who reads, and how
 
     def set_reader(self, name: str) -> None:
         """Who reads from now on. What was read before anybody was named belongs to the first who is."""
@@ -195,66 +157,13 @@ class Session(QObject):
         """The read on screen is, unchanged, the one that this reader made of the exam earlier."""
         return self._restored is not None and self._restored == self.read
 
-    @property
-    def risk_kept(self) -> bool:
-        """The risk on screen was read earlier, perhaps by another model than the one in use."""
-        kept = self._kept_risk
-        return kept is not None and kept[0] == self.read and not self.hides_results
-
-    @property
-    def risk_is_another_models(self) -> bool:
-        """The risk on screen is not what the model in use, at its prevalence, would say."""
-        if self.risk is None or self.model is None:
-            return False
-        same_prevalence = not self.prevalences or self.risk.prevalence in self.prevalences
-        return self.risk.bundle_sha256 != self.model[1] or not same_prevalence
-
     def compute_risk_again(self) -> None:
         """Let the model in use read what another one, or an earlier day, has read."""
         self._kept_risk = None
         self._measure(keep_centre_findings=True, keep_scores=True)
         self.read_changed.emit()
 
-    @property
-    def stored_id(self) -> int | None:
-        """The worklist's number of the exam on screen, None where it keeps none."""
-        return (
-            None if self.exam is None else self.exam.stored_id or self._kept.get(self.exam.exam_id, _Kept()).stored_id
-        )
-
-    @property
-    def content_sha256(self) -> str:
-        """Hash of the files that the exam on screen came from, "" until it is known."""
-        return "" if self.exam is None else self._kept.get(self.exam.exam_id, _Kept()).content_sha256
-
-    def adopt(self, exam_id: int, stored_id: int) -> None:
-        """The worklist keeps that exam now, under ``stored_id``."""
-        self._kept[exam_id] = replace(self._kept.get(exam_id, _Kept()), stored_id=stored_id)
-
-    def note_content(self, exam_id: int, content_sha256: str, finding: Finding | None) -> None:
-        """That exam's files have been hashed; ``finding`` says so if they are not what they were."""
-        more = (finding,) if finding else ()
-        kept = self._kept.get(exam_id, _Kept())
-        self._kept[exam_id] = replace(kept, content_sha256=content_sha256, findings=more)
-        if self.exam is not None and self.exam.exam_id == exam_id:
-            self.risk_changed.emit()
-
     # --- exams
-
-    @property
-    def volume(self) -> CTVolume | None:
-        """The pixels on screen."""
-        return self.exam.volume if self.exam else None
-
-    @property
-    def volume_uid(self) -> str:
-        """The series on screen, "" for none."""
-        return self.exam.volume.series_uid if self.exam else ""
-
-    @property
-    def can_measure(self) -> bool:
-        """An exam is open and complete."""
-        return self.exam is not None and not self.exam.loading
 
     def show_preview(self, exam: Exam, slice_index: int) -> None:
         """Show the first image of an exam that still loads; the exam open before comes back if that fails."""
@@ -426,12 +335,6 @@ class Session(QObject):
         self.scores_changed.emit()
         self.risk_changed.emit()
 
-    def _take_kept_risk(self) -> None:
-        """No risk, but where this very read came with one; a model that still loads then keeps nobody waiting."""
-        self.risk = self._kept_risk[1] if self._kept_risk is not None and self.risk_kept else None
-        if self.risk is not None:
-            self.risk_status = RiskStatus.READY
-
     def _score(self) -> CalciumScores | None:
         volume, read = self.volume, self.read
         if volume is None:
@@ -442,103 +345,6 @@ class Session(QObject):
         if read.centre is not None:
             return score_region(volume, read.centre, profile=profile, excluded=read.excluded)
         return None
-
-    def risk_request(self) -> RiskRequest | None:
-        """What the worker should answer now, or None while there is nothing to ask."""
-        if not self.can_measure or self.exam is None or self.read.centre is None or self.model is None:
-            return None
-        if self.hides_results:
-            return None
-        centre, grade = self.read.centre, self.read.grade
-        return RiskRequest(self.exam.exam_id, self.exam.volume.series_uid, centre, grade, self._region_agatston(centre))
-
-    def _region_agatston(self, centre: Voxel) -> float:
-        read, volume = self.read, self.volume
-        if self.scores is not None and read.box is None and read.profile == STANDARD.name:
-            return self.scores.agatston
-        return 0.0 if volume is None else score_region(volume, centre, excluded=read.excluded).agatston
-
-    def apply_risk(self, request: RiskRequest, reading: RiskReading) -> bool:
-        """Show ``reading`` if it answers what is on screen now; a stale answer is dropped.
-
-        Everything that identifies the answer is compared: exam, series, centre, grade and model.
-        """
-        if request != self.risk_request() or self.model is None:
-            return False
-        answered = (reading.series_uid, reading.centre, reading.grade, reading.agatston, reading.bundle_sha256)
-        if answered != (request.series_uid, request.centre, request.grade, request.agatston, self.model[1]):
-            return False
-        self.risk = reading
-        self.set_risk_status(RiskStatus.READY)
-        return True
-
-    def apply_explanation(self, request: RiskRequest, explanation: Explanation) -> bool:
-        """Show ``explanation`` if it is of the risk on screen now; checked like a risk."""
-        e = explanation
-        asked = (
-            request.series_uid, request.centre, request.grade, request.agatston, self.model[1] if self.model else ""
-        )  # fmt: skip
-        of = (e.series_uid, e.centre, e.grade, e.agatston, e.bundle_sha256)
-        stale = request != self.risk_request() or of != asked
-        if stale or not self.explaining or self.risk is None or self.risk_is_another_models:
-            return False
-        self.explanation = explanation
-        self.explanation_changed.emit()
-        return True
-
-    def set_explaining(self, wanted: bool) -> None:
-        """The reader wants the risk explained, or no longer."""
-        self.explaining, self.explanation = wanted, None
-        self.explanation_changed.emit()
-
-    def _drop_explanation(self) -> None:
-        if self.explanation is not None:
-            self.explanation = None
-            self.explanation_changed.emit()
-
-    def set_model(
-        self,
-        model: tuple[str, str] | None,
-        message: str = "",
-        findings: tuple[Finding, ...] = (),
-        prevalences: tuple[float, ...] = (),
-    ) -> None:
-        """A model has loaded (name, hash of weights and description), or none can be used and ``message`` says why.
-
-        A risk that the worklist keeps stays on screen: another model takes its place only by `compute_risk_again`.
-
-        Args:
-            findings: what the reader must know of the choice, e.g. that it is not the model that was chosen.
-            prevalences: what the model's risks assume.
-        """
-        if model is not None and self.risk is not None and self.stored_id is not None:
-            self._kept_risk = self._kept_risk if self.risk_kept else (self.read, self.risk)
-        self.model, self.model_findings, self.prevalences = model, findings, prevalences
-        self._drop_explanation()
-        self._take_kept_risk()
-        status = RiskStatus.NO_CENTRE if model else RiskStatus.NO_MODEL
-        self.set_risk_status(RiskStatus.READY if self.risk is not None else status, message)
-
-    def set_risk_status(self, status: RiskStatus, message: str = "") -> None:
-        """Tell the risk panel how things stand."""
-        self.risk_status, self.risk_message = status, message
-        self.risk_changed.emit()
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """All findings that qualify the numbers on screen, worst first."""
-        scan = (*self.exam.findings, *self._kept.get(self.exam.exam_id, _Kept()).findings) if self.exam else ()
-        scan = (*scan, *self.model_findings, *self._other_model_finding())
-        return collect_findings(scan, self.centre_findings, self.scores, self.read.grade, self.risk)
-
-    def _other_model_finding(self) -> tuple[Finding, ...]:
-        if self.risk is None or self.model is None or not self.risk_is_another_models:
-            return ()
-        message = tr(
-            "This risk was read with {model} at a prevalence of {prevalence:.0f} %, and {now} is in use: F5 computes it again.",
-            model=self.risk.model, prevalence=100 * self.risk.prevalence, now=self.model[0],
-        )  # fmt: skip
-        return (Finding("other_model", Severity.INFO, message),)
 
     # --- the view
 
