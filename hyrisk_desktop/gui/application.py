@@ -69,6 +69,7 @@ class Services:
         """Get ready what the first exam and the first click would otherwise wait for."""
         self.store.preload(self.load_model)
         self.worklist.start()
+        self.store.look_for_others()
         self.pacs.start()
         self.runner.run_io(Job("starting the decoders", lambda _: warm_decoders(), lambda _: None, lambda _: None))
 
