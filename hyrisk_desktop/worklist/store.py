@@ -65,7 +65,7 @@ class Store:
 
     def __init__(self, where: Path | str, *, window: bool = False) -> None:
         self.database = Database(where, window=window)
-        # Revision of each read (exam, reader, blinded) as this program last loaded or saved it; 0: there was none.
+        # Revision of each read (exam, reader, blinded) as this program last loaded or saved it; -1: there was none.
         self._revisions: dict[tuple[int, int, bool], int] = {}
 
     def close(self) -> None:
@@ -312,7 +312,7 @@ class Store:
         with self.database.read() as session:
             row = _row_of_read(session, exam_id, reader, blinded)
             read = read_of_row(row) if row else None
-        self._revisions[exam_id, reader.reader_id, blinded] = read.revision if read else 0
+        self._revisions[exam_id, reader.reader_id, blinded] = read.revision if read else -1
         return read
 
     def read_by_id(self, read_id: int) -> Read:
@@ -361,13 +361,13 @@ class Store:
 
     def _based_on(self, read: Read, key: tuple[int, int, bool]) -> int | None:
         known = self._revisions.get(key)
-        return max(read.revision, known or 0) if read.revision or known is not None else None
+        return max(read.revision or -1, known) if known is not None else read.revision or None
 
     @staticmethod
     def _write_read(
         session: Session, row: ReadRow | None, before: Read | None, read: Read, reader: Reader, changes: dict[str, Any]
     ) -> Read:
-        values = read_values(replace(read, updated_at=now(), revision=before.revision + 1 if before else 1))
+        values = read_values(replace(read, updated_at=now(), revision=read.revision if before is None else before.revision + 1))
         if row is None:
             row = ReadRow(exam_id=read.exam_id, reader_id=reader.reader_id, **values)
             session.add(row)

@@ -264,8 +264,8 @@ def test_two_windows_that_begin_the_same_read_do_not_overwrite_each_other(path: 
 
 def test_revisions_count_the_changes(path: Path) -> None:
     store, reader, read = opened(path)
-    assert read.revision == 1
-    assert store.save_read(replace(read, grade=2.0), reader).revision == 2
-    assert store.save_read(replace(read, grade=2.0), reader).revision == 2
-    assert store.save_read(replace(read, grade=3.0, revision=0), reader).revision == 3
+    assert read.revision == 0
+    assert store.save_read(replace(read, grade=2.0), reader).revision == 1
+    assert store.save_read(replace(read, grade=2.0), reader).revision == 1
+    assert store.save_read(replace(read, grade=3.0, revision=0), reader).revision == 2
     store.close()
