@@ -18,7 +18,7 @@ from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import QApplication
 
 from hyrisk_desktop.demonstration import Demonstration, prepare_demonstration
-from hyrisk_desktop.errors import ExamError, HyRiskError, safe_traceback
+from hyrisk_desktop.errors import ExamError, HyRiskError, InputError, safe_traceback
 from hyrisk_desktop.gui.application import Services
 from hyrisk_desktop.gui.log import set_up_logging
 from hyrisk_desktop.gui.main_window import MainWindow
@@ -87,11 +87,18 @@ def run_gui(path: Path | None, *, demonstration: bool = False) -> int:
     window, services = build_window(settings, log_dir())
     _install_hooks(window)
     window.show()
+    settings.tell = lambda sentence: _tell_of_settings(window, sentence)
+    if settings.problem:
+        settings.tell(settings.problem)
     if demonstration:
         services.loader.open_demonstration()
     elif path is not None:
         services.worklist.open_path(path)
     return application.exec()
+
+
+def _tell_of_settings(window: MainWindow, sentence: str) -> None:
+    window.commands.show_error(InputError("settings_damaged", sentence))
 
 
 def _log_qt_message(_: QtMsgType, context: QMessageLogContext, message: str) -> None:

@@ -17,6 +17,7 @@ from hyrisk_desktop.i18n import tr
 
 if TYPE_CHECKING:
     from hyrisk_desktop.risk import Predictor
+    from hyrisk_desktop.settings import Settings
     from hyrisk_desktop.worklist.audit import AuditEntry
     from hyrisk_desktop.worklist.replay import Replay
     from hyrisk_desktop.worklist.store import Store
@@ -29,12 +30,21 @@ Where = Annotated[str | None, _WHERE]
 store_cli = typer.Typer(no_args_is_help=True, help=tr("Back up and restore the worklist's file."))
 
 
-def _place(where: str | None) -> Path | str:
+def user_settings() -> Settings:
+    """The user's settings; a damaged file of them is told on stderr."""
     from hyrisk_desktop.paths import config_dir
     from hyrisk_desktop.settings import Settings
+
+    settings = Settings(config_dir() / "settings.json")
+    if settings.problem:
+        typer.echo(settings.problem, err=True)
+    return settings
+
+
+def _place(where: str | None) -> Path | str:
     from hyrisk_desktop.worklist.place import store_place
 
-    return store_place(Settings(config_dir() / "settings.json"), where)
+    return store_place(user_settings(), where)
 
 
 @contextmanager

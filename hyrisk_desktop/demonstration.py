@@ -19,11 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hyrisk_desktop import __version__
+from hyrisk_desktop.bounded_json import read_json
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
 from hyrisk_desktop.paths import cache_dir, training_process
 
+_MAX_JSON_BYTES = 1 << 20
 _CENTRE_FILE = "heart_centre.json"
 _COMPLETE_FILE = "complete.json"
 _CANCEL_POLL_S = 0.05
@@ -58,12 +60,12 @@ def prepare_demonstration(progress: Progress = no_progress, cancel: CancelToken 
 def _read(folder: Path) -> Demonstration | None:
     """The exam in ``folder``, or None where it is missing, damaged or incomplete."""
     try:
-        truth = json.loads((folder / _CENTRE_FILE).read_text(encoding="utf-8"))
-        complete = json.loads((folder / _COMPLETE_FILE).read_text(encoding="utf-8"))
+        truth = read_json(folder / _CENTRE_FILE, _MAX_JSON_BYTES)
+        complete = read_json(folder / _COMPLETE_FILE, _MAX_JSON_BYTES)
         if complete != _inventory(folder):
             return None
         x, y, z, grade = (int(truth["x"]), int(truth["y"]), int(truth["z"]), float(truth["grade"]))
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
     return Demonstration(folder, (x, y, z), grade) if min(x, y, z) >= 0 and 0 <= grade <= 3 else None
 

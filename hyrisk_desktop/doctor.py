@@ -34,6 +34,7 @@ def examine() -> list[Row]:
         (tr("Qt"), _qt),
         (tr("display"), _display),
         (tr("folders"), _folders),
+        (tr("settings"), _settings_file),
         (tr("device"), _device),
         (tr("model"), _model),
         (tr("worklist"), _worklist),
@@ -101,6 +102,13 @@ def _pacs() -> str:
 
 def _settings() -> Settings:
     return Settings(config_dir() / "settings.json")
+
+
+def _settings_file() -> str:
+    settings = _settings()
+    if settings.problem:
+        raise HyRiskError("settings_damaged", settings.problem)
+    return tr("can be read")
 
 
 def _device_in_use() -> str | None:

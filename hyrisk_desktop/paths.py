@@ -37,7 +37,16 @@ def private_roots() -> tuple[Path, ...]:
     """The folders of everything that is this user's and nobody else's; none lies within another."""
     if os.environ.get("HYRISK_HOME"):
         # The folder itself may be a share or a stick that others use as well; what is below is ours.
-        return (config_dir(), cache_dir(), log_dir(), models_dir(), runs_dir(), store_path().parent, inbox_dir(), outbox_dir())
+        return (
+            config_dir(),
+            cache_dir(),
+            log_dir(),
+            models_dir(),
+            runs_dir(),
+            store_path().parent,
+            inbox_dir(),
+            outbox_dir(),
+        )
     data = Path(platformdirs.user_data_dir(_APP, appauthor=False))
     found = dict.fromkeys((data, config_dir(), cache_dir(), log_dir()))
     return tuple(root for root in found if not any(other in root.parents for other in found))

@@ -19,6 +19,7 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from hyrisk_desktop.bounded_json import parse_json
 from hyrisk_desktop.calcium import score_region
 from hyrisk_desktop.errors import ExamError, HyRiskError, InputError
 from hyrisk_desktop.i18n import tr
@@ -142,9 +143,9 @@ def _load_facts(folder: Path, digests: list[str]) -> dict[int, CaseFacts]:
     path = folder / "facts.jsonl"
     if not path.is_file():
         return found
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         with contextlib.suppress(ValueError, TypeError, KeyError):  # a kill can cut the last line
-            entry = json.loads(line)
+            entry = parse_json(line)
             index = entry.pop("index")
             facts = CaseFacts(**entry)
             if facts.sha256 == digests[index]:

@@ -18,10 +18,12 @@ from typing import Any, TextIO
 
 from filelock import FileLock, Timeout
 
+from hyrisk_desktop.bounded_json import read_json as read_json_file
 from hyrisk_desktop.errors import Cancelled, InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk.swap import write_synced
 
+_MAX_JSON_BYTES = 64 << 20
 SCHEMA_VERSION = 1
 EVENTS, RUN, CONTROL, LOCK, LOG = "events.jsonl", "run.json", "control.json", "run.lock", "log.txt"
 _STEP_INTERVAL_S = 0.5
@@ -46,7 +48,7 @@ def write_json(path: Path, data: object) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """The object in ``path``; {} where there is none that can be read."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json_file(path, _MAX_JSON_BYTES)
     except (OSError, ValueError):
         return {}
     return data if isinstance(data, dict) else {}

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hyrisk_desktop.bounded_json import read_json
 from hyrisk_desktop.errors import BundleError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk.calibration import PlattCalibration
@@ -259,15 +260,13 @@ def _read_json(directory: Path) -> dict[str, Any]:
     recover(directory, DESCRIPTION)
     path = directory / DESCRIPTION
     try:
-        if path.stat().st_size > _MAX_DESCRIPTION_BYTES:
-            raise _malformed(directory)
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path, _MAX_DESCRIPTION_BYTES)
     except OSError as e:
         raise BundleError(
             "bundle_missing",
             tr("There is no model in “{name}”; choose a folder that holds model.json.", name=directory.name),
         ) from e
-    except (ValueError, RecursionError) as e:
+    except ValueError as e:
         raise _malformed(directory) from e
     if not isinstance(data, dict) or data.get("schema_version") != SCHEMA_VERSION:
         raise BundleError(

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hyrisk_desktop import paths
+from hyrisk_desktop.bounded_json import read_json
 from hyrisk_desktop.errors import BundleError, HyRiskError, InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.volume import Finding, Severity
@@ -30,6 +31,7 @@ BUNDLED = ""
 """Name of the demonstration model in the history."""
 _ACTIVE = "active.json"
 _MAX_HISTORY = 50
+_MAX_ACTIVE_BYTES = 1 << 20
 _HIDDEN = "."
 _STALE_S = 24 * 3600.0
 
@@ -298,13 +300,13 @@ class ModelStore:
     def _history(self) -> tuple[list[str], str]:
         """Names that were in use, newest last, and a sentence where they can't be read."""
         try:
-            data = json.loads((self._directory / _ACTIVE).read_text(encoding="utf-8"))
+            data = read_json(self._directory / _ACTIVE, _MAX_ACTIVE_BYTES)
             history = data["history"]
             if not isinstance(history, list) or not all(isinstance(n, str) and _is_plain(n) for n in history):
                 raise ValueError("not a list of folder names")
         except FileNotFoundError:
             return [], ""
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError):
             return [], tr("Which model was in use can't be read; activate one under Tools > Models.")
         return history, ""
 

@@ -367,7 +367,9 @@ class Store:
     def _write_read(
         session: Session, row: ReadRow | None, before: Read | None, read: Read, reader: Reader, changes: dict[str, Any]
     ) -> Read:
-        values = read_values(replace(read, updated_at=now(), revision=read.revision if before is None else before.revision + 1))
+        values = read_values(
+            replace(read, updated_at=now(), revision=read.revision if before is None else before.revision + 1)
+        )
         if row is None:
             row = ReadRow(exam_id=read.exam_id, reader_id=reader.reader_id, **values)
             session.add(row)

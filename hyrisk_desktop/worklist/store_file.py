@@ -111,7 +111,7 @@ class StoreFile:
 
     def _check_name(self) -> None:
         try:
-            now = os.stat(self.path)
+            now = self.path.stat()
         except OSError as e:
             raise _moved() from e
         if (now.st_dev, now.st_ino) != self._key:
@@ -161,7 +161,7 @@ def _make(path: Path) -> None:
 
 def _hold(path: Path) -> tuple[tuple[int, int], int]:
     with _held_lock:
-        now = os.stat(path)
+        now = path.stat()
         key = (now.st_dev, now.st_ino)
         if key not in _held:
             _held[key] = _Held(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)), 0)

@@ -11,6 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from hyrisk_desktop.bounded_json import parse_json
+from hyrisk_desktop.bounded_json import read_json as read_json_file
+
 RECORD, NOTE, CONTROL, EVENTS, LOCK = "run.json", "window.json", "control.json", "events.jsonl", "run.lock"
 LOG, PROCESS_LOG, RESULTS, REPORT, BUNDLE = "log.txt", "process.log", "results.json", "report.html", "bundle"
 _ELSEWHERE = "elsewhere.json"
@@ -64,9 +67,8 @@ def _began(run: Path) -> float:
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a small JSON file; {} while it is missing, half written or not an object."""
     try:
-        with open(path, "rb") as file:
-            data = json.loads(file.read(_MAX_JSON_BYTES))
-    except (OSError, ValueError, RecursionError):
+        data = read_json_file(path, _MAX_JSON_BYTES)
+    except (OSError, ValueError):
         return {}
     return data if isinstance(data, dict) else {}
 
@@ -120,8 +122,8 @@ def _event(line: bytes) -> dict[str, Any] | None:
     # The process that resumes may have written on behind the cut: what is whole is then the last object.
     for start in (0, line.rfind(b'{"event"')):
         try:
-            event = json.loads(line[max(0, start) :])
-        except (ValueError, RecursionError):
+            event = parse_json(line[max(0, start) :])
+        except ValueError:
             continue
         return event if isinstance(event, dict) else None
     return None

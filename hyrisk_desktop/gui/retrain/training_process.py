@@ -7,7 +7,6 @@ the same files how it stands. Nothing here needs Qt.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import subprocess
@@ -22,6 +21,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from hyrisk_desktop.bounded_json import parse_json
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.gui.retrain.run_files import (
     BUNDLE,
@@ -247,7 +247,7 @@ def _last_words(run: Path) -> str:
     """The sentence that a process left in its log which ended before it could write run.json."""
     lines = [line for line in read_tail(run / PROCESS_LOG, 4096).splitlines() if line.strip()]
     with contextlib.suppress(ValueError, KeyError, TypeError, IndexError):
-        return str(json.loads(lines[-1])["error"]["message"])
+        return str(parse_json(lines[-1])["error"]["message"])
     if lines and len(lines[-1]) < 300 and lines[-1].endswith("."):
         return lines[-1]
     return tr("The training process ended before it began; its log says why.")

@@ -246,7 +246,7 @@ def test_an_older_save_does_not_win(path: Path) -> None:
 
 
 def test_two_windows_that_begin_the_same_read_do_not_overwrite_each_other(path: Path) -> None:
-    first, reader, read = opened(path)
+    first, reader, _ = opened(path)
     second = Store(path)
     (exam_id,) = first.add_exams(None, [scanned(2)])
     assert first.read_of(exam_id, reader) is None
