@@ -19,6 +19,7 @@ from PySide6.QtWidgets import QApplication
 
 from hyrisk_desktop.demonstration import Demonstration, prepare_demonstration
 from hyrisk_desktop.errors import ExamError, HyRiskError, InputError, safe_traceback
+from hyrisk_desktop.exchange.staging import keep_exports_private
 from hyrisk_desktop.gui.application import Services
 from hyrisk_desktop.gui.log import set_up_logging
 from hyrisk_desktop.gui.main_window import MainWindow
@@ -82,6 +83,7 @@ def run_gui(path: Path | None, *, demonstration: bool = False) -> int:
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     settings = Settings(config_dir() / "settings.json")
     install_language(resources_dir() / "locale", settings["language"])
+    keep_exports_private(settings["private_exports"])
     qInstallMessageHandler(_log_qt_message)
     application = make_application(sys.argv[:1])
     window, services = build_window(settings, log_dir())

@@ -41,6 +41,13 @@ def user_settings() -> Settings:
     return settings
 
 
+def use_export_settings() -> None:
+    """Write what is exported with the rights that the settings ask for."""
+    from hyrisk_desktop.exchange.staging import keep_exports_private
+
+    keep_exports_private(user_settings()["private_exports"])
+
+
 def _place(where: str | None) -> Path | str:
     from hyrisk_desktop.worklist.place import store_place
 
@@ -134,7 +141,11 @@ def audit(
 
 
 def _write_trail(trail: Iterator[AuditEntry], out: Path | None) -> None:
-    stream = sys.stdout if out is None else open(out, "w", encoding="utf-8", newline="\n")  # noqa: SIM115  closed below
+    from hyrisk_desktop.exchange.staging import export_opener
+
+    if out is not None:
+        use_export_settings()
+    stream = sys.stdout if out is None else open(out, "w", encoding="utf-8", newline="\n", opener=export_opener)  # noqa: SIM115  closed below
     try:
         for entry in trail:
             stream.write(json.dumps(asdict(entry)) + "\n")

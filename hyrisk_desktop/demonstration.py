@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
 from hyrisk_desktop.paths import cache_dir, training_process
+from hyrisk_desktop.private_files import PRIVATE_UMASK, make_private, private_temporary_folder, write_private
 
 _MAX_JSON_BYTES = 1 << 20
 _CENTRE_FILE = "heart_centre.json"
@@ -78,13 +78,12 @@ def _inventory(folder: Path) -> dict[str, int]:
 
 def _make(target: Path, progress: Progress, cancel: CancelToken | None) -> None:
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix="demonstration-", dir=target.parent))
+        staging = private_temporary_folder("demonstration-", make_private(target.parent))
     except OSError as e:
         raise _unwritable() from e
     try:
         _generate(staging, progress, cancel)
-        (staging / _COMPLETE_FILE).write_text(json.dumps(_inventory(staging)), encoding="utf-8")
+        write_private(staging / _COMPLETE_FILE, json.dumps(_inventory(staging)).encode())
         _put_in_place(staging, target)
     except OSError as e:
         raise _unwritable() from e
@@ -96,7 +95,7 @@ def _put_in_place(staging: Path, target: Path) -> None:
     """Move the new exam to ``target``; one that another process has finished meanwhile is left alone, it may be open."""
     if _read(target) is not None:
         return
-    aside = Path(tempfile.mkdtemp(prefix="demonstration-", dir=target.parent))
+    aside = private_temporary_folder("demonstration-", target.parent)
     try:
         # Renamed before it is deleted: a folder half deleted under its own name could be opened.
         with contextlib.suppress(FileNotFoundError):
@@ -121,6 +120,7 @@ def _generate(folder: Path, progress: Progress, cancel: CancelToken | None) -> N
         stdin=subprocess.DEVNULL,
         # Its own group, so that its workers can be ended with it: they hold stderr open too.
         start_new_session=True,
+        umask=PRIVATE_UMASK,
     ) as process:
         assert process.stderr is not None
         with _killed_when_cancelled(process, cancel):

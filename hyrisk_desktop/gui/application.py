@@ -19,6 +19,8 @@ from hyrisk_desktop.gui.store_service import StoreService
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.gui.worklist.scoring import Scoring
 from hyrisk_desktop.imaging import shutdown_decoders, warm_decoders
+from hyrisk_desktop.paths import private_roots
+from hyrisk_desktop.private_files import repair
 from hyrisk_desktop.risk.model_store import ActiveModel, ModelStore, installed_models
 from hyrisk_desktop.settings import Settings
 from hyrisk_desktop.worklist.place import store_place
@@ -71,6 +73,10 @@ class Services:
         self.worklist.start()
         self.store.look_for_others()
         self.pacs.start()
+        close_up = Job(
+            "closing the folders to others", lambda _: repair(private_roots()), lambda _: None, lambda _: None
+        )
+        self.runner.run_io(close_up)
         self.runner.run_io(Job("starting the decoders", lambda _: warm_decoders(), lambda _: None, lambda _: None))
 
     def load_model(self, directory: Path | None = None) -> None:

@@ -12,6 +12,7 @@ from typing import IO
 
 from hyrisk_desktop.errors import BundleError
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.private_files import private_opener
 from hyrisk_desktop.risk.bundle import CARD, DESCRIPTION, WEIGHTS
 from hyrisk_desktop.risk.swap import sync_folder
 
@@ -110,7 +111,7 @@ def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
 def _copy(source: IO[bytes], target: Path, largest: int) -> None:
     """Copy at most ``largest`` bytes, whatever the source says of its size, and wait for the disk."""
     size = 0
-    with open(target, "wb") as file:
+    with open(target, "wb", opener=private_opener) as file:
         while chunk := source.read(_CHUNK):
             size += len(chunk)
             if size > largest:

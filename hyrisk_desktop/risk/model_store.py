@@ -23,9 +23,10 @@ from hyrisk_desktop.bounded_json import read_json
 from hyrisk_desktop.errors import BundleError, HyRiskError, InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.volume import Finding, Severity
+from hyrisk_desktop.private_files import FOLDER_MODE, make_private, write_private
 from hyrisk_desktop.risk.bundle import DESCRIPTION, ModelBundle, verify_bundle
 from hyrisk_desktop.risk.bundle_files import copy_bundle, unpack_bundle, zip_bundle
-from hyrisk_desktop.risk.swap import previous_of, recover, swap_in, sync_folder, write_synced
+from hyrisk_desktop.risk.swap import previous_of, recover, swap_in
 
 BUNDLED = ""
 """Name of the demonstration model in the history."""
@@ -281,7 +282,8 @@ class ModelStore:
         """An empty folder on the shelf's own disk, gone afterwards."""
         staging = self._directory / f"{_HIDDEN}staging-{uuid.uuid4().hex}"
         try:
-            staging.mkdir(parents=True)
+            make_private(self._directory)
+            staging.mkdir(mode=FOLDER_MODE)
             self._sweep()
             yield staging
         except OSError as e:
@@ -318,14 +320,10 @@ class ModelStore:
 
     def _write_history(self, names: list[str]) -> None:
         history = _without_repeats(names)[-_MAX_HISTORY:]
-        temporary = self._directory / f"{_HIDDEN}{_ACTIVE}-{uuid.uuid4().hex}"
         try:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            write_synced(temporary, (json.dumps({"history": history}, indent=1) + "\n").encode())
-            os.replace(temporary, self._directory / _ACTIVE)
-            sync_folder(self._directory)
+            make_private(self._directory)
+            write_private(self._directory / _ACTIVE, (json.dumps({"history": history}, indent=1) + "\n").encode())
         except OSError as e:
-            temporary.unlink(missing_ok=True)
             raise _unwritable() from e
 
 

@@ -231,7 +231,17 @@ def test_only_shipped_names_are_languages(tmp_path: Path) -> None:
     catalogue(foreign / "xx" / "LC_MESSAGES")
     assert languages_of(shipped) == ("de",)
     try:
-        for language in (str(foreign / "xx"), "../../foreign/xx", "xx", "de_AT", "de/", "./de", "*", "", "../locale/de"):
+        for language in (
+            str(foreign / "xx"),
+            "../../foreign/xx",
+            "xx",
+            "de_AT",
+            "de/",
+            "./de",
+            "*",
+            "",
+            "../locale/de",
+        ):
             install_language(shipped, language)
             assert tr("Research use only") == "Research use only", language
         install_language(shipped, "de")

@@ -21,6 +21,7 @@ from hyrisk_desktop.exchange.pacs.classes import CT_CLASSES
 from hyrisk_desktop.exchange.pacs.query import is_uid
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.tags import DEFLATED_LE, BadHeader, Header, NotDicom, read_header
+from hyrisk_desktop.private_files import make_private, private_opener
 
 _PART = ".part"
 # Windows knows no quota error of that name.
@@ -85,7 +86,7 @@ class Inbox:
             PacsError: it can't be made.
         """
         try:
-            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self.root)
             for left in self.root.glob(f".*{_PART}"):
                 # What is being received just now is younger.
                 if time.time() - left.stat().st_mtime > _LEFT_BEHIND_S:
@@ -139,7 +140,7 @@ class Inbox:
             raise Refused(Refused.NOT_THE_CLASS, tr("An object that is no CT image was refused."))
         part = self.root / f".{secrets.token_hex(8)}{_PART}"
         try:
-            with open(part, "xb") as stream:
+            with open(part, "xb", opener=private_opener) as stream:
                 stream.write(data)
             header = _checked(part, sop_class, sop_uid)
             uids = [header.text(k) for k in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")]
@@ -148,7 +149,7 @@ class Inbox:
             path = self.path_of(uids[0], uids[2])
             kept = Kept(path, self.study_folder(uids[0]), uids[1], uids[2], new=not self._is_whole(path, sop_uid))
             if kept.new:
-                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                make_private(path.parent)
                 os.replace(part, path)
             elif not _same(read_header(path), header):
                 raise Refused(

@@ -36,6 +36,7 @@ from hyrisk_desktop.gui.retrain.run_files import (
 )
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.paths import training_process
+from hyrisk_desktop.private_files import PRIVATE_UMASK, make_private, private_opener
 
 Command = Callable[..., tuple[list[str], dict[str, str]]]
 """Called with the arguments of ``model_training``; answers with a command line and its environment."""
@@ -137,7 +138,7 @@ class Launcher:
         """
         argv = [*arguments, "--name", name, "--out", str(run)]
         try:
-            run.mkdir(parents=True, exist_ok=True)
+            make_private(run)
             started = datetime.now().astimezone().isoformat(timespec="seconds")
             write_json(run / NOTE, {"name": name, "started": started, "arguments": argv})
             self._launch(run, argv)
@@ -168,7 +169,7 @@ class Launcher:
         before = _bytes(run / RECORD)
         command, environment = self.command("train", *arguments)
         mark(run, launched=time.time())
-        with open(run / PROCESS_LOG, "ab") as log:
+        with open(run / PROCESS_LOG, "ab", opener=private_opener) as log:
             process = _Detached(
                 command,
                 env=environment,
@@ -176,6 +177,8 @@ class Launcher:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 close_fds=True,
+                # A cohort's images lie in the run's cache.
+                umask=PRIVATE_UMASK,
                 **_detached(),
             )
         _yield_to_the_reader(process.pid)
