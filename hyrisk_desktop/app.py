@@ -23,6 +23,7 @@ from hyrisk_desktop.exchange.staging import keep_exports_private
 from hyrisk_desktop.gui.application import Services
 from hyrisk_desktop.gui.log import set_up_logging
 from hyrisk_desktop.gui.main_window import MainWindow
+from hyrisk_desktop.gui.plain_texts import use_plain_texts
 from hyrisk_desktop.gui.results import results_text
 from hyrisk_desktop.gui.state import RiskStatus
 from hyrisk_desktop.i18n import install_language, tr
@@ -39,7 +40,7 @@ def make_application(arguments: list[str]) -> QApplication:
     existing = QApplication.instance()
     application = existing if isinstance(existing, QApplication) else QApplication(arguments)
     application.setApplicationName("HyRisk Desktop")
-    application.setStyle("Fusion")
+    use_plain_texts(application, "Fusion")
     application.setPalette(_dark_palette())
     application.setStyleSheet((resources_dir() / "style" / "dark.qss").read_text(encoding="utf-8"))
     pg.setConfigOptions(background="k", foreground="w", antialias=False, imageAxisOrder="row-major")

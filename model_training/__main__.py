@@ -49,10 +49,14 @@ def _phantom_grades(arguments: argparse.Namespace) -> None:
 def _train(arguments: argparse.Namespace) -> None:
     from hyrisk_desktop.errors import Cancelled, HyRiskError, safe_traceback
     from hyrisk_desktop.i18n import tr
+    from hyrisk_desktop.risk.bundle import check_model_name
     from model_training.cross_validate import BUNDLE, REPORT, RESULTS, cross_validate
     from model_training.run_folder import RunFolder, open_echo
 
     settings = _settings(arguments)
+    if arguments.name:
+        # Hours later the bundle would be refused for it.
+        check_model_name(arguments.name)
     facts = {"name": arguments.name, "cohort": str(arguments.cohort), "synthetic": False}
     folder = RunFolder(arguments.out, arguments.words, facts, open_echo(arguments.events))
     try:
