@@ -113,7 +113,7 @@ TABLE = (
     _text("window_state", "Panels and splitters of the main window (Qt's saveState, base64).", check=_is_layout),
     Setting("overlay_level", 2, "Image overlays: 0 none, 1 marks only, 2 marks and texts.", _is_in(0, 2)),
     Setting("prevalence", 0.0, "Share of non-survivors that the risk assumes, 0 to 1; 0: the model's own.", _is_in(0, 1)),
-    _text("device", "cpu, cuda, or empty to choose.", check=_is_like(r"(cpu|cuda(:\d{1,2})?)?")),
+    _text("device", "cpu, cuda, or empty to choose.", check=_is_line(40)),
     _text("reader", "Who reads; empty: the name of the account.", check=_is_line(80)),
     _text("store", "Where the worklist is kept: empty for this user's own file, or postgresql://user@host/name."),
     Setting(

@@ -155,7 +155,7 @@ WRONG: dict[str, list[Any]] = {
     "window_state": ["\n", None],
     "overlay_level": [3, -1, True, 1.0, "1", 10**400],
     "prevalence": [-0.1, 1.1, float("nan"), float("inf"), "0"],
-    "device": ["gpu", "cuda:0; rm", 1],
+    "device": ["a\nb", "x" * 41, 1],
     "reader": ["a\nb", "x" * 81, 1],
     "store": ["a\0b", 1],
     "read_ahead_mb": [-1, 10**7, 1.5],

@@ -21,7 +21,7 @@ from hyrisk_desktop.exchange.pacs.classes import CT_CLASSES
 from hyrisk_desktop.exchange.pacs.query import is_uid
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.tags import DEFLATED_LE, BadHeader, Header, NotDicom, read_header
-from hyrisk_desktop.private_files import make_private, private_opener
+from hyrisk_desktop.private_files import POSIX, make_private, tighten
 
 _PART = ".part"
 # Windows knows no quota error of that name.
@@ -74,6 +74,8 @@ class Inbox:
 
     Args:
         root: made when needed, for this user only where the system knows such rights.
+
+    What it keeps is synchronised before it is acknowledged: file, name, and the name of a new study's folder.
     """
 
     def __init__(self, root: Path) -> None:
@@ -125,7 +127,7 @@ class Inbox:
         allowed: Iterable[str],
         wanted: Callable[[str, str, str], bool] = lambda *_: True,
     ) -> Kept:
-        """Check an object and keep it.
+        """Check an object and keep it; once this returns it is on the disk, name and all.
 
         Args:
             data: the bytes of a DICOM file.
@@ -140,8 +142,13 @@ class Inbox:
             raise Refused(Refused.NOT_THE_CLASS, tr("An object that is no CT image was refused."))
         part = self.root / f".{secrets.token_hex(8)}{_PART}"
         try:
-            with open(part, "xb", opener=private_opener) as stream:
+            with open(part, "xb") as stream:
+                # Before there is anything in it; the folder around it lets nobody in either.
+                tighten(part)
                 stream.write(data)
+            # The sender deletes its copy once this is acknowledged. Several connections wait at the same time, and the
+            # file system writes its journal for all of them at once.
+            _sync(part)
             header = _checked(part, sop_class, sop_uid)
             uids = [header.text(k) for k in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")]
             if not wanted(*uids):
@@ -149,8 +156,11 @@ class Inbox:
             path = self.path_of(uids[0], uids[2])
             kept = Kept(path, self.study_folder(uids[0]), uids[1], uids[2], new=not self._is_whole(path, sop_uid))
             if kept.new:
-                make_private(path.parent)
+                if not path.parent.is_dir():
+                    make_private(path.parent)
+                    _sync(self.root)
                 os.replace(part, path)
+                _sync(path.parent)
             elif not _same(read_header(path), header):
                 raise Refused(
                     Refused.DUPLICATE,
@@ -162,6 +172,19 @@ class Inbox:
         finally:
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Wait until the disk holds a file, or the names in a folder; a disk that fails says so."""
+    if path.is_dir() and not POSIX:
+        # Windows opens no folder, and writes its names with the files' data.
+        return
+    # Windows synchronises only what is open to be written.
+    handle = os.open(path, os.O_RDONLY if POSIX else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _checked(part: Path, sop_class: str, sop_uid: str) -> Header:
