@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hyrisk_desktop import __version__, display, paths
+from hyrisk_desktop import __version__, display, paths, unfinished
 from hyrisk_desktop.cli_batch import batch
 from hyrisk_desktop.cli_models import models_cli
 from hyrisk_desktop.cli_pacs import pacs_cli
@@ -387,6 +387,7 @@ def main() -> None:
         # What an older version left open to other accounts; the window goes through what is below as well.
         for root in paths.private_roots():
             tighten(root)
+        unfinished.sweep()
         _open_path_by_default()
         cli()
 

@@ -23,7 +23,8 @@ from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
 from hyrisk_desktop.paths import cache_dir, training_process
-from hyrisk_desktop.private_files import PRIVATE_UMASK, make_private, private_temporary_folder, write_private
+from hyrisk_desktop.private_files import PRIVATE_UMASK, make_private, private_opener, private_temporary_folder
+from hyrisk_desktop.unfinished import note
 
 _MAX_JSON_BYTES = 1 << 20
 _CENTRE_FILE = "heart_centre.json"
@@ -78,12 +79,13 @@ def _inventory(folder: Path) -> dict[str, int]:
 
 def _make(target: Path, progress: Progress, cancel: CancelToken | None) -> None:
     try:
-        staging = private_temporary_folder("demonstration-", make_private(target.parent))
+        staging = note(private_temporary_folder("demonstration-", make_private(target.parent)))
     except OSError as e:
         raise _unwritable() from e
     try:
         _generate(staging, progress, cancel)
-        write_private(staging / _COMPLETE_FILE, json.dumps(_inventory(staging)).encode())
+        with open(staging / _COMPLETE_FILE, "x", encoding="utf-8", opener=private_opener) as file:
+            file.write(json.dumps(_inventory(staging)))
         _put_in_place(staging, target)
     except OSError as e:
         raise _unwritable() from e
@@ -95,7 +97,7 @@ def _put_in_place(staging: Path, target: Path) -> None:
     """Move the new exam to ``target``; one that another process has finished meanwhile is left alone, it may be open."""
     if _read(target) is not None:
         return
-    aside = private_temporary_folder("demonstration-", target.parent)
+    aside = note(private_temporary_folder("demonstration-", target.parent))
     try:
         # Renamed before it is deleted: a folder half deleted under its own name could be opened.
         with contextlib.suppress(FileNotFoundError):

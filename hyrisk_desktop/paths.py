@@ -45,6 +45,7 @@ def private_roots() -> tuple[Path, ...]:
             runs_dir(),
             store_path().parent,
             inbox_dir(),
+            unfinished_dir(),
             outbox_dir(),
         )
     data = Path(platformdirs.user_data_dir(_APP, appauthor=False))
@@ -94,6 +95,11 @@ def inbox_dir() -> Path:
     """Exams that came from a PACS. They are patients' images; nothing else in the program copies any."""
     # Its name is the name of its worklist.
     return _user("PACS inbox", str(Path(platformdirs.user_data_dir(_APP, appauthor=False)) / "PACS inbox"))
+
+
+def unfinished_dir() -> Path:
+    """Lists of what is being written just now; see `unfinished`."""
+    return _user("unfinished", str(Path(platformdirs.user_data_dir(_APP, appauthor=False)) / "unfinished"))
 
 
 def outbox_dir() -> Path:

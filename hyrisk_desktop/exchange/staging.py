@@ -12,6 +12,7 @@ from pathlib import Path
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.private_files import FILE_MODE, FOLDER_MODE, sync_folder
+from hyrisk_desktop.unfinished import note
 
 _private_exports = False
 
@@ -41,8 +42,11 @@ def one_sentence() -> Iterator[None]:
 
 
 def part_beside(target: Path) -> Path:
-    """A name for a file or folder that is still being written; it hides itself and tells nothing."""
-    return target.with_name(f".{secrets.token_hex(8)}.part")
+    """A name for a file or folder that is still being written; it hides itself and tells nothing.
+
+    What a killed run leaves under it is deleted at the next start.
+    """
+    return note(target.with_name(f".{secrets.token_hex(8)}.part"))
 
 
 def write_synced(path: Path, data: bytes) -> None:

@@ -23,6 +23,7 @@ from hyrisk_desktop.paths import private_roots
 from hyrisk_desktop.private_files import repair
 from hyrisk_desktop.risk.model_store import ActiveModel, ModelStore, installed_models
 from hyrisk_desktop.settings import Settings
+from hyrisk_desktop.unfinished import sweep
 from hyrisk_desktop.worklist.place import store_place
 
 _log = logging.getLogger(__name__)
@@ -73,10 +74,7 @@ class Services:
         self.worklist.start()
         self.store.look_for_others()
         self.pacs.start()
-        close_up = Job(
-            "closing the folders to others", lambda _: repair(private_roots()), lambda _: None, lambda _: None
-        )
-        self.runner.run_io(close_up)
+        self.runner.run_io(Job("tidying up", lambda _: _tidy_up(), lambda _: None, lambda _: None))
         self.runner.run_io(Job("starting the decoders", lambda _: warm_decoders(), lambda _: None, lambda _: None))
 
     def load_model(self, directory: Path | None = None) -> None:
@@ -92,3 +90,9 @@ class Services:
         self.risk.release()
         self.store.close()
         shutdown_decoders()
+
+
+def _tidy_up() -> None:
+    """Close to other accounts what an older version left open, and delete what a killed run left half done."""
+    repair(private_roots())
+    sweep()

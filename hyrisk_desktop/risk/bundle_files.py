@@ -16,6 +16,7 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.private_files import private_opener
 from hyrisk_desktop.risk.bundle import CARD, DESCRIPTION, MOST_WEIGHTS_BYTES, WEIGHTS
 from hyrisk_desktop.risk.swap import sync_folder
+from hyrisk_desktop.unfinished import note
 
 LARGEST = {WEIGHTS: MOST_WEIGHTS_BYTES, DESCRIPTION: 16 << 20, CARD: 1 << 20}
 _CHUNK = 1 << 20
@@ -64,7 +65,7 @@ def unpack_bundle(zip_path: Path, target: Path) -> None:
 
 def zip_bundle(directory: Path, zip_path: Path) -> None:
     """Write the three files of the bundle in ``directory`` as a zip, beside its target first; raises OSError."""
-    temporary = zip_path.with_name(f".{uuid.uuid4().hex}.part")
+    temporary = note(zip_path.with_name(f".{uuid.uuid4().hex}.part"))
     try:
         with open(temporary, "wb") as raw:
             with zipfile.ZipFile(raw, "w") as archive:

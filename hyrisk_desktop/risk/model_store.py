@@ -27,6 +27,7 @@ from hyrisk_desktop.private_files import FOLDER_MODE, make_private, write_privat
 from hyrisk_desktop.risk.bundle import DESCRIPTION, ModelBundle, verify_bundle
 from hyrisk_desktop.risk.bundle_files import copy_bundle, unpack_bundle, zip_bundle
 from hyrisk_desktop.risk.swap import previous_of, recover, swap_in
+from hyrisk_desktop.unfinished import note
 
 BUNDLED = ""
 """Name of the demonstration model in the history."""
@@ -280,7 +281,7 @@ class ModelStore:
     @contextmanager
     def _staging(self) -> Iterator[Path]:
         """An empty folder on the shelf's own disk, gone afterwards."""
-        staging = self._directory / f"{_HIDDEN}staging-{uuid.uuid4().hex}"
+        staging = note(self._directory / f"{_HIDDEN}staging-{uuid.uuid4().hex}")
         try:
             make_private(self._directory)
             staging.mkdir(mode=FOLDER_MODE)
