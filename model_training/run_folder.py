@@ -6,6 +6,7 @@ living one even after a crash; ``events.jsonl`` grows line by line; ``control.js
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -36,8 +37,14 @@ Emit = Callable[..., None]
 def replace_file(path: Path, content: bytes) -> None:
     """Write beside ``path``, flush to disk, then swap in."""
     staged = path.with_name(path.name + ".staged")
-    write_synced(staged, content)
-    os.replace(staged, path)
+    try:
+        write_synced(staged, content)
+        os.replace(staged, path)
+    except OSError:
+        # Half a checkpoint on a full disk would take the room in which to say that it is full.
+        with contextlib.suppress(OSError):
+            staged.unlink(missing_ok=True)
+        raise
 
 
 def write_json(path: Path, data: object) -> None:
@@ -170,6 +177,13 @@ class RunFolder:
         """Say in ``run.json`` how things stand."""
         self._facts |= {"state": state, "message": message, "updated": _now(), **facts}
         write_json(self.path / RUN, self._facts)
+
+    def fail(self, code: str, message: str) -> None:
+        """Say that the run failed and why, as far as the disk lets it be said."""
+        with contextlib.suppress(OSError):
+            self.set_state("failed", message)
+        with contextlib.suppress(OSError):
+            self.log.emit("failed", code=code, message=message)
 
     def close(self) -> None:
         """Let go of the folder."""

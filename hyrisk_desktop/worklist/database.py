@@ -120,6 +120,8 @@ class Database:
         if self._file is None:
             return
         self._file.check()
+        if self._file.has_thawed():
+            self.engine.dispose()
         if self._file.log_is_whole():
             return
         # The write-ahead log has lost its name, and with it what only it holds: bring that into the file itself, begin

@@ -56,6 +56,7 @@ class StoreFile:
         self._key, self._descriptor = _hold(self._real)
         self._size = os.fstat(self._descriptor).st_size
         self._header = b""
+        self._frozen = False
         self._logs: dict[Path, tuple[int, int]] = {}
         try:
             if self._size and _read_header(self._descriptor)[:16] != _MAGIC:
@@ -82,7 +83,17 @@ class StoreFile:
             StoreError: it is no longer there.
         """
         self._check_name()
-        return sqlite3.connect(sqlite_uri(self._real, "rw"), uri=True, check_same_thread=False)
+        # SQLite needs to write beside the file even to read it, unless it is told that nobody can change it.
+        self._frozen = self._is_frozen()
+        mode = "ro&immutable=1" if self._frozen else "rw"
+        return sqlite3.connect(sqlite_uri(self._real, mode), uri=True, check_same_thread=False)
+
+    def _is_frozen(self) -> bool:
+        return not os.access(self._real.parent, os.W_OK) and not any(name.exists() for name in self._companions())
+
+    def has_thawed(self) -> bool:
+        """Whether connections were made to a disk that could not be written, and now can."""
+        return self._frozen and not self._is_frozen()
 
     def note(self) -> None:
         """Remember the file and its log as they are now; after the upgrade, and whenever all connections are new."""
@@ -187,7 +198,7 @@ def _read_header(descriptor: int) -> bytes:
 
 
 def sqlite_uri(path: Path, mode: str) -> str:
-    """The URI of an SQLite file; ``mode`` is ``ro`` or ``rw``, neither of which makes a file."""
+    """The URI of an SQLite file; ``mode`` begins with ``ro`` or ``rw``, neither of which makes a file."""
     text = path.absolute().as_posix()
     # A drive letter needs a slash before it, and a share's two slashes are kept behind the empty host.
     return f"file://{'' if text.startswith('/') else '/'}{quote(text)}?mode={mode}"
