@@ -22,6 +22,7 @@ from hyrisk_desktop.private_files import FILE_MODE, make_private, private_opener
 
 # Nothing else is ever deleted, whatever a list says.
 _NAMES = re.compile(r"\..+\.part|\.staging-[0-9a-f]{32}|demonstration-\w{8}")
+_FAMILY = re.compile(r"\.[0-9a-f]{16}-\*\.part")
 _guard = threading.Lock()
 _lists: dict[Path, tuple[int, FileLock, Path]] = {}
 
@@ -39,6 +40,13 @@ def note(path: Path) -> Path:
         with open(_own_list(), "ab", opener=private_opener) as stream:
             stream.write(line)
     return path
+
+
+def note_family(folder: Path) -> str:
+    """Remember all files of ``folder`` that begin with what is returned and end in ``.part``; for names by the thousand."""
+    family = f".{secrets.token_hex(8)}-"
+    note(folder / f"{family}*.part")
+    return family
 
 
 def sweep() -> int:
@@ -70,7 +78,9 @@ def _sweep_list(listed: Path) -> int:
         for line in listed.read_bytes().splitlines():
             # A kill can cut the last line; what it would have named was not made yet.
             with contextlib.suppress(ValueError, TypeError, OSError):
-                swept += _delete(Path(json.loads(line)))
+                path = Path(json.loads(line))
+                family = sorted(path.parent.glob(path.name)) if _FAMILY.fullmatch(path.name) else [path]
+                swept += sum(map(_delete, family))
     listed.unlink(missing_ok=True)
     return swept
 

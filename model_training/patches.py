@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ from hyrisk_desktop.imaging import (
     shutdown_decoders,
 )
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
+from hyrisk_desktop.private_files import make_private, private_opener
 from hyrisk_desktop.risk.preprocessing import cut_block
 from model_training.cohort_table import Case, CohortTable, Problem, refuse_problems
 
@@ -163,9 +164,13 @@ def _cut(
     progress: Progress,
     cancel: CancelToken | None,
 ) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    # Patients' pixels, by default in the user's cache.
+    make_private(folder)
     path = folder / "patches.npy"
-    patches = np.lib.format.open_memmap(path, mode="r+" if path.is_file() else "w+", dtype=np.int16, shape=shape)
+    mode: Literal["r+", "w+"] = "r+" if path.is_file() else "w+"
+    with open(path, "ab", opener=private_opener):
+        pass
+    patches = np.lib.format.open_memmap(path, mode=mode, dtype=np.int16, shape=shape)
     problems = []
     with _log(folder / "facts.jsonl", done) as log:
         for index, case in enumerate(cases):
@@ -194,7 +199,8 @@ def _log(path: Path, done: dict[int, CaseFacts]) -> Iterator[TextIO]:
     """A file of facts without the line that a kill has cut."""
     staged = path.with_name(path.name + ".staged")
     text = "".join(json.dumps({"index": index, **asdict(facts)}) + "\n" for index, facts in done.items())
-    staged.write_text(text, encoding="utf-8")
+    with open(staged, "w", encoding="utf-8", opener=private_opener) as file:
+        file.write(text)
     os.replace(staged, path)
     with open(path, "a", encoding="utf-8") as file:
         yield file

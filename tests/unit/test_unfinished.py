@@ -19,6 +19,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from hyrisk_desktop.exchange import staging, swap
+from hyrisk_desktop.exchange.pacs import inbox as inbox_module
 from hyrisk_desktop.risk.model_store import ModelStore
 target = Path(sys.argv[1])
 
@@ -31,6 +32,11 @@ if kind == "folder":
     with staging.staged_folder(target / "copy") as stage:
         (stage / "x.dcm").write_bytes(b"x")
         stop()
+elif kind == "inbox":
+    inbox_module._sync = stop
+    box = inbox_module.Inbox(target / "inbox")
+    box.prepare()
+    box.keep(b"x", sop_class="1.2", sop_uid="1.3", allowed=["1.2"])
 elif kind == "files":
     swap.os.replace = stop
     swap.swap_in({target / "a.pdf": b"new", target / "b.pdf": b"new"})
@@ -56,7 +62,7 @@ def contents(folder: Path) -> list[str]:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no kill -9")
-@pytest.mark.parametrize(("kind", "count"), [("folder", 1), ("files", 3), ("model", 1)])
+@pytest.mark.parametrize(("kind", "count"), [("folder", 1), ("files", 3), ("model", 1), ("inbox", 1)])
 def test_parts_of_a_killed_run_are_swept_and_those_of_a_living_one_are_not(
     tmp_path: Path, kind: str, count: int
 ) -> None:

@@ -22,6 +22,7 @@ from hyrisk_desktop.exchange.pacs.query import is_uid
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.tags import DEFLATED_LE, BadHeader, Header, NotDicom, read_header
 from hyrisk_desktop.private_files import POSIX, make_private, tighten
+from hyrisk_desktop.unfinished import note_family
 
 _PART = ".part"
 # Windows knows no quota error of that name.
@@ -80,6 +81,7 @@ class Inbox:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._family = ""
 
     def prepare(self) -> None:
         """Make the folder, and clear away what an interrupted run left half-written.
@@ -88,7 +90,9 @@ class Inbox:
             PacsError: it can't be made.
         """
         try:
-            make_private(self.root)
+            if not self.root.is_dir():
+                # One that the user named and that is there keeps its rights; the program's own is closed at the start.
+                make_private(self.root)
             for left in self.root.glob(f".*{_PART}"):
                 # What is being received just now is younger.
                 if time.time() - left.stat().st_mtime > _LEFT_BEHIND_S:
@@ -140,7 +144,9 @@ class Inbox:
         """
         if sop_class not in allowed:
             raise Refused(Refused.NOT_THE_CLASS, tr("An object that is no CT image was refused."))
-        part = self.root / f".{secrets.token_hex(8)}{_PART}"
+        # Noted once: objects come by the thousand.
+        self._family = self._family or note_family(self.root)
+        part = self.root / f"{self._family}{secrets.token_hex(8)}{_PART}"
         try:
             with open(part, "xb") as stream:
                 # Before there is anything in it; the folder around it lets nobody in either.
