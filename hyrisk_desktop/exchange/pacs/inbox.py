@@ -165,19 +165,32 @@ class Inbox:
                 if not path.parent.is_dir():
                     make_private(path.parent)
                     _sync(self.root)
-                os.replace(part, path)
-                _sync(path.parent)
+                _put_in_place(part, path)
             elif not _same(read_header(path), header):
                 raise Refused(
                     Refused.DUPLICATE,
                     tr("An image that differs from one received before under the same UID was refused."),
                 )
+            else:
+                # It may have come just before the disk failed, or with a version that did not wait.
+                _sync(path)
+                _sync(path.parent)
             return kept
         except OSError as e:
             raise Refused(Refused.OUT_OF_RESOURCES, _disk(e)) from e
         finally:
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
+
+
+def _put_in_place(part: Path, path: Path) -> None:
+    """Give a part its name for good; what the disk does not keep is not left there either, so it can come again."""
+    os.replace(part, path)
+    try:
+        _sync(path.parent)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _sync(path: Path) -> None:
