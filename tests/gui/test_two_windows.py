@@ -8,12 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PySide6.QtWidgets import QDialog, QLabel
 from pytestqt.qtbot import QtBot
 
+from hyrisk_desktop.app import _tell_of_settings
 from hyrisk_desktop.errors import ConflictError
 from hyrisk_desktop.gui.store_service import StoreService
+from hyrisk_desktop.paths import store_path
 from hyrisk_desktop.worklist.records import Read, Reader
 from hyrisk_desktop.worklist.store import Store
+from tests.gui.conftest import Program
 from tests.helpers.exams import scanned
 
 
@@ -106,3 +110,35 @@ def test_a_read_waits_until_the_file_is_back(service: StoreService, path: Path, 
     qtbot.waitUntil(lambda: service.unsaved == 0)
     assert troubles[1:] == [""]
     assert [r.grade for r in service.open().reads()] == [3.0]
+
+
+def test_the_window_says_that_there_is_another_for_as_long_as_it_is_so(program: Program) -> None:
+    label = program.window.findChild(QLabel, "storeShared")
+    assert label is not None
+    assert not label.isVisible()
+    program.services.store.shared.emit("Another window has it.")
+    assert (label.isVisible(), label.toolTip()) == (True, "Another window has it.")
+    assert program.window.findChild(QLabel, "statusMessage").toolTip() == "Another window has it."
+    program.services.store.shared.emit("")
+    assert not label.isVisible()
+
+
+def test_damaged_settings_are_told_in_the_window(program: Program) -> None:
+    _tell_of_settings(program.window, "The settings file was damaged.")
+    dialog = program.window.findChild(QDialog, "errorDialog")
+    assert dialog is not None
+    assert dialog.findChild(QLabel, "errorSentence").text() == "The settings file was damaged."
+    dialog.close()
+
+
+def test_a_real_second_window_is_noticed_by_the_program(program: Program) -> None:
+    """From the start on: nobody has to ask."""
+    place = store_path()
+    program.wait(lambda: place.is_file())
+    other = Store(place, window=True)
+    program.services.store._look.timeout.emit()
+    label = program.window.findChild(QLabel, "storeShared")
+    program.wait(label.isVisible)
+    other.close()
+    program.services.store._look.timeout.emit()
+    program.wait(lambda: not label.isVisible())

@@ -73,7 +73,15 @@ def cut_short(path: Path) -> None:
     os.truncate(path, path.stat().st_size - 1)
 
 
-ACTS = (deleted, renamed, folder_renamed, replaced, linked, overwritten, truncated, cut_short)
+def another_store(path: Path) -> None:
+    """The bytes of somebody else's worklist, larger than this one, in the same file."""
+    other = Store(path.with_name("foreign.sqlite"))
+    other.add_exams(None, [scanned(n, reason="x" * 3000) for n in range(2, 60)])
+    other.close()
+    path.write_bytes(path.with_name("foreign.sqlite").read_bytes())
+
+
+ACTS = (another_store, deleted, renamed, folder_renamed, replaced, linked, overwritten, truncated, cut_short)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows refuses to touch a file that is open")
