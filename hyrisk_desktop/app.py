@@ -18,10 +18,12 @@ from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import QApplication
 
 from hyrisk_desktop.demonstration import Demonstration, prepare_demonstration
-from hyrisk_desktop.errors import ExamError, HyRiskError, safe_traceback
+from hyrisk_desktop.errors import ExamError, HyRiskError, InputError, safe_traceback
+from hyrisk_desktop.exchange.staging import keep_exports_private
 from hyrisk_desktop.gui.application import Services
 from hyrisk_desktop.gui.log import set_up_logging
 from hyrisk_desktop.gui.main_window import MainWindow
+from hyrisk_desktop.gui.plain_texts import use_plain_texts
 from hyrisk_desktop.gui.results import results_text
 from hyrisk_desktop.gui.state import RiskStatus
 from hyrisk_desktop.i18n import install_language, tr
@@ -38,7 +40,7 @@ def make_application(arguments: list[str]) -> QApplication:
     existing = QApplication.instance()
     application = existing if isinstance(existing, QApplication) else QApplication(arguments)
     application.setApplicationName("HyRisk Desktop")
-    application.setStyle("Fusion")
+    use_plain_texts(application, "Fusion")
     application.setPalette(_dark_palette())
     application.setStyleSheet((resources_dir() / "style" / "dark.qss").read_text(encoding="utf-8"))
     pg.setConfigOptions(background="k", foreground="w", antialias=False, imageAxisOrder="row-major")
@@ -82,16 +84,24 @@ def run_gui(path: Path | None, *, demonstration: bool = False) -> int:
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     settings = Settings(config_dir() / "settings.json")
     install_language(resources_dir() / "locale", settings["language"])
+    keep_exports_private(settings["private_exports"])
     qInstallMessageHandler(_log_qt_message)
     application = make_application(sys.argv[:1])
     window, services = build_window(settings, log_dir())
     _install_hooks(window)
     window.show()
+    settings.tell = lambda sentence: _tell_of_settings(window, sentence)
+    if settings.problem:
+        settings.tell(settings.problem)
     if demonstration:
         services.loader.open_demonstration()
     elif path is not None:
         services.worklist.open_path(path)
     return application.exec()
+
+
+def _tell_of_settings(window: MainWindow, sentence: str) -> None:
+    window.commands.show_error(InputError("settings_damaged", sentence))
 
 
 def _log_qt_message(_: QtMsgType, context: QMessageLogContext, message: str) -> None:

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hyrisk_desktop import __version__, display
+from hyrisk_desktop import __version__, display, paths, unfinished
 from hyrisk_desktop.cli_batch import batch
 from hyrisk_desktop.cli_models import models_cli
 from hyrisk_desktop.cli_pacs import pacs_cli
-from hyrisk_desktop.cli_worklist import audit, replay, store_cli
+from hyrisk_desktop.cli_worklist import audit, replay, store_cli, use_export_settings
 from hyrisk_desktop.errors import BundleError, ExamError, HyRiskError, InputError, safe_traceback
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.private_files import tighten
 
 if TYPE_CHECKING:
     from hyrisk_desktop.exchange.exports import Targets
@@ -171,6 +172,7 @@ def _score_document(
     if not record.suitable:
         raise ExamError("no_suitable_series", record.reason)
     targets.check(record, exam)
+    use_export_settings()
     volume = read_volume(record)
     centre = center if center is not None else _voxel_at(volume, center_mm)  # type: ignore[arg-type]
     predictor, trouble = load_predictor(model, device, prevalence)
@@ -382,6 +384,10 @@ def main() -> None:
     # Libraries quote header values in their warnings, and those may be a patient's.
     warnings.filterwarnings("ignore", module="pydicom")
     with _sentences():
+        # What an older version left open to other accounts; the window goes through what is below as well.
+        for root in paths.private_roots():
+            tighten(root)
+        unfinished.sweep()
         _open_path_by_default()
         cli()
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hyrisk_desktop.cli_worklist import use_export_settings
 from hyrisk_desktop.errors import Cancelled, ExamError, InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.jobs import CancelToken
@@ -63,6 +64,7 @@ def batch(
         raise InputError("tls", tr("--tls-ca, --tls-cert and --tls-key need --scheduler."))
     if scheduler is not None and workers:
         raise InputError("workers", tr("--workers is for this machine; with --scheduler the cluster decides."))
+    use_export_settings()
     token = CancelToken()
     with _stoppable(token):
         try:

@@ -27,12 +27,11 @@ NodeName = Annotated[str, typer.Argument(metavar="NODE", help=tr("Name of a node
 
 
 def _settings() -> Settings:
+    from hyrisk_desktop.cli_worklist import user_settings
     from hyrisk_desktop.exchange.pacs.association import require_pacs
-    from hyrisk_desktop.paths import config_dir
-    from hyrisk_desktop.settings import Settings
 
     require_pacs()
-    return Settings(config_dir() / "settings.json")
+    return user_settings()
 
 
 def _nodes(settings: Settings) -> tuple[Node, ...]:
@@ -74,14 +73,14 @@ def add(
     tls_ca: Annotated[Path | None, typer.Option(help=tr("Encrypt, and trust this PEM file."))] = None,
 ) -> None:
     """Keep a node in the settings."""
-    from hyrisk_desktop.exchange.pacs.node import Node, Retrieval, stored_nodes
+    from hyrisk_desktop.exchange.pacs.node import Node, Retrieval, with_node
 
     settings = _settings()
     retrieval = Retrieval.MOVE if move else Retrieval.GET
     ca_file = "" if tls_ca is None else str(tls_ca.resolve())
     node = Node(name, ae_title, host, port, retrieval=retrieval, tls=tls_ca is not None, ca_file=ca_file)
     node.check()
-    settings["pacs_nodes"] = stored_nodes([*(n for n in _nodes(settings) if n.name != name), node])
+    settings["pacs_nodes"] = with_node(settings["pacs_nodes"], node)
 
 
 @pacs_cli.command("test", help=tr("Ask a node, or all, whether they answer, and say why not."))

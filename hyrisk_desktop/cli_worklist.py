@@ -17,6 +17,7 @@ from hyrisk_desktop.i18n import tr
 
 if TYPE_CHECKING:
     from hyrisk_desktop.risk import Predictor
+    from hyrisk_desktop.settings import Settings
     from hyrisk_desktop.worklist.audit import AuditEntry
     from hyrisk_desktop.worklist.replay import Replay
     from hyrisk_desktop.worklist.store import Store
@@ -29,12 +30,28 @@ Where = Annotated[str | None, _WHERE]
 store_cli = typer.Typer(no_args_is_help=True, help=tr("Back up and restore the worklist's file."))
 
 
-def _place(where: str | None) -> Path | str:
+def user_settings() -> Settings:
+    """The user's settings; a damaged file of them is told on stderr."""
     from hyrisk_desktop.paths import config_dir
     from hyrisk_desktop.settings import Settings
+
+    settings = Settings(config_dir() / "settings.json")
+    if settings.problem:
+        typer.echo(settings.problem, err=True)
+    return settings
+
+
+def use_export_settings() -> None:
+    """Write what is exported with the rights that the settings ask for."""
+    from hyrisk_desktop.exchange.staging import keep_exports_private
+
+    keep_exports_private(user_settings()["private_exports"])
+
+
+def _place(where: str | None) -> Path | str:
     from hyrisk_desktop.worklist.place import store_place
 
-    return store_place(Settings(config_dir() / "settings.json"), where)
+    return store_place(user_settings(), where)
 
 
 @contextmanager
@@ -124,7 +141,11 @@ def audit(
 
 
 def _write_trail(trail: Iterator[AuditEntry], out: Path | None) -> None:
-    stream = sys.stdout if out is None else open(out, "w", encoding="utf-8", newline="\n")  # noqa: SIM115  closed below
+    from hyrisk_desktop.exchange.staging import export_opener
+
+    if out is not None:
+        use_export_settings()
+    stream = sys.stdout if out is None else open(out, "w", encoding="utf-8", newline="\n", opener=export_opener)  # noqa: SIM115  closed below
     try:
         for entry in trail:
             stream.write(json.dumps(asdict(entry)) + "\n")

@@ -12,18 +12,21 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from hyrisk_desktop import __version__
+from hyrisk_desktop.bounded_json import read_json
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
 from hyrisk_desktop.paths import cache_dir, training_process
+from hyrisk_desktop.private_files import PRIVATE_UMASK, make_private, private_opener, private_temporary_folder
+from hyrisk_desktop.unfinished import note
 
+_MAX_JSON_BYTES = 1 << 20
 _CENTRE_FILE = "heart_centre.json"
 _COMPLETE_FILE = "complete.json"
 _CANCEL_POLL_S = 0.05
@@ -58,12 +61,12 @@ def prepare_demonstration(progress: Progress = no_progress, cancel: CancelToken 
 def _read(folder: Path) -> Demonstration | None:
     """The exam in ``folder``, or None where it is missing, damaged or incomplete."""
     try:
-        truth = json.loads((folder / _CENTRE_FILE).read_text(encoding="utf-8"))
-        complete = json.loads((folder / _COMPLETE_FILE).read_text(encoding="utf-8"))
+        truth = read_json(folder / _CENTRE_FILE, _MAX_JSON_BYTES)
+        complete = read_json(folder / _COMPLETE_FILE, _MAX_JSON_BYTES)
         if complete != _inventory(folder):
             return None
         x, y, z, grade = (int(truth["x"]), int(truth["y"]), int(truth["z"]), float(truth["grade"]))
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
     return Demonstration(folder, (x, y, z), grade) if min(x, y, z) >= 0 and 0 <= grade <= 3 else None
 
@@ -76,13 +79,13 @@ def _inventory(folder: Path) -> dict[str, int]:
 
 def _make(target: Path, progress: Progress, cancel: CancelToken | None) -> None:
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix="demonstration-", dir=target.parent))
+        staging = note(private_temporary_folder("demonstration-", make_private(target.parent)))
     except OSError as e:
         raise _unwritable() from e
     try:
         _generate(staging, progress, cancel)
-        (staging / _COMPLETE_FILE).write_text(json.dumps(_inventory(staging)), encoding="utf-8")
+        with open(staging / _COMPLETE_FILE, "x", encoding="utf-8", opener=private_opener) as file:
+            file.write(json.dumps(_inventory(staging)))
         _put_in_place(staging, target)
     except OSError as e:
         raise _unwritable() from e
@@ -94,7 +97,7 @@ def _put_in_place(staging: Path, target: Path) -> None:
     """Move the new exam to ``target``; one that another process has finished meanwhile is left alone, it may be open."""
     if _read(target) is not None:
         return
-    aside = Path(tempfile.mkdtemp(prefix="demonstration-", dir=target.parent))
+    aside = note(private_temporary_folder("demonstration-", target.parent))
     try:
         # Renamed before it is deleted: a folder half deleted under its own name could be opened.
         with contextlib.suppress(FileNotFoundError):
@@ -119,6 +122,7 @@ def _generate(folder: Path, progress: Progress, cancel: CancelToken | None) -> N
         stdin=subprocess.DEVNULL,
         # Its own group, so that its workers can be ended with it: they hold stderr open too.
         start_new_session=True,
+        umask=PRIVATE_UMASK,
     ) as process:
         assert process.stderr is not None
         with _killed_when_cancelled(process, cancel):

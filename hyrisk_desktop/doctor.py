@@ -14,6 +14,7 @@ from hyrisk_desktop.errors import BundleError, HyRiskError
 from hyrisk_desktop.exchange.reading_document import versions
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.paths import bundled_model_dir, cache_dir, config_dir, log_dir
+from hyrisk_desktop.private_files import make_private
 from hyrisk_desktop.risk.model_store import installed_models
 from hyrisk_desktop.settings import Settings
 
@@ -34,6 +35,7 @@ def examine() -> list[Row]:
         (tr("Qt"), _qt),
         (tr("display"), _display),
         (tr("folders"), _folders),
+        (tr("settings"), _settings_file),
         (tr("device"), _device),
         (tr("model"), _model),
         (tr("worklist"), _worklist),
@@ -71,8 +73,7 @@ def _display() -> str:
 
 def _folders() -> str:
     for folder in (config_dir(), log_dir(), cache_dir()):
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder):
+        with tempfile.NamedTemporaryFile(dir=make_private(folder)):
             pass
     return tr("settings in {config}, logs in {log}", config=config_dir(), log=log_dir())
 
@@ -101,6 +102,13 @@ def _pacs() -> str:
 
 def _settings() -> Settings:
     return Settings(config_dir() / "settings.json")
+
+
+def _settings_file() -> str:
+    settings = _settings()
+    if settings.problem:
+        raise HyRiskError("settings_damaged", settings.problem)
+    return tr("can be read")
 
 
 def _device_in_use() -> str | None:

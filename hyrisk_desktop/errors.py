@@ -35,6 +35,18 @@ class StoreError(HyRiskError):
     """The worklist's database can't be read or written; what is open stays in memory."""
 
 
+class ConflictError(HyRiskError):
+    """Somebody else has changed this since it was read; saving it now would undo that without a word.
+
+    Attributes:
+        newer: what is stored.
+    """
+
+    def __init__(self, message: str, newer: object) -> None:
+        super().__init__("conflict", message)
+        self.newer = newer
+
+
 class PacsError(HyRiskError):
     """A PACS or another node can't be reached, refuses, or answers what can't be used."""
 

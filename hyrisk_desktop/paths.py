@@ -33,6 +33,26 @@ def training_process(*arguments: str) -> tuple[list[str], dict[str, str]]:
     return command, os.environ | {"PYTHONPATH": found}
 
 
+def private_roots() -> tuple[Path, ...]:
+    """The folders of everything that is this user's and nobody else's; none lies within another."""
+    if os.environ.get("HYRISK_HOME"):
+        # The folder itself may be a share or a stick that others use as well; what is below is ours.
+        return (
+            config_dir(),
+            cache_dir(),
+            log_dir(),
+            models_dir(),
+            runs_dir(),
+            store_path().parent,
+            inbox_dir(),
+            unfinished_dir(),
+            outbox_dir(),
+        )
+    data = Path(platformdirs.user_data_dir(_APP, appauthor=False))
+    found = dict.fromkeys((data, config_dir(), cache_dir(), log_dir()))
+    return tuple(root for root in found if not any(other in root.parents for other in found))
+
+
 def _user(kind: str, default: str) -> Path:
     # One variable moves everything, for tests and for portable installations on a stick or a share.
     home = os.environ.get("HYRISK_HOME")
@@ -75,6 +95,11 @@ def inbox_dir() -> Path:
     """Exams that came from a PACS. They are patients' images; nothing else in the program copies any."""
     # Its name is the name of its worklist.
     return _user("PACS inbox", str(Path(platformdirs.user_data_dir(_APP, appauthor=False)) / "PACS inbox"))
+
+
+def unfinished_dir() -> Path:
+    """Lists of what is being written just now; see `unfinished`."""
+    return _user("unfinished", str(Path(platformdirs.user_data_dir(_APP, appauthor=False)) / "unfinished"))
 
 
 def outbox_dir() -> Path:

@@ -1,106 +1,259 @@
-"""Settings as a table; stored as one JSON file that is replaced whole, never half written."""
+"""Settings as a table; stored as one JSON file that several windows share, key by key.
+
+Each change takes a lock, reads the file again, changes only its own key, and replaces the file whole and for good. A file
+that can't be understood is kept under another name and said to be.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from hyrisk_desktop.bounded_json import read_json
+from hyrisk_desktop.file_lock import locked
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.private_files import make_private, tighten, write_private
+
 _log = logging.getLogger(__name__)
 _MAX_RECENT = 10
+_MOST_BYTES = 4 << 20
+_LOCK_WAIT_S = 2.0
+_LONGEST_TEXT, _LONGEST_LIST = 4096, 1000
+
+Check = Callable[[Any], bool]
+Merge = Callable[[Any, Any, Any], Any]
+
+
+def _is_text(value: str) -> bool:
+    # NUL ends a path for the system and raises; a lone half of a pair is a byte of a file name that is no text.
+    return len(value) <= _LONGEST_TEXT and "\0" not in value
+
+
+def _is_line(longest: int) -> Check:
+    return lambda value: len(value) <= longest and value.isprintable()
+
+
+def _is_layout(value: str) -> bool:
+    return value.isascii() and value.isprintable() and len(value) <= 1 << 16
+
+
+def _is_in(low: float, high: float) -> Check:
+    return lambda value: low <= value <= high  # NaN is nowhere
+
+
+def _is_like(pattern: str) -> Check:
+    return lambda value: re.fullmatch(pattern, value) is not None
+
+
+def _is_list_of(kind: type) -> Check:
+    def check(value: list[Any]) -> bool:
+        if len(value) > _LONGEST_LIST or not all(type(entry) is kind for entry in value):
+            return False
+        return kind is not str or all(map(_is_text, value))
+
+    return check
+
+
+def _merge_lists(name: Callable[[Any], Any]) -> Merge:
+    """What this window added, changed or removed since ``base``, done to the list that another window has stored."""
+
+    def merge(base: list[Any], mine: list[Any], theirs: list[Any]) -> list[Any]:
+        before = {name(entry): entry for entry in base}
+        changed = {name(entry): entry for entry in mine if before.get(name(entry)) != entry}
+        gone = before.keys() - {name(entry) for entry in mine}
+        stored = {name(entry): entry for entry in theirs}
+        merged = [changed.get(key, stored.get(key)) for key in map(name, mine) if key in changed or key in stored]
+        here = {name(entry) for entry in merged}
+        return merged + [entry for entry in theirs if name(entry) not in here | gone]
+
+    return merge
+
+
+def _merge_recent(base: list[str], mine: list[str], theirs: list[str]) -> list[str]:
+    merged: list[str] = _merge_lists(str)(base, mine, theirs)
+    return merged[:_MAX_RECENT]
+
+
+def _node_name(row: dict[str, Any]) -> str:
+    # A row without a usable name (of a newer version, or edited by hand) is only ever the same as itself.
+    name = row.get("name")
+    return f"name {name}" if isinstance(name, str) else json.dumps(row, sort_keys=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One row of the table; a stored value of another type than ``default`` is ignored."""
+    """One row of the table.
+
+    Attributes:
+        default: a stored value of another type is ignored, as is one that ``check`` refuses.
+        merge: (what this window knew, what it wants, what is stored) -> what will be stored; None: what it wants.
+    """
 
     key: str
     default: Any
     help: str
+    check: Check = lambda _: True
+    merge: Merge | None = None
+
+
+def _text(key: str, help: str, default: str = "", check: Check = _is_text) -> Setting:
+    return Setting(key, default, help, check)
 
 
 TABLE = (
-    Setting("recent_exams", [], "Exams opened last, newest first."),
-    Setting("window_geometry", "", "Position and size of the main window (Qt's saveGeometry, base64)."),
-    Setting("window_state", "", "Panels and splitters of the main window (Qt's saveState, base64)."),
-    Setting("overlay_level", 2, "Image overlays: 0 none, 1 marks only, 2 marks and texts."),
-    Setting("prevalence", 0.0, "Share of non-survivors that the risk assumes, 0 to 1; 0: the model's own."),
-    Setting("device", "", "cpu, cuda, or empty to choose."),
-    Setting("reader", "", "Who reads; empty: the name of the account."),
-    Setting("store", "", "Where the worklist is kept: empty for this user's own file, or postgresql://user@host/name."),
-    Setting("read_ahead_mb", 1500, "Memory for exams that are loaded before they are asked for, in MB; 0: none."),
-    Setting("worklist_state", "", "Width, columns and sorting of the worklist."),
+    Setting("recent_exams", [], "Exams opened last, newest first.", _is_list_of(str), _merge_recent),
+    _text("window_geometry", "Position and size of the main window (Qt's saveGeometry, base64).", check=_is_layout),
+    _text("window_state", "Panels and splitters of the main window (Qt's saveState, base64).", check=_is_layout),
+    Setting("overlay_level", 2, "Image overlays: 0 none, 1 marks only, 2 marks and texts.", _is_in(0, 2)),
+    Setting("prevalence", 0.0, "Share of non-survivors that the risk assumes, 0 to 1; 0: the model's own.", _is_in(0, 1)),
+    _text("device", "cpu, cuda, or empty to choose.", check=_is_line(40)),
+    _text("reader", "Who reads; empty: the name of the account.", check=_is_line(80)),
+    _text("store", "Where the worklist is kept: empty for this user's own file, or postgresql://user@host/name."),
     Setting(
-        "pacs_nodes", [], "The PACS and other nodes, see `exchange.pacs.node`; passwords are in the system's keyring."
+        "read_ahead_mb", 1500, "Memory for exams that are loaded before they are asked for, in MB; 0: none.", _is_in(0, 1e6)
     ),
-    Setting("pacs_ae_title", "HYRISK", "This program's own AE title."),
-    Setting("pacs_port", 11112, "Where this program listens for images and for confirmations."),
-    Setting("pacs_address", "127.0.0.1", "The network address it listens at; 127.0.0.1 is this machine only."),
-    Setting("pacs_certificate", "", "PEM file of this program's own certificate: what it receives is then encrypted."),
-    Setting("pacs_key", "", "PEM file of its key."),
-    Setting("pacs_send_to", "", "The node that readings were sent to last."),
-    Setting("pacs_send_formats", ["sr", "seg", "pdf_dicom"], "What was sent last; keys of the formats."),
+    _text("worklist_state", "Width, columns and sorting of the worklist.", check=_is_layout),
+    Setting(
+        "pacs_nodes", [], "The PACS and other nodes, see `exchange.pacs.node`; passwords are in the system's keyring.",
+        _is_list_of(dict), _merge_lists(_node_name),
+    ),
+    _text("pacs_ae_title", "This program's own AE title.", "HYRISK", _is_line(16)),
+    Setting("pacs_port", 11112, "Where this program listens for images and for confirmations.", _is_in(1, 65535)),
+    _text(
+        "pacs_address", "The network address it listens at; 127.0.0.1 is this machine only.", "127.0.0.1", _is_line(253)
+    ),
+    _text("pacs_certificate", "PEM file of this program's own certificate: what it receives is then encrypted."),
+    _text("pacs_key", "PEM file of its key."),
+    _text("pacs_send_to", "The node that readings were sent to last."),
+    Setting("pacs_send_formats", ["sr", "seg", "pdf_dicom"], "What was sent last; keys of the formats.", _is_list_of(str)),
     Setting("pacs_listen", False, "Receive images from now on, also after a restart."),
     Setting("per_vessel", False, "Grade LM, LAD, LCx and RCA one by one."),
-    Setting("export_folder", "", "Where the reading exported last was written."),
-    Setting("export_formats", ["sr", "seg", "pdf"], "What is exported of a reading, by key of `exchange.formats`."),
-    Setting("deidentified_parent", "", "The folder in which the last de-identified copy was made."),
-    Setting("language", "en", "Language of the texts."),
-)
-_DEFAULTS = {row.key: row.default for row in TABLE}
+    _text("export_folder", "Where the reading exported last was written."),
+    Setting(
+        "export_formats", ["sr", "seg", "pdf"], "What is exported of a reading, by key of `exchange.formats`.",
+        _is_list_of(str),
+    ),
+    Setting("private_exports", False, "Exported files can be read by this account only, whatever the system's default."),
+    _text("deidentified_parent", "The folder in which the last de-identified copy was made."),
+    _text("language", "Language of the texts; only those that ship with the program.", "en", _is_like(r"[A-Za-z]{2,3}([_-]\w{2,8})*")),
+)  # fmt: skip
+_ROWS = {row.key: row for row in TABLE}
 
 
 class Settings:
     """The user's settings.
 
     Args:
-        path: the JSON file; a missing or damaged one means defaults. None keeps everything in memory.
+        path: the JSON file; a missing one means defaults, a damaged one as well, and it is kept under another name. None
+            keeps everything in memory.
+
+    Attributes:
+        problem: one sentence where the file was damaged, "" otherwise. tell: called with it where that shows only later.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._values: dict[str, Any] = dict(_DEFAULTS)
+        self._values: dict[str, Any] = {row.key: row.default for row in TABLE}
+        # Keys whose values are not stored yet, each with the value that this window knew before.
+        self._unsaved: dict[str, Any] = {}
+        self.problem = ""
+        self.tell: Callable[[str], None] = _log.warning
         if path is None:
             return
+        tighten(path)
         try:
-            stored = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return
-        except (OSError, ValueError):
+            stored = _read(path)
+        except OSError:
             _log.warning("The settings file can't be read; defaults are used.")
-            return
-        if isinstance(stored, dict):
-            self._values |= {k: v for k, v in stored.items() if k in _DEFAULTS and type(v) is type(_DEFAULTS[k])}
+        except ValueError:
+            self._keep_damaged(path)
+        else:
+            self._values |= _usable(stored or {})
 
     def __getitem__(self, key: str) -> Any:
         return self._values[key]
 
     def __setitem__(self, key: str, value: Any) -> None:
-        if type(value) is not type(_DEFAULTS[key]):
-            raise TypeError(f"setting {key} takes {type(_DEFAULTS[key]).__name__}")
+        if type(value) is not type(_ROWS[key].default):
+            raise TypeError(f"setting {key} takes {type(_ROWS[key].default).__name__}")
         if self._values[key] != value:
-            self._values[key] = value
-            self._save()
+            before, self._values[key] = self._values[key], value
+            self._save(key, before)
 
     def add_recent(self, path: Path) -> None:
         """Put ``path`` first among the recent exams."""
         rest = [entry for entry in self["recent_exams"] if entry != str(path)]
         self["recent_exams"] = [str(path), *rest][:_MAX_RECENT]
 
-    def _save(self) -> None:
+    def _save(self, key: str, before: Any) -> None:
         if self._path is None:
             return
-        temporary = self._path.with_suffix(".tmp")
+        self._unsaved.setdefault(key, before)
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with open(temporary, "w", encoding="utf-8") as file:
-                # Not fsynced: this runs on the GUI thread, and a disk may take its time. A file that a power
-                # cut damages means defaults.
-                json.dump(self._values, file, indent=1)
-            os.replace(temporary, self._path)
+            make_private(self._path.parent)
+            with locked(self._path.with_name(f".{self._path.name}.lock"), _LOCK_WAIT_S):
+                stored = self._stored_again(self._path)
+                for changed, known in self._unsaved.items():
+                    if (merge := _ROWS[changed].merge) is not None:
+                        theirs = _usable(stored).get(changed, _ROWS[changed].default)
+                        self._values[changed] = merge(known, self._values[changed], theirs)
+                    stored[changed] = self._values[changed]
+                write_private(self._path, json.dumps(stored, indent=1).encode("ascii"))
+            self._unsaved.clear()
         except OSError:
             # A read-only home must not stop a reading; the settings then last for this run only.
             _log.warning("The settings can't be saved (is the disk full or read-only?).")
+
+    def _stored_again(self, path: Path) -> dict[str, Any]:
+        """What is stored now, also keys that this version does not know; all that is in memory where that is gone."""
+        try:
+            stored = _read(path)
+        except ValueError:
+            self._keep_damaged(path)
+            self.tell(self.problem)
+            stored = None
+        return dict(self._values) if stored is None else stored
+
+    def _keep_damaged(self, path: Path) -> None:
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
+        kept = path.with_name(f"{path.name}.damaged-{stamp}")
+        try:
+            os.replace(path, kept)
+        except OSError:
+            self.problem = tr(
+                "The settings file is damaged, so the program's own settings are used: {path}.", path=path
+            )
+        else:
+            self.problem = tr(
+                "The settings file was damaged, so the program's own settings are used; enter your PACS nodes again. The "
+                "damaged file is kept as {name}.",
+                name=kept.name,
+            )
+        _log.warning("The settings file is damaged; it is kept beside the new one.")
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """What the file holds, None where there is none; raises ValueError for a damaged one, OSError where it can't be read."""
+    try:
+        stored = read_json(path, _MOST_BYTES)
+    except FileNotFoundError:
+        return None
+    if not isinstance(stored, dict):
+        raise ValueError("not an object")
+    return stored
+
+
+def _usable(stored: dict[str, Any]) -> dict[str, Any]:
+    """Those of the stored values that are what the table wants."""
+    return {key: value for key, value in stored.items() if key in _ROWS and _fits(_ROWS[key], value)}
+
+
+def _fits(row: Setting, value: Any) -> bool:
+    return type(value) is type(row.default) and row.check(value)

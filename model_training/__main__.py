@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import json
 import os
@@ -49,10 +50,14 @@ def _phantom_grades(arguments: argparse.Namespace) -> None:
 def _train(arguments: argparse.Namespace) -> None:
     from hyrisk_desktop.errors import Cancelled, HyRiskError, safe_traceback
     from hyrisk_desktop.i18n import tr
+    from hyrisk_desktop.risk.bundle import check_model_name
     from model_training.cross_validate import BUNDLE, REPORT, RESULTS, cross_validate
     from model_training.run_folder import RunFolder, open_echo
 
     settings = _settings(arguments)
+    if arguments.name:
+        # Hours later the bundle would be refused for it.
+        check_model_name(arguments.name)
     facts = {"name": arguments.name, "cohort": str(arguments.cohort), "synthetic": False}
     folder = RunFolder(arguments.out, arguments.words, facts, open_echo(arguments.events))
     try:
@@ -66,14 +71,21 @@ def _train(arguments: argparse.Namespace) -> None:
         folder.set_state("cancelled")
         raise SystemExit(EXIT_CANCELLED) from None
     except HyRiskError as e:
-        folder.log.emit("failed", code=e.code, message=e.message)
-        folder.set_state("failed", e.message)
+        folder.fail(e.code, e.message)
         raise
+    except OSError as e:
+        message = tr(
+            "The training stopped, as the disk refuses: {reason}. Make room, then start it again; it goes on from its last "
+            "checkpoint.",
+            reason=os.strerror(e.errno) if e.errno else type(e).__name__,
+        )
+        folder.fail("disk", message)
+        raise HyRiskError("disk", message) from e
     except Exception as e:
         message = tr("The training ended with an unexpected error ({kind}); its log says where.", kind=type(e).__name__)
-        folder.log.note(safe_traceback(e))
-        folder.log.emit("failed", code="unexpected", message=message)
-        folder.set_state("failed", message)
+        with contextlib.suppress(OSError):
+            folder.log.note(safe_traceback(e))
+        folder.fail("unexpected", message)
         raise
     finally:
         folder.close()

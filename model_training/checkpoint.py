@@ -11,11 +11,13 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
+from hyrisk_desktop.bounded_json import read_json
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk.network import HyRiskNet
 from model_training.run_folder import replace_file
 
+_MAX_MARK_BYTES = 1 << 20
 _MARK = "checkpoint.json"
 
 
@@ -54,12 +56,21 @@ def load_checkpoint(folder: Path, model: HyRiskNet, optimiser: torch.optim.Optim
     path = folder / _MARK
     if not path.exists():
         return {}
-    mark: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    content = (folder / mark.pop("file")).read_bytes()
-    if hashlib.sha256(content).hexdigest() != mark.pop("sha256"):
-        raise InputError(
-            "checkpoint_damaged", tr("The checkpoint in “{name}” is damaged; delete the folder.", name=folder.name)
-        )
+    damaged = InputError(
+        "checkpoint_damaged", tr("The checkpoint in “{name}” is damaged; delete the folder.", name=folder.name)
+    )
+    try:
+        mark: dict[str, Any] = read_json(path, _MAX_MARK_BYTES)
+        name = mark.pop("file")
+        # A name that leads elsewhere is none that this program wrote.
+        if not isinstance(name, str) or name in ("", ".", "..") or not set(name).isdisjoint("/\\\0"):
+            raise ValueError("not a file's name")
+        content = (folder / name).read_bytes()
+        digest = mark.pop("sha256")
+    except (ValueError, KeyError, AttributeError, TypeError) as e:
+        raise damaged from e
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise damaged
     tensors = load(content)
     model.load_state_dict({key[6:]: value for key, value in tensors.items() if key.startswith("model.")})
     moments: dict[int, dict[str, Tensor]] = {}

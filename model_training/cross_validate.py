@@ -7,7 +7,6 @@ what is finished is not done twice.
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hyrisk_desktop.bounded_json import parse_json
 from hyrisk_desktop.errors import HyRiskError, InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.jobs import CancelToken
@@ -229,7 +229,7 @@ class _Tail:
 def _relay(tail: _Tail, emit: Emit, pace: _Pace) -> None:
     """Tell a unit's new events as this run's own."""
     for line in tail.lines():
-        event = json.loads(line)
+        event = parse_json(line)
         kind = event.pop("event")
         event.pop("time")
         if kind == "step":

@@ -14,11 +14,12 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hyrisk_desktop.bounded_json import parse_json
 from hyrisk_desktop.calcium import score_region
 from hyrisk_desktop.errors import ExamError, HyRiskError, InputError
 from hyrisk_desktop.i18n import tr
@@ -31,6 +32,7 @@ from hyrisk_desktop.imaging import (
     shutdown_decoders,
 )
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
+from hyrisk_desktop.private_files import make_private, private_opener
 from hyrisk_desktop.risk.preprocessing import cut_block
 from model_training.cohort_table import Case, CohortTable, Problem, refuse_problems
 
@@ -142,9 +144,9 @@ def _load_facts(folder: Path, digests: list[str]) -> dict[int, CaseFacts]:
     path = folder / "facts.jsonl"
     if not path.is_file():
         return found
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         with contextlib.suppress(ValueError, TypeError, KeyError):  # a kill can cut the last line
-            entry = json.loads(line)
+            entry = parse_json(line)
             index = entry.pop("index")
             facts = CaseFacts(**entry)
             if facts.sha256 == digests[index]:
@@ -162,9 +164,13 @@ def _cut(
     progress: Progress,
     cancel: CancelToken | None,
 ) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    # Patients' pixels, by default in the user's cache.
+    make_private(folder)
     path = folder / "patches.npy"
-    patches = np.lib.format.open_memmap(path, mode="r+" if path.is_file() else "w+", dtype=np.int16, shape=shape)
+    mode: Literal["r+", "w+"] = "r+" if path.is_file() else "w+"
+    with open(path, "ab", opener=private_opener):
+        pass
+    patches = np.lib.format.open_memmap(path, mode=mode, dtype=np.int16, shape=shape)
     problems = []
     with _log(folder / "facts.jsonl", done) as log:
         for index, case in enumerate(cases):
@@ -193,7 +199,8 @@ def _log(path: Path, done: dict[int, CaseFacts]) -> Iterator[TextIO]:
     """A file of facts without the line that a kill has cut."""
     staged = path.with_name(path.name + ".staged")
     text = "".join(json.dumps({"index": index, **asdict(facts)}) + "\n" for index, facts in done.items())
-    staged.write_text(text, encoding="utf-8")
+    with open(staged, "w", encoding="utf-8", opener=private_opener) as file:
+        file.write(text)
     os.replace(staged, path)
     with open(path, "a", encoding="utf-8") as file:
         yield file

@@ -6,6 +6,7 @@ living one even after a crash; ``events.jsonl`` grows line by line; ``control.js
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -18,10 +19,12 @@ from typing import Any, TextIO
 
 from filelock import FileLock, Timeout
 
+from hyrisk_desktop.bounded_json import read_json as read_json_file
 from hyrisk_desktop.errors import Cancelled, InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk.swap import write_synced
 
+_MAX_JSON_BYTES = 64 << 20
 SCHEMA_VERSION = 1
 EVENTS, RUN, CONTROL, LOCK, LOG = "events.jsonl", "run.json", "control.json", "run.lock", "log.txt"
 _STEP_INTERVAL_S = 0.5
@@ -34,8 +37,14 @@ Emit = Callable[..., None]
 def replace_file(path: Path, content: bytes) -> None:
     """Write beside ``path``, flush to disk, then swap in."""
     staged = path.with_name(path.name + ".staged")
-    write_synced(staged, content)
-    os.replace(staged, path)
+    try:
+        write_synced(staged, content)
+        os.replace(staged, path)
+    except OSError:
+        # Half a checkpoint on a full disk would take the room in which to say that it is full.
+        with contextlib.suppress(OSError):
+            staged.unlink(missing_ok=True)
+        raise
 
 
 def write_json(path: Path, data: object) -> None:
@@ -46,7 +55,7 @@ def write_json(path: Path, data: object) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """The object in ``path``; {} where there is none that can be read."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json_file(path, _MAX_JSON_BYTES)
     except (OSError, ValueError):
         return {}
     return data if isinstance(data, dict) else {}
@@ -168,6 +177,13 @@ class RunFolder:
         """Say in ``run.json`` how things stand."""
         self._facts |= {"state": state, "message": message, "updated": _now(), **facts}
         write_json(self.path / RUN, self._facts)
+
+    def fail(self, code: str, message: str) -> None:
+        """Say that the run failed and why, as far as the disk lets it be said."""
+        with contextlib.suppress(OSError):
+            self.set_state("failed", message)
+        with contextlib.suppress(OSError):
+            self.log.emit("failed", code=code, message=message)
 
     def close(self) -> None:
         """Let go of the folder."""

@@ -21,6 +21,7 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 
 from hyrisk_desktop.errors import InputError
+from hyrisk_desktop.exchange.staging import export_opener
 from hyrisk_desktop.exchange.table import (
     Column,
     Kind,
@@ -32,6 +33,7 @@ from hyrisk_desktop.exchange.table import (
 )
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.paths import cache_dir
+from hyrisk_desktop.private_files import FILE_MODE, make_private
 from hyrisk_desktop.worklist.batch_row import SCORED, BatchRow
 
 _KINDS = {"str": Kind.TEXT, "float": Kind.NUMBER, "int": Kind.INTEGER, "bool": Kind.FLAG}
@@ -142,7 +144,7 @@ class _CsvTable(BatchTable):
             # A header cut short is no other table.
             if not self._size and not _HEADER.startswith(self.path.read_bytes()[: len(_HEADER)]):
                 raise self._foreign()
-        self._stream = open(self.path, "r+b" if self.path.exists() else "w+b", buffering=0)  # noqa: SIM115  closed in _finish
+        self._stream = open(self.path, "r+b" if self.path.exists() else "w+b", buffering=0, opener=export_opener)  # noqa: SIM115  closed in _finish
         if self._stream.seek(0, os.SEEK_END) > self._size:
             self._stream.truncate(self._size)
         self._stream.seek(self._size)
@@ -214,7 +216,7 @@ class _ParquetTable(BatchTable):
             if set(row) != set(_NAMES):
                 raise self._foreign()
             self._take(row)
-        self._stream = open(self._journal, "ab", buffering=0)  # noqa: SIM115  closed in _finish
+        self._stream = open(self._journal, "ab", buffering=0, opener=export_opener)  # noqa: SIM115  closed in _finish
 
     def _stored(self) -> Iterator[dict[str, Any]]:
         if not self.path.exists():
@@ -270,8 +272,7 @@ def _lock(path: Path) -> FileLock:
     name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:24]
     folder = cache_dir() / "batch"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f"{name}.lock")
+        lock = FileLock(make_private(folder) / f"{name}.lock", mode=FILE_MODE)
         lock.acquire(timeout=0)
     except Timeout as e:
         message = tr("Another run is writing to {name}; wait for its end, or choose another --out.", name=path.name)

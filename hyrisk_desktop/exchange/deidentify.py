@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import stat
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -238,7 +239,7 @@ class _Export:
         """Write the CT objects, read them back, and return the report about those."""
         volume, source = self.report.volume, self.source
         dtype = pixel_type(volume, self.scale)
-        (stage / IMAGES).mkdir()
+        (stage / IMAGES).mkdir(mode=stat.S_IMODE(stage.stat().st_mode))
         for number, (ds, slices) in enumerate(zip(self.images, self._slices_of_images(), strict=True)):
             set_pixels(ds, volume, source, slices, self.scale, dtype)
             write_synced(stage / IMAGES / f"CT{number + 1:04d}.dcm", dicom_bytes(ds))

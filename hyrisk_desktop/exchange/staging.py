@@ -11,6 +11,24 @@ from pathlib import Path
 
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.private_files import FILE_MODE, FOLDER_MODE, sync_folder
+from hyrisk_desktop.unfinished import note
+
+_private_exports = False
+
+
+def keep_exports_private(private: bool) -> None:
+    """From now on what is exported can be read by this account only; else the system's default (umask) decides.
+
+    As the language, it is set once by whoever starts the program, from the setting ``private_exports``.
+    """
+    global _private_exports
+    _private_exports = private
+
+
+def export_opener(path: str, flags: int) -> int:
+    """For ``open(..., opener=export_opener)``: an exported file, with the rights that the user wants exports to have."""
+    return os.open(path, flags, FILE_MODE if _private_exports else 0o666)
 
 
 @contextlib.contextmanager
@@ -24,13 +42,16 @@ def one_sentence() -> Iterator[None]:
 
 
 def part_beside(target: Path) -> Path:
-    """A name for a file or folder that is still being written; it hides itself and tells nothing."""
-    return target.with_name(f".{secrets.token_hex(8)}.part")
+    """A name for a file or folder that is still being written; it hides itself and tells nothing.
+
+    What a killed run leaves under it is deleted at the next start.
+    """
+    return note(target.with_name(f".{secrets.token_hex(8)}.part"))
 
 
 def write_synced(path: Path, data: bytes) -> None:
     """Write a new file, and wait until the disk has it."""
-    with open(path, "xb") as out:
+    with open(path, "xb", opener=export_opener) as out:
         out.write(data)
         out.flush()
         os.fsync(out.fileno())
@@ -45,22 +66,12 @@ def staged_folder(target: Path) -> Iterator[Path]:
     """
     with one_sentence():
         stage = part_beside(target)
-        stage.mkdir()
+        stage.mkdir(mode=FOLDER_MODE if _private_exports else 0o777)
         try:
             yield stage
             if target.is_dir():
                 target.rmdir()  # refused where it isn't empty
             stage.rename(target)
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
         finally:
             shutil.rmtree(stage, ignore_errors=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    # Not every system lets a folder be opened; the files themselves are safe by now.
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

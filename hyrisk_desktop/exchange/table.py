@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from hyrisk_desktop.errors import InputError
+from hyrisk_desktop.exchange.staging import export_opener
 from hyrisk_desktop.i18n import tr
 
 END = "\r\n"
@@ -128,7 +129,7 @@ def staged(path: Path) -> Iterator[io.BufferedWriter]:
     """
     part = path.with_name(f".{path.name}.part")
     try:
-        with open(part, "wb") as stream:
+        with open(part, "wb", opener=export_opener) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())

@@ -19,8 +19,11 @@ from hyrisk_desktop.gui.store_service import StoreService
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.gui.worklist.scoring import Scoring
 from hyrisk_desktop.imaging import shutdown_decoders, warm_decoders
+from hyrisk_desktop.paths import private_roots
+from hyrisk_desktop.private_files import repair
 from hyrisk_desktop.risk.model_store import ActiveModel, ModelStore, installed_models
 from hyrisk_desktop.settings import Settings
+from hyrisk_desktop.unfinished import sweep
 from hyrisk_desktop.worklist.place import store_place
 
 _log = logging.getLogger(__name__)
@@ -69,7 +72,9 @@ class Services:
         """Get ready what the first exam and the first click would otherwise wait for."""
         self.store.preload(self.load_model)
         self.worklist.start()
+        self.store.look_for_others()
         self.pacs.start()
+        self.runner.run_io(Job("tidying up", lambda _: _tidy_up(), lambda _: None, lambda _: None))
         self.runner.run_io(Job("starting the decoders", lambda _: warm_decoders(), lambda _: None, lambda _: None))
 
     def load_model(self, directory: Path | None = None) -> None:
@@ -85,3 +90,9 @@ class Services:
         self.risk.release()
         self.store.close()
         shutdown_decoders()
+
+
+def _tidy_up() -> None:
+    """Close to other accounts what an older version left open, and delete what a killed run left half done."""
+    repair(private_roots())
+    sweep()

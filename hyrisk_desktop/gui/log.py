@@ -9,7 +9,11 @@ from __future__ import annotations
 import logging
 import logging.handlers
 from collections import deque
+from io import TextIOWrapper
 from pathlib import Path
+from typing import cast
+
+from hyrisk_desktop.private_files import make_private, private_opener, tighten
 
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
@@ -27,6 +31,16 @@ class MemoryLog(logging.Handler):
         self.lines.append(self.format(record))
 
 
+class _PrivateLog(logging.handlers.RotatingFileHandler):
+    """A log that other accounts can't read: it tells when which exam was opened, though not whose."""
+
+    def _open(self) -> TextIOWrapper:
+        tighten(Path(self.baseFilename))
+        # The base class's own words, but for the opener.
+        file = open(self.baseFilename, self.mode, encoding=self.encoding, errors=self.errors, opener=private_opener)  # noqa: SIM115
+        return cast(TextIOWrapper, file)
+
+
 def set_up_logging(directory: Path | None) -> MemoryLog:
     """Send the program's log to memory and, where ``directory`` can be written, to a rotating file there."""
     logger = logging.getLogger("hyrisk_desktop")
@@ -38,10 +52,8 @@ def set_up_logging(directory: Path | None) -> MemoryLog:
     logger.addHandler(memory)
     if directory is not None:
         try:
-            directory.mkdir(parents=True, exist_ok=True)
-            file = logging.handlers.RotatingFileHandler(
-                directory / "hyrisk.log", maxBytes=1_000_000, backupCount=3, encoding="utf-8"
-            )
+            make_private(directory)
+            file = _PrivateLog(directory / "hyrisk.log", maxBytes=1_000_000, backupCount=3, encoding="utf-8")
         except OSError:
             logger.warning("The log can't be written to a file (is the disk full or read-only?).")
         else:

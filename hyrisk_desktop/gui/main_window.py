@@ -112,9 +112,13 @@ class MainWindow(QMainWindow):
         self._trouble.setObjectName("storeTrouble")
         self._trouble.setAccessibleName(tr("Reads that are not saved yet"))
         self._trouble.setVisible(False)
+        self._shared = QLabel(tr("Open in two windows"))
+        self._shared.setObjectName("storeShared")
+        self._shared.setVisible(False)
         self.statusBar().addWidget(self.status, 1)
         self.statusBar().addPermanentWidget(self.commands.reading_files.show_folder)
         self.statusBar().addPermanentWidget(self._trouble)
+        self.statusBar().addPermanentWidget(self._shared)
         self.statusBar().addPermanentWidget(self.commands.training_state)
         self.statusBar().addPermanentWidget(self._progress)
         self.statusBar().addPermanentWidget(notice)
@@ -142,6 +146,7 @@ class MainWindow(QMainWindow):
         worklist.per_vessel_changed.connect(self.grade_panel.vessels.setVisible)
         worklist.search_wanted.connect(self.worklist_panel.focus_search)
         self._services.store.trouble.connect(self._show_trouble)
+        self._services.store.shared.connect(self._show_shared)
         self.worklist_panel.entered.connect(self.desk.focus_image)
         self.grade_panel.entered.connect(self.desk.focus_image)
 
@@ -185,6 +190,15 @@ class MainWindow(QMainWindow):
         self._trouble.setText(tr("NOT SAVED") if sentence else "")
         self._trouble.setToolTip(sentence)
         self._trouble.setVisible(bool(sentence))
+
+    @Slot(str)
+    def _show_shared(self, sentence: str) -> None:
+        """That another window has the worklist open is said for as long as it is so."""
+        self._shared.setToolTip(sentence)
+        self._shared.setAccessibleName(sentence)
+        self._shared.setVisible(bool(sentence))
+        if sentence:
+            self.status.say(sentence)
 
     @Slot(str, int, int)
     def _show_progress(self, what: str, done: int, total: int) -> None:

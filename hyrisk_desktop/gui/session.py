@@ -152,6 +152,12 @@ class Session(Measured):
         if read_at is not None and self.read == read and self._key is not None:
             self._read_at[self._key] = read_at
 
+    def take_stored(self, read: ReadState, exam_id: int, risk: RiskReading | None, read_at: datetime | None) -> None:
+        """Show a stored read instead of the one on screen, whatever has been done to that."""
+        if self.exam is not None and self.exam.exam_id == exam_id and self.can_measure:
+            self.read = ReadState()
+            self.restore(read, exam_id, risk, read_at)
+
     @property
     def read_restored(self) -> bool:
         """The read on screen is, unchanged, the one that this reader made of the exam earlier."""

@@ -12,12 +12,13 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QMetaMethod, QObject, Qt, QTimer, Signal, Slot
 
-from hyrisk_desktop.errors import HyRiskError, StoreError, safe_traceback
+from hyrisk_desktop.errors import ConflictError, HyRiskError, StoreError, safe_traceback
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk.preload import lasting_imports
 from hyrisk_desktop.worklist.records import Read, Reader
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _RETRY_MS = 5000
+_LOOK_MS = 15_000
 T = TypeVar("T")
 
 
@@ -44,9 +46,15 @@ class StoreService(QObject):
         saved: a read has been saved; carries the `Read` as stored.
         trouble: one sentence while reads can't be saved, "" once they are.
         failed: a question could not be answered, and whoever asked has no answer of their own to that.
+        conflict: a read was not saved, as another window has saved another state of it since it was opened here; carries
+            what was to be saved, its `Reader`, and the stored `Read`. The read is let go: whoever asks the reader either
+            shows the stored one, or calls `replace_newer`. Where nobody listens, `failed` says it instead.
+        shared: one sentence while another window has the same worklist open, "" once none has.
     """
 
     saved = Signal(object)
+    conflict = Signal(object, object, object)
+    shared = Signal(str)
     trouble = Signal(str)
     failed = Signal(object)
     _deliver = Signal(object)
@@ -57,13 +65,17 @@ class StoreService(QObject):
         self._pool = ThreadPoolExecutor(1, "hyrisk-store")
         self._store: Store | None = None
         self._lock = threading.Lock()
-        self._unsaved: dict[tuple[int, int], tuple[Read, Reader]] = {}
+        # An exam's blinded read and its open one are two.
+        self._unsaved: dict[tuple[int, int, bool], tuple[Read, Reader]] = {}
         self._saving = False
         self._in_trouble = False
         self._told = ""
         self._closed = False
         self._retry = QTimer(self, singleShot=True, interval=_RETRY_MS)
         self._retry.timeout.connect(self._save)
+        self._shared = ""
+        self._look = QTimer(self, interval=_LOOK_MS)
+        self._look.timeout.connect(self.look_for_others)
         self._deliver.connect(self._call, Qt.ConnectionType.QueuedConnection)
 
     @property
@@ -77,7 +89,7 @@ class StoreService(QObject):
             if self._store is None:
                 from hyrisk_desktop.worklist.store import Store
 
-                self._store = Store(self._where)
+                self._store = Store(self._where, window=True)
             return self._store
 
     def ask(
@@ -139,11 +151,34 @@ class StoreService(QObject):
         """Make today's backup if there is none; a failure is told like any other."""
         self.ask(lambda store: store.database.back_up())
 
+    @Slot()
+    def look_for_others(self) -> None:
+        """Find out now, and every 15 s from now on, whether another window has this worklist open; see `shared`."""
+        self._look.start()
+        self.ask(lambda store: store.database.other_windows(), self._tell_others, lambda _: None)
+
+    def _tell_others(self, count: int) -> None:
+        sentence = (
+            tr("Another window has this worklist open: read each exam in one of them only, or close the other.")
+            if count
+            else ""
+        )
+        if sentence != self._shared:
+            self._shared = sentence
+            self.shared.emit(sentence)
+
     def save_read(self, read: Read, reader: Reader) -> None:
         """Keep this state of a read; what waits of the same read is replaced."""
-        self._unsaved[read.exam_id, reader.reader_id] = (read, reader)
+        self._unsaved[read.exam_id, reader.reader_id, read.blinded] = (read, reader)
         if not self._saving and not self._retry.isActive():
             self._save()
+
+    def replace_newer(self, read: Read, reader: Reader, newer: Read) -> None:
+        """After `conflict`, and only because the reader wants it so: save ``read`` over the stored ``newer``."""
+        self.save_read(replace(read, revision=newer.revision), reader)
+
+    def _is_heard(self) -> bool:
+        return self.isSignalConnected(QMetaMethod.fromSignal(self.conflict))
 
     @Slot()
     def _save(self) -> None:
@@ -152,10 +187,10 @@ class StoreService(QObject):
         batch = dict(self._unsaved)
         self._saving = True
 
-        def work(store: Store) -> list[tuple[tuple[int, int], Read | HyRiskError]]:
+        def work(store: Store) -> list[tuple[tuple[int, int, bool], Read | HyRiskError]]:
             return [(key, _try_to_save(store, read, reader)) for key, (read, reader) in batch.items()]
 
-        def done(results: list[tuple[tuple[int, int], Read | HyRiskError]]) -> None:
+        def done(results: list[tuple[tuple[int, int, bool], Read | HyRiskError]]) -> None:
             self._saving = False
             troubles: list[str] = []
             for key, result in results:
@@ -166,6 +201,8 @@ class StoreService(QObject):
                     del self._unsaved[key]
                 if isinstance(result, Read):
                     self.saved.emit(result)
+                elif isinstance(result, ConflictError) and self._is_heard():
+                    self.conflict.emit(*batch[key], result.newer)
                 else:
                     self.failed.emit(result)
             self._after(troubles)
@@ -195,7 +232,8 @@ class StoreService(QObject):
         def run() -> None:
             store = self.open()
             for key, (read, reader) in waiting.items():
-                if not isinstance(_try_to_save(store, read, reader), StoreError):
+                # A conflict stays as well: the window asks before it closes over what can't be saved.
+                if not isinstance(_try_to_save(store, read, reader), (StoreError, ConflictError)):
                     self._unsaved.pop(key, None)
 
         try:
@@ -211,6 +249,7 @@ class StoreService(QObject):
         self.flush()
         self._closed = True
         self._retry.stop()
+        self._look.stop()
         self._pool.shutdown(wait=True)
         if self._store is not None:
             self._store.close()

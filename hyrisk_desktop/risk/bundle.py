@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hyrisk_desktop.bounded_json import read_json, read_regular
 from hyrisk_desktop.errors import BundleError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk.calibration import PlattCalibration
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 WEIGHTS, DESCRIPTION, CARD = "weights.safetensors", "model.json", "CARD.md"
 _MAX_DESCRIPTION_BYTES = 16 << 20
+# ResNet-152 in single precision takes 240 MB; what is much larger is no model of ours.
+MOST_WEIGHTS_BYTES = 1 << 30
+LONGEST_NAME = 120
+_LONGEST_TEXT = 4096
 _SEAL = "description_sha256"
 _HEADS = {"risknet", "hyrisknet"}
 
@@ -237,8 +242,8 @@ def _read_sealed(directory: Path) -> dict[str, Any]:
 
 def _read_weights(directory: Path, data: dict[str, Any]) -> bytes:
     try:
-        weights = (directory / WEIGHTS).read_bytes()
-    except OSError as e:
+        weights = read_regular(directory / WEIGHTS, MOST_WEIGHTS_BYTES)
+    except (OSError, ValueError) as e:
         raise BundleError(
             "bundle_unreadable",
             tr("The weights of the model “{name}” can't be read; install the model again.", name=directory.name),
@@ -259,15 +264,13 @@ def _read_json(directory: Path) -> dict[str, Any]:
     recover(directory, DESCRIPTION)
     path = directory / DESCRIPTION
     try:
-        if path.stat().st_size > _MAX_DESCRIPTION_BYTES:
-            raise _malformed(directory)
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path, _MAX_DESCRIPTION_BYTES)
     except OSError as e:
         raise BundleError(
             "bundle_missing",
             tr("There is no model in “{name}”; choose a folder that holds model.json.", name=directory.name),
         ) from e
-    except (ValueError, RecursionError) as e:
+    except ValueError as e:
         raise _malformed(directory) from e
     if not isinstance(data, dict) or data.get("schema_version") != SCHEMA_VERSION:
         raise BundleError(
@@ -281,8 +284,44 @@ def _read_json(directory: Path) -> dict[str, Any]:
     return data
 
 
+def check_model_name(name: str) -> None:
+    """Refuse a name that could not stand beside a number: too long, of several lines, or with markup.
+
+    Raises:
+        BundleError: with the sentence that says so.
+    """
+    # `isprintable` is false for control characters and for those that turn the direction of writing around.
+    if (
+        not 1 <= len(name.strip()) <= len(name) <= LONGEST_NAME
+        or not name.isprintable()
+        or not {"<", ">"}.isdisjoint(name)
+    ):
+        raise BundleError(
+            "model_name",
+            tr(
+                "A model's name needs 1 to {n} printable characters without < and >, so this one is refused.",
+                n=LONGEST_NAME,
+            ),
+        )
+
+
+def _check_texts(data: dict[str, Any]) -> None:
+    """No text of a description is longer than a page: they are shown as they are."""
+    waiting: list[Any] = [data]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str) and len(value) > _LONGEST_TEXT:
+            raise ValueError("a text is too long")
+        if isinstance(value, dict):
+            waiting += [*value, *value.values()]
+        elif isinstance(value, list):
+            waiting += value
+
+
 def _parse(directory: Path, data: dict[str, Any], statistics: dict[str, NDArray[np.float32]] | None) -> ModelBundle:
     try:
+        check_model_name(_text(data["name"]))
+        _check_texts(data)
         novelty = None
         if data["novelty"] is not None and statistics is not None:
             novelty = Novelty(

@@ -10,13 +10,15 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from hyrisk_desktop.bounded_json import open_regular
 from hyrisk_desktop.errors import BundleError
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.risk.bundle import CARD, DESCRIPTION, WEIGHTS
+from hyrisk_desktop.private_files import private_opener
+from hyrisk_desktop.risk.bundle import CARD, DESCRIPTION, MOST_WEIGHTS_BYTES, WEIGHTS
 from hyrisk_desktop.risk.swap import sync_folder
+from hyrisk_desktop.unfinished import note
 
-# ResNet-152 in single precision takes 240 MB; what is much larger is no model of ours.
-LARGEST = {WEIGHTS: 1 << 30, DESCRIPTION: 16 << 20, CARD: 1 << 20}
+LARGEST = {WEIGHTS: MOST_WEIGHTS_BYTES, DESCRIPTION: 16 << 20, CARD: 1 << 20}
 _CHUNK = 1 << 20
 _STAMP = (1980, 1, 1, 0, 0, 0)
 
@@ -29,7 +31,8 @@ def copy_bundle(source: Path, target: Path) -> None:
     """
     for name, largest in LARGEST.items():
         try:
-            file = open(source / name, "rb")  # noqa: SIM115
+            _refuse_link_elsewhere(source, name)
+            file = open_regular(source / name)
         except OSError as e:
             raise _incomplete(name) from e
         with file:
@@ -47,7 +50,7 @@ def unpack_bundle(zip_path: Path, target: Path) -> None:
         BundleError: it is no zip, is damaged, or holds anything else. OSError: ``target`` can't be written.
     """
     try:
-        raw = open(zip_path, "rb")  # noqa: SIM115
+        raw = open_regular(zip_path)
     except OSError as e:
         raise BundleError("zip_unreadable", tr("The file can't be read; choose a zip of a model.")) from e
     try:
@@ -62,7 +65,7 @@ def unpack_bundle(zip_path: Path, target: Path) -> None:
 
 def zip_bundle(directory: Path, zip_path: Path) -> None:
     """Write the three files of the bundle in ``directory`` as a zip, beside its target first; raises OSError."""
-    temporary = zip_path.with_name(f".{uuid.uuid4().hex}.part")
+    temporary = note(zip_path.with_name(f".{uuid.uuid4().hex}.part"))
     try:
         with open(temporary, "wb") as raw:
             with zipfile.ZipFile(raw, "w") as archive:
@@ -110,7 +113,7 @@ def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
 def _copy(source: IO[bytes], target: Path, largest: int) -> None:
     """Copy at most ``largest`` bytes, whatever the source says of its size, and wait for the disk."""
     size = 0
-    with open(target, "wb") as file:
+    with open(target, "wb", opener=private_opener) as file:
         while chunk := source.read(_CHUNK):
             size += len(chunk)
             if size > largest:
@@ -118,6 +121,14 @@ def _copy(source: IO[bytes], target: Path, largest: int) -> None:
             file.write(chunk)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _refuse_link_elsewhere(folder: Path, name: str) -> None:
+    """A link that leads out of the folder could take in any file of this user's."""
+    if not (folder / name).resolve(strict=True).is_relative_to(folder.resolve()):
+        raise BundleError(
+            "bundle_link", tr("The file {name} of this model is a link to another place, so it is refused.", name=name)
+        )
 
 
 def _incomplete(name: str) -> BundleError:
@@ -134,7 +145,7 @@ def _refused() -> BundleError:
 def read_card(directory: Path) -> str:
     """The model's card, or one sentence that says that there is none."""
     try:
-        with open(directory / CARD, encoding="utf-8") as file:
-            return file.read(LARGEST[CARD])
+        with open_regular(directory / CARD) as file:
+            return file.read(LARGEST[CARD]).decode("utf-8")
     except (OSError, ValueError):
         return tr("This model has no card.")

@@ -19,17 +19,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hyrisk_desktop import paths
+from hyrisk_desktop.bounded_json import read_json
 from hyrisk_desktop.errors import BundleError, HyRiskError, InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.volume import Finding, Severity
+from hyrisk_desktop.private_files import FOLDER_MODE, make_private, write_private
 from hyrisk_desktop.risk.bundle import DESCRIPTION, ModelBundle, verify_bundle
 from hyrisk_desktop.risk.bundle_files import copy_bundle, unpack_bundle, zip_bundle
-from hyrisk_desktop.risk.swap import previous_of, recover, swap_in, sync_folder, write_synced
+from hyrisk_desktop.risk.swap import previous_of, recover, swap_in
+from hyrisk_desktop.unfinished import note
 
 BUNDLED = ""
 """Name of the demonstration model in the history."""
 _ACTIVE = "active.json"
 _MAX_HISTORY = 50
+_MAX_ACTIVE_BYTES = 1 << 20
 _HIDDEN = "."
 _STALE_S = 24 * 3600.0
 
@@ -277,9 +281,10 @@ class ModelStore:
     @contextmanager
     def _staging(self) -> Iterator[Path]:
         """An empty folder on the shelf's own disk, gone afterwards."""
-        staging = self._directory / f"{_HIDDEN}staging-{uuid.uuid4().hex}"
+        staging = note(self._directory / f"{_HIDDEN}staging-{uuid.uuid4().hex}")
         try:
-            staging.mkdir(parents=True)
+            make_private(self._directory)
+            staging.mkdir(mode=FOLDER_MODE)
             self._sweep()
             yield staging
         except OSError as e:
@@ -298,13 +303,13 @@ class ModelStore:
     def _history(self) -> tuple[list[str], str]:
         """Names that were in use, newest last, and a sentence where they can't be read."""
         try:
-            data = json.loads((self._directory / _ACTIVE).read_text(encoding="utf-8"))
+            data = read_json(self._directory / _ACTIVE, _MAX_ACTIVE_BYTES)
             history = data["history"]
             if not isinstance(history, list) or not all(isinstance(n, str) and _is_plain(n) for n in history):
                 raise ValueError("not a list of folder names")
         except FileNotFoundError:
             return [], ""
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError):
             return [], tr("Which model was in use can't be read; activate one under Tools > Models.")
         return history, ""
 
@@ -316,14 +321,10 @@ class ModelStore:
 
     def _write_history(self, names: list[str]) -> None:
         history = _without_repeats(names)[-_MAX_HISTORY:]
-        temporary = self._directory / f"{_HIDDEN}{_ACTIVE}-{uuid.uuid4().hex}"
         try:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            write_synced(temporary, (json.dumps({"history": history}, indent=1) + "\n").encode())
-            os.replace(temporary, self._directory / _ACTIVE)
-            sync_folder(self._directory)
+            make_private(self._directory)
+            write_private(self._directory / _ACTIVE, (json.dumps({"history": history}, indent=1) + "\n").encode())
         except OSError as e:
-            temporary.unlink(missing_ok=True)
             raise _unwritable() from e
 
 

@@ -7,6 +7,8 @@ import os
 import shutil
 from pathlib import Path
 
+from hyrisk_desktop.private_files import sync_folder as sync_folder
+
 _ATTEMPTS = 3
 
 
@@ -16,16 +18,6 @@ def write_synced(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Wait until the disk holds the folder's names; Windows can't, and needs it less."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def previous_of(target: Path) -> Path:

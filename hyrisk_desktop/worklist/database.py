@@ -15,13 +15,18 @@ import alembic.command
 import alembic.config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Engine, create_engine, event, select, text
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import QueuePool
 
 from hyrisk_desktop.errors import StoreError
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.private_files import FILE_MODE, make_private, sync_folder
+from hyrisk_desktop.worklist.models import AuditHeadRow, AuditRow
+from hyrisk_desktop.worklist.presence import PROGRAM, WINDOW, Presence, alone
+from hyrisk_desktop.worklist.store_file import StoreFile, sqlite_uri
 
 _log = logging.getLogger(__name__)
 _MIGRATIONS = Path(__file__).resolve().parent / "migrations"
@@ -40,29 +45,48 @@ class Database:
     """One open database at the newest schema.
 
     Args:
-        where: a file for SQLite (made if missing), or a URL such as ``postgresql+psycopg://user@host/name``.
+        where: a file for SQLite (made if missing, for this user only), or a URL such as
+            ``postgresql+psycopg://user@host/name``.
+        window: it stays open for as long as a window, and other windows want to know; see `other_windows`.
 
     Raises:
         StoreError: it can't be opened, is damaged, or was made by a newer version of this program.
     """
 
-    def __init__(self, where: Path | str) -> None:
+    def __init__(self, where: Path | str, *, window: bool = False) -> None:
         self.path = where if isinstance(where, Path) else None
         with self._errors():
             url = URL.create("sqlite", database=str(where)) if isinstance(where, Path) else _url(where)
         if url.get_backend_name() == "sqlite" and self.path is None:
             self.path = Path(url.database or "")
-        with self._errors():
-            if self.path is not None:
-                _refuse_foreign_file(self.path)
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.engine = _engine(url)
-        try:
+        self._file: StoreFile | None = None
+        self._presence: Presence | None = None
+        self._tip: tuple[int, str] | None = None
+        self._closed = False
+        with contextlib.ExitStack() as undo:
+            with self._errors():
+                if self.path is not None:
+                    _refuse_emptied_file(self.path)
+                    if not self.path.parent.is_dir():
+                        make_private(self.path.parent)
+                    self._presence = Presence(self.path, WINDOW if window else PROGRAM)
+                    undo.callback(self._presence.leave)
+                    self._file = StoreFile(self.path)
+                    undo.callback(self._file.release)
+                self.engine = _engine(url, self._file)
+            undo.callback(self.engine.dispose)
             with self._errors():
                 self._upgrade()
-        except StoreError:
-            self.engine.dispose()
-            raise
+                if self._file is not None:
+                    self._file.note()
+                    self._file.log_is_whole()
+                with Session(self.engine) as session:
+                    self._tip = _tip_of(session)
+            undo.pop_all()
+
+    def other_windows(self) -> int:
+        """How many other windows have the same file open; 0 for PostgreSQL, which is meant to be shared."""
+        return self._presence.other_windows() if self._presence is not None else 0
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
@@ -72,14 +96,69 @@ class Database:
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Session]:
-        """A session that is committed at the end, or rolled back whole."""
-        engine = self.engine.execution_options(hyrisk_writes=True)
-        with self._errors(), Session(engine, expire_on_commit=False) as session, session.begin():
-            yield session
+        """A session that is committed at the end, or rolled back whole.
+
+        Raises:
+            StoreError: as for any failure, and where what is written would go, or has gone, into a file that is no
+                longer the worklist's: deleted, renamed, replaced, or brought back from a backup.
+        """
+        with self._errors():
+            self._check_file()
+            engine = self.engine.execution_options(hyrisk_writes=True)
+            with Session(engine, expire_on_commit=False) as session, session.begin():
+                self._compare_tip(session, self._tip)
+                yield session
+                session.flush()
+                tip = _tip_of(session)
+                if self._file is not None:
+                    self._file.check()
+            # Once more: what was taken away just before the commit is no longer taken for saved.
+            self._check_file(tip)
+            self._tip = tip
+
+    def _check_file(self, tip: tuple[int, str] | None = None) -> None:
+        if self._file is None:
+            return
+        self._file.check()
+        if self._file.has_thawed():
+            self.engine.dispose()
+        if self._file.log_is_whole():
+            return
+        # The write-ahead log has lost its name, and with it what only it holds: bring that into the file itself, begin
+        # a new log, and look whether the newest change came along.
+        with self.engine.connect() as connection:
+            connection.exec_driver_sql("COMMIT")
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(FULL)")
+            connection.exec_driver_sql("BEGIN")
+        self.engine.dispose()
+        self._file.note()
+        with Session(self.engine) as session:
+            self._compare_tip(session, tip or self._tip)
+        self._file.log_is_whole()
+
+    def _compare_tip(self, session: Session, tip: tuple[int, str] | None) -> None:
+        """The newest change that this process knows of must still be there: else an older file took the place of this one."""
+        if tip is None or tip[0] == 0:
+            return
+        if session.scalar(select(AuditRow.sha256).where(AuditRow.id == tip[0])) != tip[1]:
+            raise StoreError(
+                "store_replaced",
+                tr(
+                    "The worklist was replaced by an older one while it was open, so this is not saved. Close all windows "
+                    "and open the program again."
+                ),
+            )
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; twice is no error."""
         self.engine.dispose()
+        if self._closed:
+            return
+        self._closed = True
+        if self._file is not None:
+            self._file.release()
+        if self._presence is not None:
+            self._presence.leave()
 
     def back_up(self, *, label: str = "") -> Path | None:
         """Copy an SQLite database to ``backups`` beside it, once a day (or under ``label``), checked before it counts.
@@ -95,7 +174,10 @@ class Database:
         if target.exists():
             return None
         with self._errors():
-            folder.mkdir(exist_ok=True)
+            # A backup of what took this file's place would push out a good one.
+            if self._file is not None:
+                self._file.check()
+            make_private(folder)
             staged = folder / f".{name}.part"
             staged.unlink(missing_ok=True)
             try:
@@ -129,12 +211,17 @@ class Database:
             config.attributes["connection"] = connection
             alembic.command.upgrade(config, "head")
 
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except (SQLAlchemyError, sqlite3.Error, OSError) as e:
-            raise explain(e, self.path) from e
+    def _errors(self) -> contextlib.AbstractContextManager[None]:
+        return explained(self.path)
+
+
+@contextlib.contextmanager
+def explained(path: Path | None) -> Iterator[None]:
+    """What the database or the disk refuses, as a `StoreError`."""
+    try:
+        yield
+    except (SQLAlchemyError, sqlite3.Error, OSError) as e:
+        raise explain(e, path) from e
 
 
 def explain(error: Exception, path: Path | None) -> StoreError:
@@ -214,25 +301,37 @@ def restore_backup(path: Path) -> Path:
         The backup that was restored.
 
     Raises:
-        StoreError: there is no sound backup.
+        StoreError: there is no sound backup, or a window or another program has the worklist open.
     """
-    for backup in backups_of(path):
-        if damage_in(backup) is None:
-            stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-            staged = path.with_name(f".{path.name}.restored")
-            _copy_sqlite(backup, staged)
-            for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
-                if (old := path.with_name(name)).exists():
-                    os.replace(old, path.with_name(f"{name}.damaged-{stamp}"))
-            os.replace(staged, path)
-            return backup
-    raise StoreError("no_backup", tr("There is no sound backup of the worklist."))
+    good = next((backup for backup in backups_of(path) if damage_in(backup) is None), None)
+    if good is None:
+        raise StoreError("no_backup", tr("There is no sound backup of the worklist."))
+    with explained(path), alone(path):
+        # Stands in for what a link names, as everywhere.
+        path = path.resolve()
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        staged = path.with_name(f".{path.name}.restored")
+        staged.unlink(missing_ok=True)
+        _copy_sqlite(good, staged)
+        for name in (f"{path.name}-wal", f"{path.name}-shm", f"{path.name}-journal"):
+            if (old := path.with_name(name)).exists():
+                os.replace(old, path.with_name(f"{name}.damaged-{stamp}"))
+        kept = path.with_name(f"{path.name}.damaged-{stamp}")
+        if path.exists():
+            # A second name first: there must be no moment without a worklist, in which a start would make an empty one.
+            try:
+                os.link(path, kept)
+            except OSError:
+                os.replace(path, kept)
+        os.replace(staged, path)
+        sync_folder(path.parent)
+        return good
 
 
 def damage_in(path: Path) -> str | None:
     """What SQLite finds wrong with a file, None where it is sound."""
     try:
-        with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        with contextlib.closing(sqlite3.connect(sqlite_uri(path, "ro"), uri=True)) as connection:
             (answer,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     except sqlite3.Error as e:
         return str(e)
@@ -240,10 +339,11 @@ def damage_in(path: Path) -> str | None:
 
 
 def _copy_sqlite(source: Path, target: Path) -> None:
-    """A consistent copy, also while others write; on the disk before this returns."""
+    """A consistent, private copy, also while others write; on the disk before this returns."""
+    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR, FILE_MODE))
     with (
-        contextlib.closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)) as one,
-        contextlib.closing(sqlite3.connect(target)) as other,
+        contextlib.closing(sqlite3.connect(sqlite_uri(source, "ro"), uri=True)) as one,
+        contextlib.closing(sqlite3.connect(sqlite_uri(target, "rw"), uri=True)) as other,
     ):
         one.backup(other)
         # A copy is one file: the write-ahead log's mode comes along with the pages.
@@ -252,12 +352,16 @@ def _copy_sqlite(source: Path, target: Path) -> None:
         os.fsync(stream.fileno())
 
 
-def _refuse_foreign_file(path: Path) -> None:
-    """SQLite would say so only at the first query, and would begin to write into an empty file of any name."""
-    if path.is_file() and path.stat().st_size:
-        with open(path, "rb") as stream:
-            if stream.read(16) != b"SQLite format 3\x00":
-                raise sqlite3.DatabaseError("file is not a database")
+def _refuse_emptied_file(path: Path) -> None:
+    """SQLite takes a file of no bytes for a new database; where there are backups, it once was a worklist."""
+    if path.is_file() and path.stat().st_size == 0 and backups_of(path):
+        raise sqlite3.DatabaseError("file is empty")
+
+
+def _tip_of(session: Session) -> tuple[int, str] | None:
+    """Number and hash of the newest audit row."""
+    row = session.execute(select(AuditHeadRow.number, AuditHeadRow.sha256).where(AuditHeadRow.id == 1)).first()
+    return (row[0], row[1]) if row is not None else None
 
 
 def _url(where: str) -> URL:
@@ -267,8 +371,8 @@ def _url(where: str) -> URL:
     return url
 
 
-def _engine(url: URL) -> Engine:
-    if url.get_backend_name() != "sqlite":
+def _engine(url: URL, file: StoreFile | None) -> Engine:
+    if file is None:
         try:
             return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 5})
         except ModuleNotFoundError as e:
@@ -276,7 +380,7 @@ def _engine(url: URL) -> Engine:
                 "no_postgresql",
                 tr('PostgreSQL needs the extra “postgresql”: pip install "hyrisk-desktop[postgresql]".'),
             ) from e
-    engine = create_engine(url)
+    engine = create_engine(url, creator=file.connect, poolclass=QueuePool)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from hyrisk_desktop.errors import InputError, StoreError
+from hyrisk_desktop.errors import ConflictError, InputError, StoreError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import Finding, ScannedExam, SeriesRecord
 from hyrisk_desktop.worklist import audit
@@ -60,10 +60,13 @@ class Store:
 
     Args:
         where: see `database.Database`; raises StoreError, as every call does when the database fails.
+        window: it belongs to a window, which wants to know of others.
     """
 
-    def __init__(self, where: Path | str) -> None:
-        self.database = Database(where)
+    def __init__(self, where: Path | str, *, window: bool = False) -> None:
+        self.database = Database(where, window=window)
+        # Revision of each read (exam, reader, blinded) as this program last loaded or saved it; -1: there was none.
+        self._revisions: dict[tuple[int, int, bool], int] = {}
 
     def close(self) -> None:
         """Let go of the database."""
@@ -308,7 +311,9 @@ class Store:
         """This reader's open or blinded read of the exam."""
         with self.database.read() as session:
             row = _row_of_read(session, exam_id, reader, blinded)
-            return read_of_row(row) if row else None
+            read = read_of_row(row) if row else None
+        self._revisions[exam_id, reader.reader_id, blinded] = read.revision if read else -1
+        return read
 
     def read_by_id(self, read_id: int) -> Read:
         """A read by its number; InputError where there is none."""
@@ -329,40 +334,55 @@ class Store:
     def save_read(self, read: Read, reader: Reader) -> Read:
         """Keep a read as it stands now, and what has changed since in the audit trail.
 
+        What it is based on is the newest of ``read.revision`` (0 where its maker does not count) and what `read_of` or
+        this method returned last for the same exam and reader; where neither is known, nothing is compared.
+
         Returns:
             The read with its number and revision.
 
         Raises:
+            ConflictError: another window or program has saved another state of it since; ``newer`` is that `Read`.
+                To replace it all the same, save again with its revision.
             InputError: the stored read's grade is locked, and this one has another or is not; see `unlock_read`.
         """
+        key = (read.exam_id, reader.reader_id, read.blinded)
         with self.database.write() as session:
-            row = _row_of_read(session, read.exam_id, reader, read.blinded)
+            row = _row_of_read(session, read.exam_id, reader, read.blinded, to_write=True)
             before = read_of_row(row) if row else None
-            if (
-                before
-                and before.locked
-                and (read.grade, read.vessels, read.locked) != (before.grade, before.vessels, True)
-            ):
-                raise InputError("read_locked", tr("The grade of this read is locked and can't be changed."))
             changes = changes_of(before, read)
             if before and not changes:
-                return before
-            values = read_values(
-                replace(read, updated_at=now(), revision=read.revision if before is None else before.revision + 1)
-            )
-            if row is None:
-                row = ReadRow(exam_id=read.exam_id, reader_id=reader.reader_id, **values)
-                session.add(row)
+                saved = before
             else:
-                # The first sight of an exam, and the time to the first grade, are measured once.
-                for name in ("started_at", "graded_at", "seconds_to_grade"):
-                    values[name] = getattr(row, name) or values[name]
-                for name, value in values.items():
-                    setattr(row, name, value)
-            session.flush()
-            action = "read_locked" if read.locked and not (before and before.locked) else "read_changed"
-            audit.append(session, reader.name, action if before else "read_begun", f"read:{row.id}", changes)
-            return read_of_row(row)
+                _check_change(before, read, self._based_on(read, key))
+                saved = self._write_read(session, row, before, read, reader, changes)
+        # Not before the commit: what was rolled back is not known to anybody.
+        self._revisions[key] = saved.revision
+        return saved
+
+    def _based_on(self, read: Read, key: tuple[int, int, bool]) -> int | None:
+        known = self._revisions.get(key)
+        return max(read.revision or -1, known) if known is not None else read.revision or None
+
+    @staticmethod
+    def _write_read(
+        session: Session, row: ReadRow | None, before: Read | None, read: Read, reader: Reader, changes: dict[str, Any]
+    ) -> Read:
+        values = read_values(
+            replace(read, updated_at=now(), revision=read.revision if before is None else before.revision + 1)
+        )
+        if row is None:
+            row = ReadRow(exam_id=read.exam_id, reader_id=reader.reader_id, **values)
+            session.add(row)
+        else:
+            # The first sight of an exam, and the time to the first grade, are measured once.
+            for name in ("started_at", "graded_at", "seconds_to_grade"):
+                values[name] = getattr(row, name) or values[name]
+            for name, value in values.items():
+                setattr(row, name, value)
+        session.flush()
+        action = "read_locked" if read.locked and not (before and before.locked) else "read_changed"
+        audit.append(session, reader.name, action if before else "read_begun", f"read:{row.id}", changes)
+        return read_of_row(row)
 
     def unlock_read(self, exam_id: int, reader: Reader) -> Read | None:
         """Let the grade of this reader's open read be changed again, and note that in the audit trail.
@@ -373,7 +393,7 @@ class Store:
             The read as it is stored now; None where there is none.
         """
         with self.database.write() as session:
-            row = _row_of_read(session, exam_id, reader, blinded=False)
+            row = _row_of_read(session, exam_id, reader, blinded=False, to_write=True)
             if row is None:
                 return None
             if row.locked:
@@ -381,7 +401,9 @@ class Store:
                 row.revision += 1
                 session.flush()
                 audit.append(session, reader.name, "read_unlocked", f"read:{row.id}", {"locked": [True, False]})
-            return read_of_row(row)
+            read = read_of_row(row)
+        self._revisions[exam_id, reader.reader_id, False] = read.revision
+        return read
 
     # --- batches and audit
 
@@ -421,9 +443,22 @@ class Store:
             return row.number, row.sha256
 
 
-def _row_of_read(session: Session, exam_id: int, reader: Reader, blinded: bool) -> ReadRow | None:
+def _row_of_read(
+    session: Session, exam_id: int, reader: Reader, blinded: bool, *, to_write: bool = False
+) -> ReadRow | None:
     mine = (ReadRow.exam_id == exam_id) & (ReadRow.reader_id == reader.reader_id) & (ReadRow.blinded == blinded)
-    return session.scalars(select(ReadRow).where(mine)).one_or_none()
+    query = select(ReadRow).where(mine)
+    # SQLite's writers wait for each other anyway; on a server the row is held until the commit.
+    return session.scalars(query.with_for_update() if to_write else query).one_or_none()
+
+
+def _check_change(before: Read | None, read: Read, known: int | None) -> None:
+    if before and known is not None and before.revision > known:
+        raise ConflictError(
+            tr("This read was changed in another window since it was opened here, so this change is not saved."), before
+        )
+    if before and before.locked and (read.grade, read.vessels, read.locked) != (before.grade, before.vessels, True):
+        raise InputError("read_locked", tr("The grade of this read is locked and can't be changed."))
 
 
 def _there(row: Any) -> Any:

@@ -22,6 +22,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from hyrisk_desktop.bounded_json import parse_json, read_json
 from hyrisk_desktop.calcium import score_region
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr
@@ -31,6 +32,7 @@ from model_training.phantom.render import Phantom, make_phantom, render
 from model_training.phantom.scanner import Scanner
 from model_training.phantom.subject import GENERATOR_VERSION
 
+_MAX_MARK_BYTES = 1 << 20
 SLAB_XYZ = (161, 161, 5)
 """The score region needs five slices, the patch the middle three."""
 TABLE, SLABS, RECORD = "cohort.csv", "slabs", "cohort.json"
@@ -137,7 +139,7 @@ def write_cohort(
 def _resume(directory: Path, record: dict[str, object]) -> dict[int, Row]:
     """Rows drawn earlier, by seed, after checking that they belong to the same cohort."""
     mark = directory / "request.json"
-    if mark.exists() and json.loads(mark.read_text(encoding="utf-8")) != record:
+    if mark.exists() and _stored(mark) != record:
         raise InputError(
             "cohort_exists", tr("“{name}” holds another cohort; choose an empty folder.", name=directory.name)
         )
@@ -146,13 +148,21 @@ def _resume(directory: Path, record: dict[str, object]) -> dict[int, Row]:
     rows = {}
     for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else ():
         if line.endswith("}"):  # a kill can cut the last line
-            row = Row(**json.loads(line))
+            row = Row(**parse_json(line))
             rows[row.seed] = row
     # Without what was cut, or the next row would be written onto the same line.
     staged = log.with_name(log.name + ".staged")
     staged.write_text("".join(json.dumps(asdict(row)) + "\n" for row in rows.values()), encoding="utf-8")
     os.replace(staged, log)
     return rows
+
+
+def _stored(mark: Path) -> object:
+    """What an earlier run was asked for; None where that can't be read."""
+    try:
+        return read_json(mark, _MAX_MARK_BYTES)
+    except (OSError, ValueError):
+        return None
 
 
 def _draw_all(directory: Path, seeds: list[int], workers: int) -> Iterator[Row]:

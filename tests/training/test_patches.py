@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -126,3 +128,15 @@ def test_dicom_exams_and_a_series_by_its_uid(tmp_path: Path) -> None:
     data = load_cohort(tmp_path, tmp_path / "cache")
     assert not data.synthetic
     assert data.scores().keys() == {"agatston", "category", "volume", "sqrt_volume"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has access lists instead of modes")
+def test_the_cache_is_this_accounts_alone(own: Path, tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        load_cohort(own, tmp_path / "cache")
+    finally:
+        os.umask(before)
+    made = [tmp_path / "cache", *(tmp_path / "cache").rglob("*")]
+    assert {"patches.npy", "facts.jsonl"} <= {p.name for p in made}
+    assert [p.name for p in made if stat.S_IMODE(p.stat().st_mode) & 0o077] == []

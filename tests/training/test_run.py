@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from hyrisk_desktop.paths import training_process
 from hyrisk_desktop.risk.predictor import Predictor
 from hyrisk_desktop.risk.self_test import self_test
 from model_training.phantom.cohort import draw_case
+from model_training.report import _page
 
 OPTIONS = [
     "--network", "hyrisknet-18", "--folds", "2", "--epochs", "3", "--size", "32", "--batch", "6", "--permutation-folds", "1",
@@ -293,3 +295,29 @@ if sys.platform != "win32":  # which has no exec: there the command waits for th
         assert finish(process)[0] == 130
         assert json.loads((run / "run.json").read_text())["state"] == "cancelled"
         assert list(run.glob("folds/*/*/*/checkpoint.json"))
+
+
+def test_markup_in_results_stays_text_in_the_report(finished: Path) -> None:
+    """Names of scanners, kernels and models come from files, and a report is opened in a browser."""
+    evil = "<img src=x onerror=alert(1)>\"'><script>1</script>"
+    spoiled = 0
+
+    def spoil(value: Any, key: str = "") -> Any:
+        nonlocal spoiled
+        if isinstance(value, str) and key != "by":
+            spoiled += 1
+            return value + evil
+        if isinstance(value, dict):
+            return {k: spoil(v, k) for k, v in value.items()}
+        return [spoil(v, key) for v in value] if isinstance(value, list) else value
+
+    results = spoil(json.loads((finished / "results.json").read_text())) | {"warning": evil}
+    seen: list[tuple[str, list[tuple[str, str | None]]]] = []
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, attributes: seen.append((tag, attributes))  # type: ignore[method-assign]
+    page = _page(results, {})
+    parser.feed(page)
+    assert spoiled > 10
+    assert page.count("&lt;img") > 3
+    assert not {tag for tag, _ in seen} & {"img", "script"}
+    assert not [name for _, attributes in seen for name, _ in attributes if name.startswith("on")]

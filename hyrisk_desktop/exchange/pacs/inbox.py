@@ -21,6 +21,8 @@ from hyrisk_desktop.exchange.pacs.classes import CT_CLASSES
 from hyrisk_desktop.exchange.pacs.query import is_uid
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.tags import DEFLATED_LE, BadHeader, Header, NotDicom, read_header
+from hyrisk_desktop.private_files import POSIX, make_private, tighten
+from hyrisk_desktop.unfinished import note_family
 
 _PART = ".part"
 # Windows knows no quota error of that name.
@@ -73,10 +75,13 @@ class Inbox:
 
     Args:
         root: made when needed, for this user only where the system knows such rights.
+
+    What it keeps is synchronised before it is acknowledged: file, name, and the name of a new study's folder.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._family = ""
 
     def prepare(self) -> None:
         """Make the folder, and clear away what an interrupted run left half-written.
@@ -85,7 +90,9 @@ class Inbox:
             PacsError: it can't be made.
         """
         try:
-            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not self.root.is_dir():
+                # One that the user named and that is there keeps its rights; the program's own is closed at the start.
+                make_private(self.root)
             for left in self.root.glob(f".*{_PART}"):
                 # What is being received just now is younger.
                 if time.time() - left.stat().st_mtime > _LEFT_BEHIND_S:
@@ -124,7 +131,7 @@ class Inbox:
         allowed: Iterable[str],
         wanted: Callable[[str, str, str], bool] = lambda *_: True,
     ) -> Kept:
-        """Check an object and keep it.
+        """Check an object and keep it; once this returns it is on the disk, name and all.
 
         Args:
             data: the bytes of a DICOM file.
@@ -137,10 +144,17 @@ class Inbox:
         """
         if sop_class not in allowed:
             raise Refused(Refused.NOT_THE_CLASS, tr("An object that is no CT image was refused."))
-        part = self.root / f".{secrets.token_hex(8)}{_PART}"
+        # Noted once: objects come by the thousand.
+        self._family = self._family or note_family(self.root)
+        part = self.root / f"{self._family}{secrets.token_hex(8)}{_PART}"
         try:
             with open(part, "xb") as stream:
+                # Before there is anything in it; the folder around it lets nobody in either.
+                tighten(part)
                 stream.write(data)
+            # The sender deletes its copy once this is acknowledged. Several connections wait at the same time, and the
+            # file system writes its journal for all of them at once.
+            _sync(part)
             header = _checked(part, sop_class, sop_uid)
             uids = [header.text(k) for k in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")]
             if not wanted(*uids):
@@ -148,19 +162,48 @@ class Inbox:
             path = self.path_of(uids[0], uids[2])
             kept = Kept(path, self.study_folder(uids[0]), uids[1], uids[2], new=not self._is_whole(path, sop_uid))
             if kept.new:
-                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                os.replace(part, path)
+                if not path.parent.is_dir():
+                    make_private(path.parent)
+                    _sync(self.root)
+                _put_in_place(part, path)
             elif not _same(read_header(path), header):
                 raise Refused(
                     Refused.DUPLICATE,
                     tr("An image that differs from one received before under the same UID was refused."),
                 )
+            else:
+                # It may have come just before the disk failed, or with a version that did not wait.
+                _sync(path)
+                _sync(path.parent)
             return kept
         except OSError as e:
             raise Refused(Refused.OUT_OF_RESOURCES, _disk(e)) from e
         finally:
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
+
+
+def _put_in_place(part: Path, path: Path) -> None:
+    """Give a part its name for good; what the disk does not keep is not left there either, so it can come again."""
+    os.replace(part, path)
+    try:
+        _sync(path.parent)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _sync(path: Path) -> None:
+    """Wait until the disk holds a file, or the names in a folder; a disk that fails says so."""
+    if path.is_dir() and not POSIX:
+        # Windows opens no folder, and writes its names with the files' data.
+        return
+    # Windows synchronises only what is open to be written.
+    handle = os.open(path, os.O_RDONLY if POSIX else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _checked(part: Path, sop_class: str, sop_uid: str) -> Header:

@@ -154,3 +154,23 @@ def nodes_of(stored: Sequence[Any]) -> tuple[Node, ...]:
 def stored_nodes(nodes: Sequence[Node]) -> list[dict[str, Any]]:
     """What the settings keep of ``nodes``."""
     return [{**dataclasses.asdict(node), "addresses": list(node.addresses)} for node in nodes]
+
+
+def with_node(stored: Sequence[Any], node: Node, before: str | None = None) -> list[Any]:
+    """What the settings keep once ``node`` is added, or is what the node ``before`` became; all other rows stay as they are."""
+    row = stored_nodes([node])[0]
+    place = next(
+        (i for i, other in enumerate(stored) if _name_of(other) in (before or node.name, node.name)), len(stored)
+    )
+    rest = [None if _name_of(other) in {before, node.name} - {None} else other for other in stored]
+    changed = [*rest[:place], row, *rest[place:]]
+    return [other for other in changed if other is not None]
+
+
+def without_node(stored: Sequence[Any], name: str) -> list[Any]:
+    """What the settings keep once the node ``name`` is removed; all other rows stay, also those that can't be used here."""
+    return [other for other in stored if _name_of(other) != name]
+
+
+def _name_of(row: Any) -> Any:
+    return row.get("name") if isinstance(row, dict) else None

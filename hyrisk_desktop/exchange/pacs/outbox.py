@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import io
 import os
+import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from hyrisk_desktop.exchange.pacs.query import is_uid
 from hyrisk_desktop.exchange.pacs.receiver import Confirmation
 from hyrisk_desktop.exchange.plain_values import plain
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.private_files import make_private, private_opener, sync_folder, tighten
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
@@ -86,12 +89,22 @@ class Outbox:
     def _table(self) -> Iterator[sqlite3.Connection]:
         """One transaction; a connection of its own each time, as threads must not share one."""
         try:
-            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with contextlib.closing(sqlite3.connect(self._root / "outbox.sqlite", timeout=10.0)) as connection:
+            make_private(self._root)
+            path = self._root / "outbox.sqlite"
+            # SQLite gives its journal the rights of the table's file. One that is there is not opened here: closing it
+            # would take SQLite's locks on it away.
+            with contextlib.suppress(FileExistsError), open(path, "xb", opener=private_opener):
+                pass
+            tighten(path)
+            with contextlib.closing(sqlite3.connect(path, timeout=10.0)) as connection:
                 connection.row_factory = sqlite3.Row
                 with connection:
                     connection.execute(_SCHEMA)
+                    opened = path.stat()
                     yield connection
+                # What went into a file that was deleted or replaced meanwhile is not kept.
+                if not os.path.samestat(opened, path.stat()):
+                    raise FileNotFoundError(errno.ENOENT, tr("it was deleted or replaced meanwhile"))
         except (OSError, sqlite3.Error) as e:
             why = e.strerror if isinstance(e, OSError) and e.strerror else type(e).__name__
             raise PacsError(
@@ -229,10 +242,14 @@ def _not_sendable() -> PacsError:
 
 
 def _write(path: Path, data: bytes) -> None:
-    with open(path, "wb") as stream:
+    with contextlib.suppress(FileNotFoundError):
+        # Of a table that was lost, or of a crash before its row was kept; it may be the only copy.
+        os.replace(path, path.with_name(f"{path.stem}-{secrets.token_hex(4)}.left"))
+    with open(path, "xb", opener=private_opener) as stream:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
+    sync_folder(path.parent)
 
 
 def _item(row: sqlite3.Row) -> Item:

@@ -25,11 +25,13 @@ from PySide6.QtWidgets import (
 
 from hyrisk_desktop.exchange.formats import formats
 from hyrisk_desktop.exchange.report import research_use
+from hyrisk_desktop.exchange.staging import keep_exports_private
 from hyrisk_desktop.gui.dialogs.writing import WritingDialog, clean_stem
 from hyrisk_desktop.gui.exporting import Exported, Exporting, ExportRequest, is_dicom, readiness
 from hyrisk_desktop.gui.letters import give_letters
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.private_files import POSIX
 from hyrisk_desktop.settings import Settings
 
 _NAMED_IN_QUESTION = 4
@@ -108,6 +110,12 @@ class ExportReadingDialog(WritingDialog):
         form.addRow(tr("Folder"), row)
         form.addRow(tr("File names begin with"), self._stem)
         form.addRow(tr("Reader"), self._reader)
+        self._private = QCheckBox(tr("Only this account can read the files"))
+        self._private.setObjectName("exportPrivate")
+        self._private.setChecked(self._settings["private_exports"])
+        # Windows knows no such mode: there the folder's own access list decides.
+        self._private.setVisible(POSIX)
+        form.addRow("", self._private)
         return form
 
     def _notes_label(self) -> QLabel:
@@ -148,7 +156,7 @@ class ExportReadingDialog(WritingDialog):
         dicom = self._exam is not None and is_dicom(self._exam)
         for one in formats():
             self._boxes[one.key].setEnabled(not running and (dicom or not one.dicom))
-        for widget in (self._folder, self._stem, self._reader, self._browse):
+        for widget in (self._folder, self._stem, self._reader, self._browse, self._private):
             widget.setEnabled(not running)
         self._progress.setVisible(running)
 
@@ -167,6 +175,8 @@ class ExportReadingDialog(WritingDialog):
         folder = Path(self._folder.text().strip()).expanduser()
         places = {key: folder / name for key, name in self._chosen().items()}
         self._settings["export_folder"] = str(folder)
+        self._settings["private_exports"] = self._private.isChecked()
+        keep_exports_private(self._private.isChecked())
         offered = [f.key for f in formats() if self._boxes[f.key].isEnabled()]
         kept = [key for key in self._settings["export_formats"] if key not in offered]
         self._settings["export_formats"] = [*kept, *places]

@@ -8,7 +8,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from hyrisk_desktop.exchange.pacs.credentials import secret_of
-from hyrisk_desktop.exchange.pacs.node import Node, nodes_of, stored_nodes
+from hyrisk_desktop.exchange.pacs.node import Node, nodes_of, with_node, without_node
 from hyrisk_desktop.exchange.pacs.query import Query, SeriesMatch, StudyMatch
 from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.settings import Settings
@@ -45,9 +45,7 @@ class Nodes(QObject):
         Args:
             secret: password or token; None leaves what the keyring has.
         """
-        others = [n for n in self.all if n.name not in (before, node.name)]
-        where = next((i for i, n in enumerate(self.all) if n.name == before), len(others))
-        self._apply([*others[:where], node, *others[where:]])
+        self._apply(with_node(self._settings["pacs_nodes"], node, before))
 
         def work(_: JobContext) -> None:
             if secret is not None:
@@ -61,7 +59,7 @@ class Nodes(QObject):
 
     def remove(self, name: str, failed: Failed) -> None:
         """Forget a node and its password."""
-        self._apply([n for n in self.all if n.name != name])
+        self._apply(without_node(self._settings["pacs_nodes"], name))
 
         def work(_: JobContext) -> None:
             from hyrisk_desktop.exchange.pacs.credentials import set_password
@@ -70,9 +68,10 @@ class Nodes(QObject):
 
         self._run("forgetting a password", work, lambda _: None, failed)
 
-    def _apply(self, nodes: list[Node]) -> None:
-        self.all = tuple(nodes)
-        self._settings["pacs_nodes"] = stored_nodes(nodes)
+    def _apply(self, rows: list[Any]) -> None:
+        self._settings["pacs_nodes"] = rows
+        # With those that another window has added meanwhile.
+        self.all = nodes_of(self._settings["pacs_nodes"])
         self.changed.emit()
 
     # --- questions

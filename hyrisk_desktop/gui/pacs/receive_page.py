@@ -24,6 +24,7 @@ from hyrisk_desktop.gui.pacs.fields import file_row, sentence_of
 from hyrisk_desktop.gui.pacs.service import Pacs
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.paths import inbox_dir
+from hyrisk_desktop.private_files import make_private
 
 _THIS_MACHINE = "127.0.0.1"
 
@@ -167,7 +168,7 @@ class ReceivePage(QWidget):
 
 
 def _show_inbox() -> None:
-    inbox_dir().mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(inbox_dir())
     QDesktopServices.openUrl(QUrl.fromLocalFile(str(inbox_dir())))
 
 

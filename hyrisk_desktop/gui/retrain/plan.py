@@ -3,13 +3,13 @@ check or an estimate, without blocking the window. No Qt here."""
 
 from __future__ import annotations
 
-import json
 import logging
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hyrisk_desktop.bounded_json import parse_json
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.jobs import CancelToken
@@ -89,8 +89,8 @@ def ask_process(line: tuple[list[str], dict[str, str]], token: CancelToken) -> d
         finally:
             process.kill()
     try:
-        answer = json.loads(out)
-    except (ValueError, RecursionError):
+        answer = parse_json(out)
+    except ValueError:
         answer = None
     if not isinstance(answer, dict):
         # What it said on stderr may quote the cohort: it stays unsaid.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from dataclasses import dataclass
 
@@ -76,7 +77,7 @@ class Plot(pg.PlotWidget):
         if synthetic != self._synthetic:
             self._synthetic = synthetic
             text = synthetic_title(self.title, synthetic)
-            self.getPlotItem().setTitle(text, color="#ffb454" if synthetic else TITLE, size="9.5pt")
+            self.getPlotItem().setTitle(html.escape(text), color="#ffb454" if synthetic else TITLE, size="9.5pt")
             self.setAccessibleName(text)
 
     def wheelEvent(self, event: object) -> None:
@@ -185,7 +186,7 @@ class SquarePlot(Plot):
             look = LOOKS.get(curve.key, _Look(QUIET))
             pen = pg.mkPen(look.colour, width=look.width, style=look.style)
             symbol = {"symbol": "o", "symbolSize": 7, "symbolBrush": look.colour, "symbolPen": None} if points else {}
-            self._curves.append(self.plot(curve.x, curve.y, pen=pen, name=curve.name, **symbol))
+            self._curves.append(self.plot(curve.x, curve.y, pen=pen, name=html.escape(curve.name), **symbol))
         self.setAccessibleDescription(", ".join(curve.name for curve in curves))
 
 

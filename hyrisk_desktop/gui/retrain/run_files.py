@@ -11,6 +11,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from hyrisk_desktop.bounded_json import parse_json
+from hyrisk_desktop.bounded_json import read_json as read_json_file
+from hyrisk_desktop.private_files import make_private, private_opener
+
 RECORD, NOTE, CONTROL, EVENTS, LOCK = "run.json", "window.json", "control.json", "events.jsonl", "run.lock"
 LOG, PROCESS_LOG, RESULTS, REPORT, BUNDLE = "log.txt", "process.log", "results.json", "report.html", "bundle"
 _ELSEWHERE = "elsewhere.json"
@@ -43,7 +47,7 @@ def find_runs(directory: Path) -> list[Path]:
 def remember_run(directory: Path, run: Path) -> None:
     """Note a run that does not lie in ``directory``, so that `find_runs` finds it again."""
     if run.parent != directory and str(run) not in (known := _elsewhere(directory)):
-        directory.mkdir(parents=True, exist_ok=True)
+        make_private(directory)
         write_json(directory / _ELSEWHERE, {"runs": [*known, str(run)]})
 
 
@@ -64,9 +68,8 @@ def _began(run: Path) -> float:
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a small JSON file; {} while it is missing, half written or not an object."""
     try:
-        with open(path, "rb") as file:
-            data = json.loads(file.read(_MAX_JSON_BYTES))
-    except (OSError, ValueError, RecursionError):
+        data = read_json_file(path, _MAX_JSON_BYTES)
+    except (OSError, ValueError):
         return {}
     return data if isinstance(data, dict) else {}
 
@@ -74,7 +77,8 @@ def read_json(path: Path) -> dict[str, Any]:
 def write_json(path: Path, data: dict[str, Any]) -> None:
     """Replace ``path`` at once, so that no reader sees half of it."""
     staged = path.with_name(f"{path.name}.{os.getpid()}.staged")
-    staged.write_text(json.dumps(data, indent=1), encoding="utf-8")
+    with open(staged, "w", encoding="utf-8", opener=private_opener) as file:
+        file.write(json.dumps(data, indent=1))
     for attempt in range(5):
         try:
             os.replace(staged, path)
@@ -120,8 +124,8 @@ def _event(line: bytes) -> dict[str, Any] | None:
     # The process that resumes may have written on behind the cut: what is whole is then the last object.
     for start in (0, line.rfind(b'{"event"')):
         try:
-            event = json.loads(line[max(0, start) :])
-        except (ValueError, RecursionError):
+            event = parse_json(line[max(0, start) :])
+        except ValueError:
             continue
         return event if isinstance(event, dict) else None
     return None

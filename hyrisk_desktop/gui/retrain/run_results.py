@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hyrisk_desktop.bounded_json import read_json
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr
 
@@ -62,13 +62,11 @@ def load_results(path: Path) -> RunResults:
         InputError: it is missing, damaged or of another version.
     """
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise ValueError("too large to be results")
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path, _MAX_BYTES)
         if data["schema_version"] != 1:
             raise ValueError("another version")
         return _results(data)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         raise InputError("results_unreadable", tr("The results of this run can't be read; its log has more.")) from e
 
 

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from hyrisk_desktop.errors import HyRiskError
+from hyrisk_desktop.errors import BundleError, HyRiskError
 from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.gui.panels.risk_panel import Note
 from hyrisk_desktop.gui.panels.wheel import only_focused_wheel
@@ -31,7 +31,7 @@ from hyrisk_desktop.gui.retrain.plan import DEFAULT_SIZE, DEPTHS, TrainingPlan, 
 from hyrisk_desktop.gui.retrain.progress import about, size
 from hyrisk_desktop.gui.retrain.training_process import Command
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.risk.bundle import ModelBundle, read_description
+from hyrisk_desktop.risk.bundle import ModelBundle, check_model_name, read_description
 
 _INSTALLED, _IMAGENET, _FILE = range(3)
 _PAUSE_MS = 400
@@ -248,6 +248,10 @@ class TrainingPage(QWidget):
             return tr("Choose a weights file.")
         if not self.run_name():
             return tr("Give the run a name.")
+        try:
+            check_model_name(self.run_name())
+        except BundleError as e:
+            return e.message
         return "" if self.folder.text().strip() else tr("Choose a folder for the run.")
 
     def _network(self) -> str:

@@ -7,7 +7,6 @@ the same files how it stands. Nothing here needs Qt.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import subprocess
@@ -22,6 +21,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from hyrisk_desktop.bounded_json import parse_json
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.gui.retrain.run_files import (
     BUNDLE,
@@ -36,6 +36,7 @@ from hyrisk_desktop.gui.retrain.run_files import (
 )
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.paths import training_process
+from hyrisk_desktop.private_files import PRIVATE_UMASK, make_private, private_opener
 
 Command = Callable[..., tuple[list[str], dict[str, str]]]
 """Called with the arguments of ``model_training``; answers with a command line and its environment."""
@@ -137,7 +138,7 @@ class Launcher:
         """
         argv = [*arguments, "--name", name, "--out", str(run)]
         try:
-            run.mkdir(parents=True, exist_ok=True)
+            make_private(run)
             started = datetime.now().astimezone().isoformat(timespec="seconds")
             write_json(run / NOTE, {"name": name, "started": started, "arguments": argv})
             self._launch(run, argv)
@@ -168,7 +169,7 @@ class Launcher:
         before = _bytes(run / RECORD)
         command, environment = self.command("train", *arguments)
         mark(run, launched=time.time())
-        with open(run / PROCESS_LOG, "ab") as log:
+        with open(run / PROCESS_LOG, "ab", opener=private_opener) as log:
             process = _Detached(
                 command,
                 env=environment,
@@ -176,6 +177,8 @@ class Launcher:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 close_fds=True,
+                # A cohort's images lie in the run's cache.
+                umask=PRIVATE_UMASK,
                 **_detached(),
             )
         _yield_to_the_reader(process.pid)
@@ -247,7 +250,7 @@ def _last_words(run: Path) -> str:
     """The sentence that a process left in its log which ended before it could write run.json."""
     lines = [line for line in read_tail(run / PROCESS_LOG, 4096).splitlines() if line.strip()]
     with contextlib.suppress(ValueError, KeyError, TypeError, IndexError):
-        return str(json.loads(lines[-1])["error"]["message"])
+        return str(parse_json(lines[-1])["error"]["message"])
     if lines and len(lines[-1]) < 300 and lines[-1].endswith("."):
         return lines[-1]
     return tr("The training process ended before it began; its log says why.")

@@ -8,6 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 from PySide6.QtWidgets import QFileDialog, QInputDialog, QLineEdit, QMessageBox, QWidget
 
+from hyrisk_desktop.exchange.report import grade_text
 from hyrisk_desktop.gui.dialogs.agreement import AgreementDialog
 from hyrisk_desktop.gui.dialogs.choose_list import ChooseListDialog
 from hyrisk_desktop.gui.dialogs.export_cohort import ExportCohortDialog
@@ -20,7 +21,7 @@ from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.gui.worklist.scoring import Scoring
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.settings import Settings
-from hyrisk_desktop.worklist.records import ReadingList
+from hyrisk_desktop.worklist.records import Read, Reader, ReadingList
 
 
 class WorklistCommands(QObject):
@@ -54,6 +55,7 @@ class WorklistCommands(QObject):
         worklist.ready.connect(self._offer_last)
         worklist.begun.connect(self._ask_for_centre)
         worklist.store.trouble.connect(self._tell_trouble)
+        worklist.store.conflict.connect(self._ask_which_read)
 
     # --- lists
 
@@ -190,6 +192,28 @@ class WorklistCommands(QObject):
             self._desk.set_tool(Tool.PLACE_CENTRE)
         if not isinstance(self._window.focusWidget(), QLineEdit):
             self._desk.focus_image()
+
+    @Slot(object, object, object)
+    def _ask_which_read(self, mine: Read, reader: Reader, newer: Read) -> None:
+        """Another window has saved another state of this read: nothing is thrown away before the reader says so."""
+        worklist = self._worklist
+        box = QMessageBox(self._window)
+        box.setObjectName("conflictQuestion")
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.setWindowTitle(tr("Read in two windows"))
+        name = worklist.model.name_of(mine.exam_id) or tr("this exam")
+        box.setText(tr("{exam} has been read in another window since it was opened here, and your change is not saved.",
+                       exam=name))  # fmt: skip
+        box.setInformativeText(
+            tr("There: grade {there}. Here: grade {here}.", there=grade_text(newer.grade), here=grade_text(mine.grade))
+        )
+        show = box.addButton(tr("&Show what was saved there"), QMessageBox.ButtonRole.AcceptRole)
+        replace = box.addButton(tr("&Replace it by what is here"), QMessageBox.ButtonRole.DestructiveRole)
+        box.setDefaultButton(show)
+        show.clicked.connect(lambda *_: worklist.keeper.take(newer))
+        replace.clicked.connect(lambda *_: worklist.store.replace_newer(mine, reader, newer))
+        give_letters(box)
+        box.open()
 
     # --- how it is read
 

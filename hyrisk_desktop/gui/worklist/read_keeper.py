@@ -71,6 +71,23 @@ class ReadKeeper(QObject):
 
         self._store.ask(lambda store: store.unlock_read(stored_id, reader), done)
 
+    def take(self, newer: Read) -> None:
+        """Show what another window has stored instead of what is on screen here, where that is the same read."""
+        session, reader = self._session, self._reader
+        exam, stored_id, blinded = session.exam, session.stored_id, session.blinded
+        here = stored_id == newer.exam_id and reader is not None and reader.reader_id == newer.reader_id
+        if exam is None or reader is None or not here or newer.blinded != blinded:
+            return
+
+        def done(read: Read | None) -> None:
+            self._asked = False
+            if read is not None and session.exam is exam and self._reader == reader and session.blinded == blinded:
+                self._known = read
+                session.take_stored(state_of(read), exam.exam_id, risk_of(read), _time(read.updated_at))
+
+        self._asked = True
+        self._store.ask(lambda store: store.read_of(newer.exam_id, reader, blinded=blinded), done, lambda _: done(None))
+
     def note_list(self, list_id: int) -> None:
         """The exam on screen is one of that list's from now on."""
         self._list_id = list_id

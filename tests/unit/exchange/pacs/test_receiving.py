@@ -238,6 +238,61 @@ def test_a_full_disk_keeps_what_is_there_and_leaves_no_halves(
     assert len(heard.kept) == 6
 
 
+def test_nothing_is_acknowledged_before_the_disk_has_it(
+    heard: Heard, images: list[Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bytes, then the name, then the answer; a new study's folder as well, and what is sent again once more."""
+    sync, waited = inbox_module._sync, []
+
+    def note(path: Path) -> None:
+        whole = path.is_dir() or path.stat().st_size > 2 * images[0].Rows * images[0].Columns
+        there = len(list(heard.inbox.root.rglob("*.dcm")))
+        waited.append((path.relative_to(heard.inbox.root).parts, whole, there, len(heard.kept)))
+        sync(path)
+
+    monkeypatch.setattr(inbox_module, "_sync", note)
+    for ds in (images[0], images[1], images[0]):
+        assert heard.store(ds) == 0
+    first, second = heard.kept
+    study = (first.study.name,)
+    parts = [names[0] for names, *_ in waited if names and names[0].endswith(".part")]
+    assert len(set(parts)) == 3
+    assert waited == [
+        ((parts[0],), True, 0, 0),
+        ((), True, 0, 0),
+        (study, True, 1, 0),
+        ((parts[1],), True, 1, 1),
+        (study, True, 2, 1),
+        ((parts[2],), True, 2, 2),
+        ((*study, first.path.name), True, 2, 2),
+        (study, True, 2, 2),
+    ]
+    assert second.path.parent == first.study
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_disk_that_fails_to_keep_is_no_success(
+    heard: Heard, images: list[Dataset], monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    calls = 0
+    sync = os.fsync
+
+    def fail(descriptor: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == number:
+            raise OSError(errno.EIO, "Input/output error")
+        sync(descriptor)
+
+    monkeypatch.setattr(inbox_module.os, "fsync", fail)
+    assert heard.store(images[0]) == Refused.OUT_OF_RESOURCES
+    assert heard.kept == []
+    assert not list(heard.inbox.root.glob("*.part"))
+    assert received(heard.inbox) == []
+    assert heard.store(images[0]) == 0
+    assert len(heard.kept) == len(received(heard.inbox)) == 1
+
+
 def test_only_what_was_left_behind_is_cleared_away(inbox: Inbox) -> None:
     """A retrieval that begins must not take the file away that is being received."""
     old, new = inbox.root / ".old.part", inbox.root / ".new.part"

@@ -1,0 +1,144 @@
+"""Two windows on one worklist, and a worklist whose file goes away under a window."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QDialog, QLabel
+from pytestqt.qtbot import QtBot
+
+from hyrisk_desktop.app import _tell_of_settings
+from hyrisk_desktop.errors import ConflictError
+from hyrisk_desktop.gui.store_service import StoreService
+from hyrisk_desktop.paths import store_path
+from hyrisk_desktop.worklist.records import Read, Reader
+from hyrisk_desktop.worklist.store import Store
+from tests.gui.conftest import Program
+from tests.helpers.exams import scanned
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "worklist.sqlite"
+
+
+@pytest.fixture
+def service(qtbot: QtBot, path: Path) -> Iterator[StoreService]:
+    service = StoreService(path)
+    yield service
+    service.close()
+
+
+def prepared(service: StoreService) -> tuple[Reader, Read]:
+    store = service.open()
+    reader = store.reader("Ada")
+    (exam_id,) = store.add_exams(None, [scanned(1)])
+    return reader, store.save_read(Read(exam_id, reader.reader_id, "1", grade=1.0), reader)
+
+
+def test_the_second_window_says_so_until_the_first_is_closed(service: StoreService, path: Path, qtbot: QtBot) -> None:
+    prepared(service)
+    said: list[str] = []
+    service.shared.connect(said.append)
+    first = Store(path, window=True)
+    service.look_for_others()
+    qtbot.waitUntil(lambda: len(said) == 1)
+    assert "Another window" in said[0]
+    first.close()
+    service._look.timeout.emit()
+    qtbot.waitUntil(lambda: said[1:] == [""])
+
+
+def test_a_conflict_carries_both_states_and_can_be_resolved(service: StoreService, path: Path, qtbot: QtBot) -> None:
+    reader, read = prepared(service)
+    other = Store(path)
+    newer = other.save_read(replace(read, grade=2.0), reader)
+    told: list[tuple[Read, Reader, Read]] = []
+    service.conflict.connect(lambda *all_three: told.append(all_three))
+    mine = replace(read, grade=3.0, revision=0)
+    service.save_read(mine, reader)
+    qtbot.waitUntil(lambda: told == [(mine, reader, newer)])
+    assert service.unsaved == 0
+    assert [r.grade for r in other.reads()] == [2.0]
+    service.replace_newer(mine, reader, newer)
+    qtbot.waitUntil(lambda: service.unsaved == 0)
+    assert [r.grade for r in other.reads()] == [3.0]
+    assert len(told) == 1
+    other.close()
+
+
+def test_a_conflict_that_nobody_listens_to_is_a_failure(service: StoreService, path: Path, qtbot: QtBot) -> None:
+    reader, read = prepared(service)
+    other = Store(path)
+    other.save_read(replace(read, grade=2.0), reader)
+    failures: list[Exception] = []
+    service.failed.connect(failures.append)
+    service.save_read(replace(read, grade=3.0), reader)
+    qtbot.waitUntil(lambda: len(failures) == 1)
+    assert isinstance(failures[0], ConflictError)
+    assert [r.grade for r in other.reads()] == [2.0]
+    other.close()
+
+
+def test_the_blinded_and_the_open_read_of_an_exam_wait_side_by_side(service: StoreService) -> None:
+    reader, read = prepared(service)
+    service._saving = True
+    service.save_read(replace(read, grade=2.0), reader)
+    service.save_read(replace(read, grade=3.0, blinded=True, revision=0), reader)
+    assert service.unsaved == 2
+    service._saving = False
+    assert service.flush() == []
+    assert sorted((r.grade, r.blinded) for r in service.open().reads()) == [(2.0, False), (3.0, True)]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows refuses to rename a file that is open")
+def test_a_read_waits_until_the_file_is_back(service: StoreService, path: Path, qtbot: QtBot) -> None:
+    reader, read = prepared(service)
+    troubles: list[str] = []
+    service.trouble.connect(troubles.append)
+    path.rename(path.with_name("aside"))
+    service.save_read(replace(read, grade=3.0), reader)
+    qtbot.waitUntil(lambda: len(troubles) == 1)
+    assert "deleted, renamed or replaced" in troubles[0]
+    assert service.unsaved == 1
+    path.with_name("aside").rename(path)
+    service._retry.timeout.emit()
+    qtbot.waitUntil(lambda: service.unsaved == 0)
+    assert troubles[1:] == [""]
+    assert [r.grade for r in service.open().reads()] == [3.0]
+
+
+def test_the_window_says_that_there_is_another_for_as_long_as_it_is_so(program: Program) -> None:
+    label = program.window.findChild(QLabel, "storeShared")
+    assert label is not None
+    assert not label.isVisible()
+    program.services.store.shared.emit("Another window has it.")
+    assert (label.isVisible(), label.toolTip()) == (True, "Another window has it.")
+    assert program.window.findChild(QLabel, "statusMessage").toolTip() == "Another window has it."
+    program.services.store.shared.emit("")
+    assert not label.isVisible()
+
+
+def test_damaged_settings_are_told_in_the_window(program: Program) -> None:
+    _tell_of_settings(program.window, "The settings file was damaged.")
+    dialog = program.window.findChild(QDialog, "errorDialog")
+    assert dialog is not None
+    assert dialog.findChild(QLabel, "errorSentence").text() == "The settings file was damaged."
+    dialog.close()
+
+
+def test_a_real_second_window_is_noticed_by_the_program(program: Program) -> None:
+    """From the start on: nobody has to ask."""
+    place = store_path()
+    program.wait(lambda: place.is_file())
+    other = Store(place, window=True)
+    program.services.store._look.timeout.emit()
+    label = program.window.findChild(QLabel, "storeShared")
+    program.wait(label.isVisible)
+    other.close()
+    program.services.store._look.timeout.emit()
+    program.wait(lambda: not label.isVisible())
