@@ -58,7 +58,7 @@ def test_errors_and_questions_show_markup_as_it_is(program: Program) -> None:
 
 
 def test_tooltips_show_markup_as_it_is(program: Program) -> None:
-    program.window.show_message(HOSTILE)
+    program.window.status.say(HOSTILE)
     label = program.window.findChild(QLabel, "statusMessage")
     assert label is not None
     assert (is_plain(label), label.toolTip()) == (True, HOSTILE)

@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from PySide6.QtWidgets import QDialog, QLabel
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QDialog, QLabel, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from hyrisk_desktop.app import _tell_of_settings
@@ -18,6 +20,7 @@ from hyrisk_desktop.paths import store_path
 from hyrisk_desktop.worklist.records import Read, Reader
 from hyrisk_desktop.worklist.store import Store
 from tests.gui.conftest import Program
+from tests.gui.test_worklist import ALT, Reading, exams, reading  # noqa: F401  fixtures
 from tests.helpers.exams import scanned
 
 
@@ -142,3 +145,40 @@ def test_a_real_second_window_is_noticed_by_the_program(program: Program) -> Non
     other.close()
     program.services.store._look.timeout.emit()
     program.wait(lambda: not label.isVisible())
+
+
+@pytest.mark.parametrize("answer", ["show", "replace"])
+def test_a_read_of_two_windows_is_kept_or_replaced_by_will(
+    reading: Reading,  # noqa: F811
+    exams: Path,  # noqa: F811
+    answer: str,
+) -> None:
+    reading.open_list(exams)
+    reading.read_one(2)
+    program = reading.program
+    program.wait(lambda: program.services.store.unsaved == 0 and not program.services.runner.busy)
+    (mine,) = reading.saved()
+    reader = reading.worklist.reader
+    assert reader is not None
+    other = Store(store_path())
+    there = other.read_of(mine.exam_id, reader)
+    assert there is not None
+    other.save_read(replace(there, grade=3.0), reader)
+    reading.key(Qt.Key.Key_1, ALT)
+    program.wait(lambda: program.window.findChild(QMessageBox, "conflictQuestion") is not None)
+    box = program.window.findChild(QMessageBox, "conflictQuestion")
+    assert "grade 3 (severe)" in box.informativeText()
+    assert "grade 1 (minimal)" in box.informativeText()
+    assert [r.grade for r in other.reads()] == [3.0]
+    wanted = "Show" if answer == "show" else "Replace"
+    (button,) = [b for b in box.buttons() if wanted in b.text().replace("&", "")]
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+    expected = 3.0 if answer == "show" else 1.0
+    program.wait(lambda: [r.grade for r in other.reads()] == [expected])
+    program.wait(lambda: reading.session.read.grade == expected)
+    program.window.activateWindow()
+    program.wait(program.window.isActiveWindow)
+    # What follows is saved as ever.
+    reading.key(Qt.Key.Key_0, ALT)
+    program.wait(lambda: [r.grade for r in other.reads()] == [0.0])
+    other.close()

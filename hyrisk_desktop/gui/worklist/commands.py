@@ -50,6 +50,9 @@ class WorklistCommands(QObject):
         self._worklist, self._session, self._settings = worklist, session, settings
         self._desk, self._window = desk, window
         self.shown = False
+        self._conflict: tuple[Read, Reader, Read] | None = None
+        self._settled: dict[tuple[int, int, bool, int], bool] = {}
+        """The conflict that was answered last, and whether by replacing what was saved elsewhere."""
         worklist.list_changed.connect(self._begin)
         worklist.told.connect(self.message)
         worklist.ready.connect(self._offer_last)
@@ -197,6 +200,16 @@ class WorklistCommands(QObject):
     def _ask_which_read(self, mine: Read, reader: Reader, newer: Read) -> None:
         """Another window has saved another state of this read: nothing is thrown away before the reader says so."""
         worklist = self._worklist
+        about = (newer.exam_id, newer.reader_id, newer.blinded, newer.revision)
+        if about in self._settled:
+            # A save that was on its way while the reader answered.
+            if self._settled[about]:
+                worklist.store.save_read(mine, reader)
+            return
+        asked, self._conflict = self._conflict, (mine, reader, newer)
+        if asked is not None:
+            # The risk of the same state has come in meanwhile: one question is enough.
+            return
         box = QMessageBox(self._window)
         box.setObjectName("conflictQuestion")
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -210,8 +223,18 @@ class WorklistCommands(QObject):
         show = box.addButton(tr("&Show what was saved there"), QMessageBox.ButtonRole.AcceptRole)
         replace = box.addButton(tr("&Replace it by what is here"), QMessageBox.ButtonRole.DestructiveRole)
         box.setDefaultButton(show)
-        show.clicked.connect(lambda *_: worklist.keeper.take(newer))
-        replace.clicked.connect(lambda *_: worklist.store.replace_newer(mine, reader, newer))
+
+        def answered(button: object) -> None:
+            latest, self._conflict = self._conflict, None
+            if latest is None:
+                return
+            self._settled = {about: button is replace}
+            if button is replace:
+                worklist.store.replace_newer(*latest)
+            else:
+                worklist.keeper.take(latest[2])
+
+        box.buttonClicked.connect(answered)
         give_letters(box)
         box.open()
 
