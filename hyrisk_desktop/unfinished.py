@@ -21,7 +21,7 @@ from hyrisk_desktop.paths import unfinished_dir
 from hyrisk_desktop.private_files import FILE_MODE, make_private, private_opener
 
 # Nothing else is ever deleted, whatever a list says.
-_NAMES = re.compile(r"\..+\.part|\.staging-[0-9a-f]{32}|demonstration-\w{8}")
+_NAMES = re.compile(r"\..+\.part|demonstration-\w{8}")
 _FAMILY = re.compile(r"\.[0-9a-f]{16}-\*\.part")
 _guard = threading.Lock()
 _lists: dict[Path, tuple[int, FileLock, Path]] = {}

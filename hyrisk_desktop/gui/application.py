@@ -96,3 +96,4 @@ def _tidy_up() -> None:
     """Close to other accounts what an older version left open, and delete what a killed run left half done."""
     repair(private_roots())
     sweep()
+    installed_models().sweep()

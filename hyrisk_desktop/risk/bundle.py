@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 from dataclasses import dataclass, field
@@ -39,7 +40,8 @@ WEIGHTS, DESCRIPTION, CARD = "weights.safetensors", "model.json", "CARD.md"
 _MAX_DESCRIPTION_BYTES = 16 << 20
 # ResNet-152 in single precision takes 240 MB; what is much larger is no model of ours.
 MOST_WEIGHTS_BYTES = 1 << 30
-LONGEST_NAME = 120
+LONGEST_NAME = 500
+_MARKUP = re.compile(r"<[A-Za-z/!?]|&#?\w+;")
 _LONGEST_TEXT = 4096
 _SEAL = "description_sha256"
 _HEADS = {"risknet", "hyrisknet"}
@@ -290,16 +292,14 @@ def check_model_name(name: str) -> None:
     Raises:
         BundleError: with the sentence that says so.
     """
-    # `isprintable` is false for control characters and for those that turn the direction of writing around.
-    if (
-        not 1 <= len(name.strip()) <= len(name) <= LONGEST_NAME
-        or not name.isprintable()
-        or not {"<", ">"}.isdisjoint(name)
-    ):
+    # Of what can't be printed NUL alone is harmless: it shows nowhere, and no path is made of a name. Others move the
+    # cursor of a terminal, break the line, or turn the direction of writing around.
+    plain = name.replace("\0", "")
+    if not plain.strip() or len(name) > LONGEST_NAME or not plain.isprintable() or _MARKUP.search(name):
         raise BundleError(
             "model_name",
             tr(
-                "A model's name needs 1 to {n} printable characters without < and >, so this one is refused.",
+                "A model's name needs 1 to {n} printable characters without markup, so this one is refused.",
                 n=LONGEST_NAME,
             ),
         )

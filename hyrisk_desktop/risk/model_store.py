@@ -7,6 +7,7 @@ history is the old one or the new one. Torch is imported only to test a bundle b
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -18,16 +19,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from hyrisk_desktop import paths
 from hyrisk_desktop.bounded_json import read_json
 from hyrisk_desktop.errors import BundleError, HyRiskError, InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.volume import Finding, Severity
-from hyrisk_desktop.private_files import FOLDER_MODE, make_private, write_private
+from hyrisk_desktop.private_files import FILE_MODE, FOLDER_MODE, make_private, write_private
 from hyrisk_desktop.risk.bundle import DESCRIPTION, ModelBundle, verify_bundle
 from hyrisk_desktop.risk.bundle_files import copy_bundle, unpack_bundle, zip_bundle
 from hyrisk_desktop.risk.swap import previous_of, recover, swap_in
-from hyrisk_desktop.unfinished import note
 
 BUNDLED = ""
 """Name of the demonstration model in the history."""
@@ -35,6 +37,7 @@ _ACTIVE = "active.json"
 _MAX_HISTORY = 50
 _MAX_ACTIVE_BYTES = 1 << 20
 _HIDDEN = "."
+_LOCK = ".lock"
 _STALE_S = 24 * 3600.0
 
 
@@ -281,22 +284,36 @@ class ModelStore:
     @contextmanager
     def _staging(self) -> Iterator[Path]:
         """An empty folder on the shelf's own disk, gone afterwards."""
-        staging = note(self._directory / f"{_HIDDEN}staging-{uuid.uuid4().hex}")
+        staging = self._directory / f"{_HIDDEN}staging-{uuid.uuid4().hex}"
+        # The system releases it when this process dies; what it stands for is then swept.
+        lock = FileLock(staging.with_name(staging.name + _LOCK), mode=FILE_MODE, thread_local=False)
         try:
             make_private(self._directory)
+            lock.acquire(timeout=0)
             staging.mkdir(mode=FOLDER_MODE)
-            self._sweep()
+            self.sweep()
             yield staging
         except OSError as e:
             raise _unwritable() from e
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+            lock.release()
+            with contextlib.suppress(OSError):
+                Path(lock.lock_file).unlink(missing_ok=True)
 
-    def _sweep(self) -> None:
-        """Delete what a crash has left: staged copies of yesterday, and old folders whose new ones took their place."""
+    def sweep(self) -> None:
+        """Delete what a crash has left: staged copies of dead processes, and old folders whose new ones took their place."""
+        for held in self._directory.glob(f"{_HIDDEN}staging-*{_LOCK}"):
+            lock = FileLock(held, mode=FILE_MODE, thread_local=False)
+            with contextlib.suppress(Timeout, OSError):
+                lock.acquire(timeout=0)
+                shutil.rmtree(held.with_name(held.name.removesuffix(_LOCK)), ignore_errors=True)
+                lock.release()
+                held.unlink(missing_ok=True)
         for left in self._directory.glob(f"{_HIDDEN}*"):
-            if time.time() - left.stat().st_mtime > _STALE_S:
-                shutil.rmtree(left, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                if left.suffix != _LOCK and time.time() - left.stat().st_mtime > _STALE_S:
+                    shutil.rmtree(left, ignore_errors=True)
         for folder in self._folders():
             shutil.rmtree(previous_of(folder), ignore_errors=True)
 
