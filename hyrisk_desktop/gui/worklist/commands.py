@@ -204,7 +204,7 @@ class WorklistCommands(QObject):
         if about in self._settled:
             # A save that was on its way while the reader answered.
             if self._settled[about]:
-                worklist.store.save_read(mine, reader)
+                worklist.store.replace_newer(mine, reader, newer)
             return
         asked, self._conflict = self._conflict, (mine, reader, newer)
         if asked is not None:
