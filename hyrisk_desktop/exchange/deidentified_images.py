@@ -31,6 +31,7 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume
 from hyrisk_desktop.imaging.attributes import text_of
 from hyrisk_desktop.imaging.choice import contrast_agent
+from hyrisk_desktop.imaging.kinds import nature_of, plain_description, words_of
 
 Check = Callable[[str], str]
 DUMMY_DAY, DUMMY_TIME = "19000101", "000000"
@@ -131,6 +132,11 @@ def image_without_identity(header: Dataset, identity: Identity, sop_class: str) 
     # Only whether there was any counts; its name is free text, and PS3.15 wants a dummy.
     if contrast_agent(text_of(header, Tag("ContrastBolusAgent")) or "") or text_of(header, Tag("ContrastBolusRoute")):
         ds.ContrastBolusAgent = "CONTRAST"
+    # Free text that makes the values no plain HU is said again in the standard's words.
+    types, energies = words_of(header)
+    texts = [text_of(header, Tag(keyword)) or "" for keyword in ("SeriesDescription", "DerivationDescription")]
+    if said := plain_description(nature_of(types, texts, energies)):
+        ds.SeriesDescription = said
     if "PerFrameFunctionalGroupsSequence" in header:
         _add_frames(ds, header)
     _apply_profile(ds, identity)
@@ -223,7 +229,7 @@ def _apply_profile(ds: Dataset, identity: Identity) -> None:
     rules: dict[tuple[int, ...], Callable[..., None]] = {
         tag: mapped for tag, action in _profile().items() if action is replace_UID
     }
-    for keyword in ("ContrastBolusAgent", "ContentDate", "ContentTime", "AcquisitionDateTime"):
+    for keyword in ("ContrastBolusAgent", "SeriesDescription", "ContentDate", "ContentTime", "AcquisitionDateTime"):
         tag = Tag(keyword)
         rules[tag.group, tag.element] = kept
     # A copy: the library puts these rules into what it is given.

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from hyrisk_desktop.imaging.kinds import NATURE_KEYWORDS, words_of
 from hyrisk_desktop.imaging.tags import DEFLATED_LE, MAX_HEADER_BYTES, Header, inflate
 
 # What the phantom generator writes into the header of its slabs.
@@ -92,6 +93,18 @@ def read_attributes(header: Header) -> Mapping[str, str]:
                 texts.setdefault(keyword, header.text(keyword))
     texts.setdefault("TransferSyntaxUID", header.syntax)
     return MappingProxyType(texts)
+
+
+def nested_words(header: Header) -> tuple[list[str], list[float]]:
+    """Values of ImageType and FrameType, nested ones included, and energies in keV; see `kinds.words_of`."""
+    from pydicom.tag import Tag
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return words_of(parse_header(header, [Tag(k) for k in ("SpecificCharacterSet", *NATURE_KEYWORDS)]))
+    except (Exception, RecursionError):  # noqa: BLE001 - pydicom raises of every kind on damaged headers
+        return [], []
 
 
 def parse_header(header: Header, tags: list[Any] | None = None) -> Any:

@@ -51,8 +51,10 @@ class _Rank:
 
     unsuitable: bool
     other_body_part: bool
+    computed: bool
     derived: bool
     contrast: bool
+    virtual: bool
     partial: bool
     sharpness: float
     off_increment: float
@@ -82,13 +84,16 @@ def _with_suitability(record: SeriesRecord) -> SeriesRecord:
 
 
 def _rank_of(record: SeriesRecord) -> _Rank:
+    codes = {finding.code for finding in record.findings}
     words = record.image_type.upper().split("\\")
     kernel = kernel_of(record.kernel, record.attributes.get("Manufacturer", ""))
     return _Rank(
         unsuitable=not record.suitable,
         other_body_part=record.attributes.get("BodyPartExamined", "").upper() in _OTHER_BODY_PARTS,
+        computed="computed_map" in codes,
         derived=words[:1] == ["DERIVED"],
         contrast=bool(contrast_agent(record.attributes.get("ContrastBolusAgent", ""))),
+        virtual="monoenergetic" in codes,
         partial=_extent(record) < _WHOLE_CHEST_MM,
         sharpness=round(kernel.sharpness, 2),
         off_increment=round(abs((record.increment_mm or 99.0) - WANTED_INCREMENT_MM), 3),
@@ -118,10 +123,14 @@ def _with_reason(record: SeriesRecord, best: SeriesRecord, count: int) -> Series
 def _why_after(mine: _Rank, best: _Rank) -> str:
     if mine.other_body_part != best.other_body_part:
         return tr("Ranked after the chosen series: another part of the body.")
+    if mine.computed != best.computed:
+        return tr("Ranked after the chosen series: it calls itself a computed map.")
     if mine.derived != best.derived:
         return tr("Ranked after the chosen series: reformatted rather than original slices.")
     if mine.contrast != best.contrast:
         return tr("Ranked after the chosen series: made with contrast agent.")
+    if mine.virtual != best.virtual:
+        return tr("Ranked after the chosen series: virtual monoenergetic images.")
     if mine.partial != best.partial:
         return tr("Ranked after the chosen series: it covers less than the whole chest.")
     if mine.sharpness != best.sharpness:

@@ -20,10 +20,10 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import decoder
 from hyrisk_desktop.imaging.content import Contents
 from hyrisk_desktop.imaging.decoder_child import FrameTask
+from hyrisk_desktop.imaging.kinds import refusal_of
 from hyrisk_desktop.imaging.layout import Layouts
 from hyrisk_desktop.imaging.native import Changed, OutOfRange, Recipe, all_whole, read_native_slices, recipe_of
 from hyrisk_desktop.imaging.records import Kind, SeriesRecord
-from hyrisk_desktop.imaging.series import refusal_of
 from hyrisk_desktop.imaging.sharing import share
 from hyrisk_desktop.imaging.slices import MAX_VOXELS, Stack, stack_slices
 from hyrisk_desktop.imaging.tags import NATIVE_SYNTAXES, BadHeader, Header, NotDicom, read_header

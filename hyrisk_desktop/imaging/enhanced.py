@@ -17,31 +17,15 @@ from hyrisk_desktop.imaging.attributes import parse_header
 from hyrisk_desktop.imaging.content import Contents
 from hyrisk_desktop.imaging.decoder_child import FrameTask
 from hyrisk_desktop.imaging.geometry import Grid, axes_of, make_grid
+from hyrisk_desktop.imaging.kinds import nature_findings, nature_of, refusal_of_types, words_of
 from hyrisk_desktop.imaging.native import Changed, OutOfRange, apply_rescale, read_native_frames
 from hyrisk_desktop.imaging.records import SeriesRecord
-from hyrisk_desktop.imaging.slices import check_pixel_description
+from hyrisk_desktop.imaging.slices import HU_TYPES, check_pixel_description
 from hyrisk_desktop.imaging.tags import NATIVE_SYNTAXES, Header
-from hyrisk_desktop.imaging.volume import CTVolume
+from hyrisk_desktop.imaging.volume import CTVolume, Finding
 from hyrisk_desktop.jobs import CancelToken, Progress
 
 _MAX_FRAMES = 20_000
-_MAP_WORDS = frozenset(
-    [
-        "PERFUSION",
-        "RCBF",
-        "RCBV",
-        "MTT",
-        "TTP",
-        "MIP",
-        "MINIP",
-        "MAX_IP",
-        "MIN_IP",
-        "PROJECTION",
-        "LOCALIZER",
-        "VIRTUAL_NON_CONTRAST",
-        "IODINE",
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +38,7 @@ class Frames:
     rescale: tuple[tuple[float, float], ...]
     thickness_mm: float | None
     kernel: str
+    findings: tuple[Finding, ...] = ()
 
 
 def frames_of(record: SeriesRecord) -> Frames:
@@ -68,10 +53,8 @@ def frames_of(record: SeriesRecord) -> Frames:
             tr("This series spreads over several multi-frame files. Open one of these files by itself."),
         )
     header = record.headers[0]
-    if frozenset(header.words("ImageType")) & _MAP_WORDS:
-        raise ExamError(
-            "derived", tr("These are computed pictures (a projection or a map). Open the original axial series.")
-        )
+    if refusal := refusal_of_types(header.words("ImageType")):
+        raise refusal
     check_pixel_description(header)
     try:
         with warnings.catch_warnings():
@@ -94,12 +77,16 @@ def _parse(header: Header, dataset: Any) -> Frames:
     if not 0 < count <= _MAX_FRAMES or len(groups) != count:
         raise ValueError
 
+    types, energies = words_of(dataset)
+    if refusal := refusal_of_types(types):
+        raise refusal
+
     def group(number: int, keyword: str) -> Any:
         own = groups[number].get(keyword)
         return (own or getattr(shared, keyword))[0]
 
     positions, rescale = np.empty((count, 3)), []
-    orientations, spacings, thicknesses = [], [], set()
+    orientations, spacings, thicknesses, rescale_types = [], [], set(), set()
     for number in range(count):
         positions[number] = [float(v) for v in group(number, "PlanePositionSequence").ImagePositionPatient]
         orientations.append([float(v) for v in group(number, "PlaneOrientationSequence").ImageOrientationPatient])
@@ -108,7 +95,8 @@ def _parse(header: Header, dataset: Any) -> Frames:
         thicknesses.add(float(measures.get("SliceThickness") or 0))
         scale = group(number, "PixelValueTransformationSequence")
         rescale.append((float(scale.RescaleSlope), float(scale.RescaleIntercept)))
-        if str(scale.get("RescaleType") or "HU").strip().upper() not in ("HU", "US"):
+        rescale_types.add(str(scale.get("RescaleType") or "HU").strip().upper())
+        if not rescale_types <= HU_TYPES:
             raise ExamError("not_hu", tr("The images are not in Hounsfield units. Open the original CT series."))
     for orientation in orientations[1:]:
         if max(np.abs(a - b).max() for a, b in zip(axes_of(orientation), axes_of(orientations[0]), strict=True)) > 1e-3:
@@ -124,8 +112,10 @@ def _parse(header: Header, dataset: Any) -> Frames:
     thickness = thicknesses.pop() or None
     matrix = (header.number("Rows") or 0, header.number("Columns") or 0)
     grid = make_grid(positions, orientations[0], spacings[0], matrix, thickness)
+    texts = header.text("SeriesDescription"), header.text("DerivationDescription")
+    findings = nature_findings(nature_of(types, texts, energies), "HU_MOD" if "HU_MOD" in rescale_types else "")
     return Frames(
-        header, grid.order, grid, tuple(rescale[i] for i in grid.order), thickness, _kernel(group)
+        header, grid.order, grid, tuple(rescale[i] for i in grid.order), thickness, _kernel(group), findings
     )  # fmt: skip
 
 

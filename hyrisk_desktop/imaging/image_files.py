@@ -19,6 +19,7 @@ from hyrisk_desktop.imaging import decoder
 from hyrisk_desktop.imaging.attributes import image_file_attributes
 from hyrisk_desktop.imaging.decoder_child import ImageTask, SlabTask
 from hyrisk_desktop.imaging.geometry import Grid, Vector
+from hyrisk_desktop.imaging.kinds import nature_findings, nature_of
 from hyrisk_desktop.imaging.records import Kind, SeriesRecord
 from hyrisk_desktop.imaging.slices import MAX_MATRIX, MAX_VOXELS
 from hyrisk_desktop.imaging.volume import CTVolume, Finding, Severity
@@ -52,6 +53,7 @@ def image_record(path: Path) -> SeriesRecord:
         files=files,
         increment_mm=grid.spacing_mm[2],
         attributes=image_file_attributes(path),
+        findings=nature_findings(nature_of((), (path.name,))),
     )
 
 

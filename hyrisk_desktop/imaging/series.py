@@ -9,9 +9,10 @@ from pathlib import Path
 
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging.attributes import read_attributes
+from hyrisk_desktop.imaging.attributes import nested_words, read_attributes
 from hyrisk_desktop.imaging.choice import rank
 from hyrisk_desktop.imaging.geometry import is_axial
+from hyrisk_desktop.imaging.kinds import kind_of, nature_findings, nature_of, refusal_of, refusal_of_types
 from hyrisk_desktop.imaging.layout import Layouts
 from hyrisk_desktop.imaging.records import Kind, SeriesRecord
 from hyrisk_desktop.imaging.slices import stack_slices
@@ -20,15 +21,14 @@ from hyrisk_desktop.imaging.tags import TAGS, BadHeader, Header, NotDicom, read_
 from hyrisk_desktop.imaging.volume import Finding, Severity
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
 
-_CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
-_ENHANCED = frozenset(("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2"))
 _ACCOMPANIMENTS = (Kind.LOCALIZER, Kind.SECONDARY)  # what may lie inside a series of slices without being one
-_LOCALIZER_WORDS = frozenset(("LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW", "REF_SURVIEW", "SCANOGRAM"))
-_PAGE_WORDS = frozenset(("DOSE", "DOSE_INFO", "SCREEN SAVE", "SCREENSAVE", "PATIENT_INFO", "RESULTS", "PROTOCOL"))
-_PROJECTION_WORDS = frozenset(("MIP", "MINIP", "MAXIP", "PROJECTION IMAGE", "VRT", "SSD", "3D", "VOLUME_RENDERED"))
-_KIND_TAGS = tuple(TAGS[k] for k in ("SeriesInstanceUID", "Modality", "ImageType", "SOPClassUID", "SamplesPerPixel"))
+_KIND_TAGS = tuple(
+    TAGS[k] for k in ("SeriesInstanceUID", "Modality", "ImageType", "FrameType", "SOPClassUID", "SamplesPerPixel")
+)
+_WORD_TAGS = tuple(
+    TAGS[k] for k in ("ImageType", "FrameType", "SeriesDescription", "DerivationDescription", "RescaleType")
+)
 _ORIENTATION = TAGS["ImageOrientationPatient"]
-_MAP_WORDS = frozenset(("PERFUSION", "RCBF", "RCBV", "MTT", "TTP", "IODINE", "VNC", "EFF_Z", "ELECTRON_DENSITY"))
 
 
 @dataclasses.dataclass(slots=True)
@@ -119,22 +119,6 @@ def look_through(source: Source, progress: Progress, cancel: CancelToken | None)
     return found
 
 
-def kind_of(header: Header) -> Kind | None:
-    """What one file is a piece of; None where it is no CT image."""
-    if header.text("Modality") != "CT":
-        return None
-    words = frozenset(header.words("ImageType"))
-    if header.text("SOPClassUID") in _ENHANCED:
-        return Kind.ENHANCED
-    if words & _LOCALIZER_WORDS:
-        return Kind.LOCALIZER
-    if header.text("SOPClassUID") != _CT_IMAGE or words & _PAGE_WORDS or (header.number("SamplesPerPixel") or 1) != 1:
-        return Kind.SECONDARY
-    if words & _PROJECTION_WORDS or words & _MAP_WORDS:
-        return Kind.DERIVED
-    return Kind.AXIAL
-
-
 def _narrow_to(found: FoundFiles, opened: Path) -> None:
     """Keep the series of the opened file, without other versions of that very slice."""
     if is_image_file(opened):
@@ -195,6 +179,10 @@ def _record(uid: str, kind: Kind, headers: list[Header], found: FoundFiles, sour
         findings.append(Finding("damaged_files", Severity.WARNING, message))
     first = headers[0]
     attributes = read_attributes(first)
+    if kind is Kind.AXIAL:
+        types, energies = nested_words(first)
+        kind = Kind.DERIVED if refusal_of_types(types) else kind
+        findings += _nature_findings(headers, types, energies)
     record = SeriesRecord(
         series_uid=uid,
         study_uid=first.text("StudyInstanceUID"),
@@ -214,6 +202,18 @@ def _record(uid: str, kind: Kind, headers: list[Header], found: FoundFiles, sour
     return _with_geometry(record)
 
 
+def _nature_findings(headers: list[Header], types: Sequence[str], energies: Sequence[float]) -> tuple[Finding, ...]:
+    """What the words of any slice say of its values; one computed slice in a series is enough to say so."""
+    distinct = {tuple(map(h.values.get, _WORD_TAGS)): h for h in headers}
+    found: dict[str, Finding] = {}
+    for header in distinct.values():
+        words = (*header.words("ImageType"), *header.words("FrameType"), *types)
+        texts = header.text("SeriesDescription"), header.text("DerivationDescription")
+        for finding in nature_findings(nature_of(words, texts, energies), header.text("RescaleType")):
+            found.setdefault(finding.code, finding)
+    return tuple(found.values())
+
+
 def _with_geometry(record: SeriesRecord) -> SeriesRecord:
     """Fill in increment and slice count, or the reason why the series can't be read."""
     try:
@@ -227,6 +227,7 @@ def _with_geometry(record: SeriesRecord) -> SeriesRecord:
                 increment_mm=frames.grid.spacing_mm[2],
                 thickness_mm=frames.thickness_mm,
                 kernel=record.kernel or frames.kernel,
+                findings=record.findings + frames.findings,
             )
         if refusal := refusal_of(record.kind):
             raise refusal
@@ -235,25 +236,6 @@ def _with_geometry(record: SeriesRecord) -> SeriesRecord:
         return dataclasses.replace(record, suitable=False, reason=e.message, problem=e.code)
     increment = stack.grid.spacing_mm[2] if len(stack.headers) > 1 else None
     return dataclasses.replace(record, increment_mm=increment, slice_count=len(stack.headers), stack=stack)
-
-
-def refusal_of(kind: Kind) -> ExamError | None:
-    """Why a series of this kind can't be read at all; None for those that can."""
-    match kind:
-        case Kind.LOCALIZER:
-            return ExamError("localizer", tr("This is a localizer. Open the axial series of this exam."))
-        case Kind.SECONDARY:
-            return ExamError(
-                "secondary", tr("This is a secondary capture or a dose page and no scan. Open the axial series.")
-            )
-        case Kind.REFORMAT:
-            return ExamError("not_axial", tr("The slices are not axial. Open the axial series of this exam."))
-        case Kind.DERIVED:
-            return ExamError(
-                "derived", tr("These are computed pictures (a projection or a map). Open the original axial series.")
-            )
-        case _:
-            return None
 
 
 def _image_records(

@@ -34,6 +34,8 @@ _PIXELS = ("SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Bi
 _SIGNATURE = tuple(TAGS[k] for k in dict.fromkeys((*_REQUIRED, *_IDENTITY, *_STUDY, *_ACQUISITION, *_PIXELS)))
 _POSITION, _SOP_UID = TAGS["ImagePositionPatient"], TAGS["SOPInstanceUID"]
 _META_UID = TAGS["MediaStorageSOPInstanceUID"]
+HU_TYPES = frozenset(("", "HU", "US", "HU_MOD"))
+"""Values of RescaleType whose pixels are, or may be, HU."""
 MAX_MATRIX = 8192
 MAX_VOXELS = 4 << 30
 
@@ -171,7 +173,7 @@ def check_pixel_description(header: Header) -> None:
             raise ExamError("rescale", tr("The file {name} gives no usable HU scale. Export it again.", name=name))
     if slope == (0.0,):
         raise ExamError("rescale", tr("The file {name} gives no usable HU scale. Export it again.", name=name))
-    if header.words("RescaleType")[:1] not in ((), ("HU",), ("US",), ("HU_MOD",)):
+    if "".join(header.words("RescaleType")[:1]) not in HU_TYPES:
         raise ExamError("not_hu", tr("The images are not in Hounsfield units. Open the original CT series."))
     _check_length(header, rows * columns * bits // 8)
 
