@@ -32,6 +32,7 @@ from hyrisk_desktop.imaging import CTVolume
 from hyrisk_desktop.imaging.attributes import text_of
 from hyrisk_desktop.imaging.choice import contrast_agent
 from hyrisk_desktop.imaging.kinds import nature_of, plain_description, words_of
+from hyrisk_desktop.imaging.padding import AIR_HU
 
 Check = Callable[[str], str]
 DUMMY_DAY, DUMMY_TIME = "19000101", "000000"
@@ -60,7 +61,7 @@ _SCAN: dict[str, Check] = dict.fromkeys(
         "DistanceSourceToPatient", "GantryDetectorTilt", "TableHeight", "ExposureTime", "XRayTubeCurrent", "Exposure",
         "GeneratorPower", "FocalSpots", "SpacingBetweenSlices", "RevolutionTime", "SingleCollimationWidth",
         "TotalCollimationWidth", "TableSpeed", "TableFeedPerRotation", "SpiralPitchFactor", "CTDIvol", "SliceLocation",
-        "WindowCenter", "WindowWidth", "SeriesNumber", "AcquisitionNumber", "InstanceNumber", "PixelPaddingValue",
+        "WindowCenter", "WindowWidth", "SeriesNumber", "AcquisitionNumber", "InstanceNumber",
         "LossyImageCompressionRatio",
     ),
     d.numbers,
@@ -274,15 +275,12 @@ def set_pixels(
     ds.Rows, ds.Columns = source.rows, source.columns
     ds.BitsAllocated, ds.BitsStored, ds.HighBit = limits.bits, limits.bits, limits.bits - 1
     ds.PixelRepresentation = int(limits.min < 0)
-    if (padding := ds.get("PixelPaddingValue")) is not None:
-        del ds.PixelPaddingValue
-        if limits.min <= padding <= limits.max and limits.bits == 16:
-            ds.add_new(Tag("PixelPaddingValue"), "SS" if limits.min else "US", padding)
     ds.add_new(Tag("PixelData"), "OW", b"".join(frames))
 
 
 def _stored(hu: NDArray[Any], slope: float, intercept: float) -> NDArray[np.float64]:
     stored: NDArray[np.float64] = np.rint((hu.astype(np.float64) - intercept) / slope)
-    if not np.array_equal((stored * slope + intercept).astype(hu.dtype), hu):
+    # Padding has become air, which the file's own scale need not meet exactly.
+    if not (((stored * slope + intercept).astype(hu.dtype) == hu) | (hu == AIR_HU)).all():
         raise _inexact()
     return stored

@@ -18,7 +18,8 @@ from hyrisk_desktop.imaging.content import Contents
 from hyrisk_desktop.imaging.decoder_child import FrameTask
 from hyrisk_desktop.imaging.geometry import Grid, axes_of, make_grid
 from hyrisk_desktop.imaging.kinds import nature_findings, nature_of, refusal_of_types, words_of
-from hyrisk_desktop.imaging.native import Changed, OutOfRange, apply_rescale, read_native_frames
+from hyrisk_desktop.imaging.native import Changed, OutOfRange, apply_rescale, padding_of, read_native_frames
+from hyrisk_desktop.imaging.padding import AIR_HU
 from hyrisk_desktop.imaging.records import SeriesRecord
 from hyrisk_desktop.imaging.slices import HU_TYPES, check_pixel_description
 from hyrisk_desktop.imaging.tags import NATIVE_SYNTAXES, Header
@@ -155,7 +156,7 @@ def _fill(
     cancel: CancelToken | None,
     on_first: Callable[[CTVolume, int], None] | None,
 ) -> CTVolume:
-    from hyrisk_desktop.imaging.dicom import AIR_HU, decode_failure, new_volume
+    from hyrisk_desktop.imaging.dicom import decode_failure, new_volume, with_padding_noted
 
     header, count = frames.header, len(frames.order)
     rows, columns = header.number("Rows") or 0, header.number("Columns") or 0
@@ -164,11 +165,15 @@ def _fill(
     volume.hu.fill(AIR_HU)
     contents = Contents(count, *inside)
     sequence = [count // 2, *(z for z in range(count) if z != count // 2)]
-    done = 0
+    done, padded = 0, False
+    rule = padding_of(header, *frames.rescale[0])
 
-    def receive(z: int, stored: NDArray[Any]) -> None:
-        nonlocal done
-        apply_rescale(frames.grid.turn(stored), volume.hu[z], *frames.rescale[z])
+    def receive(z: int, stored: NDArray[Any], outside: NDArray[np.bool_] | None) -> None:
+        nonlocal done, padded
+        turn = frames.grid.turn
+        padded |= apply_rescale(
+            turn(stored), volume.hu[z], *frames.rescale[z], rule, None if outside is None else turn(outside)
+        )
         contents.note(z, volume.hu[z])
         done += 1
         if done == 1 and on_first:
@@ -178,22 +183,25 @@ def _fill(
             cancel.raise_if_cancelled()
 
     if header.syntax in NATIVE_SYNTAXES:
-        stored = read_native_frames(header)
+        scale = dict(zip(frames.order, frames.rescale, strict=True))
+        stored, outside = read_native_frames(header, rule, [scale[number] for number in range(count)])
         for z in sequence:
-            receive(z, stored[frames.order[z]])
+            receive(z, stored[frames.order[z]], outside[frames.order[z]])
     else:
         try:
             decoder.decoders().frames(
                 (_task(header, frames.order[z], rows, columns) for z in sequence),
                 rows * columns * 4,
-                lambda index, memory: receive(sequence[index], decoder.frame_from(memory, np.int32, rows, columns)),
+                lambda index, memory: receive(
+                    sequence[index], decoder.frame_from(memory, np.int32, rows, columns), None
+                ),
                 count=count,
                 cancel=cancel,
             )
         except decoder.DecodeError as e:
             raise decode_failure(e.kind, header.path.name) from e
     contents.check()
-    return volume
+    return with_padding_noted(volume, padded)
 
 
 def _task(header: Header, frame: int, rows: int, columns: int) -> Callable[[str], FrameTask]:

@@ -20,6 +20,7 @@ from hyrisk_desktop.imaging.attributes import image_file_attributes
 from hyrisk_desktop.imaging.decoder_child import ImageTask, SlabTask
 from hyrisk_desktop.imaging.geometry import Grid, Vector
 from hyrisk_desktop.imaging.kinds import nature_findings, nature_of
+from hyrisk_desktop.imaging.padding import AIR_HU
 from hyrisk_desktop.imaging.records import Kind, SeriesRecord
 from hyrisk_desktop.imaging.slices import MAX_MATRIX, MAX_VOXELS
 from hyrisk_desktop.imaging.volume import CTVolume, Finding, Severity
@@ -65,7 +66,7 @@ def read_image(
     on_first: Callable[[CTVolume, int], None] | None,
 ) -> CTVolume:
     """Read an image file; see `imaging.dicom.read_volume` for arguments and errors."""
-    from hyrisk_desktop.imaging.dicom import AIR_HU, new_volume
+    from hyrisk_desktop.imaging.dicom import new_volume, with_padding_noted
 
     path = record.files[0]
     try:
@@ -89,7 +90,7 @@ def read_image(
                 progress(done + 1, count)
     except decoder.DecodeError as e:
         raise _unreadable(path, e) from e
-    return volume
+    return with_padding_noted(volume, facts["padded"])
 
 
 def _slab(index: int, dtype: str) -> Callable[[str], SlabTask]:
