@@ -18,6 +18,10 @@ from typing import Any
 from hyrisk_desktop.imaging.padding import Padding, make_air, padding_in_hu
 
 MEMORY_LIMIT = 6 << 30
+_READERS = {
+    ".nii": "NiftiImageIO", ".nii.gz": "NiftiImageIO", ".nrrd": "NrrdImageIO", ".nhdr": "NrrdImageIO",
+    ".mha": "MetaImageIO", ".mhd": "MetaImageIO",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +178,9 @@ class _Worker:
         import SimpleITK as sitk
 
         reader = sitk.ImageFileReader()
+        # By name, not by trying: another format's reader would open what this one's header was not checked for.
+        ending = task.path.lower()
+        reader.SetImageIO(next(reading for end, reading in _READERS.items() if ending.endswith(end)))
         reader.SetFileName(task.path)
         reader.ReadImageInformation()
         facts: dict[str, Any] = {

@@ -8,7 +8,8 @@ from types import MappingProxyType
 
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging.records import SeriesRecord
+from hyrisk_desktop.imaging.detached import check_regular
+from hyrisk_desktop.imaging.records import Kind, SeriesRecord
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
 
 
@@ -35,6 +36,7 @@ def hash_files(
             cancel.raise_if_cancelled()
         progress(done, len(record.files))
         try:
+            check_regular(path)
             with open(path, "rb") as stream:
                 digests[str(path)] = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError as e:
@@ -46,6 +48,11 @@ def hash_files(
 
 
 def content_sha256(record: SeriesRecord, *, progress: Progress = no_progress, cancel: CancelToken | None = None) -> str:
-    """One SHA-256 in hex for all files of a series, whatever their names and order; raises as `hash_files` does."""
-    digests = sorted(hash_files(record, progress=progress, cancel=cancel).values())
+    """One SHA-256 in hex for all files of a series, whatever their names; raises as `hash_files` does.
+
+    DICOM slices say themselves where they lie, so their order is nothing; the data files of an image header don't.
+    """
+    digests = list(hash_files(record, progress=progress, cancel=cancel).values())
+    if record.kind is not Kind.IMAGE_FILE or len(digests) <= 2:
+        digests.sort()  # two: a header and its data can't change places, and hashes stored before stay valid
     return hashlib.sha256("".join(digests).encode()).hexdigest()

@@ -5,9 +5,9 @@ They are opened by SimpleITK in a child process like compressed DICOM: their rea
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import decoder
 from hyrisk_desktop.imaging.attributes import image_file_attributes
 from hyrisk_desktop.imaging.decoder_child import ImageTask, SlabTask
+from hyrisk_desktop.imaging.detached import data_files
 from hyrisk_desktop.imaging.geometry import Grid, Vector
 from hyrisk_desktop.imaging.kinds import nature_findings, nature_of
 from hyrisk_desktop.imaging.padding import AIR_HU
@@ -37,12 +38,10 @@ def image_record(path: Path) -> SeriesRecord:
     Raises:
         ExamError: it can't be read, or holds no three-dimensional scalar image.
     """
-    try:
+    with _opened(path):
+        files = (path, *data_files(path))
         facts = decoder.decoders().call(ImageTask(str(path)))
-    except decoder.DecodeError as e:
-        raise _unreadable(path, e) from e
     shape, _, grid = _grid(path, facts)
-    files = (path, *_data_files(path))
     return SeriesRecord(
         series_uid=_content_hash(files),
         study_uid="",
@@ -58,6 +57,18 @@ def image_record(path: Path) -> SeriesRecord:
     )
 
 
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except decoder.DecodeError as e:
+        raise _unreadable(path, e) from e
+    except OSError as e:
+        raise ExamError(
+            "unreadable", tr("{name} can't be read: {why}.", name=path.name, why=e.strerror or type(e).__name__)
+        ) from e
+
+
 def read_image(
     record: SeriesRecord,
     *,
@@ -69,7 +80,9 @@ def read_image(
     from hyrisk_desktop.imaging.dicom import new_volume, with_padding_noted
 
     path = record.files[0]
-    try:
+    with _opened(path):
+        if (path, *data_files(path)) != record.files:
+            raise ExamError("changing", tr("The exam's files are being changed by another program. Try again later."))
         with decoder.decoders().session(cancel, seconds=_SECONDS) as ask:
             facts, _ = ask(lambda _: ImageTask(str(path), load=True), 1)
             shape, axes, grid = _grid(path, facts)
@@ -88,8 +101,6 @@ def read_image(
                 if index == count - 1 and on_first:
                     on_first(volume, shape[0] // 2)
                 progress(done + 1, count)
-    except decoder.DecodeError as e:
-        raise _unreadable(path, e) from e
     return with_padding_noted(volume, facts["padded"])
 
 
@@ -159,19 +170,6 @@ def _value_findings(path: Path, facts: dict[str, Any]) -> tuple[Finding, ...]:
         message = tr("The values don't look like Hounsfield units: there is no air. Scores and risk do not hold.")
         return (Finding("not_hu", Severity.UNFIT, message),)
     return ()
-
-
-def _data_files(path: Path) -> tuple[Path, ...]:
-    """The file that a detached header (.nhdr, .mhd) names, where it lies beside it."""
-    if path.suffix.lower() not in (".nhdr", ".mhd"):
-        return ()
-    try:
-        with open(path, "rb") as stream:
-            text = stream.read(1 << 16).decode("latin-1")
-    except OSError:
-        return ()
-    names = re.findall(r"(?im)^\s*(?:data ?file:|ElementDataFile\s*=)\s*(.+?)\s*$", text)
-    return tuple(p for name in names if (p := path.parent / Path(name).name).is_file() and p != path)
 
 
 def _content_hash(files: tuple[Path, ...]) -> str:

@@ -17,7 +17,9 @@ AIR_HU = -1024
 PADDING_HU = -1500.0
 """At or below, nothing was measured: air is -1000 HU, and the noise of sharp kernels reaches some hundreds further."""
 _AIR_END_HU = -1000.0  # a tag that names a value down here can mean no tissue
-_METAL_END_HU = 32767.0  # no scanner stores more (extended scales end at 31743): above lie negative numbers read as unsigned
+_METAL_END_HU = (
+    32767.0  # no scanner stores more (extended scales end at 31743): above lie negative numbers read as unsigned
+)
 _BRIGHT_CORNER_HU = 1000.0  # brighter than any tissue but bone's cortex, which is in no image the same in two corners
 
 Range = tuple[float, float, bool]
