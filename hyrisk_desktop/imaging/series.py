@@ -14,6 +14,7 @@ from hyrisk_desktop.imaging.choice import rank
 from hyrisk_desktop.imaging.geometry import is_axial
 from hyrisk_desktop.imaging.kinds import kind_of, nature_findings, nature_of, refusal_of, refusal_of_types
 from hyrisk_desktop.imaging.layout import Layouts
+from hyrisk_desktop.imaging.leftovers import note_other, note_strange, stray_findings, unusable_findings
 from hyrisk_desktop.imaging.records import Kind, SeriesRecord
 from hyrisk_desktop.imaging.slices import stack_slices
 from hyrisk_desktop.imaging.sources import Source, is_image_file, list_source
@@ -33,12 +34,19 @@ _ORIENTATION = TAGS["ImageOrientationPatient"]
 
 @dataclasses.dataclass(slots=True)
 class FoundFiles:
-    """What the walk through the files gathered: headers by series and kind, image files, and what was left out."""
+    """What the walk through the files gathered.
+
+    Attributes:
+        groups: headers by series and kind. images: image files. others: objects of other kinds, by modality.
+        unusable: files that should hold an image and can't be read, by reason.
+        aside: objects with pixels of other kinds, which may be slices whose headers are damaged.
+    """
 
     groups: dict[tuple[str, Kind], list[Header]] = dataclasses.field(default_factory=dict)
     images: list[Path] = dataclasses.field(default_factory=list)
     others: Counter[str] = dataclasses.field(default_factory=Counter)
-    damaged: list[str] = dataclasses.field(default_factory=list)
+    unusable: Counter[str] = dataclasses.field(default_factory=Counter)
+    aside: list[Header] = dataclasses.field(default_factory=list)
 
 
 def find_series(
@@ -91,6 +99,7 @@ def look_through(source: Source, progress: Progress, cancel: CancelToken | None)
     found = FoundFiles()
     total = len(source.files)
     layouts = Layouts()
+    strange: list[Path] = []
     kinds: dict[tuple[bytes | None, ...], tuple[str, Kind | None]] = {}
     for done, file in enumerate(source.files):
         if done % 32 == 0:
@@ -103,19 +112,21 @@ def look_through(source: Source, progress: Progress, cancel: CancelToken | None)
         try:
             header = read_header(file, layouts)
         except NotDicom:
+            strange.append(file)
             continue
         except (BadHeader, OSError):
-            found.damaged.append(file.name)
+            found.unusable["damaged"] += 1
             continue
         looks = tuple(map(header.values.get, _KIND_TAGS))  # the same for hundreds of slices
         if looks not in kinds:
             kinds[looks] = header.text("SeriesInstanceUID"), kind_of(header)
         uid, kind = kinds[looks]
         if kind is None:
-            found.others[header.text("Modality") or tr("unknown")] += 1
+            note_other(found, header)
         else:
             found.groups.setdefault((uid, kind), []).append(header)
     progress(total, total)
+    note_strange(found, strange, source.not_files)
     return found
 
 
@@ -174,9 +185,7 @@ def _record(uid: str, kind: Kind, headers: list[Header], found: FoundFiles, sour
         count = len(found.groups[uid, Kind.SECONDARY])
         message = tr("{count} pictures inside this series that are no slices were set aside.", count=count)
         findings.append(Finding("pages_set_aside", Severity.INFO, message))
-    if found.damaged:
-        message = tr("{count} damaged files were left out.", count=len(found.damaged))
-        findings.append(Finding("damaged_files", Severity.WARNING, message))
+    findings += unusable_findings(found.unusable)
     first = headers[0]
     attributes = read_attributes(first)
     if kind is Kind.AXIAL:
@@ -199,7 +208,8 @@ def _record(uid: str, kind: Kind, headers: list[Header], found: FoundFiles, sour
         headers=tuple(headers),
         holder=source.holder,
     )
-    return _with_geometry(record)
+    record = _with_geometry(record)
+    return dataclasses.replace(record, findings=record.findings + stray_findings(record, found.groups, found.aside))
 
 
 def _nature_findings(headers: list[Header], types: Sequence[str], energies: Sequence[float]) -> tuple[Finding, ...]:
@@ -261,7 +271,7 @@ def _nothing_found(path: Path, source: Source, found: FoundFiles) -> ExamError:
                 kinds=kinds,
             ),
         )
-    if found.damaged:
+    if found.unusable["damaged"]:
         return ExamError(
             "damaged",
             tr("{name} holds no readable CT exam: its files are damaged. Copy or export them again.", name=name),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 import zlib
 from dataclasses import dataclass, field
@@ -11,6 +10,8 @@ from pathlib import Path, PurePosixPath
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.attributes import quiet_pydicom
+from hyrisk_desktop.imaging.detached import check_regular
+from hyrisk_desktop.imaging.listing import Walk, entries
 from hyrisk_desktop.imaging.records import TemporaryFolder
 from hyrisk_desktop.imaging.tags import BadHeader, NotDicom, read_header
 from hyrisk_desktop.imaging.volume import Finding, Severity
@@ -35,12 +36,14 @@ class Source:
         files: the files.
         opened: the one file that the user named, where it was a DICOM file or an image file.
         findings: what was noticed on the way, such as missing targets of a DICOMDIR.
+        not_files: pipes, sockets, devices and dead links that were met and not opened.
         holder: keeps an unpacked zip's folder alive.
     """
 
     files: tuple[Path, ...]
     opened: Path | None = None
     findings: tuple[Finding, ...] = ()
+    not_files: tuple[Path, ...] = ()
     holder: TemporaryFolder | None = field(default=None, repr=False)
 
 
@@ -53,8 +56,10 @@ def list_source(path: Path, cancel: CancelToken | None) -> Source:
     """The files behind ``path``; ExamError where it is missing, unreadable or no exam at all."""
     try:
         if path.is_dir():
-            return Source(_walk_folder(path, cancel))
-        if not path.is_file():
+            return _walk_folder(path, cancel)
+        if path.exists():
+            check_regular(path)
+        else:
             raise ExamError("not_found", tr("{name} doesn't exist. Choose a folder or a file.", name=path.name))
         if is_image_file(path):
             return Source((path,), opened=path)
@@ -69,31 +74,30 @@ def list_source(path: Path, cancel: CancelToken | None) -> Source:
         ) from e
 
 
-def _walk_folder(folder: Path, cancel: CancelToken | None) -> tuple[Path, ...]:
+def _walk_folder(folder: Path, cancel: CancelToken | None) -> Source:
     found: list[Path] = []
+    odd: list[Path] = []
+    walk = Walk(folder)
     waiting = [folder]
     while waiting:
         if cancel:
             cancel.raise_if_cancelled()
         place = waiting.pop()
         try:
-            with os.scandir(place) as entries:
-                folders = sorted((e.name for e in entries if e.is_dir(follow_symlinks=False)), reverse=True)
-            inner = set(folders)
-            # iterdir makes its paths several times faster than joining names does, and names sort faster than paths.
-            files = {p.name: p for p in place.iterdir()}
-            found.extend(files[name] for name in sorted(files) if name not in inner and name[0] != ".")
+            listed = entries(place, cancel)
         except PermissionError:
             if place == folder:
                 raise
             continue
-        waiting.extend(place / name for name in folders)
+        found += map(place.joinpath, listed.files)
+        odd += map(place.joinpath, listed.others)
+        waiting += reversed(list(walk.inner(place, listed)))
         if len(found) > _MAX_FILES:
             raise ExamError(
                 "too_many_files",
                 tr("The folder {name} holds too many files. Open one exam's folder.", name=folder.name),
             )
-    return tuple(found)
+    return Source(tuple(found), not_files=tuple(odd))
 
 
 def _from_dicom_file(path: Path) -> Source:
@@ -115,8 +119,11 @@ def _from_dicom_file(path: Path) -> Source:
         return _from_dicomdir(path)
     if header.raw("SOPClassUID") == b"" and header.pixel_offset < 0:
         return _from_dicomdir(path)
-    siblings = tuple(p for p in sorted(path.parent.iterdir()) if p.is_file() and not is_image_file(p))
-    return Source(siblings, opened=path)
+    listed = entries(path.parent)
+    siblings = dict.fromkeys(path.parent / name for name in listed.files)
+    siblings[path] = None  # hidden ones are passed over, but not the one that was asked for
+    odd = tuple(path.parent / name for name in listed.others)
+    return Source(tuple(p for p in siblings if not is_image_file(p)), opened=path, not_files=odd)
 
 
 def _from_dicomdir(path: Path) -> Source:

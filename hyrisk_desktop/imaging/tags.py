@@ -8,6 +8,7 @@ at caps on depth, elements and header size.
 from __future__ import annotations
 
 import os
+import stat
 import struct
 import zlib
 from collections.abc import Mapping
@@ -22,9 +23,11 @@ _MAX_INFLATED_HEADER = 4 << 20
 MAX_DEPTH = 24
 MAX_ELEMENTS = 200_000
 _READ_STEPS = (1 << 12, 1 << 14, 1 << 16, 1 << 20, MAX_HEADER_BYTES)
-OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+# Not blocking: what was a file when it was listed may be a pipe by now.
+OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 
 TAGS: Mapping[str, int] = {
+    "MediaStorageSOPClassUID": 0x00020002,
     "MediaStorageSOPInstanceUID": 0x00020003,
     "TransferSyntaxUID": 0x00020010,
     "SpecificCharacterSet": 0x00080005,
@@ -218,6 +221,8 @@ def read_header(path: Path, layouts: Layouts | None = None) -> Header:
     descriptor = os.open(path, OPEN_FLAGS)
     try:
         status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise BadHeader("no ordinary file")
         buffer = b""
         for step in _READ_STEPS:
             while len(buffer) < step and (more := os.read(descriptor, step - len(buffer))):
