@@ -167,7 +167,17 @@ def _set_aside(kind: Kind, headers: list[Header]) -> tuple[list[Header], Kind, t
     if len(across) > max(3, len(headers) // 20):
         return headers, kind, ()
     gone = {id(h) for h in across}
-    return [h for h in headers if id(h) not in gone], kind, (_localizer_finding(len(across)),)
+    kept = [h for h in headers if id(h) not in gone]
+    like_slices = [h for h in across if all(h.number(k) == kept[0].number(k) for k in ("Rows", "Columns"))
+                   and h.floats("PixelSpacing") == kept[0].floats("PixelSpacing")]  # fmt: skip
+    findings = [_localizer_finding(len(across) - len(like_slices))] if len(like_slices) < len(across) else []
+    if like_slices:
+        message = tr(
+            "{count} image(s) of this series lie across the others and were left out: slices may be missing.",
+            count=len(like_slices),
+        )
+        findings.append(Finding("stray_slices", Severity.WARNING, message))
+    return kept, kind, tuple(findings)
 
 
 def _localizer_finding(count: int) -> Finding:
