@@ -131,7 +131,7 @@ def image_without_identity(header: Dataset, identity: Identity, sop_class: str) 
     ds = _copied(header, _UIDS | _PLAIN)
     ds.SOPClassUID, ds.Modality, ds.SamplesPerPixel = sop_class, "CT", 1
     # Only whether there was any counts; its name is free text, and PS3.15 wants a dummy.
-    if contrast_agent(text_of(header, Tag("ContrastBolusAgent")) or "") or text_of(header, Tag("ContrastBolusRoute")):
+    if any(contrast_agent(text_of(header, Tag(k)) or "") for k in ("ContrastBolusAgent", "ContrastBolusRoute")):
         ds.ContrastBolusAgent = "CONTRAST"
     # Free text that makes the values no plain HU is said again in the standard's words.
     types, energies = words_of(header)

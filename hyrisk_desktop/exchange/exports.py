@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from hyrisk_desktop.errors import ExamError, HyRiskError, InputError
 from hyrisk_desktop.exchange.formats import Making, formats
+from hyrisk_desktop.exchange.plain_values import uid
 from hyrisk_desktop.exchange.report import Report
 from hyrisk_desktop.exchange.swap import swap_in
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging import CTVolume, Kind, SeriesRecord
+from hyrisk_desktop.imaging import CTVolume, Finding, Kind, SeriesRecord, Severity
 from hyrisk_desktop.jobs import Check, Progress, no_check, no_progress
 from hyrisk_desktop.worklist.measure import Measurement
 
@@ -94,6 +95,16 @@ class Targets:
             )
 
 
+def left_out(targets: Targets, volume: CTVolume) -> tuple[Finding, ...]:
+    """What of the wanted files can't be made of this exam although the others can; code ``no_segmentation``."""
+    if targets.seg is None or len(targets.places) < 2 or uid(volume.attributes.get("FrameOfReferenceUID", "")):
+        return ()
+    message = tr(
+        "The exam names no frame of reference, which a segmentation needs: all but the segmentation was written."
+    )
+    return (Finding("no_segmentation", Severity.WARNING, message),)
+
+
 def check_places(named: Mapping[str, Path], record: SeriesRecord, opened: Path | None = None) -> None:
     """Refuse places where no file may be written.
 
@@ -141,7 +152,10 @@ def write_exports(
     pictured = targets.pdf is not None or targets.deidentified is not None
     heat = heat_of(volume, measurement, predictor) if pictured and predictor is not None else None
     report = report_of(record, volume, measurement, predictor, reader=reader, heat=heat)
-    files = make_files(targets.places, report)
+    places = targets.places
+    if left_out(targets, volume):
+        del places["seg"]
+    files = make_files(places, report)
     export = None if targets.deidentified is None else _without_identity(targets, report, targets.deidentified)
     try:
         swap_in(files)

@@ -54,7 +54,9 @@ def _header_findings(volume: CTVolume) -> Iterator[Finding]:
     if not attributes.get("Modality"):
         message = tr("This image file has no DICOM header, so contrast agent, kernel and tube voltage are unknown.")
         yield Finding("missing_header", Severity.WARNING, message)
-    if contrast_agent(attributes.get("ContrastBolusAgent", "")) or attributes.get("ContrastBolusRoute"):
+    if contrast_agent(attributes.get("ContrastBolusAgent", "")) or contrast_agent(
+        attributes.get("ContrastBolusRoute", "")
+    ):
         message = tr("The scan was made with contrast agent: calcium scores and risk do not hold.")
         yield Finding("contrast", Severity.UNFIT, message)
     kernel = attributes.get("ConvolutionKernel", "")

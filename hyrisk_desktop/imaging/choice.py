@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 
 from hyrisk_desktop.i18n import tr
@@ -34,15 +35,35 @@ _OTHER_BODY_PARTS = frozenset(
         "SINUS",
     ]
 )
-_NO_CONTRAST = frozenset(
-    ("", "NONE", "NO", "N", "NO CONTRAST", "WITHOUT", "W/O", "0", "OHNE", "NATIVE", "NATIV", "NON")
+# Words that say by themselves that there was no contrast agent.
+_ABSENT = frozenset(
+    """n|n a|na|nil|null|0|0 ml|x|nothing|plain|native|nativ|nativa|nativo|natif|native scan|unenhanced|un enhanced|nonenhanced|
+    noncontrast|precontrast|pre contrast|not applicable|aucun|aucune|aucun produit|nessuno|nessuna|niente|nullo|ninguno|ninguna|
+    nada|nenhum|nenhuma|inget|ingen|intet|ei|yok|brak|nie|ne|nem|nu|nee|keiner|entfällt|entfallt|c|c minus|w o|wo|false|off|
+    нет|не применялся|без|無|无|なし|없음|平扫|单纯|単純|無造影|非造影|未使用""".replace("\n", " ")
+    .upper()
+    .split("|")
+)
+_ABSENT = frozenset(" ".join(words.split()) for words in _ABSENT)
+# Words that deny what follows, in several languages.
+_DENIAL = re.compile(
+    r"(?:NO|NON|NONE|NOT|WITHOUT|W O|WO|OHNE|KEIN|KEINE|KEINES|KEINEN|KEINERLEI|SANS|PAS DE|SIN|SENZA|SEM|ZONDER|GEEN|UTAN|UTEN|UDEN|"
+    r"BEZ|BRAK|FARA|FĂRĂ|NELKUL|ILMAN|БЕЗ|НЕТ|НЕ)(?: |$)(?!ION)"
+)
+# An agent's name, concentration or amount, which outweighs a denial: "no oral, Omnipaque 350".
+_AGENT = re.compile(
+    r"\d{3}|[1-9]\d* ?(?:ML|CC)\b|OMNIP|ISOVUE|ULTRAV|VISIPA|IOHEX|IODIX|IOMER|IOPAM|IOPRO|IOVER|IOBIT|IMERON|OPTIRAY|XENETIX|CONRAY|"
+    r"SOLUTR|ACC?UPAQ|HEXABRIX|OXILAN|GADO|IONI[CQS]"
 )
 
 
 def contrast_agent(record_or_text: str) -> str:
-    """The contrast agent named in ContrastBolusAgent, or "" where the text says there was none."""
+    """The contrast agent named in ContrastBolusAgent or a route, or "" where the text says, in any of several languages, that
+    there was none."""
     text = record_or_text.strip()
-    return "" if text.upper().strip(" .-") in _NO_CONTRAST else text
+    words = " ".join(re.findall(r"\w+", text.upper()))
+    absent = not words or words in _ABSENT or (_DENIAL.match(words) and not _AGENT.search(words))
+    return "" if absent else text
 
 
 @dataclasses.dataclass(frozen=True, slots=True, order=True)
@@ -78,7 +99,17 @@ def _with_suitability(record: SeriesRecord) -> SeriesRecord:
     if not record.suitable or record.kind is Kind.IMAGE_FILE:
         return record
     if record.slice_count < _FEWEST_SLICES or _extent(record) < _SHORTEST_MM:
-        reason = tr("Only {count} slices: too few to hold a heart. Open the whole series.", count=record.slice_count)
+        if record.slice_count == 1:
+            reason = tr("A single slice: too little to hold a heart. Open the whole series.")
+        elif record.slice_count < _FEWEST_SLICES:
+            reason = tr(
+                "Only {count} slices: too few to hold a heart. Open the whole series.", count=record.slice_count
+            )
+        else:
+            reason = tr(
+                "The series covers only {mm:.0f} mm: too little to hold a heart. Open the whole series.",
+                mm=_extent(record),
+            )
         return dataclasses.replace(record, suitable=False, reason=reason)
     return record
 

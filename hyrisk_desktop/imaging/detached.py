@@ -7,15 +7,14 @@ whatever is not plainly understood is refused. The list is also what is hashed: 
 
 from __future__ import annotations
 
-import gzip
 import re
 import stat
-import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging.nifti import read_nifti_header
 
 _MAX_HEADER_BYTES = 4 << 20  # a list of 20,000 names of 200 letters
 _MAX_LINE = 1000
@@ -25,7 +24,6 @@ _NRRD_DATA = re.compile(r"data ?file:\s*(.*)", re.IGNORECASE)
 _META_LINE = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]*)\s*=\s*(.*)")
 _PATTERN = re.compile(r"(\S*%0?\d{0,3}d\S*)\s+(-?\d{1,9})\s+(-?\d{1,9})\s+(-?\d{1,9})(?:\s+\d)?")
 _LIST = re.compile(r"LIST(?:\s+\d+D?)?", re.IGNORECASE)
-_NIFTI = {348: (344, (b"n+1\0",)), 540: (4, (b"n+2\0",))}
 
 
 def data_files(path: Path) -> tuple[Path, ...]:
@@ -159,21 +157,11 @@ def _expanded(path: Path, value: str) -> list[str]:
 
 def _check_nifti(path: Path) -> None:
     """Refuse a NIfTI header whose voxels lie in another file (magic ``ni1``), or that is none."""
-    try:
-        opener = gzip.open if path.name.lower().endswith(".gz") else open
-        with opener(path, "rb") as stream:
-            head = stream.read(348)
-    except (gzip.BadGzipFile, zlib.error, EOFError):
-        raise _damaged(path) from None
-    for order in ("little", "big"):
-        size = int.from_bytes(head[:4], "little" if order == "little" else "big")
-        if size in _NIFTI:
-            at, magic = _NIFTI[size]
-            if head[at : at + 4] in magic:
-                return
-            if head[at : at + 3] in (b"ni1", b"ni2"):
-                raise _outside(path)
-    raise _damaged(path)
+    header = read_nifti_header(path)
+    if header is not None and header.magic in (b"ni1", b"ni2"):
+        raise _outside(path)
+    if header is None or header.magic not in (b"n+1", b"n+2"):
+        raise _damaged(path)
 
 
 def _outside(path: Path) -> ExamError:

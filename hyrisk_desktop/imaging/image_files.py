@@ -21,6 +21,7 @@ from hyrisk_desktop.imaging.decoder_child import ImageTask, SlabTask
 from hyrisk_desktop.imaging.detached import data_files
 from hyrisk_desktop.imaging.geometry import Grid, Vector
 from hyrisk_desktop.imaging.kinds import nature_findings, nature_of
+from hyrisk_desktop.imaging.nifti import read_nifti_header
 from hyrisk_desktop.imaging.padding import AIR_HU
 from hyrisk_desktop.imaging.records import Kind, SeriesRecord
 from hyrisk_desktop.imaging.slices import MAX_MATRIX, MAX_VOXELS
@@ -40,6 +41,7 @@ def image_record(path: Path) -> SeriesRecord:
     """
     with _opened(path):
         files = (path, *data_files(path))
+        sides = _geometry_findings(path)
         facts = decoder.decoders().call(ImageTask(str(path)))
     shape, _, grid = _grid(path, facts)
     return SeriesRecord(
@@ -53,8 +55,28 @@ def image_record(path: Path) -> SeriesRecord:
         files=files,
         increment_mm=grid.spacing_mm[2],
         attributes=image_file_attributes(path),
-        findings=nature_findings(nature_of((), (path.name,))),
+        findings=nature_findings(nature_of((), (path.name,))) + sides,
     )
+
+
+def _geometry_findings(path: Path) -> tuple[Finding, ...]:
+    """Code ``sides_disagree``; refuses axes that are not at right angles, which the library takes for damage."""
+    header = read_nifti_header(path) if path.name.lower().endswith((".nii", ".nii.gz")) else None
+    if header is None:
+        return ()
+    if header.sheared:
+        raise ExamError(
+            "sheared",
+            tr(
+                "{name} is sheared: its axes are not at right angles. Resample it, or convert it again.", name=path.name
+            ),
+        )
+    if not header.sides_disagree:
+        return ()
+    message = tr(
+        "The file's two descriptions of its position (sform and qform) disagree about left and right: check the side."
+    )
+    return (Finding("sides_disagree", Severity.WARNING, message),)
 
 
 @contextlib.contextmanager

@@ -29,6 +29,9 @@ _KIND_TAGS = tuple(
 _WORD_TAGS = tuple(
     TAGS[k] for k in ("ImageType", "FrameType", "SeriesDescription", "DerivationDescription", "RescaleType")
 )
+_LOSSY = TAGS["LossyImageCompression"]
+# JPEG with the discrete cosine transform; the others have lossless forms as well, so only the attribute tells.
+_LOSSY_SYNTAXES = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 52, 53, 54, 55, 56))
 _ORIENTATION = TAGS["ImageOrientationPatient"]
 
 
@@ -202,6 +205,7 @@ def _record(uid: str, kind: Kind, headers: list[Header], found: FoundFiles, sour
         types, energies = nested_words(first)
         kind = Kind.DERIVED if refusal_of_types(types) else kind
         findings += _nature_findings(headers, types, energies)
+    findings += _lossy_findings(headers)
     record = SeriesRecord(
         series_uid=uid,
         study_uid=first.text("StudyInstanceUID"),
@@ -220,6 +224,17 @@ def _record(uid: str, kind: Kind, headers: list[Header], found: FoundFiles, sour
     )
     record = _with_geometry(record)
     return dataclasses.replace(record, findings=record.findings + stray_findings(record, found.groups, found.aside))
+
+
+def _lossy_findings(headers: list[Header]) -> tuple[Finding, ...]:
+    """Code ``lossy``: some image was compressed with loss, now or at any time before."""
+    distinct = {(h.syntax, h.values.get(_LOSSY)) for h in headers}
+    if not any(syntax in _LOSSY_SYNTAXES or (said or b"").strip(b" \0") == b"01" for syntax, said in distinct):
+        return ()
+    message = tr(
+        "The images were compressed with loss, so small calcifications may look larger, smaller or not at all."
+    )
+    return (Finding("lossy", Severity.WARNING, message),)
 
 
 def _nature_findings(headers: list[Header], types: Sequence[str], energies: Sequence[float]) -> tuple[Finding, ...]:

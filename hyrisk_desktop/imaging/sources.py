@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 import zlib
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ _MAX_ZIP_BYTES = 16 << 30
 _MAX_MEMBER_BYTES = 4 << 30
 _MAX_RATIO, _RATIO_FREE_BYTES = 50, 512 << 20
 _CHUNK = 1 << 20
+_LATER_ENDINGS = (".dcm", ".dicom", ".ima", ".img")
+_SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +186,9 @@ def _inside(root: Path, parts: tuple[str, ...]) -> Path | None:
         candidate = place / part
         if not candidate.exists():
             try:
-                matches = [p for p in place.iterdir() if p.name.lower().rstrip(".") == part.lower()]
+                matches = sorted(
+                    (p for p in place.iterdir() if _is_named(p.name, part)), key=lambda p: (len(p.name), p.name)
+                )
             except OSError:
                 return None
             if not matches:
@@ -195,6 +200,12 @@ def _inside(root: Path, parts: tuple[str, ...]) -> Path | None:
     return place
 
 
+def _is_named(name: str, listed: str) -> bool:
+    """Whether a file could be the one that a DICOMDIR lists: whatever the case, a version number or an ending given later."""
+    plain, wanted = (re.sub(r";\d+$", "", text.lower()).rstrip(".") for text in (name, listed))
+    return plain == wanted or any(plain == wanted + ending for ending in _LATER_ENDINGS)
+
+
 def _unpack_zip(path: Path, cancel: CancelToken | None) -> Source:
     """Unpack into a private folder under counted names: what a member calls itself never becomes a path."""
     broken = ExamError("zip_damaged", tr("The zip {name} is damaged. Copy it again.", name=path.name))
@@ -203,25 +214,15 @@ def _unpack_zip(path: Path, cancel: CancelToken | None) -> Source:
         "zip_too_large", tr("The zip {name} would unpack to an implausible size and was not opened.", name=path.name)
     )
     folder = TemporaryFolder()
+    budget = _Budget(_MAX_ZIP_MEMBERS, max(_RATIO_FREE_BYTES, min(_MAX_ZIP_BYTES, _MAX_RATIO * path.stat().st_size)))
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = [m for m in archive.infolist() if not m.is_dir()]
-            total = sum(m.file_size for m in members)
-            packed = path.stat().st_size
-            if len(members) > _MAX_ZIP_MEMBERS or total > max(
-                _RATIO_FREE_BYTES, min(_MAX_ZIP_BYTES, _MAX_RATIO * packed)
-            ):
-                raise too_large
-            if any(m.flag_bits & 1 for m in members):
-                raise locked
-            files = []
-            for number, member in enumerate(members):
-                if cancel:
-                    cancel.raise_if_cancelled()
-                target = folder.path / f"{number:06d}{_known_suffix(member.filename)}"
-                if not _unpack_member(archive, member, target):
-                    raise too_large
-                files.append(target)
+        files = _unpacked(path, folder.path, budget, cancel, inner=False)
+    except _Locked:
+        folder.remove()
+        raise locked from None
+    except _TooLarge:
+        folder.remove()
+        raise too_large from None
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as e:
         folder.remove()
         raise broken from e
@@ -232,9 +233,55 @@ def _unpack_zip(path: Path, cancel: CancelToken | None) -> Source:
     return Source(tuple(files), opened=opened, holder=folder)
 
 
+class _Locked(Exception):
+    """A member needs a password."""
+
+
+class _TooLarge(Exception):
+    """There are more members, or more bytes, than plausible."""
+
+
+@dataclass(slots=True)
+class _Budget:
+    """What may still be unpacked, of a zip and those inside it together."""
+
+    members: int
+    bytes: int
+
+
+def _unpacked(path: Path, folder: Path, budget: _Budget, cancel: CancelToken | None, *, inner: bool) -> list[Path]:
+    """Unpack a zip, and zips in it (one level), into ``folder``."""
+    files: list[Path] = []
+    with zipfile.ZipFile(path) as archive:
+        members = [m for m in archive.infolist() if not m.is_dir()]
+        budget.members -= len(members)
+        budget.bytes -= sum(m.file_size for m in members)
+        if budget.members < 0 or budget.bytes < 0:
+            raise _TooLarge
+        if any(m.flag_bits & 1 for m in members):
+            raise _Locked
+        for number, member in enumerate(members):
+            if cancel:
+                cancel.raise_if_cancelled()
+            target = folder / f"{number:06d}{_known_suffix(member.filename)}"
+            if not _unpack_member(archive, member, target):
+                raise _TooLarge
+            if inner or target.suffix != ".zip" or not zipfile.is_zipfile(target):
+                files.append(target)
+                continue
+            within = folder / f"{number:06d}"
+            within.mkdir()
+            files += _unpacked(target, within, budget, cancel, inner=True)
+            target.unlink()
+    return files
+
+
 def _known_suffix(name: str) -> str:
+    """An ending that may be kept: it tells what a file is, and is no path."""
     lower = name.lower()
-    return next((suffix for suffix in sorted(IMAGE_SUFFIXES, key=len, reverse=True) if lower.endswith(suffix)), ".dcm")
+    image = next((suffix for suffix in sorted(IMAGE_SUFFIXES, key=len, reverse=True) if lower.endswith(suffix)), "")
+    own = PurePosixPath(lower.replace("\\", "/")).suffix
+    return image or (own if _SUFFIX.fullmatch(own) else "")
 
 
 def _unpack_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> bool:

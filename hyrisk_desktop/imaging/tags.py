@@ -70,6 +70,7 @@ TAGS: Mapping[str, int] = {
     "RescaleIntercept": 0x00281052,
     "RescaleSlope": 0x00281053,
     "RescaleType": 0x00281054,
+    "LossyImageCompression": 0x00282110,
 }
 """The tags this program reads of every slice."""
 
@@ -104,6 +105,10 @@ _SHORT_VRS = frozenset(
         b"SS",
     )
 )
+_MERE_TEXTS = frozenset(
+    TAGS[k] for k in ("SeriesDescription", "DerivationDescription", "BodyPartExamined", "SpecificCharacterSet")
+)
+_MAX_DISORDER = 64
 _VRS = _LONG_VRS | _SHORT_VRS
 _SYNTAX = TAGS["TransferSyntaxUID"]
 _PIXEL_DATA = 0x7FE00010
@@ -146,6 +151,7 @@ class Header(NamedTuple):
         values: raw bytes of each found tag of `TAGS`, by tag number.
         pixel_offset: where the pixel data's value begins (in the inflated stream for the deflated syntax), or -1.
         pixel_length: its length in bytes, or -1 where it is encapsulated.
+        disordered: some elements are out of order, or there twice with the same value.
     """
 
     path: Path
@@ -156,6 +162,7 @@ class Header(NamedTuple):
     values: Mapping[int, bytes]
     pixel_offset: int
     pixel_length: int
+    disordered: bool = False
 
     @property
     def big_endian(self) -> bool:
@@ -200,9 +207,22 @@ class _Trace:
 
     steering: list[tuple[int, int]] = field(default_factory=list)
     wanted: list[tuple[int, int, int]] = field(default_factory=list)
+    disorder: int = 0
 
     def values(self, buffer: bytes) -> dict[int, bytes]:
-        return {tag: buffer[begin:end] for tag, begin, end in self.wanted}
+        """The wanted values; of those there twice the first.
+
+        Raises:
+            BadHeader: one that matters is there twice with different values.
+        """
+        if not self.disorder:
+            return {tag: buffer[begin:end] for tag, begin, end in self.wanted}
+        found: dict[int, bytes] = {}
+        for tag, begin, end in self.wanted:
+            value = buffer[begin:end]
+            if found.setdefault(tag, value).strip(b" \0") != value.strip(b" \0") and tag not in _MERE_TEXTS:
+                raise BadHeader("the header contradicts itself")
+        return found
 
 
 def read_header(path: Path, layouts: Layouts | None = None) -> Header:
@@ -284,9 +304,12 @@ def _walk_file(path: Path, buffer: bytes, size: int, mtime_ns: int, layouts: Lay
     room = 1 << 40 if syntax == DEFLATED_LE else size
     offset, length = _walk(buffer, position, explicit, syntax == EXPLICIT_BE, trace, whole=whole, size=room)
     values |= trace.values(buffer)
-    if layouts is not None and begin >= 4 and offset >= 0 and syntax != DEFLATED_LE:
+    disordered = bool(trace.disorder)
+    if disordered and offset < 0:
+        raise BadHeader("the header's elements are out of order")
+    if layouts is not None and not disordered and begin >= 4 and offset >= 0 and syntax != DEFLATED_LE:
         layouts.remember(buffer, trace.steering, trace.wanted, syntax, explicit, (offset, length))
-    return Header(path, size, mtime_ns, syntax, explicit, values, offset, length)
+    return Header(path, size, mtime_ns, syntax, explicit, values, offset, length, disordered)
 
 
 def _data_start(buffer: bytes) -> int:
@@ -360,8 +383,12 @@ def _walk(
         if tag >= _PIXEL_DATA:
             return (start, -1 if length == _UNDEFINED else length) if tag == _PIXEL_DATA else (-1, -1)
         if tag <= last:
-            raise BadHeader("the header's elements are out of order")
-        last = tag
+            # A few are a careless writer's; more, or what no dictionary knows, are bytes that aren't a header at all.
+            trace.disorder += 1
+            if trace.disorder > _MAX_DISORDER or not _is_known(tag):
+                raise BadHeader("the header's elements are out of order")
+        else:
+            last = tag
         if length == _UNDEFINED:
             position = _skip_sequence(buffer, start, explicit and vr != b"UN", big, trace)
             continue
@@ -373,6 +400,13 @@ def _walk(
             trace.wanted.append((tag, start, start + length))
         position = start + length
     raise BadHeader("the header has too many elements")
+
+
+def _is_known(tag: int) -> bool:
+    """Whether the standard has this element, or it is a maker's own."""
+    from pydicom.datadict import dictionary_has_tag
+
+    return bool(tag >> 16 & 1) or tag & 0xFFFF == 0 or dictionary_has_tag(tag)
 
 
 def _skip_sequence(buffer: bytes, position: int, explicit: bool, big: bool, trace: _Trace) -> int:

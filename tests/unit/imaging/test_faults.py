@@ -156,7 +156,6 @@ REFUSED: dict[str, tuple[Callable[[Datasets], None], str]] = {
     "blank slice": (_blank, "blank_slice"),
     "slice of noise": (_noise_slice, "slice_jump"),
     "pixels cut short": (_cut_pixels, "truncated"),
-    "pixels too long": (_long_pixels, "truncated"),
     "other matrix": (_other_matrix, "mixed_matrix"),
     "other pixel spacing": (_set("PixelSpacing", [0.8, 0.8], 6), "mixed_matrix"),
     "one slice turned": (_turned_slice, "mixed_orientation"),
@@ -292,6 +291,7 @@ VALID: dict[str, Callable[[Datasets], None]] = {
     "numbers missing": _drop("InstanceNumber"),
     "numbers all 1": _set("InstanceNumber", 1, *range(COUNT)),
     "jitter": _jitter,
+    "pixels too long": _long_pixels,
     "no preamble of identity": _drop("PatientBirthDate"),
     "one slice without patient name": _drop("PatientName", 3),
 }
