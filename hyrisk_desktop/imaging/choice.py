@@ -11,6 +11,7 @@ from hyrisk_desktop.imaging.kernels import kernel_of
 from hyrisk_desktop.imaging.records import Kind, SeriesRecord
 
 WANTED_INCREMENT_MM = 2.5
+WANTED_KVP = 120.0
 _WHOLE_CHEST_MM = 200.0
 _SHORTEST_MM, _FEWEST_SLICES = 20.0, 3
 _OTHER_BODY_PARTS = frozenset(
@@ -77,9 +78,11 @@ class _Rank:
     contrast: bool
     virtual: bool
     partial: bool
+    off_voltage: float
     sharpness: float
     off_increment: float
     fewer: int
+    order: float
     uid: str
 
 
@@ -126,11 +129,21 @@ def _rank_of(record: SeriesRecord) -> _Rank:
         contrast=bool(contrast_agent(record.attributes.get("ContrastBolusAgent", ""))),
         virtual="monoenergetic" in codes,
         partial=_extent(record) < _WHOLE_CHEST_MM,
+        off_voltage=_off_voltage(record),
         sharpness=round(kernel.sharpness, 2),
         off_increment=round(abs((record.increment_mm or 99.0) - WANTED_INCREMENT_MM), 3),
         fewer=-record.slice_count,
+        order=record.order,
         uid=record.series_uid,
     )
+
+
+def _off_voltage(record: SeriesRecord) -> float:
+    """How far the tube voltage is from the one that the scores were defined at; unknown is as good as right."""
+    try:
+        return abs(float(record.attributes.get("KVP", "").split("\\")[0]) - WANTED_KVP)
+    except ValueError:
+        return 0.0
 
 
 def _with_reason(record: SeriesRecord, best: SeriesRecord, count: int) -> SeriesRecord:
@@ -164,6 +177,8 @@ def _why_after(mine: _Rank, best: _Rank) -> str:
         return tr("Ranked after the chosen series: virtual monoenergetic images.")
     if mine.partial != best.partial:
         return tr("Ranked after the chosen series: it covers less than the whole chest.")
+    if mine.off_voltage != best.off_voltage:
+        return tr("Ranked after the chosen series: its tube voltage is farther from 120 kVp.")
     if mine.sharpness != best.sharpness:
         return tr("Ranked after the chosen series: its kernel is sharper.")
     if mine.off_increment != best.off_increment:

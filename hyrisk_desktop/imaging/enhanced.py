@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.multival import MultiValue
 
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.i18n import tr
@@ -22,6 +24,7 @@ from hyrisk_desktop.imaging.native import Changed, OutOfRange, apply_rescale, pa
 from hyrisk_desktop.imaging.padding import AIR_HU
 from hyrisk_desktop.imaging.records import SeriesRecord
 from hyrisk_desktop.imaging.slices import HU_TYPES, check_pixel_description
+from hyrisk_desktop.imaging.splitting import Part, divisible, parts_of
 from hyrisk_desktop.imaging.tags import NATIVE_SYNTAXES, Header
 from hyrisk_desktop.imaging.volume import CTVolume, Finding
 from hyrisk_desktop.jobs import CancelToken, Progress
@@ -54,13 +57,11 @@ def frames_of(record: SeriesRecord) -> Frames:
             tr("This series spreads over several multi-frame files. Open one of these files by itself."),
         )
     header = record.headers[0]
-    if refusal := refusal_of_types(header.words("ImageType")):
-        raise refusal
     check_pixel_description(header)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _parse(header, parse_header(header))
+            return _parse(header, parse_header(header), record.frames)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError, OverflowError) as e:
         raise ExamError(
             "functional_groups",
@@ -71,25 +72,154 @@ def frames_of(record: SeriesRecord) -> Frames:
         ) from e
 
 
-def _parse(header: Header, dataset: Any) -> Frames:
-    count = int(dataset.NumberOfFrames)
-    shared = dataset.SharedFunctionalGroupsSequence[0]
-    groups = dataset.PerFrameFunctionalGroupsSequence
-    if not 0 < count <= _MAX_FRAMES or len(groups) != count:
-        raise ValueError
+class _Groups:
+    """The functional groups of a multi-frame data set."""
 
-    types, energies = words_of(dataset)
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = dataset
+        self.count = int(dataset.NumberOfFrames)
+        self.shared = dataset.SharedFunctionalGroupsSequence[0]
+        self.own = dataset.PerFrameFunctionalGroupsSequence
+        if not 0 < self.count <= _MAX_FRAMES or len(self.own) != self.count:
+            raise ValueError
+
+    def group(self, number: int, keyword: str) -> Any:
+        """This group of a frame, its own or the one that all share."""
+        own = self.own[number].get(keyword)
+        return (own or getattr(self.shared, keyword))[0]
+
+    def value(self, number: int, name: str) -> Hashable:
+        """An attribute of a frame for telling image sets apart; "" where it has none."""
+        for keyword in _PLACES[name]:
+            try:
+                value = self.group(number, keyword).get(name)
+            except (AttributeError, IndexError, KeyError, TypeError):
+                continue
+            if value is not None and value != "":
+                try:
+                    return tuple(float(v) for v in (value if isinstance(value, MultiValue) else (value,)))
+                except (TypeError, ValueError):
+                    return str(value)
+        return ""
+
+
+_PLACES: dict[str, tuple[str, ...]] = {
+    "KVP": ("CTXRayDetailsSequence",),
+    "ConvolutionKernel": ("CTReconstructionSequence",),
+    "ReconstructionDiameter": ("CTReconstructionSequence",),
+    "ReconstructionTargetCenterPatient": ("CTReconstructionSequence", "CTGeometrySequence"),
+    "PixelSpacing": ("PixelMeasuresSequence",),
+    "SliceThickness": ("PixelMeasuresSequence",),
+    "FrameType": ("CTImageFrameTypeSequence",),
+    "FrameAcquisitionNumber": ("FrameContentSequence",),
+    "TemporalPositionIndex": ("FrameContentSequence",),
+    "TemporalPositionTimeOffset": ("TemporalPositionSequence",),
+    "NominalPercentageOfCardiacPhase": ("CardiacSynchronizationSequence", "CardiacTriggerSequence"),
+    "NominalCardiacTriggerDelayTime": ("CardiacSynchronizationSequence", "CardiacTriggerSequence"),
+    "StackID": ("FrameContentSequence",),
+    "MonoenergeticEnergyEquivalent": ("MultienergyCTProcessingSequence", "MultienergyCTCharacteristicsSequence"),
+}
+_ALWAYS = ("KVP", "ConvolutionKernel", "SliceThickness", "PixelSpacing", "FrameType", "MonoenergeticEnergyEquivalent")
+_PERHAPS = tuple(name for name in _PLACES if name not in _ALWAYS)
+_UNIFORM = ("KVP", "ConvolutionKernel")
+
+
+def multi_frame_parts(headers: Sequence[Header]) -> list[tuple[Header, Part[int]]]:
+    """The image sets of an enhanced series, in one file or one file each; [] where it is one, or can't be parted."""
+    if len(headers) > 1:
+        return _file_parts(headers)
+    header = headers[0]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            groups = _Groups(parse_header(header))
+
+            def refusal(frames: Sequence[int]) -> ExamError | None:
+                try:
+                    check_pixel_description(header)
+                    _parse(header, groups.dataset, tuple(frames))
+                except ExamError as e:
+                    return e
+                return None
+
+            every = range(groups.count)
+            whole = refusal(every)
+            if whole is None or not divisible(whole):
+                return []
+            parts = parts_of(list(every), groups.value, lambda frames: refusal(frames) is None, _ALWAYS, _PERHAPS)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError, OverflowError):
+        return []
+    return [(header, part) for part in parts]
+
+
+def _file_parts(headers: Sequence[Header]) -> list[tuple[Header, Part[int]]]:
+    """One image set in each file; [] where the files are pieces of one, as concatenations are."""
+    spans: list[tuple[Header, Any, float, float]] = []
+    for header in headers:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                dataset = parse_header(header)
+                if dataset.get("ConcatenationUID"):
+                    return []
+                frames = _parse(header, dataset)
+        except (
+            ExamError, AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError, OverflowError,
+        ):  # fmt: skip
+            spans.append((header, None, 0.0, 0.0))
+            continue
+        low = frames.grid.origin_mm[2]
+        spans.append((header, dataset, low, low + frames.grid.spacing_mm[2] * (len(frames.order) - 1)))
+    readable = [span for span in spans if span[1] is not None]
+    overlap = [
+        min(a[3], b[3]) - max(a[2], b[2]) > 0.5 * min(a[3] - a[2], b[3] - b[2])
+        for a, b in itertools.combinations(readable, 2)
+    ]
+    if not readable or not all(overlap):
+        return []
+    made: list[tuple[Header, Part[int]]] = []
+    for header, dataset, _, _ in spans:
+        order: float | str = 0.0
+        if dataset is not None:
+            groups = _Groups(dataset)
+            phase = groups.value(0, "NominalPercentageOfCardiacPhase")
+            number = header.number("InstanceNumber") or 0
+            name, order = (
+                ("NominalPercentageOfCardiacPhase", phase[0]) if isinstance(phase, tuple) else ("file", number)
+            )
+        else:
+            name, order = "file", 1e9
+        part: Part[int] = Part((), (name, "SOPInstanceUID"), ((order,), header.text("SOPInstanceUID")))
+        made.append((header, part))
+    return made
+
+
+def _parse(header: Header, dataset: Any, only: tuple[int, ...] = ()) -> Frames:
+    groups = _Groups(dataset)
+    group = groups.group
+    selected = only or tuple(range(groups.count))
+    # A file of several image sets says MIXED, or what the first of them is; then each frame's own type counts.
+    typed = bool(only) and all(groups.value(number, "FrameType") != "" for number in selected)
+    top, energies = words_of(dataset, 0)
+    types = [] if typed else top
+    for item in (groups.shared, *(groups.own[number] for number in selected)):
+        inner = words_of(item)
+        types, energies = types + inner[0], energies + inner[1]
+    for keyword in ("MultienergyCTProcessingSequence", "MultienergyCTCharacteristicsSequence"):
+        for item in dataset.get(keyword) or ():
+            energies += words_of(item)[1]
     if refusal := refusal_of_types(types):
         raise refusal
-
-    def group(number: int, keyword: str) -> Any:
-        own = groups[number].get(keyword)
-        return (own or getattr(shared, keyword))[0]
-
+    if any(len({groups.value(number, name) for number in selected} - {""}) > 1 for name in _UNIFORM):
+        raise ExamError(
+            "mixed_acquisitions",
+            tr("Images of different scans or reconstructions are mixed in this series. Export the series again."),
+        )
+    count = len(selected)
     positions, rescale = np.empty((count, 3)), []
     orientations, spacings, thicknesses, rescale_types = [], [], set(), set()
-    for number in range(count):
-        positions[number] = [float(v) for v in group(number, "PlanePositionSequence").ImagePositionPatient]
+    for place, number in enumerate(selected):
+        positions[place] = [float(v) for v in group(number, "PlanePositionSequence").ImagePositionPatient]
         orientations.append([float(v) for v in group(number, "PlaneOrientationSequence").ImageOrientationPatient])
         measures = group(number, "PixelMeasuresSequence")
         spacings.append(tuple(float(v) for v in measures.PixelSpacing))
@@ -115,16 +245,10 @@ def _parse(header: Header, dataset: Any) -> Frames:
     grid = make_grid(positions, orientations[0], spacings[0], matrix, thickness)
     texts = header.text("SeriesDescription"), header.text("DerivationDescription")
     findings = nature_findings(nature_of(types, texts, energies), "HU_MOD" if "HU_MOD" in rescale_types else "")
-    return Frames(
-        header, grid.order, grid, tuple(rescale[i] for i in grid.order), thickness, _kernel(group), findings
-    )  # fmt: skip
-
-
-def _kernel(group: Callable[[int, str], Any]) -> str:
-    try:
-        return str(group(0, "CTReconstructionSequence").get("ConvolutionKernel") or "")
-    except (AttributeError, IndexError, KeyError, TypeError):
-        return ""
+    order = tuple(selected[i] for i in grid.order)
+    kernel = groups.value(selected[0], "ConvolutionKernel")
+    kernel = kernel if isinstance(kernel, str) else ""
+    return Frames(header, order, grid, tuple(rescale[i] for i in grid.order), thickness, kernel, findings)
 
 
 def read_enhanced(
@@ -184,7 +308,9 @@ def _fill(
 
     if header.syntax in NATIVE_SYNTAXES:
         scale = dict(zip(frames.order, frames.rescale, strict=True))
-        stored, outside = read_native_frames(header, rule, [scale[number] for number in range(count)])
+        stored, outside = read_native_frames(
+            header, rule, [scale.get(n, (1.0, 0.0)) for n in range(header.number("NumberOfFrames") or 1)]
+        )
         for z in sequence:
             receive(z, stored[frames.order[z]], outside[frames.order[z]])
     else:

@@ -178,7 +178,8 @@ def stray_findings(
     mine = {h.path for h in record.headers}
     others = [
         h
-        for (uid, _), headers in groups.items()
+        for (uid, kind), headers in groups.items()
+        if (uid, kind) != (record.series_uid, record.kind)  # other image sets of the series are told of elsewhere
         for h in (headers if uid == record.series_uid else headers[: _FEW + 1] if len(headers) <= _FEW else ())
         if h.path not in mine
     ]

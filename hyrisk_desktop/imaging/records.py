@@ -46,7 +46,8 @@ class SeriesRecord:
     """One series as found on disk.
 
     Attributes:
-        series_uid: SeriesInstanceUID, or ``sha256:...`` of an image file's content.
+        series_uid: SeriesInstanceUID, or ``sha256:...`` of an image file's content; of a series that holds several image
+            sets, ``UID#mark`` for all but the best.
         study_uid: StudyInstanceUID, or "".
         modality: "CT", or "" for image files.
         kind: what it is made of.
@@ -62,6 +63,8 @@ class SeriesRecord:
         reason: one plain sentence: why it is chosen, ranked after another, or unsuitable.
         problem: code of the error that `read_volume` would raise, or "".
         findings: what the finder noticed; `read_volume` hands them on.
+        frames: the frames of a multi-frame file that belong to it, from 0; () for all.
+        order: which of otherwise equal image sets of one series comes first, smaller first.
         headers: what the finder read of each DICOM file, so that it isn't read again.
         stack: the checked geometry, so that it isn't checked again.
         holder: keeps the temporary folder of an unpacked zip alive.
@@ -83,6 +86,18 @@ class SeriesRecord:
     reason: str = ""
     problem: str = ""
     findings: tuple[Finding, ...] = ()
+    frames: tuple[int, ...] = ()
+    order: float = 0.0
     headers: tuple[Header, ...] = field(default=(), repr=False, compare=False)
     stack: Stack | None = field(default=None, repr=False, compare=False)
     holder: TemporaryFolder | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def dicom_series_uid(self) -> str:
+        """SeriesInstanceUID as the files have it."""
+        return dicom_series_uid(self.series_uid)
+
+
+def dicom_series_uid(series_uid: str) -> str:
+    """SeriesInstanceUID of a record's or volume's ``series_uid``, without the mark of an image set."""
+    return series_uid.partition("#")[0]

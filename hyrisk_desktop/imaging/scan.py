@@ -141,7 +141,7 @@ class _Scan:
         places = self._places.setdefault(key, [])
         before = self._recent.get(key, ())
         records = tuple(rank([*before, *records_of(found, Source(()))]))
-        split = {(r.series_uid, r.kind) for r in before} & set(found.groups)
+        split = {(r.dicom_series_uid, r.kind) for r in before} & set(found.groups)
         if places and (split or key not in self._recent):
             records = self._again(key, [*places, folder])
         records = tuple(map(light, records))
@@ -205,7 +205,7 @@ class _Scan:
 
 def _best_part(record: SeriesRecord, parts: Sequence[dict[Group, list[Header]]]) -> SeriesRecord:
     """The largest readable part of a series whose parts do not fit together; the series itself where there is none."""
-    group = record.series_uid, record.kind
+    group = record.dicom_series_uid, record.kind
     alone = [records_of(FoundFiles(groups={group: part[group]}), Source(()))[0] for part in parts if group in part]
     readable = [r for r in rank(alone) if r.suitable] if alone else []
     if not readable:
@@ -247,10 +247,14 @@ def reopen(record: SeriesRecord, source: Path) -> SeriesRecord:
         ) from e
     except OSError as e:
         raise ExamError("unreadable", tr("The exam can't be read: {why}.", why=e.strerror or type(e).__name__)) from e
-    if any(h.text("SeriesInstanceUID") != record.series_uid for h in headers):
+    if any(h.text("SeriesInstanceUID") != record.dicom_series_uid for h in headers):
         raise changed
-    found = FoundFiles(groups={(record.series_uid, record.kind): list(headers)})
-    (again,) = records_of(found, Source(()))
+    found = FoundFiles(groups={(record.dicom_series_uid, record.kind): list(headers)})
+    parts = records_of(found, Source(()))
+    same = [r for r in parts if r.series_uid == record.series_uid] or (parts if len(parts) == 1 else [])
+    if not same:
+        raise changed
+    again = dataclasses.replace(same[0], series_uid=record.series_uid)
     if not again.suitable and record.suitable:
         raise ExamError(again.problem or "changed", again.reason)
     noticed = {f.code for f in again.findings}

@@ -18,6 +18,7 @@ from hyrisk_desktop.imaging.leftovers import note_other, note_strange, stray_fin
 from hyrisk_desktop.imaging.records import Kind, SeriesRecord
 from hyrisk_desktop.imaging.slices import stack_slices
 from hyrisk_desktop.imaging.sources import Source, is_image_file, list_source
+from hyrisk_desktop.imaging.splitting import header_parts, names_of
 from hyrisk_desktop.imaging.tags import TAGS, BadHeader, Header, NotDicom, read_header
 from hyrisk_desktop.imaging.volume import Finding, Severity
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
@@ -85,15 +86,51 @@ def find_series(
         records = [dataclasses.replace(r, holder=source.holder) for r in records]
     if not records:
         raise _nothing_found(path, source, found)
-    return rank(records)
+    ranked = rank(records)
+    if source.opened is not None:
+        # Of several image sets in one series, the one that was asked for.
+        ranked.sort(key=lambda record: source.opened not in record.files)
+    return ranked
 
 
 def records_of(found: FoundFiles, source: Source) -> list[SeriesRecord]:
     """A record of each DICOM series found, unranked; what merely accompanies an axial series is named in it."""
+    records: list[SeriesRecord] = []
+    for (uid, kind), headers in found.groups.items():
+        if kind not in _ACCOMPANIMENTS or (uid, Kind.AXIAL) not in found.groups:
+            records += _records(uid, kind, headers, found, source)
+    return records
+
+
+def _records(uid: str, kind: Kind, headers: list[Header], found: FoundFiles, source: Source) -> Iterable[SeriesRecord]:
+    """The one record of a series, or one of each image set in it: the best under the series' own UID."""
+    parts: list[tuple[list[Header], tuple[int, ...], tuple[str, ...], str, float]] = []
+    if kind is Kind.AXIAL:
+        kept, _, _ = _set_aside(kind, headers)
+        aside = [h for h in headers if not any(h is k for k in kept)] if len(kept) < len(headers) else []
+        parts = [([*p.items, *aside], (), p.by, p.mark, p.order) for p in header_parts(kept)]
+    elif kind is Kind.ENHANCED:
+        from hyrisk_desktop.imaging.enhanced import multi_frame_parts
+
+        parts = [([h], p.items, p.by, p.mark, p.order) for h, p in multi_frame_parts(headers)]
+    if not parts:
+        return [_record(uid, kind, headers, found, source)]
+    by = names_of(list(dict.fromkeys(name for part in parts for name in part[2])))
+    message = tr(
+        "This series holds {count} image sets, which differ in {what}; this is one of them, the others are offered as well.",
+        count=len(parts),
+        what=by,
+    )
+    finding = Finding("split_series", Severity.WARNING, message)
+    made = []
+    for mine, frames, _, mark, order in parts:
+        record = _record(uid, kind, mine, found, source, frames)
+        record = dataclasses.replace(record, order=order, findings=(finding, *record.findings))
+        made.append((record, mark))
+    best = rank([dataclasses.replace(record, series_uid=f"{uid}#{mark}") for record, mark in made])[0].series_uid
     return [
-        _record(uid, kind, headers, found, source)
-        for (uid, kind), headers in found.groups.items()
-        if kind not in _ACCOMPANIMENTS or (uid, Kind.AXIAL) not in found.groups
+        dataclasses.replace(record, series_uid=uid if best == f"{uid}#{mark}" else f"{uid}#{mark}")
+        for record, mark in made
     ]
 
 
@@ -143,6 +180,8 @@ def _narrow_to(found: FoundFiles, opened: Path) -> None:
         if mine is None:
             del found.groups[key]
             continue
+        if header_parts(headers) if key[1] is Kind.AXIAL else key[1] is Kind.ENHANCED:
+            continue
         place = mine.raw("ImagePositionPatient")
         found.groups[key] = [
             h
@@ -188,7 +227,9 @@ def _localizer_finding(count: int) -> Finding:
     return Finding("localizer_set_aside", Severity.INFO, message)
 
 
-def _record(uid: str, kind: Kind, headers: list[Header], found: FoundFiles, source: Source) -> SeriesRecord:
+def _record(
+    uid: str, kind: Kind, headers: list[Header], found: FoundFiles, source: Source, frames: tuple[int, ...] = ()
+) -> SeriesRecord:
     findings = list(source.findings)
     headers, kind, aside = _set_aside(kind, headers)
     findings += aside
@@ -220,6 +261,7 @@ def _record(uid: str, kind: Kind, headers: list[Header], found: FoundFiles, sour
         attributes=attributes,
         findings=tuple(findings),
         headers=tuple(headers),
+        frames=frames,
         holder=source.holder,
     )
     record = _with_geometry(record)
