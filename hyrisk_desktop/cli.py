@@ -62,6 +62,9 @@ def _main(
     if version:
         typer.echo(__version__)
         raise typer.Exit
+    from hyrisk_desktop.imaging import sweep
+
+    sweep()
     if context.invoked_subcommand is None:
         gui(None)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from hyrisk_desktop.imaging.kinds import NATURE_KEYWORDS, words_of
 from hyrisk_desktop.imaging.tags import DEFLATED_LE, MAX_HEADER_BYTES, Header, inflate
+from hyrisk_desktop.regular_files import open_regular
 
 # What the phantom generator writes into the header of its slabs.
 _SYNTHETIC_NRRD = b"PatientName:=SYNTHETIC^PHANTOM"
@@ -122,7 +123,7 @@ def parse_header(header: Header, tags: list[Any] | None = None) -> Any:
     if header.syntax == DEFLATED_LE:
         data = inflate(header, end)
         return read_dataset(io.BytesIO(data), False, True, stop_when=_at_pixels, specific_tags=tags)
-    with open(header.path, "rb") as stream:
+    with open_regular(header.path) as stream:
         data = stream.read(end)
     return pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True, force=True, specific_tags=tags)
 
@@ -164,7 +165,7 @@ def image_file_attributes(path: Path) -> Mapping[str, str]:
     """What an image file without DICOM header can be shown with: its name, and that it is a phantom of this program."""
     found = {"SeriesDescription": path.name}
     if path.suffix.lower() == ".nrrd":
-        with contextlib.suppress(OSError), open(path, "rb") as stream:
+        with contextlib.suppress(OSError), open_regular(path) as stream:
             if _SYNTHETIC_NRRD in stream.read(_NRRD_HEADER_BYTES):
                 found["PatientName"] = "SYNTHETIC^PHANTOM"
     return MappingProxyType(found)

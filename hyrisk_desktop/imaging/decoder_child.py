@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hyrisk_desktop.imaging.padding import Padding, make_air, padding_in_hu
+from hyrisk_desktop.imaging.temporary import FRAME_PREFIX
 
 MEMORY_LIMIT = 6 << 30
 _READERS = {
@@ -279,7 +280,7 @@ def _decode_frame(task: FrameTask) -> Any:
     single.file_meta = pydicom.dataset.FileMetaDataset()
     single.file_meta.TransferSyntaxUID = source.file_meta.TransferSyntaxUID
     assert single.file_meta.TransferSyntaxUID != ImplicitVRLittleEndian
-    with tempfile.TemporaryDirectory(prefix="hyrisk-frame-") as folder:
+    with tempfile.TemporaryDirectory(prefix=FRAME_PREFIX) as folder:
         path = str(Path(folder, "frame.dcm"))
         pydicom.dcmwrite(path, single, enforce_file_format=True)
         return sitk.GetArrayFromImage(sitk.ReadImage(path, imageIO="GDCMImageIO"))

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.nifti import read_nifti_header
+from hyrisk_desktop.regular_files import open_regular
 
 _MAX_HEADER_BYTES = 4 << 20  # a list of 20,000 names of 200 letters
 _MAX_LINE = 1000
@@ -86,7 +87,7 @@ def _inside(path: Path, folder: Path, name: str) -> Path:
 
 def _text_lines(path: Path, *, blank_ends: bool) -> Iterator[str]:
     """The lines of a header, without their ends; refuses what no honest header holds."""
-    with open(path, "rb") as stream:
+    with open_regular(path) as stream:
         budget = _MAX_HEADER_BYTES
         while line := stream.readline(_MAX_LINE + 2):
             budget -= len(line)

@@ -8,9 +8,9 @@ from types import MappingProxyType
 
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging.detached import check_regular
 from hyrisk_desktop.imaging.records import Kind, SeriesRecord
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
+from hyrisk_desktop.regular_files import open_regular
 
 
 def hash_files(
@@ -36,8 +36,7 @@ def hash_files(
             cancel.raise_if_cancelled()
         progress(done, len(record.files))
         try:
-            check_regular(path)
-            with open(path, "rb") as stream:
+            with open_regular(path) as stream:
                 digests[str(path)] = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError as e:
             raise ExamError(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,13 @@ from hyrisk_desktop.imaging.records import Kind, SeriesRecord
 from hyrisk_desktop.imaging.slices import MAX_MATRIX, MAX_VOXELS
 from hyrisk_desktop.imaging.volume import CTVolume, Finding, Severity
 from hyrisk_desktop.jobs import CancelToken, Progress
+from hyrisk_desktop.regular_files import open_regular
 
 _AIR_BELOW = -300.0
 _FEWEST_KINDS = 64
 _SECONDS = 300.0
+_LEAST_VOXEL_BYTES = 2
+_FREE_BYTES, _MAX_RATIO = 256 << 20, 100  # CT packs to a third or a half, and noiseless phantoms to a twentieth
 
 
 def image_record(path: Path) -> SeriesRecord:
@@ -44,6 +48,8 @@ def image_record(path: Path) -> SeriesRecord:
         sides = _geometry_findings(path)
         facts = decoder.decoders().call(ImageTask(str(path)))
     shape, _, grid = _grid(path, facts)
+    with _opened(path):
+        _check_inflation(path, files, shape)
     return SeriesRecord(
         series_uid=_content_hash(files),
         study_uid="",
@@ -57,6 +63,17 @@ def image_record(path: Path) -> SeriesRecord:
         attributes=image_file_attributes(path),
         findings=nature_findings(nature_of((), (path.name,))) + sides,
     )
+
+
+def _check_inflation(path: Path, files: tuple[Path, ...], shape: tuple[int, int, int]) -> None:
+    """Refuse, before a byte is inflated, a few packed bytes that say they are a large image."""
+    unpacked = math.prod(shape) * _LEAST_VOXEL_BYTES
+    packed = sum(file.stat().st_size for file in files)
+    if unpacked > _FREE_BYTES and unpacked > _MAX_RATIO * packed:
+        raise ExamError(
+            "too_large",
+            tr("{name} would unpack to an implausible size and was not opened.", name=path.name),
+        )
 
 
 def _geometry_findings(path: Path) -> tuple[Finding, ...]:
@@ -197,7 +214,7 @@ def _value_findings(path: Path, facts: dict[str, Any]) -> tuple[Finding, ...]:
 def _content_hash(files: tuple[Path, ...]) -> str:
     digest = hashlib.sha256()
     for file in files:
-        with open(file, "rb") as stream:
+        with open_regular(file) as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return "sha256:" + digest.hexdigest()
 

@@ -21,6 +21,7 @@ from hyrisk_desktop.imaging.kinds import CT_IMAGE, ENHANCED
 from hyrisk_desktop.imaging.records import Kind, SeriesRecord
 from hyrisk_desktop.imaging.tags import TAGS, Header
 from hyrisk_desktop.imaging.volume import Finding, Severity
+from hyrisk_desktop.regular_files import open_regular
 
 if TYPE_CHECKING:
     from hyrisk_desktop.imaging.series import FoundFiles
@@ -139,7 +140,7 @@ def note_strange(found: FoundFiles, strange: Sequence[Path], not_files: Sequence
 
 
 def _is_text(path: Path) -> bool:
-    with open(path, "rb") as stream:
+    with open_regular(path) as stream:
         head = stream.read(512)
     return all(byte >= 32 or byte in b"\t\r\n\f" for byte in head) and 0x7F not in head
 

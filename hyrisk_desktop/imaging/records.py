@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,6 +10,7 @@ from types import MappingProxyType
 
 from hyrisk_desktop.imaging.slices import Stack
 from hyrisk_desktop.imaging.tags import Header
+from hyrisk_desktop.imaging.temporary import TemporaryFolder
 from hyrisk_desktop.imaging.volume import Finding
 
 
@@ -26,19 +24,6 @@ class Kind(StrEnum):
     DERIVED = "derived"
     ENHANCED = "enhanced"
     IMAGE_FILE = "image_file"
-
-
-class TemporaryFolder:
-    """A private folder that goes when the last record naming it goes, or at the program's end."""
-
-    def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="hyrisk-"))
-        # Not TemporaryDirectory: that one warns when it is collected, and here being collected is the plan.
-        self._finalizer = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
-
-    def remove(self) -> None:
-        """Delete the folder now."""
-        self._finalizer()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.geometry import Grid, axes_of, make_grid
 from hyrisk_desktop.imaging.tags import DEFLATED_LE, EXPLICIT_LE, IMPLICIT_LE, NATIVE_SYNTAXES, TAGS, Header
 from hyrisk_desktop.imaging.volume import Finding, Severity
+from hyrisk_desktop.regular_files import open_regular
 
 _REQUIRED = (
     "SeriesInstanceUID",
@@ -308,7 +309,7 @@ def _same_image(one: Header, other: Header) -> bool:
 
 def _pixel_digest(header: Header) -> bytes:
     """SHA-256 of what stands in the pixel data, or of all that follows where its length isn't given."""
-    with open(header.path, "rb") as stream:
+    with open_regular(header.path) as stream:
         stream.seek(header.pixel_offset)
         if header.pixel_length < 0:
             return hashlib.file_digest(stream, "sha256").digest()
@@ -316,7 +317,7 @@ def _pixel_digest(header: Header) -> bytes:
 
 
 def _digest(header: Header) -> bytes:
-    with open(header.path, "rb") as stream:
+    with open_regular(header.path) as stream:
         return hashlib.file_digest(stream, "sha256").digest()
 
 

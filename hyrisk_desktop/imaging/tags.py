@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hyrisk_desktop.imaging.layout import Layouts
+from hyrisk_desktop.regular_files import open_regular
 
 MAX_HEADER_BYTES = 32 << 20
 _MAX_INFLATED_HEADER = 4 << 20
@@ -281,7 +282,7 @@ def inflate(header: Header, length: int) -> bytes:
     Raises:
         BadHeader: the stream is damaged.
     """
-    with open(header.path, "rb") as stream:
+    with open_regular(header.path) as stream:
         packed = stream.read()
     start = _walk_meta(packed, _data_start(packed), _Trace())
     try:

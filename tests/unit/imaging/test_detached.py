@@ -159,3 +159,23 @@ def test_data_that_move_out_between_finding_and_reading_are_refused(tmp_path: Pa
     with pytest.raises(ExamError) as caught:
         read_volume(record)
     assert caught.value.code == "outside_data"
+
+
+def test_a_few_packed_bytes_that_say_they_are_a_large_image_are_refused_unopened(tmp_path: Path) -> None:
+    """512 x 512 x 513 voxels of 2 bytes are just over 256 MB; a hundredth of that is 2,689,597 bytes."""
+    import gzip
+
+    head = NRRD.replace("64 64 12", "512 512 513").replace("raw", "gzip") + "data file: a.raw.gz\n"
+    path = tmp_path / "scan.nhdr"
+    path.write_text(head)
+    wanted = 512 * 512 * 513 * 2 // 100 - len(head)
+    (tmp_path / "a.raw.gz").write_bytes(gzip.compress(b"")[:wanted] + bytes(wanted - len(gzip.compress(b""))))
+    with pytest.raises(ExamError) as caught:
+        find_series(path)
+    assert caught.value.code == "too_large"
+    with open(tmp_path / "a.raw.gz", "ab") as stream:
+        stream.write(bytes(3))
+    assert find_series(path)[0].slice_count == 513
+    path.write_text(head.replace("513", "512"))
+    (tmp_path / "a.raw.gz").write_bytes(gzip.compress(b""))
+    assert find_series(path)[0].slice_count == 512
