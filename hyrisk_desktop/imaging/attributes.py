@@ -101,11 +101,25 @@ def nested_words(header: Header) -> tuple[list[str], list[float]]:
     from pydicom.tag import Tag
 
     try:
+        if not _may_be_nested(header):
+            return [], []
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return words_of(parse_header(header, [Tag(k) for k in ("SpecificCharacterSet", *NATURE_KEYWORDS)]))
     except (Exception, RecursionError):  # noqa: BLE001 - pydicom raises of every kind on damaged headers
         return [], []
+
+
+def _may_be_nested(header: Header) -> bool:
+    """Whether the bytes of such a sequence's tag occur in the header at all: parsing it takes longer than all else."""
+    from pydicom.tag import Tag
+
+    if header.big_endian or header.syntax == DEFLATED_LE or header.pixel_offset < 0:
+        return True
+    with open_regular(header.path) as stream:
+        data = stream.read(header.pixel_offset)
+    nested = [Tag(keyword) for keyword in NATURE_KEYWORDS if keyword not in ("ImageType",)]
+    return any(tag.group.to_bytes(2, "little") + tag.element.to_bytes(2, "little") in data for tag in nested)
 
 
 def parse_header(header: Header, tags: list[Any] | None = None) -> Any:

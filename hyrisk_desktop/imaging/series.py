@@ -16,7 +16,7 @@ from hyrisk_desktop.imaging.kinds import kind_of, nature_findings, nature_of, re
 from hyrisk_desktop.imaging.layout import Layouts
 from hyrisk_desktop.imaging.leftovers import note_other, note_strange, stray_findings, unusable_findings
 from hyrisk_desktop.imaging.records import Kind, SeriesRecord
-from hyrisk_desktop.imaging.slices import stack_slices
+from hyrisk_desktop.imaging.slices import Stack, stack_slices
 from hyrisk_desktop.imaging.sources import Source, is_image_file, list_source
 from hyrisk_desktop.imaging.splitting import header_parts, names_of
 from hyrisk_desktop.imaging.tags import TAGS, BadHeader, Header, NotDicom, read_header
@@ -105,16 +105,18 @@ def records_of(found: FoundFiles, source: Source) -> list[SeriesRecord]:
 def _records(uid: str, kind: Kind, headers: list[Header], found: FoundFiles, source: Source) -> Iterable[SeriesRecord]:
     """The one record of a series, or one of each image set in it: the best under the series' own UID."""
     parts: list[tuple[list[Header], tuple[int, ...], tuple[str, ...], str, float]] = []
+    stack: Stack | None = None
     if kind is Kind.AXIAL:
         kept, _, _ = _set_aside(kind, headers)
         aside = [h for h in headers if not any(h is k for k in kept)] if len(kept) < len(headers) else []
-        parts = [([*p.items, *aside], (), p.by, p.mark, p.order) for p in header_parts(kept)]
+        sets, stack = header_parts(kept)
+        parts = [([*p.items, *aside], (), p.by, p.mark, p.order) for p in sets]
     elif kind is Kind.ENHANCED:
         from hyrisk_desktop.imaging.enhanced import multi_frame_parts
 
         parts = [([h], p.items, p.by, p.mark, p.order) for h, p in multi_frame_parts(headers)]
     if not parts:
-        return [_record(uid, kind, headers, found, source)]
+        return [_record(uid, kind, headers, found, source, stack=stack)]
     by = names_of(list(dict.fromkeys(name for part in parts for name in part[2])))
     message = tr(
         "This series holds {count} image sets, which differ in {what}; this is one of them, the others are offered as well.",
@@ -180,7 +182,7 @@ def _narrow_to(found: FoundFiles, opened: Path) -> None:
         if mine is None:
             del found.groups[key]
             continue
-        if header_parts(headers) if key[1] is Kind.AXIAL else key[1] is Kind.ENHANCED:
+        if header_parts(headers)[0] if key[1] is Kind.AXIAL else key[1] is Kind.ENHANCED:
             continue
         place = mine.raw("ImagePositionPatient")
         found.groups[key] = [
@@ -228,7 +230,13 @@ def _localizer_finding(count: int) -> Finding:
 
 
 def _record(
-    uid: str, kind: Kind, headers: list[Header], found: FoundFiles, source: Source, frames: tuple[int, ...] = ()
+    uid: str,
+    kind: Kind,
+    headers: list[Header],
+    found: FoundFiles,
+    source: Source,
+    frames: tuple[int, ...] = (),
+    stack: Stack | None = None,
 ) -> SeriesRecord:
     findings = list(source.findings)
     headers, kind, aside = _set_aside(kind, headers)
@@ -264,7 +272,7 @@ def _record(
         frames=frames,
         holder=source.holder,
     )
-    record = _with_geometry(record)
+    record = _with_geometry(record, stack)
     return dataclasses.replace(record, findings=record.findings + stray_findings(record, found.groups, found.aside))
 
 
@@ -291,7 +299,7 @@ def _nature_findings(headers: list[Header], types: Sequence[str], energies: Sequ
     return tuple(found.values())
 
 
-def _with_geometry(record: SeriesRecord) -> SeriesRecord:
+def _with_geometry(record: SeriesRecord, stack: Stack | None) -> SeriesRecord:
     """Fill in increment and slice count, or the reason why the series can't be read."""
     try:
         if record.kind is Kind.ENHANCED:
@@ -308,7 +316,7 @@ def _with_geometry(record: SeriesRecord) -> SeriesRecord:
             )
         if refusal := refusal_of(record.kind):
             raise refusal
-        stack = stack_slices(record.headers)
+        stack = stack or stack_slices(record.headers)
     except ExamError as e:
         return dataclasses.replace(record, suitable=False, reason=e.message, problem=e.code)
     increment = stack.grid.spacing_mm[2] if len(stack.headers) > 1 else None

@@ -35,6 +35,7 @@ _ACQUISITION = ("Manufacturer", "KVP", "ConvolutionKernel", "SliceThickness", "R
 _PIXELS = ("SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "BitsStored", "HighBit")
 _SIGNATURE = tuple(TAGS[k] for k in dict.fromkeys((*_REQUIRED, *_IDENTITY, *_STUDY, *_ACQUISITION, *_PIXELS)))
 _POSITION, _SOP_UID = TAGS["ImagePositionPatient"], TAGS["SOPInstanceUID"]
+_ORIENTATION = TAGS["ImageOrientationPatient"]
 _META_UID = TAGS["MediaStorageSOPInstanceUID"]
 HU_TYPES = frozenset(("", "HU", "US", "HU_MOD"))
 """Values of RescaleType whose pixels are, or may be, HU."""
@@ -269,10 +270,10 @@ def _without_copies(headers: Sequence[Header]) -> tuple[tuple[Header, ...], tupl
     exam that was exported twice differs in dates, names of images, or the way in which its header is written.
     """
     named: dict[bytes, Header] = {}
-    placed: dict[tuple[bytes, ...], Header] = {}
+    placed: dict[tuple[bytes | None, ...], Header] = {}
     kept: list[Header] = []
     for header in headers:
-        place = tuple(header.raw(k) for k in ("ImagePositionPatient", "ImageOrientationPatient"))
+        place = header.values.get(_POSITION), header.values.get(_ORIENTATION)
         other = named.get(header.values[_SOP_UID])
         if other is None and place in placed and _same_image(placed[place], header):
             continue

@@ -88,11 +88,13 @@ def _walk_folder(folder: Path, cancel: CancelToken | None) -> Source:
         place = waiting.pop()
         try:
             listed = entries(place, cancel)
+            # iterdir makes its paths several times faster than joining names does.
+            paths = {path.name: path for path in place.iterdir()}
         except PermissionError:
             if place == folder:
                 raise
             continue
-        found += map(place.joinpath, listed.files)
+        found += [paths[name] for name in listed.files if name in paths]
         odd += map(place.joinpath, listed.others)
         waiting += reversed(list(walk.inner(place, listed)))
         if len(found) > _MAX_FILES:

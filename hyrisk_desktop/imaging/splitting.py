@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging.slices import stack_slices
+from hyrisk_desktop.imaging.slices import Stack, stack_slices
 from hyrisk_desktop.imaging.tags import Header
 
 FEWEST = 3
@@ -130,17 +130,17 @@ def header_value(header: Header, name: str) -> Hashable:
     return header.floats(name) or header.text(name)
 
 
-def header_parts(headers: Sequence[Header]) -> list[Part[Header]]:
-    """The image sets of a series of single-frame files; [] where it is one, or can't be parted."""
-    interleaved = False
+def header_parts(headers: Sequence[Header]) -> tuple[list[Part[Header]], Stack | None]:
+    """The image sets of a series of single-frame files, [] where it is one or can't be parted; and its stack where it is one."""
+    whole: Stack | None = None
     try:
-        stack = stack_slices(headers)
-        if not any(f.code == "instance_order" for f in stack.findings):
-            return []
-        interleaved = True
+        whole = stack_slices(headers)
+        if not any(f.code == "instance_order" for f in whole.findings):
+            return [], whole
     except ExamError as e:
         if not divisible(e):
-            return []
+            return [], None
+    interleaved = whole is not None
 
     def check(items: Sequence[Header]) -> bool:
         try:
@@ -150,7 +150,8 @@ def header_parts(headers: Sequence[Header]) -> list[Part[Header]]:
         return not (interleaved and any(f.code == "instance_order" for f in found.findings))
 
     # Slices that make one even volume are two sets only where a header says so in one of these words.
-    return parts_of(headers, header_value, check, *(((), _PERHAPS[:3]) if interleaved else ()))
+    parts = parts_of(headers, header_value, check, *(((), _PERHAPS[:3]) if interleaved else ()))
+    return parts, None if parts else whole
 
 
 def names_of(by: Sequence[str]) -> str:
