@@ -48,7 +48,7 @@ _SAID: dict[str, str] = {
         bone suppression|bone suppressed|bone free|bonefree|knochen entfernung|knochenentfernung|uric acid removed
     """,
     "MAT_FRACTIONAL": "mat fractional|material fractional|fat map|fat fraction|water fraction|volume fraction|fraction map",
-    "MAT_MODIFIED": "mat modified|material modified|contrast enhanced structures|color overlay|colour overlay|blended map",
+    "MAT_MODIFIED": "mat modified|material modified|contrast enhanced structures|optimum contrast|optimal contrast blend|color overlay|colour overlay|blended map",
     "MAT_VALUE_BASED": "mat value based|material value based|spectral base image|spectral base images|spectral base|sbi",
     "EFF_ATOMIC_NUM": """
         eff atomic num|effective atomic number|effective atomic|eff z|effz|z eff|zeff|effective z|z effective|rho z|
@@ -85,7 +85,9 @@ _MONO = frozenset(
 )
 _SPECTRAL = re.compile(r" GSI (?!(?:QC|DATA) )")  # its images are monoenergetic unless they say otherwise
 _KEV = re.compile(r"(?<![\d.,])(\d{2,3}(?:[.,]\d+)?)[\s_-]*KEV(?![A-Z])|KEV[\s_:=-]*(\d{2,3}(?:[.,]\d+)?)(?![\d])")
-_MONO_KEV = re.compile(r"MONO(?:E|ENERGETIC|CHROMATIC|PLUS)?(?:[\s_-]*E)?[\s_-]*(?:PLUS)?[\s_-]*(\d{2,3})(?![\d.])")
+_MONO_KEV = re.compile(
+    r"(?:MONO(?:E|ENERGETIC|CHROMATIC|PLUS)?|VMI)(?:[\s_-]*E)?[\s_-]*(?:PLUS)?[\s_-]*(\d{2,3})(?![\d.])"
+)
 _NOT = re.compile(r" (?:NO|NOT|NON|WITHOUT|W O|WO|OHNE|KEINE?|SANS|SIN|SENZA|BEFORE|PRE) $")
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 _CAMEL = re.compile(r"(?<=[a-zß-ÿ])(?=[A-Z])")

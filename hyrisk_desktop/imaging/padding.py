@@ -32,11 +32,13 @@ class Padding:
 
     Attributes:
         low: at or below is padding. bright: a corner at or above, if another is the same, is padding.
+        beyond: above is no CT value, and padding where it reaches the border.
         ranges: what PixelPaddingValue and PixelPaddingRangeLimit name.
     """
 
     low: float
     bright: float
+    beyond: float
     ranges: tuple[Range, ...] = ()
 
     def in_stored(self, slope: float, intercept: float) -> Padding:
@@ -46,7 +48,10 @@ class Padding:
             return (hu - intercept) / slope
 
         return Padding(
-            stored(self.low), stored(self.bright), tuple((stored(a), stored(b), sure) for a, b, sure in self.ranges)
+            stored(self.low),
+            stored(self.bright),
+            stored(self.beyond),
+            tuple((stored(a), stored(b), sure) for a, b, sure in self.ranges),
         )
 
     def tagged(self, values: NDArray[Any]) -> NDArray[np.bool_] | None:
@@ -65,6 +70,9 @@ class Padding:
             mask = hit if mask is None else mask | hit
         for index in np.ndindex(values.shape[:-2]):
             frame = values[index]
+            if max(edge.max() for edge in (frame[0], frame[-1], frame[:, 0], frame[:, -1])) > self.beyond:
+                mask = np.zeros(values.shape, bool) if mask is None else mask
+                mask[index] |= _from_border(frame > self.beyond)
             corners = [frame[y, x].item() for y in (0, -1) for x in (0, -1)]
             for value in {c for c in corners if c >= self.bright and corners.count(c) > 1}:
                 mask = np.zeros(values.shape, bool) if mask is None else mask
@@ -96,7 +104,7 @@ def padding_in_hu(
         low, high = min(ends), max(ends)
         # A value that lost bits may be any tissue's.
         ranges.append((low, high, number == 0 and (high <= _AIR_END_HU or low > _METAL_END_HU)))
-    return Padding(PADDING_HU, _BRIGHT_CORNER_HU, tuple(ranges))
+    return Padding(PADDING_HU, _BRIGHT_CORNER_HU, _METAL_END_HU, tuple(ranges))
 
 
 def _from_border(hit: NDArray[np.bool_]) -> NDArray[np.bool_]:

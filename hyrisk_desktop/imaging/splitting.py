@@ -29,7 +29,7 @@ _ALWAYS = ("KVP", "ConvolutionKernel", "SliceThickness", "PixelSpacing", "Rows",
 _PERHAPS = (
     "AcquisitionNumber", "TemporalPositionIdentifier", "NominalPercentageOfCardiacPhase", "NominalCardiacTriggerDelayTime",
     "ReconstructionTargetCenterPatient", "ImageType", "SeriesDescription", "TriggerTime", "AcquisitionTime", "ImageComments",
-    "FilterType", "ContentTime",
+    "FilterType", "AcquisitionDateTime", "IrradiationEventUID", "ContentTime",
 )  # fmt: skip
 
 Item = TypeVar("Item")
@@ -174,6 +174,8 @@ def names_of(by: Sequence[str]) -> str:
         "NominalCardiacTriggerDelayTime": tr("cardiac phase"),
         "TriggerTime": tr("cardiac phase"),
         "AcquisitionTime": tr("time"),
+        "AcquisitionDateTime": tr("time"),
+        "IrradiationEventUID": tr("acquisition"),
         "ContentTime": tr("time"),
         "file": tr("file"),
     }

@@ -120,7 +120,7 @@ def test_an_ordinary_description_is_no_map(text: str) -> None:
         ((), "Monoenergetic Plus 55 keV", (), True, 55.0), ((), "MonoE40keV", (), True, 40.0), ((), "Mono 65.5 keV", (), True, 65.5),
         ((), "GSI MONO 70keV", (), True, 70.0), (("MONO_E",), "", (), True, None), ((), "Mono+ 40-70 keV 120 keV", (), True, None),
         (("VMI",), "100 keV", (70.0,), True, 70.0), ((), "GSI 2.5", (), True, None), ((), "GSI QC 140kVp", (), False, None),
-        ((), "Chest 120 kV", (), False, None), ((), "Mono-phase", (), False, None),
+        (("VMI_70",), "", (), True, 70.0), ((), "VMI 55 chest", (), True, 55.0), ((), "Chest 120 kV", (), False, None), ((), "Mono-phase", (), False, None),
     ],
 )  # fmt: skip
 def test_energies(

@@ -75,6 +75,14 @@ def test_every_negative_constant_read_as_unsigned_is_air(value: int, tmp_path: P
     check_air(read(padded(value), tmp_path))
 
 
+def test_one_corner_of_a_shifted_field_is_enough(tmp_path: Path) -> None:
+    corner = (Y < 9) & (X < 12)
+    volume = read(padded(63536, where=corner), tmp_path)
+    assert volume.hu.dtype == np.int16
+    assert (volume.hu[:, corner] == -1024).all()
+    assert np.array_equal(volume.hu[:, ~corner], anatomy(COUNT, SIZE, SIZE, 5)[:, ~corner])
+
+
 @pytest.mark.parametrize("value", [-2000, -3024, -2048, -32768, -476])
 def test_negative_constants_are_air(value: int, tmp_path: Path) -> None:
     check_air(read(padded(value, signed=True), tmp_path))
