@@ -265,7 +265,8 @@ class _Filling:
             self.contents.check()
         elif self.chosen and self.contents.doubtful(self.chosen):
             raise _Doubtful
-        return with_padding_noted(self.volume, self.padded)
+        # Of a few slices nothing is said, as the others may hold padding as well: the finding is one of the whole.
+        return with_padding_noted(self.volume, self.padded and self.chosen is None)
 
     def _read_native(self, order: Sequence[int], *, fill: bool) -> None:
         """The first slice alone, then the others, with a second thread's help.
