@@ -32,7 +32,7 @@ class Padding:
 
     Attributes:
         low: at or below is padding. bright: a corner at or above, if another is the same, is padding.
-        beyond: above is no CT value, and padding where it reaches the border.
+        beyond: above is no CT value, and one corner is enough.
         ranges: what PixelPaddingValue and PixelPaddingRangeLimit name.
     """
 
@@ -70,11 +70,8 @@ class Padding:
             mask = hit if mask is None else mask | hit
         for index in np.ndindex(values.shape[:-2]):
             frame = values[index]
-            if max(edge.max() for edge in (frame[0], frame[-1], frame[:, 0], frame[:, -1])) > self.beyond:
-                mask = np.zeros(values.shape, bool) if mask is None else mask
-                mask[index] |= _from_border(frame > self.beyond)
             corners = [frame[y, x].item() for y in (0, -1) for x in (0, -1)]
-            for value in {c for c in corners if c >= self.bright and corners.count(c) > 1}:
+            for value in {c for c in corners if c > self.beyond or (c >= self.bright and corners.count(c) > 1)}:
                 mask = np.zeros(values.shape, bool) if mask is None else mask
                 mask[index] |= _from_border(frame == value)
         return mask
