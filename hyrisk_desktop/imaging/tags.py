@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hyrisk_desktop.imaging.layout import Layouts
+from hyrisk_desktop.imaging.tag_numbers import TAGS as TAGS
 from hyrisk_desktop.regular_files import open_regular
 
 MAX_HEADER_BYTES = 32 << 20
@@ -26,67 +27,6 @@ MAX_ELEMENTS = 200_000
 _READ_STEPS = (1 << 12, 1 << 14, 1 << 16, 1 << 20, MAX_HEADER_BYTES)
 # Not blocking: what was a file when it was listed may be a pipe by now.
 OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
-
-TAGS: Mapping[str, int] = {
-    "MediaStorageSOPClassUID": 0x00020002,
-    "MediaStorageSOPInstanceUID": 0x00020003,
-    "TransferSyntaxUID": 0x00020010,
-    "SpecificCharacterSet": 0x00080005,
-    "ImageType": 0x00080008,
-    "FrameType": 0x00089007,
-    "SOPClassUID": 0x00080016,
-    "SOPInstanceUID": 0x00080018,
-    "Modality": 0x00080060,
-    "AcquisitionDateTime": 0x0008002A,
-    "AcquisitionTime": 0x00080032,
-    "IrradiationEventUID": 0x00083010,
-    "ContentTime": 0x00080033,
-    "Manufacturer": 0x00080070,
-    "SeriesDescription": 0x0008103E,
-    "DerivationDescription": 0x00082111,
-    "PatientName": 0x00100010,
-    "PatientID": 0x00100020,
-    "PatientBirthDate": 0x00100030,
-    "PatientSex": 0x00100040,
-    "ContrastBolusAgent": 0x00180010,
-    "BodyPartExamined": 0x00180015,
-    "SliceThickness": 0x00180050,
-    "TriggerTime": 0x00181060,
-    "ReconstructionDiameter": 0x00181100,
-    "FilterType": 0x00181160,
-    "KVP": 0x00180060,
-    "GantryDetectorTilt": 0x00181120,
-    "ConvolutionKernel": 0x00181210,
-    "StudyInstanceUID": 0x0020000D,
-    "SeriesInstanceUID": 0x0020000E,
-    "InstanceNumber": 0x00200013,
-    "AcquisitionNumber": 0x00200012,
-    "ImagePositionPatient": 0x00200032,
-    "ImageOrientationPatient": 0x00200037,
-    "FrameOfReferenceUID": 0x00200052,
-    "TemporalPositionIdentifier": 0x00200100,
-    "NominalPercentageOfCardiacPhase": 0x00209241,
-    "NominalCardiacTriggerDelayTime": 0x00209153,
-    "ImageComments": 0x00204000,
-    "ReconstructionTargetCenterPatient": 0x00189318,
-    "SamplesPerPixel": 0x00280002,
-    "PhotometricInterpretation": 0x00280004,
-    "NumberOfFrames": 0x00280008,
-    "Rows": 0x00280010,
-    "Columns": 0x00280011,
-    "PixelSpacing": 0x00280030,
-    "BitsAllocated": 0x00280100,
-    "BitsStored": 0x00280101,
-    "HighBit": 0x00280102,
-    "PixelRepresentation": 0x00280103,
-    "PixelPaddingValue": 0x00280120,
-    "PixelPaddingRangeLimit": 0x00280121,
-    "RescaleIntercept": 0x00281052,
-    "RescaleSlope": 0x00281053,
-    "RescaleType": 0x00281054,
-    "LossyImageCompression": 0x00282110,
-}
-"""The tags this program reads of every slice."""
 
 _WANTED = frozenset(TAGS.values())
 _BINARY = frozenset(
