@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from hyrisk_desktop.risk import Predictor
 
 
+Place = TypeVar("Place")
+
+
 @dataclass(frozen=True, slots=True)
 class Targets:
     """Where to write what; None for what is not wanted.
@@ -95,9 +98,22 @@ class Targets:
             )
 
 
+def segmentable(volume: CTVolume) -> bool:
+    """Whether the exam names the frame of reference that a segmentation needs."""
+    return bool(uid(volume.attributes.get("FrameOfReferenceUID", "")))
+
+
+def writable(places: Mapping[str, Place], volume: CTVolume) -> dict[str, Place]:
+    """What of ``places`` (by format) can be made of this exam: no segmentation where only the others can."""
+    kept = dict(places)
+    if len(kept) > 1 and not segmentable(volume):
+        kept.pop("seg", None)
+    return kept
+
+
 def left_out(targets: Targets, volume: CTVolume) -> tuple[Finding, ...]:
     """What of the wanted files can't be made of this exam although the others can; code ``no_segmentation``."""
-    if targets.seg is None or len(targets.places) < 2 or uid(volume.attributes.get("FrameOfReferenceUID", "")):
+    if len(writable(targets.places, volume)) == len(targets.places):
         return ()
     message = tr(
         "The exam names no frame of reference, which a segmentation needs: all but the segmentation was written."
@@ -152,10 +168,7 @@ def write_exports(
     pictured = targets.pdf is not None or targets.deidentified is not None
     heat = heat_of(volume, measurement, predictor) if pictured and predictor is not None else None
     report = report_of(record, volume, measurement, predictor, reader=reader, heat=heat)
-    places = targets.places
-    if left_out(targets, volume):
-        del places["seg"]
-    files = make_files(places, report)
+    files = make_files(writable(targets.places, volume), report)
     export = None if targets.deidentified is None else _without_identity(targets, report, targets.deidentified)
     try:
         swap_in(files)
@@ -208,9 +221,6 @@ def write_files(
     """
     swap_in(make_files(places, report, progress=progress, check=check), replace=replace, check=check)
     progress(len(places), len(places))
-
-
-Place = TypeVar("Place")
 
 
 def make_files(
