@@ -12,7 +12,6 @@ from typing import IO
 
 from hyrisk_desktop.errors import BundleError
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.regular_files import open_regular
 from hyrisk_desktop.risk.bundle import CARD, DESCRIPTION, WEIGHTS
 from hyrisk_desktop.risk.swap import sync_folder
 
@@ -30,7 +29,7 @@ def copy_bundle(source: Path, target: Path) -> None:
     """
     for name, largest in LARGEST.items():
         try:
-            file = open_regular(source / name)
+            file = open(source / name, "rb")  # noqa: SIM115
         except OSError as e:
             raise _incomplete(name) from e
         with file:
@@ -48,7 +47,7 @@ def unpack_bundle(zip_path: Path, target: Path) -> None:
         BundleError: it is no zip, is damaged, or holds anything else. OSError: ``target`` can't be written.
     """
     try:
-        raw = open_regular(zip_path)
+        raw = open(zip_path, "rb")  # noqa: SIM115
     except OSError as e:
         raise BundleError("zip_unreadable", tr("The file can't be read; choose a zip of a model.")) from e
     try:
