@@ -63,6 +63,9 @@ def _main(
     if version:
         typer.echo(__version__)
         raise typer.Exit
+    from hyrisk_desktop.imaging import sweep
+
+    sweep()
     if context.invoked_subcommand is None:
         gui(None)
 
@@ -158,7 +161,7 @@ def _score_document(
 ) -> dict[str, Any]:
     from hyrisk_desktop.calcium import get_profile
     from hyrisk_desktop.calcium.grading import check_grade
-    from hyrisk_desktop.exchange.exports import write_exports
+    from hyrisk_desktop.exchange.exports import left_out, write_exports
     from hyrisk_desktop.exchange.reading_document import score_document
     from hyrisk_desktop.imaging import find_series, read_volume
     from hyrisk_desktop.worklist.measure import measure
@@ -176,9 +179,11 @@ def _score_document(
     volume = read_volume(record)
     centre = center if center is not None else _voxel_at(volume, center_mm)  # type: ignore[arg-type]
     predictor, trouble = load_predictor(model, device, prevalence)
-    m = measure(volume, centre, grade, predictor, region=region, profile=chosen_profile, also=trouble)
+    missing = left_out(targets, volume)
+    also = (*trouble, *missing)
+    m = measure(volume, centre, grade, predictor, region=region, profile=chosen_profile, also=also)
     export = write_exports(targets, record, volume, m, predictor, reader=reader)
-    for finding in () if export is None else export.warnings:
+    for finding in (*missing, *(() if export is None else export.warnings)):
         typer.echo(f"[{finding.severity}] {finding.message}", err=True)
     return score_document(volume, centre, m.scores, m.risk, m.findings)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -50,11 +51,13 @@ class LabelledRegion:
         region: the box inside the volume that ``labels`` covers.
         labels: [z, y, x] int32; 0 background, else index into ``lesions`` plus one.
         lesions: by slice, then as met in raster order.
+        cut_away: components of at least the least area whose part inside the region is smaller, so that they don't count.
     """
 
     region: Region
     labels: NDArray[np.int32]
     lesions: tuple[Lesion, ...]
+    cut_away: int = 0
 
 
 def component_voxels(volume: CTVolume, lesion: Lesion, profile: ScoringProfile) -> frozenset[Voxel]:
@@ -63,12 +66,13 @@ def component_voxels(volume: CTVolume, lesion: Lesion, profile: ScoringProfile) 
     Excluding these, and not just the part inside today's region, keeps a lesion excluded when the region moves.
     """
     x, y, z = lesion.peak
-    labels, _ = ndimage.label(volume.hu[z] >= profile.threshold_hu, _structure(profile.connectivity)[1])
+    labels, _ = ndimage.label(volume.hu[z] >= profile.threshold_hu, structure(profile.connectivity)[1])
     rows, columns = np.nonzero(labels == labels[y, x])
     return frozenset((c, r, z) for c, r in zip(columns.tolist(), rows.tolist(), strict=True))
 
 
-def _structure(connectivity: int) -> NDArray[np.bool_]:
+def structure(connectivity: int) -> NDArray[np.bool_]:
+    """Neighbours [z, y, x] of a voxel within its slice, 8 or 4."""
     structure = np.zeros((3, 3, 3), bool)
     structure[1] = True if connectivity == 8 else [[0, 1, 0], [1, 1, 1], [0, 1, 0]]
     return structure
@@ -86,7 +90,7 @@ def find_lesions(
     hu = volume.hu[region.slices()]
     mask = hu >= profile.threshold_hu
     labels = np.zeros(hu.shape, np.int32)
-    count = int(ndimage.label(mask, _structure(profile.connectivity), output=labels)) if mask.any() else 0
+    count = int(ndimage.label(mask, structure(profile.connectivity), output=labels)) if mask.any() else 0
     if count == 0:
         return LabelledRegion(region, labels, ())
 
@@ -99,15 +103,41 @@ def find_lesions(
     # An area of exactly the minimum counts; the tolerance keeps it so when the spacing is not a binary fraction.
     kept = pixels * pixel_area >= profile.min_area_mm2 - 1e-9
     kept[0] = False
+    cut_away = _cut_away(volume, region, profile, flat[~kept[label]], label[~kept[label]], hu.shape)
     renumber = np.zeros(count + 1, np.int32)
     renumber[kept] = np.arange(1, int(kept.sum()) + 1)
     labels = renumber[labels]
     keep_pixel = kept[label]
     flat, label, value = flat[keep_pixel], renumber[label[keep_pixel]], value[keep_pixel]
     if flat.size == 0:
-        return LabelledRegion(region, labels, ())
+        return LabelledRegion(region, labels, (), cut_away)
     lesions = _measure(volume, region, profile, _Pixels(flat, label, value, labels.shape), excluded)
-    return LabelledRegion(region, labels, lesions)
+    return LabelledRegion(region, labels, lesions, cut_away)
+
+
+def _cut_away(
+    volume: CTVolume,
+    region: Region,
+    profile: ScoringProfile,
+    flat: NDArray[np.intp],
+    label: NDArray[np.int32],
+    shape: tuple[int, ...],
+) -> int:
+    """How many of the components that are too small here (flat index and label of their pixels) go on outside to a lesion."""
+    x0, y0, z0 = region.start
+    z, y, x = np.unravel_index(flat, shape)
+    goes_on = _goes_on_outside(volume, region, profile, x + x0, y + y0, z + z0)
+    # A component reaches the least area within as many steps as that has pixels, so a small window tells.
+    reach = math.ceil(profile.min_area_mm2 / (volume.spacing_mm[0] * volume.spacing_mm[1])) + 1
+    count = 0
+    for one in np.unique(label[goes_on]):
+        first = np.flatnonzero(label == one)[0]
+        left, top = max(0, int(x[first]) + x0 - reach), max(0, int(y[first]) + y0 - reach)
+        window = volume.hu[z[first] + z0, top : y[first] + y0 + reach + 1, left : x[first] + x0 + reach + 1]
+        parts, _ = ndimage.label(window >= profile.threshold_hu, structure(profile.connectivity)[1])
+        pixels = int(np.count_nonzero(parts == parts[y[first] + y0 - top, x[first] + x0 - left]))
+        count += bool(pixels * volume.spacing_mm[0] * volume.spacing_mm[1] >= profile.min_area_mm2 - 1e-9)
+    return count
 
 
 @dataclass(frozen=True, slots=True, eq=False)

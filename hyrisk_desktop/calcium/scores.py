@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyrisk_desktop.calcium.lesions import Lesion, find_lesions
+from hyrisk_desktop.calcium.nearby import agatston_nearby
 from hyrisk_desktop.calcium.profiles import STANDARD, ScoringProfile
 from hyrisk_desktop.calcium.region import REGION_SIZE_XYZ, Region
 from hyrisk_desktop.errors import InputError
@@ -131,6 +132,11 @@ def _score(
 ) -> CalciumScores:
     found = find_lesions(volume, region, profile, excluded)
     counted = [lesion for lesion in found.lesions if not lesion.excluded]
+    agatston = math.fsum(lesion.agatston for lesion in counted)
+    findings = _findings(found.lesions, found.cut_away, region, found.region, drawn=drawn)
+    if not drawn:
+        # Around a box that the reader drew, what lies outside was left there on purpose.
+        findings += _nearby_findings(agatston, agatston_nearby(volume, region, profile, excluded))
     return CalciumScores(
         series_uid=volume.series_uid,
         centre=centre,
@@ -138,19 +144,34 @@ def _score(
         region_mm=region.size_mm(volume),
         profile=profile.name,
         drawn=drawn,
-        agatston=math.fsum(lesion.agatston for lesion in counted),
+        agatston=agatston,
         volume_mm3=math.fsum(lesion.volume_mm3 for lesion in counted),
         lesions=found.lesions,
         label_start=found.region.start,
         labels=found.labels,
-        findings=_findings(found.lesions, region, found.region, drawn=drawn),
+        findings=findings,
     )
 
 
-def _findings(lesions: tuple[Lesion, ...], asked: Region, inside: Region, *, drawn: bool) -> tuple[Finding, ...]:
+def _nearby_findings(agatston: float, nearby: float) -> tuple[Finding, ...]:
+    """Code ``calcium_nearby``: a warning where it would change the region's category, else a note."""
+    if not nearby:
+        return ()
+    message = tr(
+        "Just outside the score region lies calcium with an Agatston score of {agatston:.0f}, which is not counted: "
+        "check the centre.",
+        agatston=nearby,
+    )
+    changes = agatston_category(agatston + nearby) != agatston_category(agatston)
+    return (Finding("calcium_nearby", Severity.WARNING if changes else Severity.INFO, message),)
+
+
+def _findings(
+    lesions: tuple[Lesion, ...], cut_away: int, asked: Region, inside: Region, *, drawn: bool
+) -> tuple[Finding, ...]:
     findings = []
     name = region_name(drawn=drawn)
-    if cut := sum(lesion.cut_by_border and not lesion.excluded for lesion in lesions):
+    if cut := cut_away + sum(lesion.cut_by_border and not lesion.excluded for lesion in lesions):
         findings.append(
             Finding(
                 "lesion_cut",

@@ -31,6 +31,8 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume
 from hyrisk_desktop.imaging.attributes import text_of
 from hyrisk_desktop.imaging.choice import contrast_agent
+from hyrisk_desktop.imaging.kinds import nature_of, plain_description, words_of
+from hyrisk_desktop.imaging.padding import AIR_HU
 
 Check = Callable[[str], str]
 DUMMY_DAY, DUMMY_TIME = "19000101", "000000"
@@ -59,7 +61,7 @@ _SCAN: dict[str, Check] = dict.fromkeys(
         "DistanceSourceToPatient", "GantryDetectorTilt", "TableHeight", "ExposureTime", "XRayTubeCurrent", "Exposure",
         "GeneratorPower", "FocalSpots", "SpacingBetweenSlices", "RevolutionTime", "SingleCollimationWidth",
         "TotalCollimationWidth", "TableSpeed", "TableFeedPerRotation", "SpiralPitchFactor", "CTDIvol", "SliceLocation",
-        "WindowCenter", "WindowWidth", "SeriesNumber", "AcquisitionNumber", "InstanceNumber", "PixelPaddingValue",
+        "WindowCenter", "WindowWidth", "SeriesNumber", "AcquisitionNumber", "InstanceNumber",
         "LossyImageCompressionRatio",
     ),
     d.numbers,
@@ -129,8 +131,13 @@ def image_without_identity(header: Dataset, identity: Identity, sop_class: str) 
     ds = _copied(header, _UIDS | _PLAIN)
     ds.SOPClassUID, ds.Modality, ds.SamplesPerPixel = sop_class, "CT", 1
     # Only whether there was any counts; its name is free text, and PS3.15 wants a dummy.
-    if contrast_agent(text_of(header, Tag("ContrastBolusAgent")) or "") or text_of(header, Tag("ContrastBolusRoute")):
+    if any(contrast_agent(text_of(header, Tag(k)) or "") for k in ("ContrastBolusAgent", "ContrastBolusRoute")):
         ds.ContrastBolusAgent = "CONTRAST"
+    # Free text that makes the values no plain HU is said again in the standard's words.
+    types, energies = words_of(header)
+    texts = [text_of(header, Tag(keyword)) or "" for keyword in ("SeriesDescription", "DerivationDescription")]
+    if said := plain_description(nature_of(types, texts, energies)):
+        ds.SeriesDescription = said
     if "PerFrameFunctionalGroupsSequence" in header:
         _add_frames(ds, header)
     _apply_profile(ds, identity)
@@ -223,7 +230,7 @@ def _apply_profile(ds: Dataset, identity: Identity) -> None:
     rules: dict[tuple[int, ...], Callable[..., None]] = {
         tag: mapped for tag, action in _profile().items() if action is replace_UID
     }
-    for keyword in ("ContrastBolusAgent", "ContentDate", "ContentTime", "AcquisitionDateTime"):
+    for keyword in ("ContrastBolusAgent", "SeriesDescription", "ContentDate", "ContentTime", "AcquisitionDateTime"):
         tag = Tag(keyword)
         rules[tag.group, tag.element] = kept
     # A copy: the library puts these rules into what it is given.
@@ -268,15 +275,12 @@ def set_pixels(
     ds.Rows, ds.Columns = source.rows, source.columns
     ds.BitsAllocated, ds.BitsStored, ds.HighBit = limits.bits, limits.bits, limits.bits - 1
     ds.PixelRepresentation = int(limits.min < 0)
-    if (padding := ds.get("PixelPaddingValue")) is not None:
-        del ds.PixelPaddingValue
-        if limits.min <= padding <= limits.max and limits.bits == 16:
-            ds.add_new(Tag("PixelPaddingValue"), "SS" if limits.min else "US", padding)
     ds.add_new(Tag("PixelData"), "OW", b"".join(frames))
 
 
 def _stored(hu: NDArray[Any], slope: float, intercept: float) -> NDArray[np.float64]:
     stored: NDArray[np.float64] = np.rint((hu.astype(np.float64) - intercept) / slope)
-    if not np.array_equal((stored * slope + intercept).astype(hu.dtype), hu):
+    # Padding has become air, which the file's own scale need not meet exactly.
+    if not (((stored * slope + intercept).astype(hu.dtype) == hu) | (hu == AIR_HU)).all():
         raise _inexact()
     return stored

@@ -30,15 +30,16 @@ def reports_of(report: Report, source: SourceImages) -> dict[str, bytes]:
     from hyrisk_desktop.exchange.segmentation import segmentation
     from hyrisk_desktop.exchange.structured_report import structured_report
 
-    seg = segmentation(report, source)
+    # Without a frame of reference there can be no segmentation; the rest of the export is as good without it.
+    seg = segmentation(report, source) if "FrameOfReferenceUID" in source.study else None
     sr = structured_report(report, source, seg)
-    for ds in (seg, sr):
+    made_of = {SR: sr} if seg is None else {SEG: seg, SR: sr}
+    for ds in made_of.values():
         _remove_dates(ds)
         say_so(ds)
     documents = {FHIR: fhir_bundle(report), READING: report.document}
     return {
-        SEG: dicom_bytes(seg),
-        SR: dicom_bytes(sr),
+        **{name: dicom_bytes(ds) for name, ds in made_of.items()},
         PDF: pdf_report(report),
         **{name: json.dumps(made, indent=1, allow_nan=False).encode("ascii") for name, made in documents.items()},
     }

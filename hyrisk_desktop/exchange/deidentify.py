@@ -51,6 +51,7 @@ from hyrisk_desktop.imaging.attributes import parse_header
 from hyrisk_desktop.imaging.dicom import current_headers, readable
 from hyrisk_desktop.imaging.enhanced import frames_of
 from hyrisk_desktop.imaging.native import rescale_of
+from hyrisk_desktop.imaging.padding import AIR_HU
 from hyrisk_desktop.imaging.slices import stack_slices
 from hyrisk_desktop.imaging.tags import Header
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
@@ -249,7 +250,7 @@ class _Export:
         with readable():
             again = read_volume(record, cancel=self.cancel)
         self._step(len(source.slices))
-        same = np.array_equal(again.hu, volume.hu) and np.array_equal(again.direction, volume.direction)
+        same = _same_hu(again, volume, self.scale) and np.array_equal(again.direction, volume.direction)
         if not same or (again.spacing_mm, again.origin_mm) != (volume.spacing_mm, volume.origin_mm):
             raise HyRiskError(
                 "not_same", tr("The exported images don't read like the exam, so the export was removed.")
@@ -288,6 +289,16 @@ class _Export:
             message = tr("Left out, as the text isn't a known name: {what}.", what=", ".join(lost))
             found.append(Finding("text_left_out", Severity.INFO, message))
         return tuple(found)
+
+
+def _same_hu(again: CTVolume, volume: CTVolume, scale: Sequence[tuple[float, float]]) -> bool:
+    """Whether the copy holds the very HU; padding, which has become air, as near to air as the slices' own scale allows."""
+    if again.hu.shape != volume.hu.shape:
+        return False
+    return all(
+        bool(((one == other) | ((other == AIR_HU) & (abs(one - AIR_HU) <= abs(slope)))).all())
+        for one, other, (slope, _) in zip(again.hu, volume.hu, scale, strict=True)
+    )
 
 
 def _without_texts(report: Report, again: CTVolume) -> tuple[Finding, ...]:

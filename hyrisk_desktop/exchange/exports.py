@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from hyrisk_desktop.errors import ExamError, HyRiskError, InputError
 from hyrisk_desktop.exchange.formats import Making, formats
+from hyrisk_desktop.exchange.plain_values import uid
 from hyrisk_desktop.exchange.report import Report
 from hyrisk_desktop.exchange.swap import swap_in
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging import CTVolume, Kind, SeriesRecord
+from hyrisk_desktop.imaging import CTVolume, Finding, Kind, SeriesRecord, Severity
 from hyrisk_desktop.jobs import Check, Progress, no_check, no_progress
 from hyrisk_desktop.worklist.measure import Measurement
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
     from hyrisk_desktop.exchange.deidentify import DeidentifiedExport
     from hyrisk_desktop.risk import Predictor
+
+
+Place = TypeVar("Place")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,29 @@ class Targets:
             )
 
 
+def segmentable(volume: CTVolume) -> bool:
+    """Whether the exam names the frame of reference that a segmentation needs."""
+    return bool(uid(volume.attributes.get("FrameOfReferenceUID", "")))
+
+
+def writable(places: Mapping[str, Place], volume: CTVolume) -> dict[str, Place]:
+    """What of ``places`` (by format) can be made of this exam: no segmentation where only the others can."""
+    kept = dict(places)
+    if len(kept) > 1 and not segmentable(volume):
+        kept.pop("seg", None)
+    return kept
+
+
+def left_out(targets: Targets, volume: CTVolume) -> tuple[Finding, ...]:
+    """What of the wanted files can't be made of this exam although the others can; code ``no_segmentation``."""
+    if len(writable(targets.places, volume)) == len(targets.places):
+        return ()
+    message = tr(
+        "The exam names no frame of reference, which a segmentation needs: all but the segmentation was written."
+    )
+    return (Finding("no_segmentation", Severity.WARNING, message),)
+
+
 def check_places(named: Mapping[str, Path], record: SeriesRecord, opened: Path | None = None) -> None:
     """Refuse places where no file may be written.
 
@@ -142,7 +169,7 @@ def write_exports(
     pictured = targets.pdf is not None or targets.deidentified is not None
     heat = heat_of(volume, measurement, predictor) if pictured and predictor is not None else None
     report = report_of(record, volume, measurement, predictor, reader=reader, heat=heat)
-    files = make_files(targets.places, report)
+    files = make_files(writable(targets.places, volume), report)
     export = None if targets.deidentified is None else _without_identity(targets, report, targets.deidentified)
     try:
         swap_in(files)
@@ -205,9 +232,6 @@ def write_files(
     """
     swap_in(make_files(places, report, progress=progress, check=check), replace=replace, check=check)
     progress(len(places), len(places))
-
-
-Place = TypeVar("Place")
 
 
 def make_files(

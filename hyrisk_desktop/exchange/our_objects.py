@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hyrisk_desktop.exchange.report import PRODUCT
 from hyrisk_desktop.jobs import Check, no_check
+from hyrisk_desktop.regular_files import open_regular
 
 SR_CLASS = "1.2.840.10008.5.1.4.1.1.88.33"
 SEG_CLASS = "1.2.840.10008.5.1.4.1.1.66.4"
@@ -23,7 +24,7 @@ def kind_of_object(path: Path) -> tuple[str, bool]:
     Raises:
         OSError: it can't be read.
     """
-    with open(path, "rb") as stream:
+    with open_regular(path) as stream:
         head = stream.read(HEAD_BYTES)
     at = head.find(_META_CLASS)
     if head[128:132] != b"DICM" or at < 0:

@@ -24,6 +24,7 @@ from hyrisk_desktop.imaging import CTVolume, Kind, SeriesRecord
 from hyrisk_desktop.imaging.dicom import current_headers
 from hyrisk_desktop.imaging.enhanced import frames_of
 from hyrisk_desktop.imaging.geometry import Grid, axes_of
+from hyrisk_desktop.imaging.records import dicom_series_uid
 from hyrisk_desktop.imaging.slices import stack_slices
 
 UTF8 = "ISO_IR 192"
@@ -170,6 +171,14 @@ def source_images(record: SeriesRecord, volume: CTVolume) -> SourceImages:
                 "This exam isn't DICOM, so there is no DICOM object that could refer to its images; choose PDF or FHIR."
             ),
         )
+    if record.frames:
+        raise ExamError(
+            "partial_multiframe",
+            tr(
+                "This is one of several image sets in a multi-frame file, to which no DICOM object can refer alone; choose PDF "
+                "or FHIR."
+            ),
+        )
     slices, grid, first, thickness = _multi(record) if record.kind is Kind.ENHANCED else _single(record)
     rows, columns = first.number("Rows") or 0, first.number("Columns") or 0
     shape = (len(slices), *((columns, rows) if grid.transpose else (rows, columns)))
@@ -246,7 +255,7 @@ def _study(attributes: Mapping[str, str], series_uid: str) -> Dataset:
     ds.AccessionNumber = ds.get("AccessionNumber", "")
     ds.ReferringPhysicianName = ds.get("ReferringPhysicianName", "")
     ds.StudyInstanceUID = _reference(attributes.get("StudyInstanceUID", ""))
-    ds.SeriesInstanceUID = _reference(series_uid)
+    ds.SeriesInstanceUID = _reference(dicom_series_uid(series_uid))
     if frame_of_reference := v.uid(attributes.get("FrameOfReferenceUID", "")):
         ds.FrameOfReferenceUID = frame_of_reference
     return ds

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, Signal, Slot
 
 from hyrisk_desktop.errors import InputError
-from hyrisk_desktop.exchange.exports import check_places, heat_of, report_of, write_files
+from hyrisk_desktop.exchange.exports import check_places, heat_of, report_of, segmentable, writable, write_files
 from hyrisk_desktop.exchange.formats import formats
 from hyrisk_desktop.exchange.preload import collections_paused, import_makers
 from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
@@ -100,6 +100,8 @@ def readiness(session: Session, *, naming: bool = True) -> Readiness:
         missing.append(tr("There is no grade: the files say “not graded”, and the risk is from the image alone."))
     if session.risk is None:
         missing.append(tr("There is no risk in the files. {why}", why=session.risk_message).rstrip())
+    if is_dicom(session.exam) and not segmentable(session.exam.volume):
+        missing.append(tr("The exam names no frame of reference: no segmentation can be written."))
     return Readiness(missing=tuple(missing), warnings=_warnings(session, naming))
 
 
@@ -240,7 +242,7 @@ class Exporting(ReadingWriter):
 
 def write(request: ExportRequest, context: JobContext) -> Exported:
     """On a worker thread: look first, then make the files and put them in place."""
-    places, exam = dict(request.places), request.exam
+    places, exam = writable(request.places, request.exam.volume), request.exam
     folder = next(iter(places.values())).parent
     if not folder.is_dir():
         raise InputError("no_folder", tr("There is no folder {name}; choose one that exists.", name=folder))

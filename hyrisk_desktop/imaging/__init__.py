@@ -13,6 +13,7 @@ from hyrisk_desktop.imaging.records import Kind, SeriesRecord
 from hyrisk_desktop.imaging.scan import ScannedExam, reopen, scan_exams, scanned_exam
 from hyrisk_desktop.imaging.series import find_series
 from hyrisk_desktop.imaging.slab import Slab, read_slab, thin
+from hyrisk_desktop.imaging.temporary import sweep
 from hyrisk_desktop.imaging.volume import CTVolume, Finding, Severity, Voxel
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "scan_exams",
     "scanned_exam",
     "shutdown_decoders",
+    "sweep",
     "thin",
     "warm_decoders",
 ]

@@ -12,7 +12,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from hyrisk_desktop.imaging.kinds import NATURE_KEYWORDS, words_of
 from hyrisk_desktop.imaging.tags import DEFLATED_LE, MAX_HEADER_BYTES, Header, inflate
+from hyrisk_desktop.regular_files import open_regular
 
 # What the phantom generator writes into the header of its slabs.
 _SYNTHETIC_NRRD = b"PatientName:=SYNTHETIC^PHANTOM"
@@ -94,6 +96,32 @@ def read_attributes(header: Header) -> Mapping[str, str]:
     return MappingProxyType(texts)
 
 
+def nested_words(header: Header) -> tuple[list[str], list[float]]:
+    """Values of ImageType and FrameType, nested ones included, and energies in keV; see `kinds.words_of`."""
+    from pydicom.tag import Tag
+
+    try:
+        if not _may_be_nested(header):
+            return [], []
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return words_of(parse_header(header, [Tag(k) for k in ("SpecificCharacterSet", *NATURE_KEYWORDS)]))
+    except (Exception, RecursionError):  # noqa: BLE001 - pydicom raises of every kind on damaged headers
+        return [], []
+
+
+def _may_be_nested(header: Header) -> bool:
+    """Whether the bytes of such a sequence's tag occur in the header at all: parsing it takes longer than all else."""
+    from pydicom.tag import Tag
+
+    if header.big_endian or header.syntax == DEFLATED_LE or header.pixel_offset < 0:
+        return True
+    with open_regular(header.path) as stream:
+        data = stream.read(header.pixel_offset)
+    nested = [Tag(keyword) for keyword in NATURE_KEYWORDS if keyword not in ("ImageType",)]
+    return any(tag.group.to_bytes(2, "little") + tag.element.to_bytes(2, "little") in data for tag in nested)
+
+
 def parse_header(header: Header, tags: list[Any] | None = None) -> Any:
     """A pydicom data set of the header's bytes, pixels excluded; only these ``tags`` where given.
 
@@ -109,7 +137,7 @@ def parse_header(header: Header, tags: list[Any] | None = None) -> Any:
     if header.syntax == DEFLATED_LE:
         data = inflate(header, end)
         return read_dataset(io.BytesIO(data), False, True, stop_when=_at_pixels, specific_tags=tags)
-    with open(header.path, "rb") as stream:
+    with open_regular(header.path) as stream:
         data = stream.read(end)
     return pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True, force=True, specific_tags=tags)
 
@@ -151,7 +179,7 @@ def image_file_attributes(path: Path) -> Mapping[str, str]:
     """What an image file without DICOM header can be shown with: its name, and that it is a phantom of this program."""
     found = {"SeriesDescription": path.name}
     if path.suffix.lower() == ".nrrd":
-        with contextlib.suppress(OSError), open(path, "rb") as stream:
+        with contextlib.suppress(OSError), open_regular(path) as stream:
             if _SYNTHETIC_NRRD in stream.read(_NRRD_HEADER_BYTES):
                 found["PatientName"] = "SYNTHETIC^PHANTOM"
     return MappingProxyType(found)

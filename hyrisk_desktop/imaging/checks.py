@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.choice import contrast_agent
 from hyrisk_desktop.imaging.kernels import kernel_of
+from hyrisk_desktop.imaging.padding import PADDING_HU
 from hyrisk_desktop.imaging.volume import CTVolume, Finding, Severity, Voxel
 
 MAX_THICKNESS_MM = 3.0
 KVP_RANGE = (100.0, 140.0)
 MAX_NOISE_HU = 40.0
 WHOLE_CHEST_MM = 200.0
-_PADDING_HU = -1500
 _TISSUE_HU = -300
 _LUNG_HU = -500
 _SOFT = (-50.0, 250.0)
@@ -54,7 +54,9 @@ def _header_findings(volume: CTVolume) -> Iterator[Finding]:
     if not attributes.get("Modality"):
         message = tr("This image file has no DICOM header, so contrast agent, kernel and tube voltage are unknown.")
         yield Finding("missing_header", Severity.WARNING, message)
-    if contrast_agent(attributes.get("ContrastBolusAgent", "")) or attributes.get("ContrastBolusRoute"):
+    if contrast_agent(attributes.get("ContrastBolusAgent", "")) or contrast_agent(
+        attributes.get("ContrastBolusRoute", "")
+    ):
         message = tr("The scan was made with contrast agent: calcium scores and risk do not hold.")
         yield Finding("contrast", Severity.UNFIT, message)
     kernel = attributes.get("ConvolutionKernel", "")
@@ -77,8 +79,8 @@ def _pixel_findings(volume: CTVolume) -> Iterator[Finding]:
     if _truncated_share(sampled) > _TRUNCATED_SHARE:
         message = tr("The field of view cuts off part of the body.")
         yield Finding("truncated_fov", Severity.INFO, message)
-    if bool((sampled[:, ::4, ::4] <= _PADDING_HU).any()):
-        message = tr("Pixels outside the scanned field hold padding values below -1500 HU; they are never counted.")
+    if bool((sampled[:, ::4, ::4] <= PADDING_HU).any()):
+        message = tr("Pixels outside the scanned field hold padding values; they are taken for air and never counted.")
         yield Finding("padding", Severity.INFO, message)
 
 

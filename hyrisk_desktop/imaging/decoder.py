@@ -158,6 +158,7 @@ class DecoderPool:
         tasks: Iterable[Callable[[str], Task]],
         frame_bytes: int,
         receive: Callable[[int, memoryview], None],
+        answered: Callable[[Any], None] = lambda _: None,
         *,
         count: int,
         cancel: CancelToken | None = None,
@@ -172,6 +173,7 @@ class DecoderPool:
             count: number of frames.
             cancel: polled while waiting.
             seconds: the clock of each frame.
+            answered: called in this thread with what the child says of each frame.
 
         Raises:
             DecodeError: with the index of the frame that failed.
@@ -185,7 +187,7 @@ class DecoderPool:
                     cancel.raise_if_cancelled()
                 for child in _ready(busy):
                     index = child.task
-                    _answer(child, index)
+                    answered(_answer(child, index))
                     buffer = child.segment.buf if child.segment else None
                     assert buffer is not None
                     receive(index, buffer[:frame_bytes])

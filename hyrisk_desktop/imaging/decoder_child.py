@@ -1,6 +1,6 @@
 """The decoding child process: it alone runs native decoders, under a memory limit.
 
-A damaged frame may abort or hang this process; nothing else is lost then. It imports SimpleITK and numpy only.
+A damaged frame may abort or hang this process; nothing else is lost then. It imports SimpleITK and numpy, and scipy where padding asks for it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,14 @@ from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 from typing import Any
 
+from hyrisk_desktop.imaging.padding import Padding, make_air, padding_in_hu
+from hyrisk_desktop.imaging.temporary import FRAME_PREFIX
+
 MEMORY_LIMIT = 6 << 30
+_READERS = {
+    ".nii": "NiftiImageIO", ".nii.gz": "NiftiImageIO", ".nrrd": "NrrdImageIO", ".nhdr": "NrrdImageIO",
+    ".mha": "MetaImageIO", ".mhd": "MetaImageIO",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +34,7 @@ class FrameTask:
         rows, columns: what its header promises; another size is refused.
         dtype: "int16" or "float32" for HU, "int32" for stored values of one frame of several.
         segment: name of the shared memory to write to.
+        padding: what of the HU becomes air; None for stored values.
     """
 
     path: str
@@ -35,6 +43,7 @@ class FrameTask:
     dtype: str
     segment: str
     frame: int = -1
+    padding: Padding | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +152,8 @@ class _Worker:
             raise OverflowError
         np.copyto(target, values, casting="unsafe")
 
-    def _frame(self, task: FrameTask) -> None:
+    def _frame(self, task: FrameTask) -> bool:
+        """Write one frame; returns whether it held padding."""
         import SimpleITK as sitk
 
         if task.frame >= 0:
@@ -157,13 +167,21 @@ class _Worker:
         values = values.reshape(values.shape[-2:]) if values.size == task.rows * task.columns else values
         if values.shape != (task.rows, task.columns):
             raise ValueError
+        padded = False
+        if task.padding is not None:
+            values = values.copy()  # a view of the decoder's own memory may not be written to
+            padded = make_air(values, task.padding)
         self._write(task.segment, values, task.dtype)
+        return padded
 
     def _open_image(self, task: ImageTask) -> dict[str, Any]:
         import numpy as np
         import SimpleITK as sitk
 
         reader = sitk.ImageFileReader()
+        # By name, not by trying: another format's reader would open what this one's header was not checked for.
+        ending = task.path.lower()
+        reader.SetImageIO(next(reading for end, reading in _READERS.items() if ending.endswith(end)))
         reader.SetFileName(task.path)
         reader.ReadImageInformation()
         facts: dict[str, Any] = {
@@ -179,14 +197,19 @@ class _Worker:
         values = sitk.GetArrayFromImage(reader.Execute())
         while values.ndim > 3 and values.shape[0] == 1:
             values = values[0]
-        if values.dtype.kind == "f":
-            np.nan_to_num(values, copy=False, nan=-1024.0, posinf=32767.0, neginf=-1024.0)
+        padded = _restore_missing(task.path, values)
+        if values.dtype.kind == "u" or values.dtype.itemsize == 1:
+            values = values.astype(np.int32)  # these can't hold air
+        rule = padding_in_hu((), 1.0, 0.0)
+        for part in values:
+            padded |= make_air(part, rule)
         low, high = float(values.min()), float(values.max())
         whole = values.dtype.kind in "iu" or all(bool((np.rint(part) == part).all()) for part in values)
         facts |= {
             "low": low,
             "high": high,
             "whole": whole,
+            "padded": padded,
             "kinds": len(np.unique(values.ravel()[:: max(1, values.size // 200_000)])),
         }
         self._image = values
@@ -196,6 +219,37 @@ class _Worker:
         self._write(task.segment, self._image[task.index], task.dtype)
         if task.index == len(self._image) - 1:
             self._image = None
+
+
+def _restore_missing(path: str, values: Any) -> bool:
+    """Put back as NaN what the NIfTI library silently reads as 0: voxels that are no numbers. Returns whether there were any."""
+    import gzip
+
+    import numpy as np
+
+    if values.dtype.kind != "f" or not path.lower().endswith((".nii", ".nii.gz")):
+        return False
+    opened = gzip.open if path.lower().endswith(".gz") else open
+    found = False
+    with opened(path, "rb") as stream:
+        head = stream.read(544)
+        order = next(o for o in "<>" if int(np.frombuffer(head[:4], o + "i4")[0]) in (348, 540))
+        second = int(np.frombuffer(head[:4], order + "i4")[0]) == 540
+        kind = int(np.frombuffer(head[12:14] if second else head[70:72], order + "i2")[0])
+        offset = int(
+            np.frombuffer(head[168:176], order + "i8")[0] if second else np.frombuffer(head[108:112], order + "f4")[0]
+        )
+        if kind not in (16, 64):
+            return False
+        dtype = np.dtype(order + ("f4" if kind == 16 else "f8"))
+        stream.seek(max(offset, 0))
+        for part in values.reshape(-1, *values.shape[-2:]):
+            stored = np.frombuffer(stream.read(part.size * dtype.itemsize), dtype)
+            missing = ~np.isfinite(stored.reshape(part.shape))
+            if missing.any():
+                part[missing] = np.nan
+                found = True
+    return found
 
 
 def _decode_frame(task: FrameTask) -> Any:
@@ -226,7 +280,7 @@ def _decode_frame(task: FrameTask) -> Any:
     single.file_meta = pydicom.dataset.FileMetaDataset()
     single.file_meta.TransferSyntaxUID = source.file_meta.TransferSyntaxUID
     assert single.file_meta.TransferSyntaxUID != ImplicitVRLittleEndian
-    with tempfile.TemporaryDirectory(prefix="hyrisk-frame-") as folder:
+    with tempfile.TemporaryDirectory(prefix=FRAME_PREFIX) as folder:
         path = str(Path(folder, "frame.dcm"))
         pydicom.dcmwrite(path, single, enforce_file_format=True)
         return sitk.GetArrayFromImage(sitk.ReadImage(path, imageIO="GDCMImageIO"))

@@ -20,17 +20,26 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import decoder
 from hyrisk_desktop.imaging.content import Contents
 from hyrisk_desktop.imaging.decoder_child import FrameTask
+from hyrisk_desktop.imaging.kinds import refusal_of
 from hyrisk_desktop.imaging.layout import Layouts
-from hyrisk_desktop.imaging.native import Changed, OutOfRange, Recipe, all_whole, read_native_slices, recipe_of
+from hyrisk_desktop.imaging.native import (
+    Changed,
+    OutOfRange,
+    Recipe,
+    all_whole,
+    padding_of,
+    read_native_slices,
+    recipe_of,
+    rescale_of,
+)
+from hyrisk_desktop.imaging.padding import AIR_HU
 from hyrisk_desktop.imaging.records import Kind, SeriesRecord
-from hyrisk_desktop.imaging.series import refusal_of
 from hyrisk_desktop.imaging.sharing import share
 from hyrisk_desktop.imaging.slices import MAX_VOXELS, Stack, stack_slices
 from hyrisk_desktop.imaging.tags import NATIVE_SYNTAXES, BadHeader, Header, NotDicom, read_header
 from hyrisk_desktop.imaging.volume import CTVolume, Finding, Severity
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
 
-AIR_HU = -1024
 OnFirst = Callable[[CTVolume, int], None]
 """Called as ``on_first(preview, slice_index)``; the preview's array goes on filling."""
 
@@ -187,6 +196,14 @@ def new_volume(
     )
 
 
+def with_padding_noted(volume: CTVolume, padded: bool) -> CTVolume:
+    """The volume with finding ``padding`` where there was any."""
+    if not padded:
+        return volume
+    message = tr("Pixels outside the scanned field hold padding values; they are taken for air and never counted.")
+    return dataclasses.replace(volume, findings=(*volume.findings, Finding("padding", Severity.INFO, message)))
+
+
 class _Doubtful(Exception):
     """The slices that were read may not belong together."""
 
@@ -230,7 +247,7 @@ class _Filling:
         self.volume = new_volume(record, (self.count, *inside), dtype, findings, stack.grid, array)
         self.contents = Contents(self.count, *inside)
         self.recipes: dict[tuple[object, ...], Recipe] = {}
-        self.done, self.shown = 0, False
+        self.done, self.shown, self.padded = 0, False, False
 
     def run(self) -> CTVolume:
         """Read all slices, the middle one first, and check that they continue each other."""
@@ -248,7 +265,8 @@ class _Filling:
             self.contents.check()
         elif self.chosen and self.contents.doubtful(self.chosen):
             raise _Doubtful
-        return self.volume
+        # Of a few slices nothing is said, as the others may hold padding as well: the finding is one of the whole.
+        return with_padding_noted(self.volume, self.padded and self.chosen is None)
 
     def _read_native(self, order: Sequence[int], *, fill: bool) -> None:
         """The first slice alone, then the others, with a second thread's help.
@@ -280,11 +298,12 @@ class _Filling:
         headers, hu = self.stack.headers[run], self.volume.hu[run]
         if self.stack.grid.turned:
             stored: NDArray[Any] = np.empty((len(headers), self.rows, self.columns), hu.dtype)
-            read_native_slices(headers, stored, recipe)
+            padded = read_native_slices(headers, stored, recipe)
             for z, frame in enumerate(stored):
                 hu[z] = self.stack.grid.turn(frame)
         else:
-            read_native_slices(headers, hu, recipe)
+            padded = read_native_slices(headers, hu, recipe)
+        self.padded = self.padded or padded
         self.contents.note(run, hu)
 
     def _finished(self, z: int) -> None:
@@ -305,7 +324,13 @@ class _Filling:
         hu, headers = self.volume.hu, self.stack.headers
 
         def task_of(z: int) -> Callable[[str], FrameTask]:
-            return lambda segment: FrameTask(str(headers[z].path), self.rows, self.columns, hu.dtype.name, segment)
+            rule = padding_of(headers[z], *rescale_of(headers[z]))
+            return lambda segment: FrameTask(
+                str(headers[z].path), self.rows, self.columns, hu.dtype.name, segment, -1, rule
+            )
+
+        def note(padded: Any) -> None:
+            self.padded = self.padded or bool(padded)
 
         def receive(index: int, memory: memoryview) -> None:
             z = packed[index]
@@ -315,7 +340,7 @@ class _Filling:
 
         size = self.rows * self.columns * hu.itemsize
         try:
-            decoder.decoders().frames(map(task_of, packed), size, receive, count=len(packed), cancel=self.cancel)
+            decoder.decoders().frames(map(task_of, packed), size, receive, note, count=len(packed), cancel=self.cancel)
         except decoder.DecodeError as e:
             if e.kind == "range" and hu.dtype == np.int16:
                 raise OutOfRange from None

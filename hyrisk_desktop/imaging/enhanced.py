@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.multival import MultiValue
 
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.i18n import tr
@@ -17,31 +19,17 @@ from hyrisk_desktop.imaging.attributes import parse_header
 from hyrisk_desktop.imaging.content import Contents
 from hyrisk_desktop.imaging.decoder_child import FrameTask
 from hyrisk_desktop.imaging.geometry import Grid, axes_of, make_grid
-from hyrisk_desktop.imaging.native import Changed, OutOfRange, apply_rescale, read_native_frames
+from hyrisk_desktop.imaging.kinds import nature_findings, nature_of, refusal_of_types, words_of
+from hyrisk_desktop.imaging.native import Changed, OutOfRange, apply_rescale, padding_of, read_native_frames
+from hyrisk_desktop.imaging.padding import AIR_HU
 from hyrisk_desktop.imaging.records import SeriesRecord
-from hyrisk_desktop.imaging.slices import check_pixel_description
+from hyrisk_desktop.imaging.slices import HU_TYPES, check_pixel_description
+from hyrisk_desktop.imaging.splitting import Part, divisible, parts_of
 from hyrisk_desktop.imaging.tags import NATIVE_SYNTAXES, Header
-from hyrisk_desktop.imaging.volume import CTVolume
+from hyrisk_desktop.imaging.volume import CTVolume, Finding
 from hyrisk_desktop.jobs import CancelToken, Progress
 
 _MAX_FRAMES = 20_000
-_MAP_WORDS = frozenset(
-    [
-        "PERFUSION",
-        "RCBF",
-        "RCBV",
-        "MTT",
-        "TTP",
-        "MIP",
-        "MINIP",
-        "MAX_IP",
-        "MIN_IP",
-        "PROJECTION",
-        "LOCALIZER",
-        "VIRTUAL_NON_CONTRAST",
-        "IODINE",
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +42,7 @@ class Frames:
     rescale: tuple[tuple[float, float], ...]
     thickness_mm: float | None
     kernel: str
+    findings: tuple[Finding, ...] = ()
 
 
 def frames_of(record: SeriesRecord) -> Frames:
@@ -68,15 +57,11 @@ def frames_of(record: SeriesRecord) -> Frames:
             tr("This series spreads over several multi-frame files. Open one of these files by itself."),
         )
     header = record.headers[0]
-    if frozenset(header.words("ImageType")) & _MAP_WORDS:
-        raise ExamError(
-            "derived", tr("These are computed pictures (a projection or a map). Open the original axial series.")
-        )
     check_pixel_description(header)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _parse(header, parse_header(header))
+            return _parse(header, parse_header(header), record.frames)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError, OverflowError) as e:
         raise ExamError(
             "functional_groups",
@@ -87,28 +72,162 @@ def frames_of(record: SeriesRecord) -> Frames:
         ) from e
 
 
-def _parse(header: Header, dataset: Any) -> Frames:
-    count = int(dataset.NumberOfFrames)
-    shared = dataset.SharedFunctionalGroupsSequence[0]
-    groups = dataset.PerFrameFunctionalGroupsSequence
-    if not 0 < count <= _MAX_FRAMES or len(groups) != count:
-        raise ValueError
+class _Groups:
+    """The functional groups of a multi-frame data set."""
 
-    def group(number: int, keyword: str) -> Any:
-        own = groups[number].get(keyword)
-        return (own or getattr(shared, keyword))[0]
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = dataset
+        self.count = int(dataset.NumberOfFrames)
+        self.shared = dataset.SharedFunctionalGroupsSequence[0]
+        self.own = dataset.PerFrameFunctionalGroupsSequence
+        if not 0 < self.count <= _MAX_FRAMES or len(self.own) != self.count:
+            raise ValueError
 
+    def group(self, number: int, keyword: str) -> Any:
+        """This group of a frame, its own or the one that all share."""
+        own = self.own[number].get(keyword)
+        return (own or getattr(self.shared, keyword))[0]
+
+    def value(self, number: int, name: str) -> Hashable:
+        """An attribute of a frame for telling image sets apart; "" where it has none."""
+        for keyword in _PLACES[name]:
+            try:
+                value = self.group(number, keyword).get(name)
+            except (AttributeError, IndexError, KeyError, TypeError):
+                continue
+            if value is not None and value != "":
+                try:
+                    return tuple(float(v) for v in (value if isinstance(value, MultiValue) else (value,)))
+                except (TypeError, ValueError):
+                    return str(value)
+        return ""
+
+
+_PLACES: dict[str, tuple[str, ...]] = {
+    "KVP": ("CTXRayDetailsSequence",),
+    "ConvolutionKernel": ("CTReconstructionSequence",),
+    "ReconstructionDiameter": ("CTReconstructionSequence",),
+    "ReconstructionTargetCenterPatient": ("CTReconstructionSequence", "CTGeometrySequence"),
+    "PixelSpacing": ("PixelMeasuresSequence",),
+    "SliceThickness": ("PixelMeasuresSequence",),
+    "FrameType": ("CTImageFrameTypeSequence",),
+    "FrameAcquisitionNumber": ("FrameContentSequence",),
+    "TemporalPositionIndex": ("FrameContentSequence",),
+    "TemporalPositionTimeOffset": ("TemporalPositionSequence",),
+    "NominalPercentageOfCardiacPhase": ("CardiacSynchronizationSequence", "CardiacTriggerSequence"),
+    "NominalCardiacTriggerDelayTime": ("CardiacSynchronizationSequence", "CardiacTriggerSequence"),
+    "StackID": ("FrameContentSequence",),
+    "MonoenergeticEnergyEquivalent": ("MultienergyCTProcessingSequence", "MultienergyCTCharacteristicsSequence"),
+}
+_ALWAYS = ("KVP", "ConvolutionKernel", "SliceThickness", "PixelSpacing", "FrameType", "MonoenergeticEnergyEquivalent")
+_PERHAPS = tuple(name for name in _PLACES if name not in _ALWAYS)
+_UNIFORM = ("KVP", "ConvolutionKernel")
+
+
+def multi_frame_parts(headers: Sequence[Header]) -> list[tuple[Header, Part[int]]]:
+    """The image sets of an enhanced series, in one file or one file each; [] where it is one, or can't be parted."""
+    if len(headers) > 1:
+        return _file_parts(headers)
+    header = headers[0]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            groups = _Groups(parse_header(header))
+
+            def refusal(frames: Sequence[int]) -> ExamError | None:
+                try:
+                    check_pixel_description(header)
+                    _parse(header, groups.dataset, tuple(frames))
+                except ExamError as e:
+                    return e
+                return None
+
+            every = range(groups.count)
+            whole = refusal(every)
+            if whole is None or not divisible(whole):
+                return []
+            parts = parts_of(list(every), groups.value, lambda frames: refusal(frames) is None, _ALWAYS, _PERHAPS)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError, OverflowError):
+        return []
+    return [(header, part) for part in parts]
+
+
+def _file_parts(headers: Sequence[Header]) -> list[tuple[Header, Part[int]]]:
+    """One image set in each file; [] where the files are pieces of one, as concatenations are."""
+    spans: list[tuple[Header, Any, float, float]] = []
+    for header in headers:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                dataset = parse_header(header)
+                if dataset.get("ConcatenationUID"):
+                    return []
+                frames = _parse(header, dataset)
+        except (
+            ExamError, AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError, OverflowError,
+        ):  # fmt: skip
+            spans.append((header, None, 0.0, 0.0))
+            continue
+        low = frames.grid.origin_mm[2]
+        spans.append((header, dataset, low, low + frames.grid.spacing_mm[2] * (len(frames.order) - 1)))
+    readable = [span for span in spans if span[1] is not None]
+    overlap = [
+        min(a[3], b[3]) - max(a[2], b[2]) > 0.5 * min(a[3] - a[2], b[3] - b[2])
+        for a, b in itertools.combinations(readable, 2)
+    ]
+    if not readable or not all(overlap):
+        return []
+    made: list[tuple[Header, Part[int]]] = []
+    for header, dataset, _, _ in spans:
+        order: float | str = 0.0
+        if dataset is not None:
+            groups = _Groups(dataset)
+            phase = groups.value(0, "NominalPercentageOfCardiacPhase")
+            number = header.number("InstanceNumber") or 0
+            name, order = (
+                ("NominalPercentageOfCardiacPhase", phase[0]) if isinstance(phase, tuple) else ("file", number)
+            )
+        else:
+            name, order = "file", 1e9
+        part: Part[int] = Part((), (name, "SOPInstanceUID"), ((order,), header.text("SOPInstanceUID")))
+        made.append((header, part))
+    return made
+
+
+def _parse(header: Header, dataset: Any, only: tuple[int, ...] = ()) -> Frames:
+    groups = _Groups(dataset)
+    group = groups.group
+    selected = only or tuple(range(groups.count))
+    # A file of several image sets says MIXED, or what the first of them is; then each frame's own type counts.
+    typed = bool(only) and all(groups.value(number, "FrameType") != "" for number in selected)
+    top, energies = words_of(dataset, 0)
+    types = [] if typed else top
+    for item in (groups.shared, *(groups.own[number] for number in selected)):
+        inner = words_of(item)
+        types, energies = types + inner[0], energies + inner[1]
+    for keyword in ("MultienergyCTProcessingSequence", "MultienergyCTCharacteristicsSequence"):
+        for item in dataset.get(keyword) or ():
+            energies += words_of(item)[1]
+    if refusal := refusal_of_types(types):
+        raise refusal
+    if any(len({groups.value(number, name) for number in selected} - {""}) > 1 for name in _UNIFORM):
+        raise ExamError(
+            "mixed_acquisitions",
+            tr("Images of different scans or reconstructions are mixed in this series. Export the series again."),
+        )
+    count = len(selected)
     positions, rescale = np.empty((count, 3)), []
-    orientations, spacings, thicknesses = [], [], set()
-    for number in range(count):
-        positions[number] = [float(v) for v in group(number, "PlanePositionSequence").ImagePositionPatient]
+    orientations, spacings, thicknesses, rescale_types = [], [], set(), set()
+    for place, number in enumerate(selected):
+        positions[place] = [float(v) for v in group(number, "PlanePositionSequence").ImagePositionPatient]
         orientations.append([float(v) for v in group(number, "PlaneOrientationSequence").ImageOrientationPatient])
         measures = group(number, "PixelMeasuresSequence")
         spacings.append(tuple(float(v) for v in measures.PixelSpacing))
         thicknesses.add(float(measures.get("SliceThickness") or 0))
         scale = group(number, "PixelValueTransformationSequence")
         rescale.append((float(scale.RescaleSlope), float(scale.RescaleIntercept)))
-        if str(scale.get("RescaleType") or "HU").strip().upper() not in ("HU", "US"):
+        rescale_types.add(str(scale.get("RescaleType") or "HU").strip().upper())
+        if not rescale_types <= HU_TYPES:
             raise ExamError("not_hu", tr("The images are not in Hounsfield units. Open the original CT series."))
     for orientation in orientations[1:]:
         if max(np.abs(a - b).max() for a, b in zip(axes_of(orientation), axes_of(orientations[0]), strict=True)) > 1e-3:
@@ -124,16 +243,12 @@ def _parse(header: Header, dataset: Any) -> Frames:
     thickness = thicknesses.pop() or None
     matrix = (header.number("Rows") or 0, header.number("Columns") or 0)
     grid = make_grid(positions, orientations[0], spacings[0], matrix, thickness)
-    return Frames(
-        header, grid.order, grid, tuple(rescale[i] for i in grid.order), thickness, _kernel(group)
-    )  # fmt: skip
-
-
-def _kernel(group: Callable[[int, str], Any]) -> str:
-    try:
-        return str(group(0, "CTReconstructionSequence").get("ConvolutionKernel") or "")
-    except (AttributeError, IndexError, KeyError, TypeError):
-        return ""
+    texts = header.text("SeriesDescription"), header.text("DerivationDescription")
+    findings = nature_findings(nature_of(types, texts, energies), "HU_MOD" if "HU_MOD" in rescale_types else "")
+    order = tuple(selected[i] for i in grid.order)
+    kernel = groups.value(selected[0], "ConvolutionKernel")
+    kernel = kernel if isinstance(kernel, str) else ""
+    return Frames(header, order, grid, tuple(rescale[i] for i in grid.order), thickness, kernel, findings)
 
 
 def read_enhanced(
@@ -165,7 +280,7 @@ def _fill(
     cancel: CancelToken | None,
     on_first: Callable[[CTVolume, int], None] | None,
 ) -> CTVolume:
-    from hyrisk_desktop.imaging.dicom import AIR_HU, decode_failure, new_volume
+    from hyrisk_desktop.imaging.dicom import decode_failure, new_volume, with_padding_noted
 
     header, count = frames.header, len(frames.order)
     rows, columns = header.number("Rows") or 0, header.number("Columns") or 0
@@ -174,11 +289,15 @@ def _fill(
     volume.hu.fill(AIR_HU)
     contents = Contents(count, *inside)
     sequence = [count // 2, *(z for z in range(count) if z != count // 2)]
-    done = 0
+    done, padded = 0, False
+    rule = padding_of(header, *frames.rescale[0])
 
-    def receive(z: int, stored: NDArray[Any]) -> None:
-        nonlocal done
-        apply_rescale(frames.grid.turn(stored), volume.hu[z], *frames.rescale[z])
+    def receive(z: int, stored: NDArray[Any], outside: NDArray[np.bool_] | None) -> None:
+        nonlocal done, padded
+        turn = frames.grid.turn
+        padded |= apply_rescale(
+            turn(stored), volume.hu[z], *frames.rescale[z], rule, None if outside is None else turn(outside)
+        )
         contents.note(z, volume.hu[z])
         done += 1
         if done == 1 and on_first:
@@ -188,22 +307,27 @@ def _fill(
             cancel.raise_if_cancelled()
 
     if header.syntax in NATIVE_SYNTAXES:
-        stored = read_native_frames(header)
+        scale = dict(zip(frames.order, frames.rescale, strict=True))
+        stored, outside = read_native_frames(
+            header, rule, [scale.get(n, (1.0, 0.0)) for n in range(header.number("NumberOfFrames") or 1)]
+        )
         for z in sequence:
-            receive(z, stored[frames.order[z]])
+            receive(z, stored[frames.order[z]], outside[frames.order[z]])
     else:
         try:
             decoder.decoders().frames(
                 (_task(header, frames.order[z], rows, columns) for z in sequence),
                 rows * columns * 4,
-                lambda index, memory: receive(sequence[index], decoder.frame_from(memory, np.int32, rows, columns)),
+                lambda index, memory: receive(
+                    sequence[index], decoder.frame_from(memory, np.int32, rows, columns), None
+                ),
                 count=count,
                 cancel=cancel,
             )
         except decoder.DecodeError as e:
             raise decode_failure(e.kind, header.path.name) from e
     contents.check()
-    return volume
+    return with_padding_noted(volume, padded)
 
 
 def _task(header: Header, frame: int, rows: int, columns: int) -> Callable[[str], FrameTask]:

@@ -22,6 +22,8 @@ Vector = NDArray[np.float64]
 _AXIAL = 0.9  # cosine between slice normal and the body's axis: 25 degrees of patient rotation at most
 _GAP_SHARE, _GAP_MM = 0.02, 0.01
 _DRIFT_SHARE, _DRIFT_MM = 0.01, 0.02
+_ROUNDING_MM, _LINE_MM = 0.05, 0.01
+_LEAST_ROUNDED_MM = 0.4  # below, rounding to 0.1 mm can't be told from a missing slice
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ def make_grid(
     z_axis = np.cross(x_axis, y_axis)
     along = positions @ z_axis
     order = np.argsort(along, kind="stable")
-    spacing_z = _slice_increment(along[order], thickness_mm)
+    spacing_z = _slice_increment(along[order], thickness_mm, coarse=_to_a_tenth(positions[:, 2]))
     _check_drift(positions[order] @ np.column_stack((x_axis, y_axis)), spacing_z)
     origin = positions[order[0]] + origin_shift
     return Grid(
@@ -138,7 +140,12 @@ def _check_numbers(positions: Vector, pixel_spacing: Sequence[float]) -> None:
         raise ExamError("position", tr("A slice has no usable position. Export the series again."))
 
 
-def _slice_increment(along: Vector, thickness_mm: float | None) -> float:
+def _to_a_tenth(values: Vector) -> bool:
+    """Whether all values were written with one decimal."""
+    return bool(np.abs(values * 10 - np.rint(values * 10)).max() < 1e-4)
+
+
+def _slice_increment(along: Vector, thickness_mm: float | None, *, coarse: bool) -> float:
     """Distance of slices in mm from their sorted positions along the normal."""
     if len(along) == 1:
         return thickness_mm if thickness_mm and 0 < thickness_mm < 100 else 1.0
@@ -152,8 +159,22 @@ def _slice_increment(along: Vector, thickness_mm: float | None) -> float:
     off = np.abs(gaps - increment)
     tolerance = max(_GAP_SHARE * increment, _GAP_MM)
     if float(off.max()) > tolerance:
+        if coarse and (fitted := _fitted_increment(along)):
+            return fitted
         raise _uneven(gaps, increment, tolerance)
     return float((along[-1] - along[0]) / (len(along) - 1))
+
+
+def _fitted_increment(along: Vector) -> float:
+    """The slope of the line through positions that were rounded to 0.1 mm; 0 where more than rounding lies between.
+
+    Rounding moves a slice by 0.05 mm at most, whatever the spacing; a missing slice moves some by a quarter of it.
+    """
+    index = np.arange(len(along))
+    slope, start = np.polyfit(index, along, 1)
+    # The line itself is known to within a rounding's share, and the positions to within a float's.
+    fits = float(np.abs(along - (start + slope * index)).max()) <= _ROUNDING_MM + _LINE_MM
+    return float(slope) if fits and slope >= _LEAST_ROUNDED_MM else 0.0
 
 
 def _uneven(gaps: Vector, increment: float, tolerance: float) -> ExamError:

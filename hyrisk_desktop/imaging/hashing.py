@@ -8,8 +8,9 @@ from types import MappingProxyType
 
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging.records import SeriesRecord
+from hyrisk_desktop.imaging.records import Kind, SeriesRecord
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
+from hyrisk_desktop.regular_files import open_regular
 
 
 def hash_files(
@@ -35,7 +36,7 @@ def hash_files(
             cancel.raise_if_cancelled()
         progress(done, len(record.files))
         try:
-            with open(path, "rb") as stream:
+            with open_regular(path) as stream:
                 digests[str(path)] = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError as e:
             raise ExamError(
@@ -46,6 +47,11 @@ def hash_files(
 
 
 def content_sha256(record: SeriesRecord, *, progress: Progress = no_progress, cancel: CancelToken | None = None) -> str:
-    """One SHA-256 in hex for all files of a series, whatever their names and order; raises as `hash_files` does."""
-    digests = sorted(hash_files(record, progress=progress, cancel=cancel).values())
+    """One SHA-256 in hex for all files of a series, whatever their names; raises as `hash_files` does.
+
+    DICOM slices say themselves where they lie, so their order is nothing; the data files of an image header don't.
+    """
+    digests = list(hash_files(record, progress=progress, cancel=cancel).values())
+    if record.kind is not Kind.IMAGE_FILE or len(digests) <= 2:
+        digests.sort()  # two: a header and its data can't change places, and hashes stored before stay valid
     return hashlib.sha256("".join(digests).encode()).hexdigest()

@@ -5,9 +5,10 @@ They are opened by SimpleITK in a child process like compressed DICOM: their rea
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import re
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,22 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import decoder
 from hyrisk_desktop.imaging.attributes import image_file_attributes
 from hyrisk_desktop.imaging.decoder_child import ImageTask, SlabTask
+from hyrisk_desktop.imaging.detached import data_files
 from hyrisk_desktop.imaging.geometry import Grid, Vector
+from hyrisk_desktop.imaging.kinds import nature_findings, nature_of
+from hyrisk_desktop.imaging.nifti import read_nifti_header
+from hyrisk_desktop.imaging.padding import AIR_HU
 from hyrisk_desktop.imaging.records import Kind, SeriesRecord
 from hyrisk_desktop.imaging.slices import MAX_MATRIX, MAX_VOXELS
 from hyrisk_desktop.imaging.volume import CTVolume, Finding, Severity
 from hyrisk_desktop.jobs import CancelToken, Progress
+from hyrisk_desktop.regular_files import open_regular
 
 _AIR_BELOW = -300.0
 _FEWEST_KINDS = 64
 _SECONDS = 300.0
+_LEAST_VOXEL_BYTES = 2
+_FREE_BYTES, _MAX_RATIO = 256 << 20, 100  # CT packs to a third or a half, and noiseless phantoms to a twentieth
 
 
 def image_record(path: Path) -> SeriesRecord:
@@ -35,12 +43,13 @@ def image_record(path: Path) -> SeriesRecord:
     Raises:
         ExamError: it can't be read, or holds no three-dimensional scalar image.
     """
-    try:
+    with _opened(path):
+        files = (path, *data_files(path))
+        sides = _geometry_findings(path)
         facts = decoder.decoders().call(ImageTask(str(path)))
-    except decoder.DecodeError as e:
-        raise _unreadable(path, e) from e
     shape, _, grid = _grid(path, facts)
-    files = (path, *_data_files(path))
+    with _opened(path):
+        _check_inflation(path, files, shape)
     return SeriesRecord(
         series_uid=_content_hash(files),
         study_uid="",
@@ -52,7 +61,51 @@ def image_record(path: Path) -> SeriesRecord:
         files=files,
         increment_mm=grid.spacing_mm[2],
         attributes=image_file_attributes(path),
+        findings=nature_findings(nature_of((), (path.name,))) + sides,
     )
+
+
+def _check_inflation(path: Path, files: tuple[Path, ...], shape: tuple[int, int, int]) -> None:
+    """Refuse, before a byte is inflated, a few packed bytes that say they are a large image."""
+    unpacked = math.prod(shape) * _LEAST_VOXEL_BYTES
+    packed = sum(file.stat().st_size for file in files)
+    if unpacked > _FREE_BYTES and unpacked > _MAX_RATIO * packed:
+        raise ExamError(
+            "too_large",
+            tr("{name} would unpack to an implausible size and was not opened.", name=path.name),
+        )
+
+
+def _geometry_findings(path: Path) -> tuple[Finding, ...]:
+    """Code ``sides_disagree``; refuses axes that are not at right angles, which the library takes for damage."""
+    header = read_nifti_header(path) if path.name.lower().endswith((".nii", ".nii.gz")) else None
+    if header is None:
+        return ()
+    if header.sheared:
+        raise ExamError(
+            "sheared",
+            tr(
+                "{name} is sheared: its axes are not at right angles. Resample it, or convert it again.", name=path.name
+            ),
+        )
+    if not header.sides_disagree:
+        return ()
+    message = tr(
+        "The file's two descriptions of its position (sform and qform) disagree about left and right: check the side."
+    )
+    return (Finding("sides_disagree", Severity.WARNING, message),)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except decoder.DecodeError as e:
+        raise _unreadable(path, e) from e
+    except OSError as e:
+        raise ExamError(
+            "unreadable", tr("{name} can't be read: {why}.", name=path.name, why=e.strerror or type(e).__name__)
+        ) from e
 
 
 def read_image(
@@ -63,10 +116,12 @@ def read_image(
     on_first: Callable[[CTVolume, int], None] | None,
 ) -> CTVolume:
     """Read an image file; see `imaging.dicom.read_volume` for arguments and errors."""
-    from hyrisk_desktop.imaging.dicom import AIR_HU, new_volume
+    from hyrisk_desktop.imaging.dicom import new_volume, with_padding_noted
 
     path = record.files[0]
-    try:
+    with _opened(path):
+        if (path, *data_files(path)) != record.files:
+            raise ExamError("changing", tr("The exam's files are being changed by another program. Try again later."))
         with decoder.decoders().session(cancel, seconds=_SECONDS) as ask:
             facts, _ = ask(lambda _: ImageTask(str(path), load=True), 1)
             shape, axes, grid = _grid(path, facts)
@@ -85,9 +140,7 @@ def read_image(
                 if index == count - 1 and on_first:
                     on_first(volume, shape[0] // 2)
                 progress(done + 1, count)
-    except decoder.DecodeError as e:
-        raise _unreadable(path, e) from e
-    return volume
+    return with_padding_noted(volume, facts["padded"])
 
 
 def _slab(index: int, dtype: str) -> Callable[[str], SlabTask]:
@@ -158,23 +211,10 @@ def _value_findings(path: Path, facts: dict[str, Any]) -> tuple[Finding, ...]:
     return ()
 
 
-def _data_files(path: Path) -> tuple[Path, ...]:
-    """The file that a detached header (.nhdr, .mhd) names, where it lies beside it."""
-    if path.suffix.lower() not in (".nhdr", ".mhd"):
-        return ()
-    try:
-        with open(path, "rb") as stream:
-            text = stream.read(1 << 16).decode("latin-1")
-    except OSError:
-        return ()
-    names = re.findall(r"(?im)^\s*(?:data ?file:|ElementDataFile\s*=)\s*(.+?)\s*$", text)
-    return tuple(p for name in names if (p := path.parent / Path(name).name).is_file() and p != path)
-
-
 def _content_hash(files: tuple[Path, ...]) -> str:
     digest = hashlib.sha256()
     for file in files:
-        with open(file, "rb") as stream:
+        with open_regular(file) as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return "sha256:" + digest.hexdigest()
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging.padding import AIR_HU, Padding, make_air, padding_in_hu
 from hyrisk_desktop.imaging.slices import truncated
 from hyrisk_desktop.imaging.tags import (
     DEFLATED_LE,
@@ -53,6 +54,7 @@ class Recipe:
     """How the stored values of a slice become HU; the same for most slices of a series.
 
     ``safe`` tells that no value within ``allowed`` can leave int16, so that the pixels needn't be looked at for it.
+    ``padding`` is the rule for HU.
     """
 
     plain: bool
@@ -61,11 +63,21 @@ class Recipe:
     slope: float
     intercept: float
     safe: bool
+    padding: Padding
 
 
 _RECIPE_TAGS = tuple(
     TAGS[k]
-    for k in ("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "RescaleSlope", "RescaleIntercept")
+    for k in (
+        "BitsAllocated",
+        "BitsStored",
+        "HighBit",
+        "PixelRepresentation",
+        "RescaleSlope",
+        "RescaleIntercept",
+        "PixelPaddingValue",
+        "PixelPaddingRangeLimit",
+    )
 )
 
 
@@ -73,16 +85,36 @@ def recipe_of(header: Header, known: dict[tuple[object, ...], Recipe]) -> Recipe
     """The recipe of a slice, from ``known`` where a slice like it came before."""
     key = (header.syntax, *map(header.values.get, _RECIPE_TAGS))
     if (recipe := known.get(key)) is None:
-        plain = header.number("BitsAllocated") == 16 and header.syntax in (IMPLICIT_LE, EXPLICIT_LE)
         signed = header.number("PixelRepresentation") == 1
         allowed, (slope, intercept) = _allowed_range(header, signed), rescale_of(header)
         safe = allowed is not None and all(-32768 <= end * slope + intercept <= 32767 for end in allowed)
-        recipe = known[key] = Recipe(plain, signed, allowed, slope, intercept, safe)
+        plain = header.number("BitsAllocated") == 16 and header.syntax in (IMPLICIT_LE, EXPLICIT_LE) and slope > 0
+        padding = padding_of(header, slope, intercept)
+        recipe = known[key] = Recipe(plain, signed, allowed, slope, intercept, safe, padding)
     return recipe
 
 
-def read_native_slices(headers: Sequence[Header], target: NDArray[Any], recipe: Recipe) -> None:
+def padding_of(header: Header, slope: float, intercept: float) -> Padding:
+    """The rule for the padding of a file's pixels in HU.
+
+    The tags are read as the pixels are, signed or not, whatever VR they were written with (both are 16 bits).
+    """
+    signed = header.number("PixelRepresentation") == 1
+    tags: list[int] = []
+    for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit"):
+        raw = header.values.get(TAGS[keyword], b"")
+        if len(raw) not in (2, 4):
+            break
+        tags.append(int.from_bytes(raw, "big" if header.big_endian else "little", signed=signed))
+    bits = header.number("BitsStored") or header.number("BitsAllocated") or 16
+    return padding_in_hu(tuple(tags), slope, intercept, unsigned_bits=None if signed else bits)
+
+
+def read_native_slices(headers: Sequence[Header], target: NDArray[Any], recipe: Recipe) -> bool:
     """Read uncompressed frames of one recipe into ``target`` [slice, row, column] (int16 or float32, contiguous) as HU.
+
+    Returns:
+        Whether there was padding; it is air now.
 
     Raises:
         OutOfRange: int16 can't hold a value.
@@ -95,13 +127,40 @@ def read_native_slices(headers: Sequence[Header], target: NDArray[Any], recipe: 
             _read_bytes(header, frame.data.cast("B"))
         # All frames at once: each pass gives up the interpreter's lock, and getting it back may mean to wait for it.
         stored = target if recipe.signed else target.view(np.uint16)
-        _clean_unused_bits(headers[0], stored, recipe.allowed)
-        _rescale_in_place(stored, target, recipe)
-        return
+        return _plain_to_hu(headers[0], stored, target, recipe)
+    padded = False
     for header, frame in zip(headers, target, strict=True):
         stored = _stored_values(header)
+        outside = tagged_in_stored(stored, recipe.padding, recipe.slope, recipe.intercept)
         _clean_unused_bits(header, stored, recipe.allowed)
-        apply_rescale(stored, frame, recipe.slope, recipe.intercept)
+        padded |= apply_rescale(stored, frame, recipe.slope, recipe.intercept, recipe.padding, outside)
+    return padded
+
+
+def tagged_in_stored(
+    stored: NDArray[Any], padding: Padding, slope: float, intercept: float
+) -> NDArray[np.bool_] | None:
+    """Where stored values are padding that only their unused bits may tell from tissue; call it before these are cleared."""
+    return padding.in_stored(slope, intercept).tagged(stored) if slope > 0 else None
+
+
+def _plain_to_hu(header: Header, stored: NDArray[Any], target: NDArray[Any], recipe: Recipe) -> bool:
+    """HU in the memory of the stored values; padding is taken out of them first, so that it can't force a wider type."""
+    rule = recipe.padding.in_stored(recipe.slope, recipe.intercept)
+    outside = rule.tagged(stored)
+    limits = np.iinfo(stored.dtype)
+    harmless = min(max(round((AIR_HU - recipe.intercept) / recipe.slope), limits.min), limits.max)
+    if outside is not None:
+        np.copyto(stored, harmless, where=outside, casting="unsafe")
+    _clean_unused_bits(header, stored, recipe.allowed)
+    if (low := rule.below(stored)) is not None:
+        np.copyto(stored, harmless, where=low, casting="unsafe")
+        outside = low if outside is None else outside | low
+    _rescale_in_place(stored, target, recipe)
+    if outside is None or not outside.any():
+        return False
+    np.copyto(target, AIR_HU, where=outside)
+    return True
 
 
 def _read_bytes(header: Header, target: memoryview) -> None:
@@ -144,11 +203,19 @@ def _stored_values(header: Header) -> NDArray[Any]:
     return values.astype(dtype.newbyteorder("="), copy=False)
 
 
-def read_native_frames(header: Header) -> NDArray[Any]:
-    """Stored values [frame, row, column] of an uncompressed multi-frame file."""
+def read_native_frames(
+    header: Header, padding: Padding, rescale: Sequence[tuple[float, float]]
+) -> tuple[NDArray[Any], list[NDArray[np.bool_] | None]]:
+    """Stored values [frame, row, column] of an uncompressed multi-frame file, and where each frame holds padding.
+
+    Args:
+        rescale: slope and intercept of each frame, in the file's order.
+    """
     values = _stored_values(header)
+    values = values.reshape((-1, *values.shape[-2:]))
+    outside = [tagged_in_stored(frame, padding, *scale) for frame, scale in zip(values, rescale, strict=True)]
     _clean_unused_bits(header, values, _allowed_range(header, values.dtype.kind == "i"))
-    return values.reshape((-1, *values.shape[-2:]))
+    return values, outside
 
 
 def _allowed_range(header: Header, signed: bool) -> tuple[int, int] | None:
@@ -207,9 +274,30 @@ def _wrapped(value: float) -> int:
     return (int(value) + 32768) % 65536 - 32768
 
 
-def apply_rescale(stored: NDArray[Any], target: NDArray[Any], slope: float, intercept: float) -> None:
-    """Write ``stored * slope + intercept`` to ``target``; raises OutOfRange where int16 can't hold it."""
+def apply_rescale(
+    stored: NDArray[Any],
+    target: NDArray[Any],
+    slope: float,
+    intercept: float,
+    padding: Padding,
+    outside: NDArray[np.bool_] | None = None,
+) -> bool:
+    """Write ``stored * slope + intercept`` to ``target``, padding as air.
+
+    Args:
+        outside: where padding was seen already.
+
+    Returns:
+        Whether there was padding.
+
+    Raises:
+        OutOfRange: int16 can't hold a value.
+    """
     values = stored.astype(np.float64) * slope + intercept
+    if outside is not None:
+        values[outside] = AIR_HU
+    padded = make_air(values, padding) or outside is not None
     if target.dtype == np.int16 and (values.min() < -32768 or values.max() > 32767):
         raise OutOfRange
     np.copyto(target, values, casting="unsafe")
+    return padded

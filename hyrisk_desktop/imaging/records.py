@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,6 +10,7 @@ from types import MappingProxyType
 
 from hyrisk_desktop.imaging.slices import Stack
 from hyrisk_desktop.imaging.tags import Header
+from hyrisk_desktop.imaging.temporary import TemporaryFolder
 from hyrisk_desktop.imaging.volume import Finding
 
 
@@ -28,25 +26,13 @@ class Kind(StrEnum):
     IMAGE_FILE = "image_file"
 
 
-class TemporaryFolder:
-    """A private folder that goes when the last record naming it goes, or at the program's end."""
-
-    def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="hyrisk-"))
-        # Not TemporaryDirectory: that one warns when it is collected, and here being collected is the plan.
-        self._finalizer = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
-
-    def remove(self) -> None:
-        """Delete the folder now."""
-        self._finalizer()
-
-
 @dataclass(frozen=True, slots=True)
 class SeriesRecord:
     """One series as found on disk.
 
     Attributes:
-        series_uid: SeriesInstanceUID, or ``sha256:...`` of an image file's content.
+        series_uid: SeriesInstanceUID, or ``sha256:...`` of an image file's content; of a series that holds several image
+            sets, ``UID#mark`` for all but the best.
         study_uid: StudyInstanceUID, or "".
         modality: "CT", or "" for image files.
         kind: what it is made of.
@@ -62,6 +48,8 @@ class SeriesRecord:
         reason: one plain sentence: why it is chosen, ranked after another, or unsuitable.
         problem: code of the error that `read_volume` would raise, or "".
         findings: what the finder noticed; `read_volume` hands them on.
+        frames: the frames of a multi-frame file that belong to it, from 0; () for all.
+        order: which of otherwise equal image sets of one series comes first, smaller first.
         headers: what the finder read of each DICOM file, so that it isn't read again.
         stack: the checked geometry, so that it isn't checked again.
         holder: keeps the temporary folder of an unpacked zip alive.
@@ -83,6 +71,18 @@ class SeriesRecord:
     reason: str = ""
     problem: str = ""
     findings: tuple[Finding, ...] = ()
+    frames: tuple[int, ...] = ()
+    order: float = 0.0
     headers: tuple[Header, ...] = field(default=(), repr=False, compare=False)
     stack: Stack | None = field(default=None, repr=False, compare=False)
     holder: TemporaryFolder | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def dicom_series_uid(self) -> str:
+        """SeriesInstanceUID as the files have it."""
+        return dicom_series_uid(self.series_uid)
+
+
+def dicom_series_uid(series_uid: str) -> str:
+    """SeriesInstanceUID of a record's or volume's ``series_uid``, without the mark of an image set."""
+    return series_uid.partition("#")[0]

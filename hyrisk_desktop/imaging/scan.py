@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.attributes import read_attributes
 from hyrisk_desktop.imaging.choice import rank
 from hyrisk_desktop.imaging.dicom import current_headers
+from hyrisk_desktop.imaging.listing import Entries, Walk, entries
 from hyrisk_desktop.imaging.records import Kind, SeriesRecord
 from hyrisk_desktop.imaging.series import FoundFiles, find_series, look_through, records_of
 from hyrisk_desktop.imaging.sources import Source, is_image_file
@@ -63,7 +64,7 @@ def scan_exams(
     """Every exam below ``root``, depth first, in the order of names.
 
     An exam that spreads over several folders is told of again, whole, with each folder that adds to it. Symbolic links
-    to folders are not followed. What is no exam (text files, reports, segmentations) is passed over; a damaged zip or a
+    to folders are followed, each real folder once. What is no exam (text files, reports, segmentations) is passed over; a damaged zip or a
     folder of damaged files is told of with its problem.
 
     Args:
@@ -92,12 +93,12 @@ class _Scan:
         self._places: dict[Key, list[Path]] = {}
 
     def below(self, root: Path) -> Iterator[ScannedExam]:
-        waiting = [root]
+        waiting, walk = [root], Walk(root)
         while waiting:
             folder = waiting.pop()
             self._poll()
             try:
-                folders, files = _entries(folder)
+                listed = entries(folder, self._cancel)
             except OSError as e:
                 if folder == root:
                     raise ExamError(
@@ -105,29 +106,31 @@ class _Scan:
                     ) from e
                 yield ScannedExam(f"file:{folder}", folder, problem=("unreadable", tr("This folder can't be read.")))
                 continue
-            waiting.extend(folder / name for name in reversed(folders))
-            yield from self._folder(folder, [folder / name for name in files])
+            waiting += reversed(list(walk.inner(folder, listed)))
+            yield from self._folder(folder, listed)
 
     def single(self, path: Path) -> Iterator[ScannedExam]:
         """One zip or image file is an exam; a DICOM file stands for the folder that it lies in."""
         if _stands_alone(path):
             yield from self._alone(path)
         else:
-            yield from self._folder(path.parent, [path.parent / name for name in _entries(path.parent)[1]])
+            yield from self._folder(path.parent, entries(path.parent, self._cancel))
 
-    def _folder(self, folder: Path, files: list[Path]) -> Iterator[ScannedExam]:
+    def _folder(self, folder: Path, listed: Entries) -> Iterator[ScannedExam]:
+        files = [folder / name for name in listed.files]
         dicom = tuple(f for f in files if not _stands_alone(f) and f.name.upper() != "DICOMDIR")
-        found = look_through(Source(dicom), self._report, self._cancel)
+        odd = tuple(folder / name for name in listed.others)
+        found = look_through(Source(dicom, not_files=odd), self._report, self._cancel)
         self._looked_at += len(dicom)
         studies: dict[Key, FoundFiles] = {}
         for group, headers in found.groups.items():
             studies.setdefault(_key(headers[0]), FoundFiles()).groups[group] = headers
         for key, mine in studies.items():
-            mine.damaged = found.damaged
+            mine.unusable, mine.aside = found.unusable, found.aside
             yield self._study(key, folder, mine)
-        if found.damaged and not studies:
+        if found.unusable and not studies:
             message = tr(
-                "{count} damaged files and no readable CT. Copy or export them again.", count=len(found.damaged)
+                "{count} damaged files and no readable CT. Copy or export them again.", count=found.unusable.total()
             )
             yield ScannedExam(f"file:{folder}", folder, problem=("damaged", message))
         for path in files:
@@ -138,7 +141,7 @@ class _Scan:
         places = self._places.setdefault(key, [])
         before = self._recent.get(key, ())
         records = tuple(rank([*before, *records_of(found, Source(()))]))
-        split = {(r.series_uid, r.kind) for r in before} & set(found.groups)
+        split = {(r.dicom_series_uid, r.kind) for r in before} & set(found.groups)
         if places and (split or key not in self._recent):
             records = self._again(key, [*places, folder])
         records = tuple(map(light, records))
@@ -159,15 +162,20 @@ class _Scan:
         whole: dict[Group, list[Header]] = {}
         parts: list[dict[Group, list[Header]]] = []
         seen: set[bytes] = set()
+        unusable: Counter[str] = Counter()
+        aside: list[Header] = []
         for folder in folders:
-            files = tuple(folder / name for name in _entries(folder)[1] if not _stands_alone(folder / name))
+            files = tuple(folder / name for name in entries(folder).files if not _stands_alone(folder / name))
             found = look_through(Source(files), no_progress, self._cancel)
             mine = {group: headers for group, headers in found.groups.items() if _key(headers[0]) == key}
             parts.append(mine)
+            unusable += found.unusable
+            aside += found.aside
             for group, headers in mine.items():
                 whole.setdefault(group, []).extend(h for h in headers if h.raw("SOPInstanceUID") not in seen)
             seen.update(h.raw("SOPInstanceUID") for headers in mine.values() for h in headers)
-        records = records_of(FoundFiles(groups={g: h for g, h in whole.items() if h}), Source(()))
+        everything = FoundFiles(groups={g: h for g, h in whole.items() if h}, unusable=unusable, aside=aside)
+        records = records_of(everything, Source(()))
         return tuple(rank([r if r.suitable else _best_part(r, parts) for r in records]))
 
     def _alone(self, path: Path) -> Iterator[ScannedExam]:
@@ -197,7 +205,7 @@ class _Scan:
 
 def _best_part(record: SeriesRecord, parts: Sequence[dict[Group, list[Header]]]) -> SeriesRecord:
     """The largest readable part of a series whose parts do not fit together; the series itself where there is none."""
-    group = record.series_uid, record.kind
+    group = record.dicom_series_uid, record.kind
     alone = [records_of(FoundFiles(groups={group: part[group]}), Source(()))[0] for part in parts if group in part]
     readable = [r for r in rank(alone) if r.suitable] if alone else []
     if not readable:
@@ -239,10 +247,14 @@ def reopen(record: SeriesRecord, source: Path) -> SeriesRecord:
         ) from e
     except OSError as e:
         raise ExamError("unreadable", tr("The exam can't be read: {why}.", why=e.strerror or type(e).__name__)) from e
-    if any(h.text("SeriesInstanceUID") != record.series_uid for h in headers):
+    if any(h.text("SeriesInstanceUID") != record.dicom_series_uid for h in headers):
         raise changed
-    found = FoundFiles(groups={(record.series_uid, record.kind): list(headers)})
-    (again,) = records_of(found, Source(()))
+    found = FoundFiles(groups={(record.dicom_series_uid, record.kind): list(headers)})
+    parts = records_of(found, Source(()))
+    same = [r for r in parts if r.series_uid == record.series_uid] or (parts if len(parts) == 1 else [])
+    if not same:
+        raise changed
+    again = dataclasses.replace(same[0], series_uid=record.series_uid)
     if not again.suitable and record.suitable:
         raise ExamError(again.problem or "changed", again.reason)
     noticed = {f.code for f in again.findings}
@@ -279,17 +291,3 @@ def read_patient_id(header: Header) -> str:
 
 def _stands_alone(path: Path) -> bool:
     return is_image_file(path) or path.suffix.lower() == _ZIP_SUFFIX
-
-
-def _entries(folder: Path) -> tuple[list[str], list[str]]:
-    """Names of the folders and files in a folder, sorted; hidden ones are passed over."""
-    folders, files = [], []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                folders.append(entry.name)
-            elif not entry.is_symlink() or entry.is_file():
-                files.append(entry.name)
-    return sorted(folders), sorted(files)

@@ -9,36 +9,48 @@ from pathlib import Path
 
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging.attributes import read_attributes
+from hyrisk_desktop.imaging.attributes import nested_words, read_attributes
 from hyrisk_desktop.imaging.choice import rank
 from hyrisk_desktop.imaging.geometry import is_axial
+from hyrisk_desktop.imaging.kinds import kind_of, nature_findings, nature_of, refusal_of, refusal_of_types
 from hyrisk_desktop.imaging.layout import Layouts
+from hyrisk_desktop.imaging.leftovers import note_other, note_strange, stray_findings, unusable_findings
 from hyrisk_desktop.imaging.records import Kind, SeriesRecord
-from hyrisk_desktop.imaging.slices import stack_slices
+from hyrisk_desktop.imaging.slices import Stack, stack_slices
 from hyrisk_desktop.imaging.sources import Source, is_image_file, list_source
+from hyrisk_desktop.imaging.splitting import header_parts, names_of
 from hyrisk_desktop.imaging.tags import TAGS, BadHeader, Header, NotDicom, read_header
 from hyrisk_desktop.imaging.volume import Finding, Severity
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
 
-_CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
-_ENHANCED = frozenset(("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2"))
 _ACCOMPANIMENTS = (Kind.LOCALIZER, Kind.SECONDARY)  # what may lie inside a series of slices without being one
-_LOCALIZER_WORDS = frozenset(("LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW", "REF_SURVIEW", "SCANOGRAM"))
-_PAGE_WORDS = frozenset(("DOSE", "DOSE_INFO", "SCREEN SAVE", "SCREENSAVE", "PATIENT_INFO", "RESULTS", "PROTOCOL"))
-_PROJECTION_WORDS = frozenset(("MIP", "MINIP", "MAXIP", "PROJECTION IMAGE", "VRT", "SSD", "3D", "VOLUME_RENDERED"))
-_KIND_TAGS = tuple(TAGS[k] for k in ("SeriesInstanceUID", "Modality", "ImageType", "SOPClassUID", "SamplesPerPixel"))
+_KIND_TAGS = tuple(
+    TAGS[k] for k in ("SeriesInstanceUID", "Modality", "ImageType", "FrameType", "SOPClassUID", "SamplesPerPixel")
+)
+_WORD_TAGS = tuple(
+    TAGS[k] for k in ("ImageType", "FrameType", "SeriesDescription", "DerivationDescription", "RescaleType")
+)
+_LOSSY = TAGS["LossyImageCompression"]
+# JPEG with the discrete cosine transform; the others have lossless forms as well, so only the attribute tells.
+_LOSSY_SYNTAXES = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 52, 53, 54, 55, 56))
 _ORIENTATION = TAGS["ImageOrientationPatient"]
-_MAP_WORDS = frozenset(("PERFUSION", "RCBF", "RCBV", "MTT", "TTP", "IODINE", "VNC", "EFF_Z", "ELECTRON_DENSITY"))
 
 
 @dataclasses.dataclass(slots=True)
 class FoundFiles:
-    """What the walk through the files gathered: headers by series and kind, image files, and what was left out."""
+    """What the walk through the files gathered.
+
+    Attributes:
+        groups: headers by series and kind. images: image files. others: objects of other kinds, by modality.
+        unusable: files that should hold an image and can't be read, by reason.
+        aside: objects with pixels of other kinds, which may be slices whose headers are damaged.
+    """
 
     groups: dict[tuple[str, Kind], list[Header]] = dataclasses.field(default_factory=dict)
     images: list[Path] = dataclasses.field(default_factory=list)
     others: Counter[str] = dataclasses.field(default_factory=Counter)
-    damaged: list[str] = dataclasses.field(default_factory=list)
+    unusable: Counter[str] = dataclasses.field(default_factory=Counter)
+    aside: list[Header] = dataclasses.field(default_factory=list)
 
 
 def find_series(
@@ -74,15 +86,53 @@ def find_series(
         records = [dataclasses.replace(r, holder=source.holder) for r in records]
     if not records:
         raise _nothing_found(path, source, found)
-    return rank(records)
+    ranked = rank(records)
+    if source.opened is not None:
+        # Of several image sets in one series, the one that was asked for.
+        ranked.sort(key=lambda record: source.opened not in record.files)
+    return ranked
 
 
 def records_of(found: FoundFiles, source: Source) -> list[SeriesRecord]:
     """A record of each DICOM series found, unranked; what merely accompanies an axial series is named in it."""
+    records: list[SeriesRecord] = []
+    for (uid, kind), headers in found.groups.items():
+        if kind not in _ACCOMPANIMENTS or (uid, Kind.AXIAL) not in found.groups:
+            records += _records(uid, kind, headers, found, source)
+    return records
+
+
+def _records(uid: str, kind: Kind, headers: list[Header], found: FoundFiles, source: Source) -> Iterable[SeriesRecord]:
+    """The one record of a series, or one of each image set in it: the best under the series' own UID."""
+    parts: list[tuple[list[Header], tuple[int, ...], tuple[str, ...], str, float]] = []
+    stack: Stack | None = None
+    if kind is Kind.AXIAL:
+        kept, _, _ = _set_aside(kind, headers)
+        aside = [h for h in headers if not any(h is k for k in kept)] if len(kept) < len(headers) else []
+        sets, stack = header_parts(kept)
+        parts = [([*p.items, *aside], (), p.by, p.mark, p.order) for p in sets]
+    elif kind is Kind.ENHANCED:
+        from hyrisk_desktop.imaging.enhanced import multi_frame_parts
+
+        parts = [([h], p.items, p.by, p.mark, p.order) for h, p in multi_frame_parts(headers)]
+    if not parts:
+        return [_record(uid, kind, headers, found, source, stack=stack)]
+    by = names_of(list(dict.fromkeys(name for part in parts for name in part[2])))
+    message = tr(
+        "This series holds {count} image sets, which differ in {what}; this is one of them, the others are offered as well.",
+        count=len(parts),
+        what=by,
+    )
+    finding = Finding("split_series", Severity.WARNING, message)
+    made = []
+    for mine, frames, _, mark, order in parts:
+        record = _record(uid, kind, mine, found, source, frames)
+        record = dataclasses.replace(record, order=order, findings=(finding, *record.findings))
+        made.append((record, mark))
+    best = rank([dataclasses.replace(record, series_uid=f"{uid}#{mark}") for record, mark in made])[0].series_uid
     return [
-        _record(uid, kind, headers, found, source)
-        for (uid, kind), headers in found.groups.items()
-        if kind not in _ACCOMPANIMENTS or (uid, Kind.AXIAL) not in found.groups
+        dataclasses.replace(record, series_uid=uid if best == f"{uid}#{mark}" else f"{uid}#{mark}")
+        for record, mark in made
     ]
 
 
@@ -91,6 +141,7 @@ def look_through(source: Source, progress: Progress, cancel: CancelToken | None)
     found = FoundFiles()
     total = len(source.files)
     layouts = Layouts()
+    strange: list[Path] = []
     kinds: dict[tuple[bytes | None, ...], tuple[str, Kind | None]] = {}
     for done, file in enumerate(source.files):
         if done % 32 == 0:
@@ -103,36 +154,22 @@ def look_through(source: Source, progress: Progress, cancel: CancelToken | None)
         try:
             header = read_header(file, layouts)
         except NotDicom:
+            strange.append(file)
             continue
         except (BadHeader, OSError):
-            found.damaged.append(file.name)
+            found.unusable["damaged"] += 1
             continue
         looks = tuple(map(header.values.get, _KIND_TAGS))  # the same for hundreds of slices
         if looks not in kinds:
             kinds[looks] = header.text("SeriesInstanceUID"), kind_of(header)
         uid, kind = kinds[looks]
         if kind is None:
-            found.others[header.text("Modality") or tr("unknown")] += 1
+            note_other(found, header)
         else:
             found.groups.setdefault((uid, kind), []).append(header)
     progress(total, total)
+    note_strange(found, strange, source.not_files)
     return found
-
-
-def kind_of(header: Header) -> Kind | None:
-    """What one file is a piece of; None where it is no CT image."""
-    if header.text("Modality") != "CT":
-        return None
-    words = frozenset(header.words("ImageType"))
-    if header.text("SOPClassUID") in _ENHANCED:
-        return Kind.ENHANCED
-    if words & _LOCALIZER_WORDS:
-        return Kind.LOCALIZER
-    if header.text("SOPClassUID") != _CT_IMAGE or words & _PAGE_WORDS or (header.number("SamplesPerPixel") or 1) != 1:
-        return Kind.SECONDARY
-    if words & _PROJECTION_WORDS or words & _MAP_WORDS:
-        return Kind.DERIVED
-    return Kind.AXIAL
 
 
 def _narrow_to(found: FoundFiles, opened: Path) -> None:
@@ -144,6 +181,8 @@ def _narrow_to(found: FoundFiles, opened: Path) -> None:
         mine = next((h for h in headers if h.path == opened), None)
         if mine is None:
             del found.groups[key]
+            continue
+        if header_parts(headers)[0] if key[1] is Kind.AXIAL else key[1] is Kind.ENHANCED:
             continue
         place = mine.raw("ImagePositionPatient")
         found.groups[key] = [
@@ -172,7 +211,17 @@ def _set_aside(kind: Kind, headers: list[Header]) -> tuple[list[Header], Kind, t
     if len(across) > max(3, len(headers) // 20):
         return headers, kind, ()
     gone = {id(h) for h in across}
-    return [h for h in headers if id(h) not in gone], kind, (_localizer_finding(len(across)),)
+    kept = [h for h in headers if id(h) not in gone]
+    like_slices = [h for h in across if all(h.number(k) == kept[0].number(k) for k in ("Rows", "Columns"))
+                   and h.floats("PixelSpacing") == kept[0].floats("PixelSpacing")]  # fmt: skip
+    findings = [_localizer_finding(len(across) - len(like_slices))] if len(like_slices) < len(across) else []
+    if like_slices:
+        message = tr(
+            "{count} image(s) of this series lie across the others and were left out: slices may be missing.",
+            count=len(like_slices),
+        )
+        findings.append(Finding("stray_slices", Severity.WARNING, message))
+    return kept, kind, tuple(findings)
 
 
 def _localizer_finding(count: int) -> Finding:
@@ -180,7 +229,15 @@ def _localizer_finding(count: int) -> Finding:
     return Finding("localizer_set_aside", Severity.INFO, message)
 
 
-def _record(uid: str, kind: Kind, headers: list[Header], found: FoundFiles, source: Source) -> SeriesRecord:
+def _record(
+    uid: str,
+    kind: Kind,
+    headers: list[Header],
+    found: FoundFiles,
+    source: Source,
+    frames: tuple[int, ...] = (),
+    stack: Stack | None = None,
+) -> SeriesRecord:
     findings = list(source.findings)
     headers, kind, aside = _set_aside(kind, headers)
     findings += aside
@@ -190,11 +247,14 @@ def _record(uid: str, kind: Kind, headers: list[Header], found: FoundFiles, sour
         count = len(found.groups[uid, Kind.SECONDARY])
         message = tr("{count} pictures inside this series that are no slices were set aside.", count=count)
         findings.append(Finding("pages_set_aside", Severity.INFO, message))
-    if found.damaged:
-        message = tr("{count} damaged files were left out.", count=len(found.damaged))
-        findings.append(Finding("damaged_files", Severity.WARNING, message))
+    findings += unusable_findings(found.unusable)
     first = headers[0]
     attributes = read_attributes(first)
+    if kind is Kind.AXIAL:
+        types, energies = nested_words(first)
+        kind = Kind.DERIVED if refusal_of_types(types) else kind
+        findings += _nature_findings(headers, types, energies)
+    findings += _lossy_findings(headers)
     record = SeriesRecord(
         series_uid=uid,
         study_uid=first.text("StudyInstanceUID"),
@@ -209,12 +269,37 @@ def _record(uid: str, kind: Kind, headers: list[Header], found: FoundFiles, sour
         attributes=attributes,
         findings=tuple(findings),
         headers=tuple(headers),
+        frames=frames,
         holder=source.holder,
     )
-    return _with_geometry(record)
+    record = _with_geometry(record, stack)
+    return dataclasses.replace(record, findings=record.findings + stray_findings(record, found.groups, found.aside))
 
 
-def _with_geometry(record: SeriesRecord) -> SeriesRecord:
+def _lossy_findings(headers: list[Header]) -> tuple[Finding, ...]:
+    """Code ``lossy``: some image was compressed with loss, now or at any time before."""
+    distinct = {(h.syntax, h.values.get(_LOSSY)) for h in headers}
+    if not any(syntax in _LOSSY_SYNTAXES or (said or b"").strip(b" \0") == b"01" for syntax, said in distinct):
+        return ()
+    message = tr(
+        "The images were compressed with loss, so small calcifications may look larger, smaller or not at all."
+    )
+    return (Finding("lossy", Severity.WARNING, message),)
+
+
+def _nature_findings(headers: list[Header], types: Sequence[str], energies: Sequence[float]) -> tuple[Finding, ...]:
+    """What the words of any slice say of its values; one computed slice in a series is enough to say so."""
+    distinct = {tuple(map(h.values.get, _WORD_TAGS)): h for h in headers}
+    found: dict[str, Finding] = {}
+    for header in distinct.values():
+        words = (*header.words("ImageType"), *header.words("FrameType"), *types)
+        texts = header.text("SeriesDescription"), header.text("DerivationDescription")
+        for finding in nature_findings(nature_of(words, texts, energies), header.text("RescaleType")):
+            found.setdefault(finding.code, finding)
+    return tuple(found.values())
+
+
+def _with_geometry(record: SeriesRecord, stack: Stack | None) -> SeriesRecord:
     """Fill in increment and slice count, or the reason why the series can't be read."""
     try:
         if record.kind is Kind.ENHANCED:
@@ -227,33 +312,15 @@ def _with_geometry(record: SeriesRecord) -> SeriesRecord:
                 increment_mm=frames.grid.spacing_mm[2],
                 thickness_mm=frames.thickness_mm,
                 kernel=record.kernel or frames.kernel,
+                findings=record.findings + frames.findings,
             )
         if refusal := refusal_of(record.kind):
             raise refusal
-        stack = stack_slices(record.headers)
+        stack = stack or stack_slices(record.headers)
     except ExamError as e:
         return dataclasses.replace(record, suitable=False, reason=e.message, problem=e.code)
     increment = stack.grid.spacing_mm[2] if len(stack.headers) > 1 else None
     return dataclasses.replace(record, increment_mm=increment, slice_count=len(stack.headers), stack=stack)
-
-
-def refusal_of(kind: Kind) -> ExamError | None:
-    """Why a series of this kind can't be read at all; None for those that can."""
-    match kind:
-        case Kind.LOCALIZER:
-            return ExamError("localizer", tr("This is a localizer. Open the axial series of this exam."))
-        case Kind.SECONDARY:
-            return ExamError(
-                "secondary", tr("This is a secondary capture or a dose page and no scan. Open the axial series.")
-            )
-        case Kind.REFORMAT:
-            return ExamError("not_axial", tr("The slices are not axial. Open the axial series of this exam."))
-        case Kind.DERIVED:
-            return ExamError(
-                "derived", tr("These are computed pictures (a projection or a map). Open the original axial series.")
-            )
-        case _:
-            return None
 
 
 def _image_records(
@@ -279,7 +346,7 @@ def _nothing_found(path: Path, source: Source, found: FoundFiles) -> ExamError:
                 kinds=kinds,
             ),
         )
-    if found.damaged:
+    if found.unusable["damaged"]:
         return ExamError(
             "damaged",
             tr("{name} holds no readable CT exam: its files are damaged. Copy or export them again.", name=name),

@@ -8,6 +8,7 @@ take no memory.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,9 @@ from hyrisk_desktop.imaging.volume import CTVolume
 from hyrisk_desktop.jobs import CancelToken
 
 _NEIGHBOURS = 1
+NEAR_Z_MM = 5.0
+"""How far above and below the scored slices is looked for calcium that a slightly different click would count: as far as
+the risk's interval moves the click along z."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,9 +44,10 @@ def slices_needed(centre_z: int, depth: int, spacing_z_mm: float, half_slices: i
     """The slices of ``depth`` that everything measured at slice ``centre_z`` looks at, ascending.
 
     Args:
-        half_slices: what is scored or shown to the network, to either side; one more is read to tell whether it fits in.
+        half_slices: what is scored or shown to the network, to either side; at least one more is read to tell whether it
+            fits in, and as many as `NEAR_Z_MM` holds.
     """
-    reach = half_slices + _NEIGHBOURS
+    reach = half_slices + max(_NEIGHBOURS, math.floor(NEAR_Z_MM / spacing_z_mm + 1e-6))
     near = range(max(0, centre_z - reach), min(depth, centre_z + reach + 1))
     ball = slices_of_ball(centre_z, depth, spacing_z_mm) if 0 <= centre_z < depth else ()
     return tuple(sorted({*near, *ball}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.geometry import Grid, axes_of, make_grid
-from hyrisk_desktop.imaging.tags import DEFLATED_LE, NATIVE_SYNTAXES, TAGS, Header
+from hyrisk_desktop.imaging.tags import DEFLATED_LE, EXPLICIT_LE, IMPLICIT_LE, NATIVE_SYNTAXES, TAGS, Header
 from hyrisk_desktop.imaging.volume import Finding, Severity
+from hyrisk_desktop.regular_files import open_regular
 
 _REQUIRED = (
     "SeriesInstanceUID",
@@ -33,7 +35,16 @@ _ACQUISITION = ("Manufacturer", "KVP", "ConvolutionKernel", "SliceThickness", "R
 _PIXELS = ("SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "BitsStored", "HighBit")
 _SIGNATURE = tuple(TAGS[k] for k in dict.fromkeys((*_REQUIRED, *_IDENTITY, *_STUDY, *_ACQUISITION, *_PIXELS)))
 _POSITION, _SOP_UID = TAGS["ImagePositionPatient"], TAGS["SOPInstanceUID"]
+_ORIENTATION = TAGS["ImageOrientationPatient"]
 _META_UID = TAGS["MediaStorageSOPInstanceUID"]
+HU_TYPES = frozenset(("", "HU", "US", "HU_MOD"))
+"""Values of RescaleType whose pixels are, or may be, HU."""
+_SAME_IN_COPIES = (
+    *_REQUIRED, *_IDENTITY, "StudyInstanceUID", "ImagePositionPatient", "BitsStored", "HighBit", "PhotometricInterpretation",
+    "RescaleType", "KVP", "ConvolutionKernel", "SliceThickness", "PixelPaddingValue",
+)  # fmt: skip
+_MOST_TURNS = 8
+_STANDARD_SYNTAXES = "1.2.840.10008.1.2"
 MAX_MATRIX = 8192
 MAX_VOXELS = 4 << 30
 
@@ -58,7 +69,9 @@ def stack_slices(headers: Sequence[Header]) -> Stack:
         _check_kind(header)
     for header in headers:
         _check_slice(header)
-    kept, findings = _without_copies(headers)
+    findings = _check_names(headers)
+    kept, copies = _without_copies(headers)
+    findings += copies
     _check_same_scan(kinds)
     first = kept[0]
     grid = make_grid(
@@ -74,8 +87,7 @@ def stack_slices(headers: Sequence[Header]) -> Stack:
             tr("Images of different scans or reconstructions are mixed in this series. Export the series again."),
         )
     ordered = tuple(kept[i] for i in grid.order)
-    _check_instance_numbers(ordered)
-    return Stack(ordered, grid, findings)
+    return Stack(ordered, grid, findings + _check_instance_numbers(ordered) + _pixel_findings(kinds))
 
 
 def _positions(headers: Sequence[Header]) -> NDArray[np.float64]:
@@ -94,7 +106,13 @@ def _distinct(headers: Sequence[Header]) -> tuple[Header, ...]:
     kinds: dict[tuple[object, ...], Header] = {}
     last: tuple[object, ...] = ()
     for header in headers:
-        found = (header.syntax, header.pixel_length, header.pixel_offset < 0, *map(header.values.get, _SIGNATURE))
+        found = (
+            header.syntax,
+            header.disordered,
+            header.pixel_length,
+            header.pixel_offset < 0,
+            *map(header.values.get, _SIGNATURE),
+        )
         if found != last:  # to compare with the last one is quicker than to look it up
             kinds.setdefault(found, header)
             last = found
@@ -114,20 +132,43 @@ def _check_slice(header: Header) -> None:
     values = header.values
     if not values.get(_POSITION):
         raise _missing(header, "ImagePositionPatient")
-    name = values.get(_SOP_UID)
-    if not name:
+    if not values.get(_SOP_UID):
         raise _missing(header, "SOPInstanceUID")
-    meta = values.get(_META_UID)
-    if meta and meta != name and meta.strip(b" \0") != name.strip(b" \0"):
+    if header.syntax != DEFLATED_LE and header.size < header.pixel_offset + max(header.pixel_length, 0):
+        raise truncated(header)
+
+
+def _check_names(headers: Sequence[Header]) -> tuple[Finding, ...]:
+    """Compare the two places that name an image. Anonymisers change one of them in all files; one of many is misfiled."""
+    odd = [h for h in headers if _contradicts_itself(h)]
+    if not odd:
+        return ()
+    if len(odd) < len(headers):
         raise ExamError(
             "uid_mismatch",
             tr(
                 "The file {name} contradicts itself about which image it holds. Export the series again.",
-                name=header.path.name,
+                name=odd[0].path.name,
             ),
         )
-    if header.syntax != DEFLATED_LE and header.size < header.pixel_offset + max(header.pixel_length, 0):
-        raise truncated(header)
+    message = tr("The files name their images otherwise outside than inside, as some anonymisers leave them.")
+    return (Finding("uid_mismatch", Severity.WARNING, message),)
+
+
+def _contradicts_itself(header: Header) -> bool:
+    meta, name = header.values.get(_META_UID, b""), header.values.get(_SOP_UID, b"")
+    return bool(meta) and meta != name and meta.strip(b" \0") != name.strip(b" \0")
+
+
+def unknown_syntax(name: str) -> ExamError:
+    """The sentence for a transfer syntax that is its maker's own, such as GE's 1.2.840.113619.5.2."""
+    return ExamError(
+        "private_syntax",
+        tr(
+            "The file {name} is written in a private encoding of its maker. Export it from there as standard DICOM.",
+            name=name,
+        ),
+    )
 
 
 def _missing(header: Header, keyword: str) -> ExamError:
@@ -171,35 +212,76 @@ def check_pixel_description(header: Header) -> None:
             raise ExamError("rescale", tr("The file {name} gives no usable HU scale. Export it again.", name=name))
     if slope == (0.0,):
         raise ExamError("rescale", tr("The file {name} gives no usable HU scale. Export it again.", name=name))
-    if header.words("RescaleType")[:1] not in ((), ("HU",), ("US",), ("HU_MOD",)):
+    if "".join(header.words("RescaleType")[:1]) not in HU_TYPES:
         raise ExamError("not_hu", tr("The images are not in Hounsfield units. Open the original CT series."))
-    _check_length(header, rows * columns * bits // 8)
+    _check_length(header)
 
 
-def _check_length(header: Header, frame_bytes: int) -> None:
+def _check_length(header: Header) -> None:
     native = header.syntax in NATIVE_SYNTAXES
-    if native != (header.pixel_length >= 0):
+    if not header.syntax.startswith(_STANDARD_SYNTAXES):
+        raise unknown_syntax(header.path.name)
+    if native and header.pixel_length < 0:
         raise ExamError(
             "wrong_syntax",
-            tr("The file {name} names another encoding than it has. Export it again.", name=header.path.name),
+            tr(
+                "The file {name} says that its image isn't compressed, but it is. Export it again.",
+                name=header.path.name,
+            ),
+        )
+    if not native and header.pixel_length >= 0:
+        raise ExamError(
+            "wrong_syntax",
+            tr(
+                "The file {name} says that its image is compressed, but it isn't. Export it again.",
+                name=header.path.name,
+            ),
         )
     if not native:
         return
-    wanted = frame_bytes * max(header.number("NumberOfFrames") or 1, 1)
-    # An odd number of bytes is padded to an even one; a few writers pad more, none less.
-    if header.pixel_length not in (wanted, wanted + wanted % 2):
+    wanted = frame_bytes(header)
+    # What follows the last frame is padding (PS3.5 8.1.1); less than the image is damage.
+    if header.pixel_length < wanted:
         raise truncated(header)
 
 
+def _pixel_findings(kinds: Sequence[Header]) -> tuple[Finding, ...]:
+    """Codes ``long_pixels`` and ``disordered``: oddities that cost nothing, but that careful writers don't make."""
+    findings = []
+    if any(0 <= frame_bytes(h) < h.pixel_length - h.pixel_length % 2 for h in kinds if h.syntax in NATIVE_SYNTAXES):
+        message = tr("The files hold more bytes than their images need; the first ones were taken.")
+        findings.append(Finding("long_pixels", Severity.INFO, message))
+    if any(h.disordered for h in kinds):
+        message = tr("The files' headers are out of order or say things twice; check patient and series.")
+        findings.append(Finding("disordered", Severity.WARNING, message))
+    return tuple(findings)
+
+
+def frame_bytes(header: Header) -> int:
+    """How many bytes the uncompressed frames of a file take."""
+    rows, columns, bits = (header.number(k) or 0 for k in ("Rows", "Columns", "BitsAllocated"))
+    return rows * columns * bits // 8 * max(header.number("NumberOfFrames") or 1, 1)
+
+
 def _without_copies(headers: Sequence[Header]) -> tuple[tuple[Header, ...], tuple[Finding, ...]]:
-    """Drop files that are byte for byte copies of another one; refuse two versions of one image."""
-    seen: dict[bytes, Header] = {}
+    """Drop files that hold the same image once more; refuse two versions of one image.
+
+    The same image is what has the same place, the same meaning and the same pixels, whatever else the header says: an
+    exam that was exported twice differs in dates, names of images, or the way in which its header is written.
+    """
+    named: dict[bytes, Header] = {}
+    placed: dict[tuple[bytes | None, ...], Header] = {}
     kept: list[Header] = []
     for header in headers:
-        other = seen.setdefault(header.values[_SOP_UID], header)
-        if other is header:
+        place = header.values.get(_POSITION), header.values.get(_ORIENTATION)
+        other = named.get(header.values[_SOP_UID])
+        if other is None and place in placed and _same_image(placed[place], header):
+            continue
+        if other is None:
+            named[header.values[_SOP_UID]] = header
+            placed.setdefault(place, header)
             kept.append(header)
-        elif other.size != header.size or _digest(other) != _digest(header):
+        elif not _same_image(other, header):
             raise ExamError(
                 "duplicate_slice",
                 tr(
@@ -210,12 +292,33 @@ def _without_copies(headers: Sequence[Header]) -> tuple[tuple[Header, ...], tupl
             )
     if not (copies := len(headers) - len(kept)):
         return tuple(kept), ()
-    message = tr("{count} files are exact copies of others and were left out.", count=copies)
+    message = tr("{count} files hold the same images as others and were left out.", count=copies)
     return tuple(kept), (Finding("copies_left_out", Severity.INFO, message),)
 
 
+def _same_image(one: Header, other: Header) -> bool:
+    if any(one.raw(k) != other.raw(k) for k in _SAME_IN_COPIES):
+        return False
+    if one.syntax == other.syntax and one.size == other.size and _digest(one) == _digest(other):
+        return True
+    # Uncompressed pixels are the same bytes in explicit and implicit files.
+    native = (IMPLICIT_LE, EXPLICIT_LE)
+    if (one.syntax == other.syntax != DEFLATED_LE and one.pixel_length < 0) or {one.syntax, other.syntax} <= {*native}:
+        return _pixel_digest(one) == _pixel_digest(other)
+    return False
+
+
+def _pixel_digest(header: Header) -> bytes:
+    """SHA-256 of what stands in the pixel data, or of all that follows where its length isn't given."""
+    with open_regular(header.path) as stream:
+        stream.seek(header.pixel_offset)
+        if header.pixel_length < 0:
+            return hashlib.file_digest(stream, "sha256").digest()
+        return hashlib.sha256(stream.read(min(header.pixel_length, frame_bytes(header)))).digest()
+
+
 def _digest(header: Header) -> bytes:
-    with open(header.path, "rb") as stream:
+    with open_regular(header.path) as stream:
         return hashlib.file_digest(stream, "sha256").digest()
 
 
@@ -236,6 +339,11 @@ def _check_same_scan(headers: Sequence[Header]) -> None:
         raise ExamError(
             "mixed_matrix",
             tr("The series mixes images of different sizes. Export each reconstruction as a series of its own."),
+        )
+    if len({h.number("BitsAllocated") for h in headers}) > 1:
+        raise ExamError(
+            "bad_matrix",
+            tr("The series' images are stored in different ways, so some are damaged. Export the series again."),
         )
     first = axes_of(headers[0].floats("ImageOrientationPatient"))
     seen = {headers[0].values[TAGS["ImageOrientationPatient"]]}
@@ -261,15 +369,46 @@ def _differ(headers: Sequence[Header], keywords: Sequence[str]) -> bool:
     return False
 
 
-def _check_instance_numbers(ordered: Sequence[Header]) -> None:
-    """Refuse slices whose numbers run against their positions: one of the two was relabelled."""
+def _check_instance_numbers(ordered: Sequence[Header]) -> tuple[Finding, ...]:
+    """Refuse slices whose numbers run against their positions: one of the two was relabelled.
+
+    Numbers that follow a rule of their own (sorted as texts, counted twice, in turns by several helices) are no sign of
+    that: positions decide then, and it is said.
+    """
     numbers = [h.number("InstanceNumber") for h in ordered]
     known = [n for n in numbers if n is not None]
     if len(known) != len(numbers) or len(set(known)) == 1:
-        return
+        return ()
     steps = np.diff(known)
-    if not ((steps > 0).all() or (steps < 0).all()):
+    if (steps > 0).all() or (steps < 0).all():
+        return ()
+    if not any(map(_follows_a_rule, (known, known[::-1]))):
         raise ExamError(
             "instance_order",
             tr("The slices' numbers and positions contradict each other. Export the series again."),
         )
+    message = tr("The slices' numbers don't follow their positions; they were put in order by position.")
+    return (Finding("instance_order", Severity.WARNING, message),)
+
+
+def _follows_a_rule(numbers: Sequence[int]) -> bool:
+    """Whether numbers, feet to head or the other way, are what a careless but regular writer makes."""
+    if all(a <= b for a, b in itertools.pairwise(numbers)):  # each number two or more times in turn
+        return True
+    if list(numbers) == sorted(numbers, key=str) and len(set(numbers)) == len(numbers):  # 1, 10, 11, 2, 3
+        return True
+    for parts in range(2, len(numbers) // 3 + 1):
+        turns = [numbers[first::parts] for first in range(parts)]  # 1, 11, 2, 12
+        if parts <= _MOST_TURNS and all(_evenly(turn) for turn in turns):
+            return True
+        length, rest = divmod(len(numbers), parts)
+        blocks = [list(numbers[i * length : (i + 1) * length]) for i in range(parts)]  # twice 1 to 10
+        if not rest and _evenly(blocks[0]) and all(block == blocks[0] for block in blocks[1:]):
+            return True
+    return False
+
+
+def _evenly(numbers: Sequence[int]) -> bool:
+    """Whether numbers rise in equal steps."""
+    steps = {b - a for a, b in itertools.pairwise(numbers)}
+    return len(steps) == 1 and min(steps) > 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 import zipfile
 import zlib
 from dataclasses import dataclass, field
@@ -11,8 +11,10 @@ from pathlib import Path, PurePosixPath
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.attributes import quiet_pydicom
-from hyrisk_desktop.imaging.records import TemporaryFolder
+from hyrisk_desktop.imaging.detached import check_regular
+from hyrisk_desktop.imaging.listing import Walk, entries
 from hyrisk_desktop.imaging.tags import BadHeader, NotDicom, read_header
+from hyrisk_desktop.imaging.temporary import TemporaryFolder
 from hyrisk_desktop.imaging.volume import Finding, Severity
 from hyrisk_desktop.jobs import CancelToken
 
@@ -25,6 +27,8 @@ _MAX_ZIP_BYTES = 16 << 30
 _MAX_MEMBER_BYTES = 4 << 30
 _MAX_RATIO, _RATIO_FREE_BYTES = 50, 512 << 20
 _CHUNK = 1 << 20
+_LATER_ENDINGS = (".dcm", ".dicom", ".ima", ".img")
+_SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +39,14 @@ class Source:
         files: the files.
         opened: the one file that the user named, where it was a DICOM file or an image file.
         findings: what was noticed on the way, such as missing targets of a DICOMDIR.
+        not_files: pipes, sockets, devices and dead links that were met and not opened.
         holder: keeps an unpacked zip's folder alive.
     """
 
     files: tuple[Path, ...]
     opened: Path | None = None
     findings: tuple[Finding, ...] = ()
+    not_files: tuple[Path, ...] = ()
     holder: TemporaryFolder | None = field(default=None, repr=False)
 
 
@@ -53,8 +59,10 @@ def list_source(path: Path, cancel: CancelToken | None) -> Source:
     """The files behind ``path``; ExamError where it is missing, unreadable or no exam at all."""
     try:
         if path.is_dir():
-            return Source(_walk_folder(path, cancel))
-        if not path.is_file():
+            return _walk_folder(path, cancel)
+        if path.exists():
+            check_regular(path)
+        else:
             raise ExamError("not_found", tr("{name} doesn't exist. Choose a folder or a file.", name=path.name))
         if is_image_file(path):
             return Source((path,), opened=path)
@@ -69,31 +77,32 @@ def list_source(path: Path, cancel: CancelToken | None) -> Source:
         ) from e
 
 
-def _walk_folder(folder: Path, cancel: CancelToken | None) -> tuple[Path, ...]:
+def _walk_folder(folder: Path, cancel: CancelToken | None) -> Source:
     found: list[Path] = []
+    odd: list[Path] = []
+    walk = Walk(folder)
     waiting = [folder]
     while waiting:
         if cancel:
             cancel.raise_if_cancelled()
         place = waiting.pop()
         try:
-            with os.scandir(place) as entries:
-                folders = sorted((e.name for e in entries if e.is_dir(follow_symlinks=False)), reverse=True)
-            inner = set(folders)
-            # iterdir makes its paths several times faster than joining names does, and names sort faster than paths.
-            files = {p.name: p for p in place.iterdir()}
-            found.extend(files[name] for name in sorted(files) if name not in inner and name[0] != ".")
+            listed = entries(place, cancel)
+            # iterdir makes its paths several times faster than joining names does.
+            paths = {path.name: path for path in place.iterdir()}
         except PermissionError:
             if place == folder:
                 raise
             continue
-        waiting.extend(place / name for name in folders)
+        found += [paths[name] for name in listed.files if name in paths]
+        odd += map(place.joinpath, listed.others)
+        waiting += reversed(list(walk.inner(place, listed)))
         if len(found) > _MAX_FILES:
             raise ExamError(
                 "too_many_files",
                 tr("The folder {name} holds too many files. Open one exam's folder.", name=folder.name),
             )
-    return tuple(found)
+    return Source(tuple(found), not_files=tuple(odd))
 
 
 def _from_dicom_file(path: Path) -> Source:
@@ -115,8 +124,11 @@ def _from_dicom_file(path: Path) -> Source:
         return _from_dicomdir(path)
     if header.raw("SOPClassUID") == b"" and header.pixel_offset < 0:
         return _from_dicomdir(path)
-    siblings = tuple(p for p in sorted(path.parent.iterdir()) if p.is_file() and not is_image_file(p))
-    return Source(siblings, opened=path)
+    listed = entries(path.parent)
+    siblings = dict.fromkeys(path.parent / name for name in listed.files)
+    siblings[path] = None  # hidden ones are passed over, but not the one that was asked for
+    odd = tuple(path.parent / name for name in listed.others)
+    return Source(tuple(p for p in siblings if not is_image_file(p)), opened=path, not_files=odd)
 
 
 def _from_dicomdir(path: Path) -> Source:
@@ -176,7 +188,9 @@ def _inside(root: Path, parts: tuple[str, ...]) -> Path | None:
         candidate = place / part
         if not candidate.exists():
             try:
-                matches = [p for p in place.iterdir() if p.name.lower().rstrip(".") == part.lower()]
+                matches = sorted(
+                    (p for p in place.iterdir() if _is_named(p.name, part)), key=lambda p: (len(p.name), p.name)
+                )
             except OSError:
                 return None
             if not matches:
@@ -188,6 +202,12 @@ def _inside(root: Path, parts: tuple[str, ...]) -> Path | None:
     return place
 
 
+def _is_named(name: str, listed: str) -> bool:
+    """Whether a file could be the one that a DICOMDIR lists: whatever the case, a version number or an ending given later."""
+    plain, wanted = (re.sub(r";\d+$", "", text.lower()).rstrip(".") for text in (name, listed))
+    return plain == wanted or any(plain == wanted + ending for ending in _LATER_ENDINGS)
+
+
 def _unpack_zip(path: Path, cancel: CancelToken | None) -> Source:
     """Unpack into a private folder under counted names: what a member calls itself never becomes a path."""
     broken = ExamError("zip_damaged", tr("The zip {name} is damaged. Copy it again.", name=path.name))
@@ -196,25 +216,15 @@ def _unpack_zip(path: Path, cancel: CancelToken | None) -> Source:
         "zip_too_large", tr("The zip {name} would unpack to an implausible size and was not opened.", name=path.name)
     )
     folder = TemporaryFolder()
+    budget = _Budget(_MAX_ZIP_MEMBERS, max(_RATIO_FREE_BYTES, min(_MAX_ZIP_BYTES, _MAX_RATIO * path.stat().st_size)))
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = [m for m in archive.infolist() if not m.is_dir()]
-            total = sum(m.file_size for m in members)
-            packed = path.stat().st_size
-            if len(members) > _MAX_ZIP_MEMBERS or total > max(
-                _RATIO_FREE_BYTES, min(_MAX_ZIP_BYTES, _MAX_RATIO * packed)
-            ):
-                raise too_large
-            if any(m.flag_bits & 1 for m in members):
-                raise locked
-            files = []
-            for number, member in enumerate(members):
-                if cancel:
-                    cancel.raise_if_cancelled()
-                target = folder.path / f"{number:06d}{_known_suffix(member.filename)}"
-                if not _unpack_member(archive, member, target):
-                    raise too_large
-                files.append(target)
+        files = _unpacked(path, folder.path, budget, cancel, inner=False)
+    except _Locked:
+        folder.remove()
+        raise locked from None
+    except _TooLarge:
+        folder.remove()
+        raise too_large from None
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as e:
         folder.remove()
         raise broken from e
@@ -225,9 +235,55 @@ def _unpack_zip(path: Path, cancel: CancelToken | None) -> Source:
     return Source(tuple(files), opened=opened, holder=folder)
 
 
+class _Locked(Exception):
+    """A member needs a password."""
+
+
+class _TooLarge(Exception):
+    """There are more members, or more bytes, than plausible."""
+
+
+@dataclass(slots=True)
+class _Budget:
+    """What may still be unpacked, of a zip and those inside it together."""
+
+    members: int
+    bytes: int
+
+
+def _unpacked(path: Path, folder: Path, budget: _Budget, cancel: CancelToken | None, *, inner: bool) -> list[Path]:
+    """Unpack a zip, and zips in it (one level), into ``folder``."""
+    files: list[Path] = []
+    with zipfile.ZipFile(path) as archive:
+        members = [m for m in archive.infolist() if not m.is_dir()]
+        budget.members -= len(members)
+        budget.bytes -= sum(m.file_size for m in members)
+        if budget.members < 0 or budget.bytes < 0:
+            raise _TooLarge
+        if any(m.flag_bits & 1 for m in members):
+            raise _Locked
+        for number, member in enumerate(members):
+            if cancel:
+                cancel.raise_if_cancelled()
+            target = folder / f"{number:06d}{_known_suffix(member.filename)}"
+            if not _unpack_member(archive, member, target):
+                raise _TooLarge
+            if inner or target.suffix != ".zip" or not zipfile.is_zipfile(target):
+                files.append(target)
+                continue
+            within = folder / f"{number:06d}"
+            within.mkdir()
+            files += _unpacked(target, within, budget, cancel, inner=True)
+            target.unlink()
+    return files
+
+
 def _known_suffix(name: str) -> str:
+    """An ending that may be kept: it tells what a file is, and is no path."""
     lower = name.lower()
-    return next((suffix for suffix in sorted(IMAGE_SUFFIXES, key=len, reverse=True) if lower.endswith(suffix)), ".dcm")
+    image = next((suffix for suffix in sorted(IMAGE_SUFFIXES, key=len, reverse=True) if lower.endswith(suffix)), "")
+    own = PurePosixPath(lower.replace("\\", "/")).suffix
+    return image or (own if _SUFFIX.fullmatch(own) else "")
 
 
 def _unpack_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> bool:

@@ -8,6 +8,7 @@ at caps on depth, elements and header size.
 from __future__ import annotations
 
 import os
+import stat
 import struct
 import zlib
 from collections.abc import Mapping
@@ -16,55 +17,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hyrisk_desktop.imaging.layout import Layouts
+from hyrisk_desktop.imaging.tag_numbers import TAGS as TAGS
+from hyrisk_desktop.regular_files import open_regular
 
 MAX_HEADER_BYTES = 32 << 20
 _MAX_INFLATED_HEADER = 4 << 20
 MAX_DEPTH = 24
 MAX_ELEMENTS = 200_000
 _READ_STEPS = (1 << 12, 1 << 14, 1 << 16, 1 << 20, MAX_HEADER_BYTES)
-OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
-
-TAGS: Mapping[str, int] = {
-    "MediaStorageSOPInstanceUID": 0x00020003,
-    "TransferSyntaxUID": 0x00020010,
-    "SpecificCharacterSet": 0x00080005,
-    "ImageType": 0x00080008,
-    "SOPClassUID": 0x00080016,
-    "SOPInstanceUID": 0x00080018,
-    "Modality": 0x00080060,
-    "Manufacturer": 0x00080070,
-    "SeriesDescription": 0x0008103E,
-    "PatientName": 0x00100010,
-    "PatientID": 0x00100020,
-    "PatientBirthDate": 0x00100030,
-    "PatientSex": 0x00100040,
-    "ContrastBolusAgent": 0x00180010,
-    "BodyPartExamined": 0x00180015,
-    "SliceThickness": 0x00180050,
-    "KVP": 0x00180060,
-    "GantryDetectorTilt": 0x00181120,
-    "ConvolutionKernel": 0x00181210,
-    "StudyInstanceUID": 0x0020000D,
-    "SeriesInstanceUID": 0x0020000E,
-    "InstanceNumber": 0x00200013,
-    "ImagePositionPatient": 0x00200032,
-    "ImageOrientationPatient": 0x00200037,
-    "FrameOfReferenceUID": 0x00200052,
-    "SamplesPerPixel": 0x00280002,
-    "PhotometricInterpretation": 0x00280004,
-    "NumberOfFrames": 0x00280008,
-    "Rows": 0x00280010,
-    "Columns": 0x00280011,
-    "PixelSpacing": 0x00280030,
-    "BitsAllocated": 0x00280100,
-    "BitsStored": 0x00280101,
-    "HighBit": 0x00280102,
-    "PixelRepresentation": 0x00280103,
-    "RescaleIntercept": 0x00281052,
-    "RescaleSlope": 0x00281053,
-    "RescaleType": 0x00281054,
-}
-"""The tags this program reads of every slice."""
+# Not blocking: what was a file when it was listed may be a pipe by now.
+OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 
 _WANTED = frozenset(TAGS.values())
 _BINARY = frozenset(
@@ -97,6 +59,10 @@ _SHORT_VRS = frozenset(
         b"SS",
     )
 )
+_MERE_TEXTS = frozenset(
+    TAGS[k] for k in ("SeriesDescription", "DerivationDescription", "BodyPartExamined", "SpecificCharacterSet")
+)
+_MAX_DISORDER = 64
 _VRS = _LONG_VRS | _SHORT_VRS
 _SYNTAX = TAGS["TransferSyntaxUID"]
 _PIXEL_DATA = 0x7FE00010
@@ -139,6 +105,7 @@ class Header(NamedTuple):
         values: raw bytes of each found tag of `TAGS`, by tag number.
         pixel_offset: where the pixel data's value begins (in the inflated stream for the deflated syntax), or -1.
         pixel_length: its length in bytes, or -1 where it is encapsulated.
+        disordered: some elements are out of order, or there twice with the same value.
     """
 
     path: Path
@@ -149,6 +116,7 @@ class Header(NamedTuple):
     values: Mapping[int, bytes]
     pixel_offset: int
     pixel_length: int
+    disordered: bool = False
 
     @property
     def big_endian(self) -> bool:
@@ -193,9 +161,22 @@ class _Trace:
 
     steering: list[tuple[int, int]] = field(default_factory=list)
     wanted: list[tuple[int, int, int]] = field(default_factory=list)
+    disorder: int = 0
 
     def values(self, buffer: bytes) -> dict[int, bytes]:
-        return {tag: buffer[begin:end] for tag, begin, end in self.wanted}
+        """The wanted values; of those there twice the first.
+
+        Raises:
+            BadHeader: one that matters is there twice with different values.
+        """
+        if not self.disorder:
+            return {tag: buffer[begin:end] for tag, begin, end in self.wanted}
+        found: dict[int, bytes] = {}
+        for tag, begin, end in self.wanted:
+            value = buffer[begin:end]
+            if found.setdefault(tag, value).strip(b" \0") != value.strip(b" \0") and tag not in _MERE_TEXTS:
+                raise BadHeader("the header contradicts itself")
+        return found
 
 
 def read_header(path: Path, layouts: Layouts | None = None) -> Header:
@@ -214,6 +195,8 @@ def read_header(path: Path, layouts: Layouts | None = None) -> Header:
     descriptor = os.open(path, OPEN_FLAGS)
     try:
         status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise BadHeader("no ordinary file")
         buffer = b""
         for step in _READ_STEPS:
             while len(buffer) < step and (more := os.read(descriptor, step - len(buffer))):
@@ -241,7 +224,7 @@ def inflate(header: Header, length: int) -> bytes:
     Raises:
         BadHeader: the stream is damaged.
     """
-    with open(header.path, "rb") as stream:
+    with open_regular(header.path) as stream:
         packed = stream.read()
     start = _walk_meta(packed, _data_start(packed), _Trace())
     try:
@@ -275,9 +258,12 @@ def _walk_file(path: Path, buffer: bytes, size: int, mtime_ns: int, layouts: Lay
     room = 1 << 40 if syntax == DEFLATED_LE else size
     offset, length = _walk(buffer, position, explicit, syntax == EXPLICIT_BE, trace, whole=whole, size=room)
     values |= trace.values(buffer)
-    if layouts is not None and begin >= 4 and offset >= 0 and syntax != DEFLATED_LE:
+    disordered = bool(trace.disorder)
+    if disordered and offset < 0:
+        raise BadHeader("the header's elements are out of order")
+    if layouts is not None and not disordered and begin >= 4 and offset >= 0 and syntax != DEFLATED_LE:
         layouts.remember(buffer, trace.steering, trace.wanted, syntax, explicit, (offset, length))
-    return Header(path, size, mtime_ns, syntax, explicit, values, offset, length)
+    return Header(path, size, mtime_ns, syntax, explicit, values, offset, length, disordered)
 
 
 def _data_start(buffer: bytes) -> int:
@@ -351,8 +337,12 @@ def _walk(
         if tag >= _PIXEL_DATA:
             return (start, -1 if length == _UNDEFINED else length) if tag == _PIXEL_DATA else (-1, -1)
         if tag <= last:
-            raise BadHeader("the header's elements are out of order")
-        last = tag
+            # A few are a careless writer's; more, or what no dictionary knows, are bytes that aren't a header at all.
+            trace.disorder += 1
+            if trace.disorder > _MAX_DISORDER or not _is_known(tag):
+                raise BadHeader("the header's elements are out of order")
+        else:
+            last = tag
         if length == _UNDEFINED:
             position = _skip_sequence(buffer, start, explicit and vr != b"UN", big, trace)
             continue
@@ -364,6 +354,13 @@ def _walk(
             trace.wanted.append((tag, start, start + length))
         position = start + length
     raise BadHeader("the header has too many elements")
+
+
+def _is_known(tag: int) -> bool:
+    """Whether the standard has this element, or it is a maker's own."""
+    from pydicom.datadict import dictionary_has_tag
+
+    return bool(tag >> 16 & 1) or tag & 0xFFFF == 0 or dictionary_has_tag(tag)
 
 
 def _skip_sequence(buffer: bytes, position: int, explicit: bool, big: bool, trace: _Trace) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hyrisk_desktop.exchange.exports import make_files, report_of
+from hyrisk_desktop.exchange.exports import make_files, report_of, writable
 from hyrisk_desktop.exchange.preload import collections_paused, import_makers
 from hyrisk_desktop.gui.exporting import ExportRequest, ReadingWriter
 from hyrisk_desktop.gui.job_runner import JobContext, JobRunner
@@ -56,7 +56,8 @@ class SendingReading(ReadingWriter):
             )  # fmt: skip
             check = context.token.raise_if_cancelled
             with collections_paused():
-                files = make_files({key: key for key in keys}, report, progress=context.progress, check=check)
+                places = writable({key: key for key in keys}, request.exam.volume)
+                files = make_files(places, report, progress=context.progress, check=check)
             made.extend(files.values())
             return Queued(node, len(made))
 

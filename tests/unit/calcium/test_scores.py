@@ -212,3 +212,70 @@ def test_published_phantom_scores(real_data: Path) -> None:
         scores = score_region(volume, (x, y, 22), size_xyz=(2 * radius + 1, 2 * radius + 1, 7), excluded=outside)
         assert f"{scores.agatston:.4g}" == f"{insert['fqm']['agatston']:.4g}", insert["name"]
         assert f"{scores.volume_mm3:.4g}" == f"{insert['fqm']['volume_mm3']:.4g}", insert["name"]
+
+
+def test_a_lesion_whose_part_inside_is_below_the_least_area_is_said_to_be_cut() -> None:
+    """The region of centre 100 begins at column 68; 0.5 x 0.5 mm pixels, so that three inside are 0.75 mm2."""
+    for outside, cut in ((1, 1), (0, 0)):  # 4 pixels are 1 mm2, 3 are none anywhere
+        array = np.zeros((5, 200, 200), np.int16)
+        array[2, 100, 68 - outside : 71] = 250
+        scores = score_region(plain(array, (0.5, 0.5, 3.0)), (100, 100, 2))
+        assert (scores.agatston, scores.lesions) == (0, ())
+        assert [f.code for f in scores.findings] == ["lesion_cut"] * cut
+    array[2, 100, 69:70] = 250
+    array[2, 110, 60:68] = 250  # a lesion outside that touches nothing inside
+    assert "lesion_cut" not in {f.code for f in score_region(plain(array, (0.5, 0.5, 3.0)), (100, 100, 2)).findings}
+
+
+def nearby(place: tuple[slice, slice, slice], hu: int = 250, inside: int = 0) -> list[tuple[str, str]]:
+    """Findings of a region of columns and rows 68 to 132 and slices 18 to 22; 0.5 mm pixels, slices of 2 mm."""
+    array = np.zeros((40, 200, 200), np.int16)
+    array[place] = hu
+    if inside:
+        array[20, 100 : 100 + inside, 100] = 450
+    scores = score_region(plain(array, (0.5, 0.5, 2.0)), (100, 100, 20))
+    assert scores.agatston == pytest.approx(inside * 0.25 * 4 * 2 / 3)
+    return [(f.code, str(f.severity)) for f in scores.findings]
+
+
+def test_calcium_just_outside_the_region_is_said() -> None:
+    """8 x 8 pixels are 16 mm2: 16 x 2 x 2 / 3 = 21.3."""
+    said = [("calcium_nearby", "warning")]
+    side = slice(100, 108)
+    assert nearby(np.s_[23:24, side, side]) == said  # the third slice above the click, the first above the region
+    assert nearby(np.s_[24:25, side, side]) == said
+    assert nearby(np.s_[25:26, side, side]) == []
+    assert nearby(np.s_[16:17, side, side]) == said
+    assert nearby(np.s_[15:16, side, side]) == []
+    assert nearby(np.s_[20:21, side, 144:152]) == said  # wholly within the 20 pixels beyond column 132
+    assert nearby(np.s_[20:21, side, 145:153]) == []  # goes on beyond them
+    assert nearby(np.s_[20:21, 49:57, side]) == said
+    assert nearby(np.s_[20:21, 48:56, side]) == []
+    assert nearby(np.s_[24:25, 100:125, 100:125]) == []  # 156 mm2 is bone
+    assert nearby(np.s_[24:25, 100:124, 100:125]) == said  # 150 mm2
+    assert nearby(np.s_[24:25, side, side], hu=129) == []
+
+
+def test_little_calcium_outside_is_noise_and_what_changes_no_category_a_note() -> None:
+    assert nearby(np.s_[24:25, 100:105, 100:103]) == [("calcium_nearby", "warning")]  # 3.75 mm2 x 2 x 2 / 3 = 5.0
+    assert nearby(np.s_[24:25, 100:107, 100:102]) == []  # 4.67
+    assert nearby(np.s_[24:25, 100:108, 100:108], inside=30) == [("calcium_nearby", "info")]  # 20 + 21.3
+    assert nearby(np.s_[24:25, 100:108, 100:108], inside=12) == [("calcium_nearby", "warning")]  # 8 + 21.3
+
+
+def test_calcium_outside_a_drawn_box_or_taken_out_by_the_reader_is_not_said() -> None:
+    array = np.zeros((40, 200, 200), np.int16)
+    array[24, 100:108, 100:108] = 250
+    volume = plain(array, (0.5, 0.5, 2.0))
+    assert score_box(volume, Region((68, 68, 18), (133, 133, 23))).findings == ()
+    assert score_region(volume, (100, 100, 20), excluded=[(103, 103, 24)]).findings == ()
+    assert len(score_region(volume, (100, 100, 20), excluded=[(99, 103, 24)]).findings) == 1
+
+
+@pytest.mark.real_data
+def test_the_left_main_artery_above_the_region_of_a_real_exam(real_data: Path) -> None:
+    from hyrisk_desktop.imaging import find_series, read_volume
+
+    volume = read_volume(find_series(real_data / "nlst_101287_T0")[0])
+    found = {f.code: f for f in score_region(volume, (280, 230, 69)).findings}
+    assert "calcium_nearby" in found

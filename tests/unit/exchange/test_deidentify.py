@@ -272,3 +272,46 @@ def test_of_a_real_exam(real_data: Path, judge: Judge, tmp_path: Path) -> None:
         assert judge(path) == []
     known = {line for file in record.files for line in judge(exam / "0001.dcm")}
     assert set(judge(record.files[0])) <= known
+
+
+@pytest.mark.parametrize(("slope", "intercept"), [("1", "-1024"), ("10", "-10240")])
+def test_padding_read_as_unsigned_is_air_in_the_copy_too(slope: str, intercept: str, tmp_path: Path) -> None:
+    made = readings.calcified()
+    for ds in made:
+        hu = np.frombuffer(ds.PixelData, np.uint16).reshape(ds.Rows, ds.Columns) - 1024.0
+        stored = np.rint((hu - float(intercept)) / float(slope)).astype(np.uint16)
+        stored[:20, :20] = stored[-20:, :20] = 63536
+        ds.RescaleSlope, ds.RescaleIntercept, ds.PixelPaddingValue = slope, intercept, 63536
+        dicom_series.set_pixels(ds, stored)
+    report = readings.report_of(dicom_series.write(made, tmp_path / "exam"))
+    folder = write_deidentified(report, tmp_path / "out").folder
+    volume = read_volume(find_series(folder)[0])
+    assert volume.hu.dtype == np.int16
+    assert np.abs(volume.hu[:, :20, :20] + 1024).max() <= float(slope) / 2
+    assert np.array_equal(volume.hu[:, 20:-20], report.volume.hu[:, 20:-20])
+    assert "PixelPaddingValue" not in pydicom.dcmread(next((folder / "ct").iterdir()))
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "said"), [("Iodine Map of Mr Miller", "computed_map", "MAT_SPECIFIC"), ("MonoE 40 keV Miller", "monoenergetic", "VMI 40 keV")]
+)  # fmt: skip
+def test_a_copy_of_computed_images_says_so_in_the_standards_words(
+    text: str, code: str, said: str, tmp_path: Path
+) -> None:
+    made = readings.calcified()
+    for ds in made:
+        ds.SeriesDescription = text
+    report = readings.report_of(dicom_series.write(made, tmp_path / "exam"))
+    folder = write_deidentified(report, tmp_path / "out").folder
+    record = find_series(folder)[0]
+    assert [f.code for f in record.findings] == [code]
+    assert record.description == said
+
+
+def test_an_exam_without_a_frame_of_reference_is_copied_without_segmentation(tmp_path: Path) -> None:
+    made = readings.calcified()
+    for ds in made:
+        del ds.FrameOfReferenceUID
+    report = readings.report_of(dicom_series.write(made, tmp_path / "exam"))
+    folder = write_deidentified(report, tmp_path / "out").folder
+    assert sorted(p.suffix for p in folder.iterdir() if p.is_file()) == [".dcm", ".json", ".json", ".pdf"]

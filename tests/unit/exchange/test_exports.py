@@ -354,3 +354,24 @@ def test_the_table_of_one_row(reading: Report) -> None:
     assert cells["demonstration"] == "true"
     assert cells["note"].startswith("Research use only")
     assert "source" not in cells
+
+
+def test_without_a_frame_of_reference_all_but_the_segmentation_is_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], judge: Judge, tmp_path: Path
+) -> None:
+    made = readings.calcified()
+    for ds in made:
+        del ds.FrameOfReferenceUID
+    exam = dicom_series.write(made, tmp_path / "exam")
+    wanted = options(tmp_path)
+    flat = [part for pair in wanted.items() for part in pair]
+    ask = ("score", exam, "--center", *readings.CENTRE, "--json")
+    code, out, err = hyrisk(monkeypatch, capsys, *ask, *flat)
+    assert code == 0
+    assert "all but the segmentation was written" in err
+    assert [f["severity"] for f in json.loads(out)["findings"] if f["code"] == "no_segmentation"] == ["warning"]
+    assert [option for option, path in wanted.items() if not path.exists()] == ["--seg"]
+    assert judge(wanted["--sr"]) == []
+    assert read_report(wanted["--sr"]).calcium["agatston"] == json.loads(out)["calcium"]["agatston"]
+    code, out, _ = hyrisk(monkeypatch, capsys, *ask, "--seg", tmp_path / "alone.dcm")
+    assert (code, json.loads(out)["error"]["code"]) == (3, "no_frame_of_reference")
