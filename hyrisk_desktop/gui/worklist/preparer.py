@@ -16,7 +16,7 @@ from hyrisk_desktop.imaging import Finding, Severity, content_sha256
 from hyrisk_desktop.worklist.records import ExamEntry
 
 if TYPE_CHECKING:
-    from hyrisk_desktop.gui.worklist.controller import Worklist
+    from hyrisk_desktop.gui.worklist.opening import Opening
 
 _NEAR = 3
 
@@ -32,7 +32,7 @@ class Preparer(QObject):
     prepared = Signal(object)
     unreadable = Signal(int, object)
 
-    def __init__(self, worklist: Worklist, runner: JobRunner, loader: ExamLoader) -> None:
+    def __init__(self, worklist: Opening, runner: JobRunner, loader: ExamLoader) -> None:
         super().__init__(worklist)
         self._worklist, self._runner, self._loader = worklist, runner, loader
         self._job: Job | None = None
