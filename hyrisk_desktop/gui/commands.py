@@ -10,9 +10,9 @@ from PySide6.QtCore import QKeyCombination, QObject, Qt, Signal, Slot
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QInputDialog, QLabel, QWidget
 
-from hyrisk_desktop.calcium import Region
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.gui.actions import presets
+from hyrisk_desktop.gui.dialogs.about import about_text
 from hyrisk_desktop.gui.dialogs.message import ErrorDialog, TextDialog
 from hyrisk_desktop.gui.dialogs.models import ModelsDialog
 from hyrisk_desktop.gui.dialogs.series import SeriesDialog
@@ -26,9 +26,10 @@ from hyrisk_desktop.gui.retrain.controller import Retraining, leaving_question
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Tool
 from hyrisk_desktop.gui.viewer.desk import Desk
+from hyrisk_desktop.gui.viewer.display import default_box, dicom_window
 from hyrisk_desktop.gui.worklist.commands import WorklistCommands
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging import CTVolume, SeriesRecord, Voxel
+from hyrisk_desktop.imaging import SeriesRecord
 from hyrisk_desktop.paths import bundled_model_dir
 from hyrisk_desktop.risk.bundle_files import read_card
 from hyrisk_desktop.risk.model_store import ActiveModel
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from hyrisk_desktop.gui.application import Services
 
 _SLABS_MM = (0.0, 5.0, 10.0, 20.0)
-_WHOLE_HEART_MM = (120.0, 100.0, 100.0)
 
 
 class Commands(QObject):
@@ -375,37 +375,3 @@ class Commands(QObject):
         dialog = ErrorDialog(error, self._window if isinstance(asking, ErrorDialog) else asking or self._window)
         self._open(dialog)
         return dialog
-
-
-def default_box(volume: CTVolume, around: Voxel) -> Region:
-    """A box of about a heart's size around ``around``, inside ``volume``."""
-    w, h, d = (
-        max(3, min(n, round(mm / s)))
-        for mm, s, n in zip(_WHOLE_HEART_MM, volume.spacing_mm, volume.shape_zyx[::-1], strict=True)
-    )
-    return Region.around(around, (w, h, d)).clipped(volume)
-
-
-def dicom_window(volume: CTVolume | None) -> tuple[float, float] | None:
-    """Level and width stored in the header (the first of several), or None."""
-    if volume is None:
-        return None
-    try:
-        level = float(volume.attributes["WindowCenter"].split("\\")[0].strip("[] ,"))
-        width = float(volume.attributes["WindowWidth"].split("\\")[0].strip("[] ,"))
-    except (KeyError, ValueError):
-        return None
-    return (level, width) if width >= 1 else None
-
-
-def about_text() -> str:
-    """The About text."""
-    from hyrisk_desktop.exchange.reading_document import versions
-
-    head = tr(
-        "HyRisk Desktop reads an all-cause mortality risk from a low-dose chest CT with HyRiskNet, next to the Agatston "
-        "and volume scores.\n\nResearch use only. It is not a medical device and must not be used for diagnosis or treatment.\n\n"
-        "Method: Yan, Guo, Wang, De Man, Kalra, “Hybrid deep neural networks for all-cause mortality prediction from "
-        "LDCT images”, 2018.\n\nVersions:\n"
-    )
-    return head + "\n".join(f"  {name} {version}" for name, version in versions().items())

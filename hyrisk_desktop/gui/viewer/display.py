@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyrisk_desktop.calcium import CalciumScores, Region
-from hyrisk_desktop.imaging import Voxel
+from hyrisk_desktop.imaging import CTVolume, Voxel
 from hyrisk_desktop.imaging.volume import HuArray
 
 WEIGHT_COLOURS = ((255, 214, 10), (255, 149, 0), (255, 59, 48), (255, 64, 230))
 """RGB of Agatston weights 1 to 4."""
 EXCLUDED_COLOUR = (130, 140, 150)
 _OVERLAY_ALPHA = 150
+_WHOLE_HEART_MM = (120.0, 100.0, 100.0)
 
 
 class Plane(Enum):
@@ -162,3 +163,24 @@ def lesion_at(scores: CalciumScores, voxel: Voxel) -> int | None:
         return None
     label = int(scores.labels[z, y, x])
     return label - 1 if label else None
+
+
+def default_box(volume: CTVolume, around: Voxel) -> Region:
+    """A box of about a heart's size around ``around``, inside ``volume``."""
+    w, h, d = (
+        max(3, min(n, round(mm / s)))
+        for mm, s, n in zip(_WHOLE_HEART_MM, volume.spacing_mm, volume.shape_zyx[::-1], strict=True)
+    )
+    return Region.around(around, (w, h, d)).clipped(volume)
+
+
+def dicom_window(volume: CTVolume | None) -> tuple[float, float] | None:
+    """Level and width stored in the header (the first of several), or None."""
+    if volume is None:
+        return None
+    try:
+        level = float(volume.attributes["WindowCenter"].split("\\")[0].strip("[] ,"))
+        width = float(volume.attributes["WindowWidth"].split("\\")[0].strip("[] ,"))
+    except (KeyError, ValueError):
+        return None
+    return (level, width) if width >= 1 else None
