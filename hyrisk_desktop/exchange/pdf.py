@@ -147,7 +147,7 @@ class _Page:
         return [
             (tr("Name"), v.readable_name(a.get("PatientName", ""))),
             (tr("Patient ID"), v.long_text(a.get("PatientID", ""))),
-            (tr("Born, age, sex"), ", ".join(part for part in (born, age, sex) if part)),
+            (tr("Born, sex, age"), ", ".join(part for part in (born, sex, age) if part)),
             (
                 tr("Study"),
                 " ".join(p for p in (_day(a.get("StudyDate", "")), v.long_text(a.get("StudyDescription", ""))) if p),

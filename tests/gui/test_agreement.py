@@ -154,3 +154,25 @@ def test_reads_and_outcomes_become_a_cohort_that_retrain_opens(reading: Reading,
     wizard = reading.program.window.commands.retraining.wizard
     assert wizard is not None
     assert wizard.cohort_page.cohort() == tmp_path / "cohort.csv"
+
+
+def test_counts_and_the_empty_table_follow_the_tick_box(ready: Program, tmp_path: Path) -> None:
+    """Open reads of both readers, and a blinded one of the first only."""
+    for n in range(4):
+        write_exam(tmp_path / "exams" / f"{n}", n)
+    reading = Reading(ready)
+    reading.open_list(tmp_path / "exams", count=4)
+    keep_reads(reading, blinded=False)
+    store = ready.services.store.open()
+    entry = reading.worklist.model.entries[0]
+    ada = store.reader("Ada")
+    store.save_read(Read(entry.exam_id, ada.reader_id, entry.series_uid, blinded=True, grade=1.0), ada)
+    dialog = opened(reading)
+    assert [dialog._first.itemText(i) for i in range(2)] == ["Ada (4 graded)", "Ben (4 graded)"]
+    assert text(dialog, "agreementMessage") == ""
+    dialog._blinded.setChecked(True)
+    assert [dialog._first.itemText(i) for i in range(2)] == ["Ada (1 graded blinded)", "Ben (0 graded blinded)"]
+    said = text(dialog, "agreementMessage")
+    assert "Ada graded 1 and Ben 0" in said
+    assert "Untick" in said
+    assert text(dialog, "agreement_n") == "0"

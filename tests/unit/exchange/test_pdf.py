@@ -6,6 +6,7 @@ import dataclasses
 import re
 import shutil
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 
 from hyrisk_desktop.exchange.encapsulated_pdf import encapsulated_pdf
 from hyrisk_desktop.exchange.formats import dicom_bytes
-from hyrisk_desktop.exchange.pdf import pdf_report
+from hyrisk_desktop.exchange.pdf import _age, pdf_report
 from hyrisk_desktop.exchange.pdf_pictures import heat_map, whole_slice
 from hyrisk_desktop.exchange.report import Report
 from hyrisk_desktop.exchange.source_images import source_images
@@ -152,3 +153,33 @@ def test_encapsulated_in_dicom(reading: Report, judge: Judge, tmp_path: Path) ->
 def test_at_the_edge_of_the_volume(exam: Path, centre: tuple[int, int, int], tmp_path: Path) -> None:
     text = text_of(pdf_report(readings.report_of(exam, centre=centre)), tmp_path)
     assert "The score region reaches beyond the scan" in text
+
+
+@pytest.mark.parametrize(
+    ("attributes", "age"),
+    [
+        ({"PatientAge": "061Y"}, "61 years"),
+        ({"PatientAge": "007M"}, "7 months"),
+        ({"PatientAge": "", "PatientBirthDate": "19500310", "StudyDate": "20200309"}, "69 years"),
+        ({"PatientAge": "", "PatientBirthDate": "19500310", "StudyDate": "20200310"}, "70 years"),
+        ({"PatientAge": "old", "PatientBirthDate": "", "StudyDate": "20200310"}, ""),
+    ],
+)
+def test_the_age_at_the_study(attributes: dict[str, str], age: str) -> None:
+    assert _age(attributes) == age
+
+
+def test_the_page_gives_the_time_of_the_read_and_findings_in_words(reading: Report, tmp_path: Path) -> None:
+    moment = datetime(2024, 5, 6, 7, 8, tzinfo=UTC)
+    found = (
+        Finding("a", Severity.UNFIT, "One."),
+        Finding("b", Severity.WARNING, "Two."),
+        Finding("c", Severity.INFO, "Three."),
+    )
+    measured = dataclasses.replace(reading.measurement, findings=found)
+    text = text_of(pdf_report(dataclasses.replace(reading, read_at=moment, measurement=measured)), tmp_path)
+    assert "Read: 2024-05-06 07:08 UTC" in text
+    assert "UNFIT: One." in text
+    assert "Warning: Two." in text
+    assert "Note: Three." in text
+    assert "[" not in text

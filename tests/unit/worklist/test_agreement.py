@@ -129,3 +129,20 @@ def test_a_mean_consensus() -> None:
 def test_an_adjudicated_consensus_has_the_grade_decided() -> None:
     reads = [read(1, 1.0, centre=(10, 20, 30)), read(1, 3.0, centre=(10, 20, 30))]
     assert adjudicated_read(reads, 3.0, 9).grade == 3.0
+
+
+def test_scores_that_are_not_alike_are_left_out_of_the_agatston_figures() -> None:
+    box = ((0, 0, 0), (9, 9, 9))
+    first = [read(1, 1, 10.0), read(2, 2, 900.0, box=box), read(3, 0, 30.0), read(4, 1, 44.0), read(5, 1)]
+    second = [
+        read(1, 1, 12.0),
+        read(2, 2, 90.0),
+        read(3, 0, 31.0, profile="sensitive"),
+        read(4, 2, 40.0),
+        read(5, 1, 7.0),
+    ]
+    agreement = compare(first, second)
+    assert agreement.agatston_ids == (1, 4)
+    assert agreement.agatston.tolist() == [[10.0, 12.0], [44.0, 40.0]]
+    assert agreement.left_out == 2
+    assert agreement.exam_ids == (1, 2, 3, 4, 5), "grades are compared all the same"
