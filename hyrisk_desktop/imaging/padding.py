@@ -20,6 +20,7 @@ _AIR_END_HU = -1000.0  # a tag that names a value down here can mean no tissue
 _METAL_END_HU = (
     32767.0  # no scanner stores more (extended scales end at 31743): above lie negative numbers read as unsigned
 )
+_ALL_BITS = 16
 _BRIGHT_CORNER_HU = 1000.0  # brighter than any tissue but bone's cortex, which is in no image the same in two corners
 
 Range = tuple[float, float, bool]
@@ -101,7 +102,9 @@ def padding_in_hu(
         low, high = min(ends), max(ends)
         # A value that lost bits may be any tissue's.
         ranges.append((low, high, number == 0 and (high <= _AIR_END_HU or low > _METAL_END_HU)))
-    return Padding(PADDING_HU, _BRIGHT_CORNER_HU, _METAL_END_HU, tuple(ranges))
+    # Where some bits aren't the image's, an old overlay in them makes any value large.
+    beyond = _METAL_END_HU if unsigned_bits is None or unsigned_bits >= _ALL_BITS else float("inf")
+    return Padding(PADDING_HU, _BRIGHT_CORNER_HU, beyond, tuple(ranges))
 
 
 def _from_border(hit: NDArray[np.bool_]) -> NDArray[np.bool_]:
