@@ -75,7 +75,7 @@ def build_window(settings: Settings, log_directory: Path | None) -> tuple[MainWi
     services = Services.build(settings, set_up_logging(log_directory))
     window = MainWindow(services)
     # After the first paint, so that the window is usable before torch is touched.
-    QTimer.singleShot(150, window, services.start)
+    QTimer.singleShot(150, window, lambda: None if window.closed else services.start())
     return window, services
 
 

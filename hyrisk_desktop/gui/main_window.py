@@ -41,6 +41,8 @@ class MainWindow(QMainWindow):
     def __init__(self, services: Services) -> None:
         super().__init__()
         self._services = services
+        self.closed = False
+        """The window has been closed for good, and its services with it."""
         self.setObjectName("mainWindow")
         self.setAcceptDrops(True)
         self.desk = Desk(services.session)
@@ -297,6 +299,7 @@ class MainWindow(QMainWindow):
         settings["worklist_state"] = f"{self._area.width_of_list}|{self.worklist_panel.layout_state()}"
         # Waiting for the worker may take seconds while torch is being imported: nobody should look at a dead window.
         self.hide()
+        self.closed = True
         self.commands.retraining.close()
         self._services.close()
         super().closeEvent(event)

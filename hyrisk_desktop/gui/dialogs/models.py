@@ -59,7 +59,7 @@ class ModelsDialog(LetteredDialog):
         layout = QVBoxLayout(self)
         head = QLabel(
             tr(
-                "The model in use reads every risk, in this window and on the command line. It is tested when installed."
+                "The model in use reads risks from now on, here and on the command line; those read before stay. It is tested when installed."
             )
         )
         head.setWordWrap(True)
