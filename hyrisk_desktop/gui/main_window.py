@@ -26,6 +26,7 @@ from hyrisk_desktop.gui.panels.findings_panel import FindingsPanel
 from hyrisk_desktop.gui.panels.grade_panel import GradePanel
 from hyrisk_desktop.gui.panels.risk_panel import RiskPanel
 from hyrisk_desktop.gui.reading_area import ReadingArea
+from hyrisk_desktop.gui.recent_exams import RecentExams
 from hyrisk_desktop.gui.state import Tool
 from hyrisk_desktop.gui.status_line import StatusLine
 from hyrisk_desktop.gui.viewer.desk import Desk
@@ -51,11 +52,10 @@ class MainWindow(QMainWindow):
             self.menuBar(), self, self.commands.run, submenu_of_view=tr("Window preset")
         )
         self._need_exam = [spec.key for spec in action_table() if spec.key and spec.needs_exam]
-        self._recent = QMenu(tr("&Recent exams"), self)
+        recent = RecentExams(services.settings, services.loader, self)
         file_menu = self.actions_by_key["open_folder"].associatedObjects()[-1]
         assert isinstance(file_menu, QMenu)
-        file_menu.insertMenu(self.actions_by_key["open_demonstration"], self._recent)
-        self._recent.aboutToShow.connect(self._fill_recent)
+        file_menu.insertMenu(self.actions_by_key["open_demonstration"], recent)
         self._assemble()
         self._make_status_bar()
         self._connect()
@@ -224,29 +224,6 @@ class MainWindow(QMainWindow):
         exam = self._services.session.exam
         if path is not None and exam is not None and not exam.synthetic:
             self._services.settings.add_recent(path)
-
-    @Slot()
-    def _fill_recent(self) -> None:
-        self._recent.clear()
-        for name in self._services.settings["recent_exams"]:
-            action = self._recent.addAction(name.replace("&", "&&"))
-            action.setData(name)
-            action.triggered.connect(self._open_recent)
-        if self._recent.isEmpty():
-            self._recent.addAction(tr("None yet")).setEnabled(False)
-        else:
-            self._recent.addSeparator()
-            self._recent.addAction(tr("Forget these")).triggered.connect(self._forget_recent)
-
-    @Slot()
-    def _open_recent(self) -> None:
-        action = self.sender()
-        if isinstance(action, QAction):
-            self._services.loader.open_path(Path(action.data()))
-
-    @Slot()
-    def _forget_recent(self) -> None:
-        self._services.settings["recent_exams"] = []
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Files and folders may be dropped anywhere on the window."""
