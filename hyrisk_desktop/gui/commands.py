@@ -90,6 +90,7 @@ class Commands(QObject):
     @Slot(str)
     def run(self, key: str) -> None:
         """Carry out the action ``key``; what goes wrong becomes one dialog."""
+        self._session.acted.emit()
         try:
             if key.startswith("preset_"):
                 self.choose_preset(key.removeprefix("preset_"))

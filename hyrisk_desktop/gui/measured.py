@@ -51,6 +51,8 @@ class Measured(QObject):
         self.prevalences: tuple[float, ...] = ()
         """What the loaded model's risks assume, with and without a score; empty where that is not known."""
         self.model_findings: tuple[Finding, ...] = ()
+        self._without_risk = (RiskStatus.MODEL_LOADING, "")
+        """How things stand while there is no risk: still loading, no model and why, or waiting for a heart centre."""
         self.blinded = False
         """The list is read blinded: no identity, and neither scores nor risk before the grade is locked."""
         self._kept: dict[int, _Kept] = {}
@@ -122,7 +124,7 @@ class Measured(QObject):
 
         Everything that identifies the answer is compared: exam, series, centre, grade and model.
         """
-        if request != self.risk_request() or self.model is None:
+        if request != self.risk_request() or self.model is None or self.risk_kept:
             return False
         answered = (reading.series_uid, reading.centre, reading.grade, reading.agatston, reading.bundle_sha256)
         if answered != (request.series_uid, request.centre, request.grade, request.agatston, self.model[1]):
@@ -134,8 +136,11 @@ class Measured(QObject):
     @property
     def risk_kept(self) -> bool:
         """The risk on screen was read earlier, perhaps by another model than the one in use."""
-        kept = self._kept_risk
-        return kept is not None and kept[0] == self.read and not self.hides_results
+        if self._kept_risk is None or self.hides_results:
+            return False
+        # What the risk was read from; a lock, a drawn box or another profile asks the model nothing new.
+        before, now = self._kept_risk[0], self.read
+        return (before.centre, before.grade, before.excluded) == (now.centre, now.grade, now.excluded)
 
     @property
     def risk_is_another_models(self) -> bool:
@@ -171,8 +176,9 @@ class Measured(QObject):
         self.model, self.model_findings, self.prevalences = model, findings, prevalences
         self._drop_explanation()
         self._take_kept_risk()
-        status = RiskStatus.NO_CENTRE if model else RiskStatus.NO_MODEL
-        self.set_risk_status(RiskStatus.READY if self.risk is not None else status, message)
+        self._without_risk = (RiskStatus.NO_CENTRE, "") if model else (RiskStatus.NO_MODEL, message)
+        status = self._without_risk[0] if self.risk is None else RiskStatus.READY
+        self.set_risk_status(status, message)
 
     def set_risk_status(self, status: RiskStatus, message: str = "") -> None:
         """Tell the risk panel how things stand."""

@@ -40,7 +40,8 @@ class Session(Measured):
 
     Signals:
         tool_changed: the left mouse button does something else now.
-        acted: the reader has changed the read, or taken a change back; comes before `read_changed`.
+        acted: the reader has done something: changed the read, taken a change back, or carried out an action; comes first.
+        shown_again: the exam on screen is another reader's to see now, and whoever keeps reads begins anew.
         told: one sentence for the reader, such as why a key was refused; it is true for what is on screen.
     """
 
@@ -51,6 +52,7 @@ class Session(Measured):
     view_changed = Signal()
     tool_changed = Signal()
     acted = Signal()
+    shown_again = Signal()
     told = Signal(str)
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -96,7 +98,7 @@ class Session(Measured):
         elif self.can_measure and self.read.locked:
             self.edit(locked=False)
             self._forget_history()
-            self.told.emit(tr("The grade is unlocked, which the audit trail notes."))
+            self.told.emit(tr("The grade is unlocked."))
 
     def _forget_history(self) -> None:
         self._history = ReadHistory()
@@ -114,9 +116,11 @@ class Session(Measured):
             pending: it is being worked out and will be told.
         """
         self.proposal, self.proposal_pending = proposal, pending
-        untouched = self.view.position == self._first_position and self.read.centre is None
-        if proposal is not None and self.can_measure and untouched:
-            self.set_view(position=proposal.voxel)
+        if proposal is not None and self.can_measure and self.read.centre is None and not self.looked_around:
+            x, y, z = proposal.voxel
+            scrolled = self._first_position is not None and self.view.position[2] != self._first_position[2]
+            self._first_position = proposal.voxel
+            self.set_view(position=(x, y, self.view.position[2] if scrolled else z))
         self.view_changed.emit()
         self.risk_changed.emit()
 
@@ -126,18 +130,26 @@ class Session(Measured):
         return None if self._key is None else self._read_at.get(self._key)
 
     def restore(
-        self, read: ReadState, exam_id: int, risk: RiskReading | None = None, read_at: datetime | None = None
+        self,
+        read: ReadState,
+        exam_id: int,
+        risk: RiskReading | None = None,
+        read_at: datetime | None = None,
+        *,
+        memory_first: bool = False,
     ) -> None:
         """Show a read that was stored, if that exam is still open; what the reader has done meanwhile goes first.
 
         Args:
             risk: the reading that was stored with it; it stays on screen, with its model's name, until the read is
                 changed or `compute_risk_again` is asked for. read_at: when the stored read was made.
+            memory_first: what this program remembers of the read is newer, and waits to be stored.
         """
         if self.exam is None or self.exam.exam_id != exam_id or not self.can_measure:
             return
-        blank = ReadState()
-        done = {f.name: v for f in fields(ReadState) if (v := getattr(self.read, f.name)) != getattr(blank, f.name)}
+        # What came back from memory when the exam was shown is no act: another window may have stored more since.
+        base = ReadState() if self._restored is None or memory_first else self._restored
+        done = {f.name: v for f in fields(ReadState) if (v := getattr(self.read, f.name)) != getattr(base, f.name)}
         if not done or self._restored is not None:
             self._restored = read
         self._kept_risk = None if risk is None else (read, risk)
@@ -199,6 +211,11 @@ class Session(Measured):
         if self._before_preview is not None:
             before, self._before_preview = self._before_preview, None
             self._install(before)
+            who = (self.reader, str(self.blinded))
+            if before.exam is not None and before.key is not None and before.key[-2:] != who:
+                # Another reader, or the other kind of list, since it was left: it is theirs to see anew.
+                self.complete(before.exam)
+                self.shown_again.emit()
 
     def close_exam(self) -> None:
         """Show no exam; what was read of it has been kept by whoever keeps reads."""
@@ -239,7 +256,8 @@ class Session(Measured):
         self._history = self._history.record(self.read)
         self.acted.emit()
         self._set_read(new)
-        if self._restored is not None and self._restored.complete and new.locked == self._restored.locked:
+        before = self._restored
+        if before is not None and before.complete and new != before and new.locked == before.locked:
             self.told.emit(tr("This read was finished, and you have changed it: Ctrl+Z takes that back."))
 
     def locked_sentence(self) -> str:
@@ -283,8 +301,7 @@ class Session(Measured):
     @property
     def looked_around(self) -> bool:
         """The reader has moved the cursor within the slice since the exam was opened, or since a centre was proposed."""
-        start = self.proposal.voxel if self.proposal is not None else self._first_position
-        return start is None or self.view.position[:2] != start[:2]
+        return self._first_position is None or self.view.position[:2] != self._first_position[:2]
 
     @property
     def can_undo(self) -> bool:
@@ -332,7 +349,7 @@ class Session(Measured):
         self._drop_explanation()
         self._take_kept_risk()
         if self.risk is None and self.risk_status in (RiskStatus.READY, RiskStatus.COMPUTING, RiskStatus.FAILED):
-            self.risk_status = RiskStatus.NO_CENTRE
+            self.risk_status, self.risk_message = self._without_risk
         if not keep_centre_findings:
             centre = read.centre if self.can_measure else None
             self.centre_findings = () if volume is None or centre is None else check_centre(volume, centre)

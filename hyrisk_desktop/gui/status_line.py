@@ -1,7 +1,6 @@
 """The line at the window's lower edge: what is being done, else what was just done, else what to do next.
 
-Every sentence has an end. Progress ends with its job; news ends with the reader's next act, another tool or another
-exam; what to do next is looked up for the state on screen (`gui.hints`).
+Every sentence has an end. Progress ends with its job; news ends with the reader's next act or another exam; what to do next is looked up for the state on screen (`gui.hints`).
 """
 
 from __future__ import annotations
@@ -38,12 +37,12 @@ class StatusLine(QLabel):
         self._about: int | None = None
         session.exam_changed.connect(self._exam_changed)
         session.acted.connect(self._end_news)
-        session.tool_changed.connect(self._end_news)
         session.told.connect(self.say)
         for signal in (
             session.read_changed,
             session.risk_changed,
             session.view_changed,
+            session.tool_changed,
             worklist.list_changed,
             worklist.rows_changed,
             worklist.current_changed,
@@ -74,10 +73,12 @@ class StatusLine(QLabel):
             return s
         model, on_screen = worklist.model, worklist.on_screen
         waiting = worklist.entry()
+        opens = waiting is not None and not waiting.problem and not s.exam and not s.loading
         return replace(
             s,
-            listed=model.rowCount(),
-            to_open=model.entries.index(waiting) + 1 if waiting is not None and not s.exam and not s.loading else 0,
+            # Only where Enter finds one that can be opened, as the table stands.
+            listed=len(model.entries) if model.neighbour(None, 1) is not None or opens else 0,
+            to_open=model.entries.index(waiting) + 1 if waiting is not None and opens else 0,
             in_list=on_screen is not None,
             has_next=on_screen is not None and model.neighbour(on_screen, 1) is not None,
         )

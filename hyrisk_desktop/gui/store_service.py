@@ -173,6 +173,14 @@ class StoreService(QObject):
         if not self._saving and not self._retry.isActive():
             self._save()
 
+    def is_waiting(self, exam_id: int, reader_id: int, *, blinded: bool) -> bool:
+        """Whether a state of that read is not stored yet."""
+        return (exam_id, reader_id, blinded) in self._unsaved
+
+    def withdraw(self, exam_id: int, reader_id: int, *, blinded: bool) -> None:
+        """A state of that read that still waits is not wanted any more."""
+        self._unsaved.pop((exam_id, reader_id, blinded), None)
+
     def replace_newer(self, read: Read, reader: Reader, newer: Read) -> None:
         """After `conflict`, and only because the reader wants it so: save ``read`` over the stored ``newer``."""
         self.save_read(replace(read, revision=newer.revision), reader)

@@ -368,7 +368,7 @@ class Store:
         session: Session, row: ReadRow | None, before: Read | None, read: Read, reader: Reader, changes: dict[str, Any]
     ) -> Read:
         values = read_values(
-            replace(read, updated_at=now(), revision=read.revision if before is None else before.revision + 1)
+            replace(read, updated_at=now(), revision=max(read.revision, 0) if before is None else before.revision + 1)
         )
         if row is None:
             row = ReadRow(exam_id=read.exam_id, reader_id=reader.reader_id, **values)

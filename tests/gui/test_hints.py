@@ -109,6 +109,12 @@ def proposed(program: Program) -> None:
     program.window.desk.set_tool(Tool.PLACE_CENTRE)
 
 
+def moved(program: Program) -> None:
+    """The tool in hand, and the cursor moved with the arrows."""
+    program.window.desk.set_tool(Tool.PLACE_CENTRE)
+    press(program, Key.Key_Left)
+
+
 def placed(program: Program) -> None:
     opened(program)
     program.session.place_centre(HEART_CENTRE)
@@ -139,9 +145,9 @@ CASES: dict[str, tuple[Place, Callable[[Program], None], Qt.Key, Qt.KeyboardModi
              lambda p: p.session.read.centre == HEART_CENTRE),
     "image_take": (Place.IMAGE, proposed, Key.Key_Return, Qt.KeyboardModifier.NoModifier,
                    lambda p: p.session.read.centre == HEART_CENTRE),
-    "place": (Place.STATUS, lambda p: (opened(p), p.window.desk.set_tool(Tool.PLACE_CENTRE)), Key.Key_Return,
+    "place": (Place.STATUS, lambda p: (opened(p), moved(p)), Key.Key_Return,
               Qt.KeyboardModifier.NoModifier, lambda p: p.session.read.centre is not None),
-    "image_place": (Place.IMAGE, lambda p: (opened(p), p.window.desk.set_tool(Tool.PLACE_CENTRE)), Key.Key_Return,
+    "image_place": (Place.IMAGE, lambda p: (opened(p), moved(p)), Key.Key_Return,
                     Qt.KeyboardModifier.NoModifier, lambda p: p.session.read.centre is not None),
     "place_again": (Place.STATUS, lambda p: (placed(p), p.window.desk.set_tool(Tool.PLACE_CENTRE)), Key.Key_Escape,
                     Qt.KeyboardModifier.NoModifier,
@@ -279,9 +285,31 @@ def test_enter_waits_for_a_proposal_that_is_being_worked_out(ready: Program) -> 
 def test_a_proposal_does_not_pull_a_reader_back_who_looks_around(ready: Program) -> None:
     opened(ready)
     press(ready, Key.Key_PageUp)
+    slice_looked_at = ready.session.view.position[2]
+    x, y, z = HEART_CENTRE
+    ready.session.propose(Proposal((x + 30, y + 20, z), confident=True))
+    assert ready.session.view.position == (x + 30, y + 20, slice_looked_at)
+    ready.window.desk.set_tool(Tool.PLACE_CENTRE)
+    stands(ready, "take", Place.STATUS)
+    press(ready, Key.Key_Return)
+    assert ready.session.read.centre == (x + 30, y + 20, z), "scrolling is not looking elsewhere"
+
+
+def test_a_proposal_leaves_a_cursor_alone_that_was_moved(ready: Program) -> None:
+    opened(ready)
+    moved(ready)
     before = ready.session.view.position
     ready.session.propose(Proposal(HEART_CENTRE, confident=True))
     assert ready.session.view.position == before
+
+
+def test_enter_without_a_proposal_places_nothing_before_the_cursor_was_moved(ready: Program) -> None:
+    opened(ready)
+    ready.window.desk.set_tool(Tool.PLACE_CENTRE)
+    stands(ready, "click", Place.STATUS)
+    press(ready, Key.Key_Return)
+    assert ready.session.read.centre is None
+    assert "arrows first" in ready.window.status.toolTip()
 
 
 def test_news_ends_with_the_next_act_and_with_the_exam(ready: Program) -> None:

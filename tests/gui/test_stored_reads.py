@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,14 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMessageBox, QTableView
 
 from hyrisk_desktop.app import build_window
+from hyrisk_desktop.errors import StoreError
 from hyrisk_desktop.gui.dialogs.message import ErrorDialog
 from hyrisk_desktop.gui.risk_service import RiskService
-from hyrisk_desktop.gui.state import Tool, ViewState
+from hyrisk_desktop.gui.state import Exam, Tool, ViewState
+from hyrisk_desktop.paths import store_path
 from hyrisk_desktop.settings import Settings
 from hyrisk_desktop.worklist.records import Read, Status
+from hyrisk_desktop.worklist.store import Store
 from tests.gui.conftest import Program
 from tests.gui.test_worklist import ALT, Reading, again, exams, reading, restarted  # noqa: F401  fixtures
 from tests.helpers.bundles import shelve, write_tiny_bundle
@@ -422,3 +426,129 @@ def test_a_row_whose_files_are_gone_says_so_and_is_tried_again(reading: Reading,
     reading.worklist.open_exam(entry.exam_id)
     program.wait(lambda: reading.session.can_measure and reading.patient() == "P004")
     program.wait(lambda: any(e.patient_id == "P004" and e.status is Status.NEW for e in reading.worklist.model.entries))
+
+
+# --- coming back within one sitting, and answers that come late
+
+
+def test_coming_back_takes_what_another_window_has_stored_since(reading: Reading, exams: Path) -> None:  # noqa: F811
+    read_two(reading, exams)
+    reader = reading.worklist.reader
+    assert reader is not None
+    other = Store(store_path())
+    first = other.reads()[0]
+    newer = other.save_read(replace(first, grade=3.0), reader)
+    reading.go(Key.Key_P)
+    reading.program.wait(lambda: reading.session.read.grade == 3.0)
+    reading.program.wait_for_risk()
+    assert reading.session.read_restored
+    settled(reading)
+    stored = next(r for r in other.reads() if r.exam_id == newer.exam_id)
+    assert stored.grade == 3.0
+    other.close()
+
+
+def test_coming_back_after_another_model_shows_the_stored_risk_and_says_so(
+    reading: Reading,  # noqa: F811
+    exams: Path,  # noqa: F811
+    tiny_bundle: Path,
+    second: Path,
+) -> None:
+    before = read_two(reading, exams)
+    use(reading, tiny_bundle, second)
+    for key in (Key.Key_P, Key.Key_N, Key.Key_P, Key.Key_N):
+        reading.go(key)
+        reading.program.wait(lambda: not reading.worklist.keeper.asking and not reading.program.services.runner.busy)
+        assert reading.session.risk is not None
+        assert reading.session.risk.model == "Tiny test network"
+        assert any(f.code == "other_model" for f in reading.session.findings)
+    assert settled(reading) == before
+
+
+@pytest.mark.parametrize("what", ["lock", "box"])
+def test_what_asks_the_model_nothing_new_keeps_the_stored_risk(
+    reading: Reading,  # noqa: F811
+    exams: Path,  # noqa: F811
+    tiny_bundle: Path,
+    second: Path,
+    what: str,
+) -> None:
+    before = read_two(reading, exams)[1]
+    use(reading, tiny_bundle, second)
+    if what == "lock":
+        reading.session.lock_grade()
+    else:
+        reading.key(Key.Key_B)
+    after = settled(reading)[1]
+    assert (after.locked, after.box is not None) == (what == "lock", what == "box")
+    assert (after.model, after.results["risk"]) == (before.model, before.results["risk"])
+
+
+def test_a_reader_who_comes_while_an_exam_loads_never_gets_the_others_read(
+    reading: Reading,  # noqa: F811
+    exams: Path,  # noqa: F811
+) -> None:
+    reading.open_list(exams)
+    reading.read_one(1)
+    before = settled(reading)
+    session, program = reading.session, reading.program
+    exam = session.exam
+    assert exam is not None
+    # Another exam begins to show, the reader changes, and its loading is cancelled.
+    preview = Exam(exam.volume, exam.record, loading=True)
+    session.show_preview(preview, 3)
+    reading.worklist.set_reader("Ben")
+    program.wait(lambda: reading.worklist.reader is not None and reading.worklist.reader.name == "Ben")
+    session.abandon_preview()
+    assert session.read.grade is None
+    program.wait(lambda: not reading.worklist.keeper.asking and program.window.desk.tool is Tool.PLACE_CENTRE)
+    reading.key(Key.Key_Return)
+    reading.key(Key.Key_2, ALT)
+    program.wait(lambda: len(settled(reading)) == 2)
+    mine = [r for r in settled(reading) if r.reader_id != before[0].reader_id]
+    assert [r.grade for r in mine] == [2.0]
+    assert [r for r in settled(reading) if r.reader_id == before[0].reader_id] == before
+
+
+def test_a_store_that_does_not_answer_is_no_unread_exam(
+    reading: Reading,  # noqa: F811
+    exams: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = read_two(reading, exams)
+    program, store = reading.program, reading.program.services.store.open()
+    asked = store.read_of
+
+    def busy(*_: object, **__: object) -> None:
+        raise StoreError("busy", "The worklist is busy.")
+
+    reading.worklist.ahead.clear()
+    reading.session._reads.clear()
+    store._revisions.clear()
+    monkeypatch.setattr(store, "read_of", busy)
+    reading.go(Key.Key_P)
+    program.wait(lambda: "look before you grade" in program.window.status.toolTip())
+    monkeypatch.setattr(store, "read_of", asked)
+    for dialog in program.window.findChildren(ErrorDialog):
+        dialog.close()
+    active(program)
+    reading.key(Key.Key_Return)
+    program.wait(lambda: program.window.findChild(QMessageBox, "conflictQuestion") is not None)
+    assert settled(reading) == before
+    box = program.window.findChild(QMessageBox, "conflictQuestion")
+    QTest.mouseClick(box.defaultButton(), LEFT)
+    program.wait(lambda: reading.session.read.grade == before[0].grade)
+    assert settled(reading) == before
+
+
+def test_without_a_model_the_panel_says_so_after_a_stored_risk_too(reading: Reading, exams: Path) -> None:  # noqa: F811
+    read_two(reading, exams)
+    session = reading.session
+    reading.go(Key.Key_P)
+    reading.go(Key.Key_N)
+    reading.program.wait(lambda: session.risk_kept)
+    session.set_model(None, "No risk: the model is damaged.")
+    assert session.risk is not None
+    reading.key(Key.Key_0, ALT)
+    assert session.risk is None
+    assert reading.program.text("riskNote") == "No risk: the model is damaged."

@@ -303,6 +303,9 @@ class Desk(QWidget):
             self.scroll_by(plane, 1_000_000)
         elif key == Qt.Key.Key_End:
             self.scroll_by(plane, -1_000_000)
+        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and event.isAutoRepeat():
+            # Enter held down would take what nobody has looked at.
+            return True
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.tool is Tool.PLACE_CENTRE:
             self._take_or_place()
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
@@ -339,9 +342,12 @@ class Desk(QWidget):
             if session.proposal_pending:
                 session.told.emit(tr("The heart centre is still being proposed: a moment, or click it."))
                 return
-            if session.proposal is not None:
+            if session.proposal is None:
+                # The middle of the image is nobody's heart centre.
+                session.told.emit(tr("Move the cursor to the heart's centre with the arrows first, or click it."))
+            else:
                 self._place(session.proposal.voxel)
-                return
+            return
         self._place(session.view.position)
 
     @Slot(object)

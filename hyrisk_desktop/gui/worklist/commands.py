@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Qt, Signal, Slot
+from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QFileDialog, QInputDialog, QLineEdit, QMessageBox, QWidget
 
 from hyrisk_desktop.exchange.report import grade_text
@@ -50,9 +50,9 @@ class WorklistCommands(QObject):
         self._worklist, self._session, self._settings = worklist, session, settings
         self._desk, self._window = desk, window
         self.shown = False
-        self._conflict: tuple[Read, Reader, Read] | None = None
+        self._conflicts: dict[tuple[int, int, bool, int], tuple[Read, Reader, Read]] = {}
         self._settled: dict[tuple[int, int, bool, int], bool] = {}
-        """The conflict that was answered last, and whether by replacing what was saved elsewhere."""
+        """Conflicts that were answered, and whether by replacing what was saved elsewhere."""
         worklist.list_changed.connect(self._begin)
         worklist.told.connect(self.message)
         worklist.ready.connect(self._offer_last)
@@ -128,7 +128,7 @@ class WorklistCommands(QObject):
         session, worklist = self._session, self._worklist
         if session.exam is None:
             self._open_waiting()
-        elif not session.can_measure:
+        elif not session.can_measure or worklist.keeper.asking:
             return
         elif session.read.centre is None:
             self.message.emit(self._missing(tr("No heart centre yet: press H and click it")))
@@ -206,10 +206,17 @@ class WorklistCommands(QObject):
             if self._settled[about]:
                 worklist.store.replace_newer(mine, reader, newer)
             return
-        asked, self._conflict = self._conflict, (mine, reader, newer)
-        if asked is not None:
-            # The risk of the same state has come in meanwhile: one question is enough.
+        # The newest state of each read; its risk may come in while the question stands. One question at a time.
+        asking = bool(self._conflicts)
+        self._conflicts[about] = (mine, reader, newer)
+        if not asking:
+            self._ask_next()
+
+    def _ask_next(self) -> None:
+        if not self._conflicts:
             return
+        worklist = self._worklist
+        about, (mine, _, newer) = next(iter(self._conflicts.items()))
         box = QMessageBox(self._window)
         box.setObjectName("conflictQuestion")
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -225,14 +232,13 @@ class WorklistCommands(QObject):
         box.setDefaultButton(show)
 
         def answered(button: object) -> None:
-            latest, self._conflict = self._conflict, None
-            if latest is None:
-                return
-            self._settled = {about: button is replace}
+            latest = self._conflicts.pop(about)
+            self._settled[about] = button is replace
             if button is replace:
                 worklist.store.replace_newer(*latest)
             else:
                 worklist.keeper.take(latest[2])
+            QTimer.singleShot(0, self, self._ask_next)
 
         box.buttonClicked.connect(answered)
         give_letters(box)

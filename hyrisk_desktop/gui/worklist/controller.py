@@ -191,6 +191,10 @@ class Worklist(Opening):
 
         def done(answer: tuple[list[ExamEntry], int | None]) -> None:
             entries, place = answer
+            if reader != self.reader:
+                # Asked for by somebody who does not read any more.
+                self._show_list(reading_list, open_place=open_place)
+                return
             self.reading_list = reading_list
             unblinded = self.session.blinded and not reading_list.blinded
             if self.session.blinded != reading_list.blinded:

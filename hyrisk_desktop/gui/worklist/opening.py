@@ -72,6 +72,7 @@ class Opening(QObject):
         loader.failed.connect(self._note_failure)
         loader.idle.connect(self._idle)
         session.exam_changed.connect(self._mark_row)
+        session.shown_again.connect(self._begin_again)
         session.risk_changed.connect(self._mark_models)
         self.keeper.begun.connect(self.begun)
         self.keeper.told.connect(self.told)
@@ -92,6 +93,7 @@ class Opening(QObject):
         if exam_id == self.on_screen and self.session.can_measure:
             self._loader.cancel()
             self._mark(exam_id)
+            self.told.emit("")
             return
         self.current = exam_id
         self.preparer.pause()
@@ -199,6 +201,13 @@ class Opening(QObject):
         if (stored_id := self.session.stored_id) is None:
             self._adopt(exam, path)
         else:
+            self._now_on_screen(exam, stored_id)
+
+    @Slot()
+    def _begin_again(self) -> None:
+        """The exam on screen has come back, for another reader or another kind of list."""
+        exam, stored_id = self.session.exam, self.session.stored_id
+        if exam is not None and stored_id is not None:
             self._now_on_screen(exam, stored_id)
 
     def _adopt(self, exam: Exam, path: Path | None) -> None:

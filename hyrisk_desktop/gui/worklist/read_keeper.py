@@ -41,6 +41,8 @@ class ReadKeeper(QObject):
         self._started_at = self._graded_at = self._locked_at = ""
         self._seconds: float | None = None
         self._known: Read | None = None
+        self._saved_here = False
+        self._unanswered = False
         self._asked = False
         session.read_changed.connect(self._note)
         session.risk_changed.connect(self._note_result)
@@ -66,8 +68,11 @@ class ReadKeeper(QObject):
 
         def done(read: Read | None) -> None:
             if session.exam is exam and self._reader == reader and not session.blinded:
-                self._known = read or self._known
+                self._store.withdraw(stored_id, reader.reader_id, blinded=False)
+                self._known, self._locked_at = read or self._known, ""
                 session.unlock_grade()
+                if read is not None:
+                    self.told.emit(tr("The grade is unlocked, which the audit trail notes."))
 
         self._store.ask(lambda store: store.unlock_read(stored_id, reader), done)
 
@@ -104,6 +109,7 @@ class ReadKeeper(QObject):
         self._graded_at = self._locked_at = ""
         self._seconds = None
         self._known = None
+        self._saved_here = self._unanswered = False
         reader = self.reader
         if reader is None:
             return
@@ -115,19 +121,33 @@ class ReadKeeper(QObject):
                 return
             self._asked = False
             self._known = read
+            sentence = ""
             if read is not None:
                 self._graded_at, self._locked_at = read.graded_at, read.locked_at
                 self._started_at, self._seconds = read.started_at, read.seconds_to_grade
                 if read.series_uid == exam.volume.series_uid:
-                    self._session.restore(state_of(read), exam.exam_id, risk_of(read), _time(read.updated_at))
+                    waits = self._store.is_waiting(stored_id, reader.reader_id, blinded=blinded)
+                    self._session.restore(
+                        state_of(read), exam.exam_id, risk_of(read), _time(read.updated_at), memory_first=waits
+                    )
                 else:
-                    self.told.emit(tr("You have read another series of this exam; a read of this one takes its place."))
+                    sentence = tr("You have read another series of this exam; a read of this one takes its place.")
+            elif self._unanswered:
+                sentence = tr("The worklist can't tell now whether you have read this exam: look before you grade it.")
             self._note()
             self.begun.emit()
+            if sentence:
+                self.told.emit(sentence)
+
+        def failed(error: Exception) -> None:
+            # What is stored is not known, so whatever is saved must not take its place unasked.
+            self._unanswered = True
+            self._store.report(error)
+            done(None)
 
         # Nothing is saved over a read that is still on its way from the store.
         self._asked = True
-        self._store.ask(lambda store: store.read_of(stored_id, reader, blinded=blinded), done, lambda _: done(None))
+        self._store.ask(lambda store: store.read_of(stored_id, reader, blinded=blinded), done, failed)
 
     @Slot()
     def _note_result(self) -> None:
@@ -152,7 +172,7 @@ class ReadKeeper(QObject):
         elif not self._locked_at:
             self._locked_at = now()
         read = self._read(exam, stored_id, reader)
-        self._known = read
+        self._known, self._saved_here = read, True
         self._store.save_read(read, reader)
 
     def _differs(self) -> bool:
@@ -160,7 +180,10 @@ class ReadKeeper(QObject):
         session, known = self._session, self._known
         if known is None or known.series_uid != session.volume_uid:
             return session.read != ReadState()
-        return session.read != state_of(known) or (session.risk is not None and not session.risk_kept)
+        if session.read != state_of(known) or (session.risk is not None and not session.risk_kept):
+            return True
+        # The hash of the files comes later than the first save of a read that is made now.
+        return self._saved_here and not known.content_sha256 and session.content_sha256 != ""
 
     def _read(self, exam: Exam, stored_id: int, reader: Reader) -> Read:
         session, state = self._session, self._session.read
@@ -189,6 +212,8 @@ class ReadKeeper(QObject):
             graded_at=self._graded_at,
             locked_at=self._locked_at,
             seconds_to_grade=self._seconds,
+            # Older than anything that may be stored, where that could not be asked: saving then is a question.
+            revision=-1 if self._unanswered else 0,
         )
 
 
