@@ -77,7 +77,7 @@ def test_the_key_shows_heat_legend_and_split(explained: Program) -> None:
     assert legend(explained).isVisible()
     assert explained.text("heatTitle") == "Grad-CAM, Tiny test network, research use only"
     assert "synthetic phantoms" in explained.text("heatDetail")
-    assert f"Slices {CZ} to {CZ + 2}" in explained.text("heatDetail")
+    assert f"Slices {CZ - 1} to {CZ + 1}" in explained.text("heatDetail")
     parts = session.explanation.calibrated
     assert explained.text("riskSplit") == split_text(session.explanation)
     assert f"grade {parts.score:+.2f}".replace("-", "−") in explained.text("riskSplit")
