@@ -17,7 +17,7 @@ from hyrisk_desktop.gui.viewer.display import Plane
 from hyrisk_desktop.worklist.records import Proposal
 from tests.gui.conftest import Program
 from tests.gui.test_worklist import ALT, Reading, exams, reading  # noqa: F401  fixtures
-from tests.helpers import dicom_series
+from tests.helpers.exams import write_exam
 from tests.helpers.volumes import HEART_CENTRE, block_volume, box
 
 Key = Qt.Key
@@ -239,14 +239,13 @@ def test_an_exam_alone_is_opened_with_the_tool_in_hand_and_the_keyboard_on_the_i
     ready: Program, tmp_path: Path
 ) -> None:
     """The first thing that a newcomer does: open, Enter, grade."""
-    folder = dicom_series.write(dicom_series.slices(24, 64, 64, increment=2.5, pixel=(4.0, 4.0)), tmp_path / "exam")
-    ready.services.worklist.open_path(folder)
-    ready.wait(lambda: ready.session.can_measure and not ready.session.proposal_pending)
+    ready.services.worklist.open_path(write_exam(tmp_path / "exam", 3))
+    ready.wait(lambda: ready.session.can_measure and ready.session.proposal is not None)
     ready.wait(lambda: ready.window.desk.tool is Tool.PLACE_CENTRE)
     assert ready.window.focusWidget() is axial(ready)
-    wanted = ready.session.proposal.voxel if ready.session.proposal else ready.session.view.position
+    assert ready.session.proposal is not None
     press(ready, Key.Key_Return)
-    assert ready.session.read.centre == wanted
+    assert ready.session.read.centre == ready.session.proposal.voxel
     press(ready, Key.Key_2, ALT)
     ready.wait_for_risk()
     assert ready.session.read.grade == 2

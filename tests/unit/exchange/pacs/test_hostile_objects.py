@@ -21,6 +21,7 @@ from hyrisk_desktop.exchange.pacs.outbox import Outbox, State
 from hyrisk_desktop.exchange.pacs.query import is_uid
 from hyrisk_desktop.exchange.pacs.sending import send
 from hyrisk_desktop.imaging import find_series
+from hyrisk_desktop.paths import unfinished_dir
 from tests.helpers import hostile
 from tests.helpers.hostile import MARK, PLAIN, UID_MARK, Element, Hostile, RawObject, check_sentence
 from tests.helpers.orthanc import OUR_TITLE, PASSWORD, Orthanc
@@ -32,8 +33,10 @@ _KEPT = re.compile(r"[0-9a-f]{32}/[0-9a-f]{32}\.dcm")
 
 
 def everything(folder: Path, but: Path) -> dict[str, tuple[int, int]]:
-    """Size and time of all that lies in ``folder``, except in ``but``."""
-    places = [p for p in folder.rglob("*") if not p.is_relative_to(but)]
+    """Size and time of all that lies in ``folder``, except in ``but`` and in the program's own list of what it writes."""
+    own = unfinished_dir()
+    lists = {own.parent, own, *own.glob("*.lock"), *own.glob("*.list")}
+    places = [p for p in folder.rglob("*") if not p.is_relative_to(but) and p not in lists]
     return {str(p): (p.stat().st_size if p.is_file() else -1, p.stat().st_mtime_ns) for p in places}
 
 
