@@ -2,47 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import stat
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
+
+from hyrisk_desktop.regular_files import read_regular
 
 MOST_DEEP = 64
-# A named pipe without a writer would otherwise keep whoever opens it waiting for ever.
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-
-
-def read_regular(path: Path, most_bytes: int) -> bytes:
-    """The bytes of a regular file (or of one that a link names).
-
-    Raises:
-        OSError: it can't be read, or is a pipe, a device or a folder. ValueError: it holds more than ``most_bytes``.
-    """
-    with open_regular(path) as stream:
-        data = stream.read(most_bytes + 1)
-    if len(data) > most_bytes:
-        raise ValueError("the file is too large")
-    return data
-
-
-def open_regular(path: Path) -> BinaryIO:
-    """A regular file, or one that a link names, open to be read; raises OSError for anything else, and never waits."""
-    # Looked at before it is opened as well: opening a device can do something.
-    _require_regular(path.stat(), path)
-    descriptor = os.open(path, _FLAGS)
-    try:
-        _require_regular(os.fstat(descriptor), path)
-    except OSError:
-        os.close(descriptor)
-        raise
-    return open(descriptor, "rb")
-
-
-def _require_regular(found: os.stat_result, path: Path) -> None:
-    if not stat.S_ISREG(found.st_mode):
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
 def parse_json(data: bytes | str, *, deepest: int = MOST_DEEP) -> Any:

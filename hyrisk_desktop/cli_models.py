@@ -33,7 +33,7 @@ def _change(store: ModelStore, change: Callable[[], InstalledModel]) -> None:
     """Put another model into use, and say so with what its results are beside those of the one before."""
     from hyrisk_desktop.risk.model_summary import beside_the_one_before
 
-    before = next((m.bundle for m in store.models() if m.active), None)
+    before = store.active_bundle()
     model = change()
     typer.echo(tr("“{title}” ({name}) is in use now.", title=model.title, name=model.name))
     if model.bundle is not None and (remark := beside_the_one_before(model.bundle, before)):

@@ -24,3 +24,16 @@ def open_regular(path: Path) -> BufferedReader:
         os.close(descriptor)
         raise OSError(errno.EINVAL, "no ordinary file", str(path))
     return os.fdopen(descriptor, "rb")
+
+
+def read_regular(path: Path, most_bytes: int) -> bytes:
+    """The bytes of a regular file (or of one that a link names).
+
+    Raises:
+        OSError: it can't be read, or is a pipe, a device or a folder. ValueError: it holds more than ``most_bytes``.
+    """
+    with open_regular(path) as stream:
+        data = stream.read(most_bytes + 1)
+    if len(data) > most_bytes:
+        raise ValueError("the file is too large")
+    return data

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hyrisk_desktop.exchange.deidentified_folder import default_reader
-from hyrisk_desktop.exchange.exports import report_of
 from hyrisk_desktop.exchange.preload import collections_paused, import_makers
 from hyrisk_desktop.gui.exporting import ExportRequest, ReadingWriter
 from hyrisk_desktop.gui.job_runner import JobContext
@@ -81,15 +80,7 @@ def write_copy(request: CopyRequest, context: JobContext) -> DeidentifiedExport:
         words[tr("reader label")] = request.reader_label
     check_words(exam.volume, reading.reader, words)
     context.token.raise_if_cancelled()
-    report = report_of(
-        exam.record,
-        exam.volume,
-        reading.measurement,
-        reading.predictor,
-        reader=reading.reader,
-        heat=reading.heat,
-        read_at=reading.read_at,
-    )
+    report = reading.report()
     with collections_paused():
         return write_deidentified(
             report,

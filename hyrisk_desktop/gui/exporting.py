@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from hyrisk_desktop.exchange.report import Report
     from hyrisk_desktop.risk import Predictor
     from hyrisk_desktop.worklist.store import Store
 
@@ -55,6 +56,13 @@ class ExportRequest:
     read_at: datetime | None = None
     places: Mapping[str, Path] = field(default_factory=dict)
     replace: frozenset[Path] = frozenset()
+
+    def report(self) -> Report:
+        """The reading as every file and object of it is made from; not for the GUI's thread."""
+        return report_of(
+            self.exam.record, self.exam.volume, self.measurement, self.predictor,
+            reader=self.reader, heat=self.heat, read_at=self.read_at,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,15 +262,7 @@ def write(request: ExportRequest, context: JobContext) -> Exported:
         return replace(answer, existing=existing)
     import_makers()
     context.token.raise_if_cancelled()
-    report = report_of(
-        exam.record,
-        exam.volume,
-        request.measurement,
-        request.predictor,
-        reader=request.reader,
-        heat=request.heat,
-        read_at=request.read_at,
-    )
+    report = request.report()
     with collections_paused():
         write_files(
             places, report, replace=request.replace, progress=context.progress, check=context.token.raise_if_cancelled

@@ -33,7 +33,7 @@ class Situation:
         tool: what the left button does. centre, grade: are there. nudging: the arrow keys move the centre.
         proposed: a heart centre is proposed; unsure: by a proposal that says so; pending: it is being worked out;
         moved: the reader has moved the cursor away from it within the slice, and Enter then places the centre there.
-        locked: the grade is final; hidden: scores and risk wait for that (blinded).
+        hidden: scores and risk wait for the grade to be locked (blinded).
         restored: the read is the one this reader made earlier, unchanged.
         explaining: the reader wants the risk explained; slab: a projection is on show, which has no heat map.
         status, why: how the risk stands, and the sentence that came with it.
@@ -51,7 +51,6 @@ class Situation:
     unsure: bool = False
     moved: bool = False
     pending: bool = False
-    locked: bool = False
     hidden: bool = False
     restored: bool = False
     explaining: bool = False
@@ -104,7 +103,6 @@ def situation(session: Session) -> Situation:
         unsure=proposal is not None and not proposal.confident,
         moved=session.looked_around,
         pending=session.proposal_pending,
-        locked=read.locked,
         hidden=session.hides_results,
         restored=session.read_restored,
         explaining=session.explaining and session.risk is not None,

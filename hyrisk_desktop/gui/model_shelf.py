@@ -149,7 +149,7 @@ class ModelShelf(QObject):
 
     def _change(self, what: str, change: Callable[[], InstalledModel], *, with_network: bool = False) -> None:
         def work(context: JobContext) -> tuple[InstalledModel, Shelf, str]:
-            before = next((m.bundle for m in self._store.models() if m.active), None)
+            before = self._store.active_bundle()
             model = change()
             remark = beside_the_one_before(model.bundle, before) if model.bundle is not None else ""
             return model, self._look(context), remark

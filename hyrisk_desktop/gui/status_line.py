@@ -78,7 +78,7 @@ class StatusLine(QLabel):
             s,
             # Only where Enter finds one that can be opened, as the table stands.
             listed=len(model.entries) if model.neighbour(None, 1) is not None or opens else 0,
-            to_open=model.entries.index(waiting) + 1 if waiting is not None and opens else 0,
+            to_open=(model.place_of(waiting.exam_id) or 0) + 1 if waiting is not None and opens else 0,
             in_list=on_screen is not None,
             has_next=on_screen is not None and model.neighbour(on_screen, 1) is not None,
         )

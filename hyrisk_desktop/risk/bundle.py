@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hyrisk_desktop.bounded_json import read_json, read_regular
+from hyrisk_desktop.bounded_json import read_json
 from hyrisk_desktop.errors import BundleError
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.regular_files import read_regular
 from hyrisk_desktop.risk.calibration import PlattCalibration
 from hyrisk_desktop.risk.novelty import Novelty
 from hyrisk_desktop.risk.preprocessing import Preprocessing

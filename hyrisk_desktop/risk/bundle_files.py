@@ -10,10 +10,10 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from hyrisk_desktop.bounded_json import open_regular
 from hyrisk_desktop.errors import BundleError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.private_files import private_opener
+from hyrisk_desktop.regular_files import open_regular
 from hyrisk_desktop.risk.bundle import CARD, DESCRIPTION, MOST_WEIGHTS_BYTES, WEIGHTS
 from hyrisk_desktop.risk.swap import sync_folder
 from hyrisk_desktop.unfinished import note

@@ -27,7 +27,7 @@ from hyrisk_desktop.errors import BundleError, HyRiskError, InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.volume import Finding, Severity
 from hyrisk_desktop.private_files import FILE_MODE, FOLDER_MODE, make_private, write_private
-from hyrisk_desktop.risk.bundle import DESCRIPTION, ModelBundle, verify_bundle
+from hyrisk_desktop.risk.bundle import DESCRIPTION, ModelBundle, read_description, verify_bundle
 from hyrisk_desktop.risk.bundle_files import copy_bundle, unpack_bundle, zip_bundle
 from hyrisk_desktop.risk.swap import previous_of, recover, swap_in
 
@@ -137,6 +137,13 @@ class ModelStore:
     def active_dir(self) -> Path:
         """Folder of the model in use; see `active`."""
         return self.active().directory
+
+    def active_bundle(self) -> ModelBundle | None:
+        """Description of the model in use; None where it can't be read."""
+        try:
+            return read_description(self.active_dir())
+        except BundleError:
+            return None
 
     def previous(self) -> InstalledModel | None:
         """The model that `roll_back` would return to, or None."""

@@ -258,6 +258,11 @@ def test_leaving_says_what_becomes_of_a_training(state: RunState, words: str) ->
     assert words in leaving_question([Run(Path("run"), "Ours", state)])
 
 
+def test_leaving_names_the_training_that_waits_and_not_another_that_runs() -> None:
+    runs = [Run(Path("a"), "Runs", RunState.RUNNING), Run(Path("b"), "Waits", RunState.PAUSED)]
+    assert "“Waits” waits, paused" in leaving_question(runs)
+
+
 def test_quitting_during_a_training_asks_and_the_status_bar_tells_of_it(
     ready: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:

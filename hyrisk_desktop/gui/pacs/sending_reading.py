@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hyrisk_desktop.exchange.exports import make_files, report_of, writable
+from hyrisk_desktop.exchange.exports import make_files, writable
 from hyrisk_desktop.exchange.preload import collections_paused, import_makers
 from hyrisk_desktop.gui.exporting import ExportRequest, ReadingWriter
 from hyrisk_desktop.gui.job_runner import JobContext, JobRunner
@@ -50,10 +50,7 @@ class SendingReading(ReadingWriter):
 
         def work(context: JobContext) -> Queued:
             import_makers()
-            report = report_of(
-                request.exam.record, request.exam.volume, request.measurement, request.predictor,
-                reader=request.reader, heat=request.heat, read_at=request.read_at,
-            )  # fmt: skip
+            report = request.report()
             check = context.token.raise_if_cancelled
             with collections_paused():
                 places = writable({key: key for key in keys}, request.exam.volume)

@@ -115,22 +115,28 @@ class Retraining(QObject):
         self.wizard = None
 
 
+def _told_of(alive: list[Run]) -> Run:
+    """The training that a sentence names: one that waits for the reader goes first."""
+    return next((run for run in alive if run.state is RunState.PAUSED), alive[0])
+
+
 def _standing(alive: list[Run]) -> str:
     if not alive:
         return ""
-    paused = [run for run in alive if run.state is RunState.PAUSED]
-    if paused:
-        return tr("Training “{name}” waits, paused", name=paused[0].name)
-    return tr("Training “{name}” runs", name=alive[0].name)
+    run = _told_of(alive)
+    if run.state is RunState.PAUSED:
+        return tr("Training “{name}” waits, paused", name=run.name)
+    return tr("Training “{name}” runs", name=run.name)
 
 
 def leaving_question(alive: list[Run]) -> str:
-    """What closing the window means for the trainings that are alive."""
-    if any(run.state is RunState.PAUSED for run in alive):
+    """What closing the window means for the trainings that are alive, of which there is at least one."""
+    run = _told_of(alive)
+    if run.state is RunState.PAUSED:
         return tr("The training “{name}” waits, paused, and goes on waiting after the window is closed: Tools > Retrain "
-                  "resumes it.", name=alive[0].name)  # fmt: skip
+                  "resumes it.", name=run.name)  # fmt: skip
     return tr("The training “{name}” goes on in the background after the window is closed; Tools > Retrain shows it.",
-              name=alive[0].name)  # fmt: skip
+              name=run.name)  # fmt: skip
 
 
 def _ended(run: Run) -> str:

@@ -263,7 +263,6 @@ class Desk(QWidget):
             view.cancel_drag()
         self._draft_box = None
         self.set_tool(Tool.WINDOW)
-        self._session.set_view(centre_selected=False)
         if not busy:
             for view in self.views.values():
                 view.fit()

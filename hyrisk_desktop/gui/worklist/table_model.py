@@ -143,6 +143,10 @@ class WorklistModel(QAbstractTableModel):
         place = None if exam_id is None else self._place.get(exam_id)
         return None if place is None else self._entries[place]
 
+    def place_of(self, exam_id: int) -> int | None:
+        """The exam's place in the reader's order, from 0; None for one that the list does not hold."""
+        return self._place.get(exam_id)
+
     def row_of(self, exam_id: int) -> int | None:
         """The row that shows an exam, None where none does."""
         place = self._place.get(exam_id)
