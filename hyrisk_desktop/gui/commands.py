@@ -14,13 +14,17 @@ from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.gui.actions import presets
 from hyrisk_desktop.gui.dialogs.about import about_text
 from hyrisk_desktop.gui.dialogs.message import ErrorDialog, TextDialog
-from hyrisk_desktop.gui.dialogs.models import ModelsDialog
 from hyrisk_desktop.gui.dialogs.series import SeriesDialog
 from hyrisk_desktop.gui.dialogs.shortcuts import ShortcutsDialog
+from hyrisk_desktop.gui.export.commands import ReadingFiles
+from hyrisk_desktop.gui.export.deidentified_writer import Deidentifying
+from hyrisk_desktop.gui.export.restoring import Restoring
+from hyrisk_desktop.gui.export.writer import Exporting
 from hyrisk_desktop.gui.leaving import ask_to_leave
 from hyrisk_desktop.gui.letters import give_letters
+from hyrisk_desktop.gui.models.dialog import ModelsDialog
 from hyrisk_desktop.gui.pacs.commands import PacsCommands
-from hyrisk_desktop.gui.reading_files import ReadingFiles
+from hyrisk_desktop.gui.pacs.sending_reading import SendingReading
 from hyrisk_desktop.gui.results import results_text
 from hyrisk_desktop.gui.retrain.controller import Retraining, leaving_question
 from hyrisk_desktop.gui.session import Session
@@ -59,7 +63,7 @@ class Commands(QObject):
         self._settings: Settings = services.settings
         self._desk = desk
         self._window = window
-        self.retraining = Retraining(services, window)
+        self.retraining = Retraining(services.runner, services.shelf, services.risk, services.settings, window)
         self.retraining.told.connect(self.message)
         self.training_state = QLabel()
         self.training_state.setObjectName("trainingState")
@@ -70,11 +74,25 @@ class Commands(QObject):
             services.worklist, services.scoring, services.session, services.settings, desk, window
         )
         self.worklist.message.connect(self.message)
-        self.reading_files = ReadingFiles(services, desk, window)
+        self.reading_files = ReadingFiles(
+            services.session,
+            Exporting(services.session, services.risk, services.runner, services.store, self),
+            Deidentifying(services.session, services.risk, services.runner, services.store, self),
+            Restoring(services.session, services.loader, services.runner, services.worklist, self),
+            services.settings,
+            desk,
+            window,
+        )
         self.reading_files.message.connect(self.message)
         self.reading_files.failed.connect(self.show_error)
         services.worklist.failed.connect(self.show_error)
-        self.pacs = PacsCommands(services, window)
+        self.pacs = PacsCommands(
+            services.pacs,
+            services.session,
+            SendingReading(services.session, services.risk, services.runner, services.store, services.pacs.sending),
+            services.settings,
+            window,
+        )
         self.pacs.message.connect(self.message)
         self.pacs.failed.connect(self.show_error)
         desk.confirmed.connect(self.worklist.confirm)

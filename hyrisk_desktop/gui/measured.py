@@ -11,9 +11,9 @@ from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.gui.state import Exam, ReadState, RiskRequest, RiskStatus
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume, Voxel
+from hyrisk_desktop.measurement import collect_findings
 from hyrisk_desktop.risk import RiskReading
 from hyrisk_desktop.risk.explain import Explanation
-from hyrisk_desktop.worklist.measure import collect_findings
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from hyrisk_desktop.risk.calibration import PlattCalibration, percentile
 from hyrisk_desktop.risk.network import HyRiskNet, log_odds
 from hyrisk_desktop.risk.novelty import novelty_findings
 from hyrisk_desktop.risk.preprocessing import cut_block, prepare
-from hyrisk_desktop.risk.reading import RiskReading
+from hyrisk_desktop.risk.risk_reading import RiskReading
 from hyrisk_desktop.risk.uncertainty import CLICK_SHIFT_SLICES, interval_views
 
 _CACHED_CENTRES = 32

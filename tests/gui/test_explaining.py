@@ -13,9 +13,9 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFrame, QLabel, QSlider
 
-from hyrisk_desktop.gui import explain_service
 from hyrisk_desktop.gui.dialogs.message import ErrorDialog
 from hyrisk_desktop.gui.panels.risk_panel import split_explained, split_text
+from hyrisk_desktop.gui.services import explain as explain_service
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.viewer.display import Plane
 from hyrisk_desktop.gui.viewer.heat import HeatOverlay, heat_colours, heat_table

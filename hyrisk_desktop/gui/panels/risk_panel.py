@@ -8,13 +8,13 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Slot
 from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QGridLayout, QGroupBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from hyrisk_desktop.exchange.report import percent
+from hyrisk_desktop.exchange.reports.report import percent
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.gui.hints import Place, hint_text, situation
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk.explain import Explanation
-from hyrisk_desktop.risk.reading import RiskReading
+from hyrisk_desktop.risk.risk_reading import RiskReading
 
 NOTHING = "–"
 
