@@ -54,7 +54,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=1, help="how many at a time")
     parser.add_argument("--timeout", type=float, default=300.0, help="seconds for the tests of one mutant")
     parser.add_argument("--again", action="store_true", help="try those again that were not killed")
-    parser.add_argument("--out", type=Path, default=ROOT / "scratch" / "mutants.jsonl", help="the record of what was found")
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "scratch" / "mutants.jsonl", help="the record of what was found"
+    )
     return parser.parse_args()
 
 
@@ -116,9 +118,16 @@ def _run(tests: str, copy: Path, timeout: float) -> str:
     """Run tests in a copy of the tree, up to the first failure."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests.split()]
     # No bytecode: two versions of a file within one second, of one length, would be taken for the same.
-    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1", "QT_QPA_PLATFORM": "offscreen"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(copy),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "QT_QPA_PLATFORM": "offscreen",
+    }
     environment.pop("HYRISK_TEST_DATA", None)
-    process = psutil.Popen(command, cwd=copy, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = psutil.Popen(
+        command, cwd=copy, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     try:
         out, _ = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:

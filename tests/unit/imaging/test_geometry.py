@@ -54,7 +54,9 @@ def turned_about_x(degrees: float) -> tuple[float, ...]:
     return (1.0, 0.0, 0.0, 0.0, float(np.cos(a)), float(np.sin(a)))
 
 
-@pytest.mark.parametrize(("degrees", "axial"), [(0, True), (25, True), (26, False), (-25, True), (-26, False), (90, False)])
+@pytest.mark.parametrize(
+    ("degrees", "axial"), [(0, True), (25, True), (26, False), (-25, True), (-26, False), (90, False)]
+)
 def test_slices_are_axial_up_to_25_degrees(degrees: float, axial: bool) -> None:
     orientation = turned_about_x(degrees)
     assert is_axial(orientation) is axial
@@ -116,7 +118,9 @@ def test_positions_of_use() -> None:
 def test_gaps_are_even_within_two_per_cent_or_a_hundredth_of_a_millimetre(
     by: float, increment: float, problem: str
 ) -> None:
-    positions = stack(12, increment, start=(-180.03, -170.0, -300.033))  # of two decimals, so that none is taken for rounded
+    positions = stack(
+        12, increment, start=(-180.03, -170.0, -300.033)
+    )  # of two decimals, so that none is taken for rounded
     positions[6, 2] += by
     assert code(positions) == problem
 

@@ -125,7 +125,9 @@ def test_the_newest_centres_are_remembered(predictor: Predictor, monkeypatch: py
     predictor._seen.clear()
 
 
-@pytest.mark.parametrize(("z", "slices"), [(1, [[0, 1, 2], [0, 0, 1], [1, 2, 3]]), (23, [[22, 23, 24], [21, 22, 23], [23, 24, 24]])])
+@pytest.mark.parametrize(
+    ("z", "slices"), [(1, [[0, 1, 2], [0, 0, 1], [1, 2, 3]]), (23, [[22, 23, 24], [21, 22, 23], [23, 24, 24]])]
+)
 def test_the_intervals_slices_beyond_an_end_are_the_nearest_one(
     predictor: Predictor, z: int, slices: list[list[int]]
 ) -> None:
@@ -217,7 +219,8 @@ def test_patch_outside_the_volume_is_a_finding(predictor: Predictor) -> None:
 
 
 @pytest.mark.parametrize(
-    ("centre", "grade"), [((999, 0, 0), 1.0), ((260, 0, 0), 1.0), ((0, 240, 0), 1.0), (HEART_CENTRE, 3.01), (HEART_CENTRE, -0.01)]
+    ("centre", "grade"),
+    [((999, 0, 0), 1.0), ((260, 0, 0), 1.0), ((0, 240, 0), 1.0), (HEART_CENTRE, 3.01), (HEART_CENTRE, -0.01)],
 )
 def test_bad_questions_are_refused(predictor: Predictor, centre: tuple[int, int, int], grade: float) -> None:
     with pytest.raises(InputError):

@@ -95,7 +95,9 @@ def test_resizing_smooths_first_and_keeps_rows_and_columns_apart(each: int) -> N
     crops = [Crop(5, 40, 100), Crop(31, 2, 119)][:each]
     out = prepare(torch.from_numpy(hu), crops, p).numpy()
     for patch, crop, found in zip(hu, crops, out, strict=True):
-        cut = ((patch.clip(-200, 500) + 200) / 700)[:, crop.top : crop.top + crop.side, crop.left : crop.left + crop.side]
+        cut = ((patch.clip(-200, 500) + 200) / 700)[
+            :, crop.top : crop.top + crop.side, crop.left : crop.left + crop.side
+        ]
         w = triangle(crop.side, 32)
         wanted = w @ cut @ w.T
         wanted = (wanted - np.array(p.mean)[:, None, None]) / np.array(p.std)[:, None, None]
@@ -104,7 +106,9 @@ def test_resizing_smooths_first_and_keeps_rows_and_columns_apart(each: int) -> N
     small = torch.from_numpy(hu[:1, :, :20, :20].copy())
     grown = prepare(small, [Crop(0, 0, 20)], p).numpy()[0]
     w = triangle(20, 32)
-    np.testing.assert_allclose(grown[0] * 0.5 + 0.1, w @ ((hu[0, 0, :20, :20].clip(-200, 500) + 200) / 700) @ w.T, atol=2e-5)
+    np.testing.assert_allclose(
+        grown[0] * 0.5 + 0.1, w @ ((hu[0, 0, :20, :20].clip(-200, 500) + 200) / 700) @ w.T, atol=2e-5
+    )
 
 
 def test_a_shift_to_the_right_moves_the_crop_to_the_right() -> None:

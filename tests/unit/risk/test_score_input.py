@@ -23,7 +23,9 @@ def test_an_agatston_score_lies_on_a_logarithmic_scale_that_ends() -> None:
     assert rule.value(1e6) == 1
 
 
-@pytest.mark.parametrize(("kind", "highest"), [("volume", 1.0), ("agatston", 0.0), ("agatston", -1.0), ("agatston", math.nan)])
+@pytest.mark.parametrize(
+    ("kind", "highest"), [("volume", 1.0), ("agatston", 0.0), ("agatston", -1.0), ("agatston", math.nan)]
+)
 def test_a_rule_that_cannot_be_used_is_refused(kind: str, highest: float) -> None:
     with pytest.raises(ValueError):
         ScoreInput(kind, highest)
