@@ -18,7 +18,6 @@ from hyrisk_desktop.risk.novelty import Novelty
 from hyrisk_desktop.risk.preprocessing import Preprocessing
 from hyrisk_desktop.risk.self_test import KNOWN_ANSWER, known_answer
 
-
 CALIBRATION = {"risknet": PlattCalibration(0.8, 0.1, 0.4), "hyrisknet": PlattCalibration(1.1, -0.3, 0.3)}
 """Different for the two heads, and of no prevalence whose logit is 0: neither curve can stand in for the other."""
 REFERENCE = {"risknet": np.linspace(0, 1, 51) ** 2, "hyrisknet": np.linspace(0, 1, 101)}
