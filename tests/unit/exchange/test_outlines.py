@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def inside(polygon: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """Pixels [row, column] whose middles lie in a closed polygon of corners (column, row), by counting crossings."""
     y, x = np.mgrid[0:rows, 0:columns] + 0.5
     crossed = np.zeros((rows, columns), int)
-    for (x0, y0), (x1, y1) in zip(polygon[:-1], polygon[1:], strict=True):
+    for (x0, y0), (x1, y1) in itertools.pairwise(polygon):
         assert x0 == x1 or y0 == y1, "outlines follow the pixels' edges"
         if x0 == x1:
             crossed += (min(y0, y1) < y) & (y < max(y0, y1)) & (x0 > x)
