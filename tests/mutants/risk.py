@@ -1,0 +1,116 @@
+"""Mutants of the risk: network input, heads, calibration, intervals, and what a bundle may say."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import mutants
+
+_CALIBRATION = "tests/unit/risk/test_calibration_and_novelty.py"
+_INPUT = "tests/unit/risk/test_preprocessing.py"
+_PREDICTOR = "tests/unit/risk/test_predictor.py"
+_BUNDLE = "tests/unit/risk/test_bundle.py tests/unit/risk/test_hostile_bundles.py"
+_SCORE = "tests/unit/risk/test_score_input.py"
+
+RISK = [
+    *mutants(
+        "hyrisk_desktop/risk/calibration.py",
+        _CALIBRATION,
+        ("_logit(prevalence) - _logit(self.prevalence)", "_logit(prevalence)"),
+        ("_logit(prevalence) - _logit(self.prevalence)", "_logit(self.prevalence) - _logit(prevalence)"),
+        ("float(np.searchsorted(reference, risk)) / reference.size", 'float(np.searchsorted(reference, risk, side="right")) / reference.size'),
+        ("float(np.searchsorted(reference, risk)) / reference.size", "float(np.searchsorted(reference, risk)) / (reference.size - 1)"),
+        ("self.slope * np.asarray(log_odds, np.float64) + self.intercept", "self.slope * (np.asarray(log_odds, np.float64) + self.intercept)"),
+        ('if not 0 < check_number("prevalence", self.prevalence) < 1:', 'if not 0 <= check_number("prevalence", self.prevalence) < 1:'),
+    ),
+    *mutants(
+        "hyrisk_desktop/risk/novelty.py",
+        _CALIBRATION,
+        (":= novelty.distance(features)) > novelty.threshold:", ":= novelty.distance(features)) > 1.5 * novelty.threshold:"),
+        ("np.sqrt(np.mean(white**2))", "np.sqrt(np.sum(white**2))"),
+        ("not low - 0.01 <= value <= high + 0.01", "not low - 0.02 <= value <= high + 0.01"),
+        ("not low - 0.01 <= value <= high + 0.01", "not low - 0.01 <= value <= high"),
+        ('"pixel_mm": volume.spacing_mm[0]', '"pixel_mm": volume.spacing_mm[1]'),
+        ('"increment_mm": volume.spacing_mm[2]', '"increment_mm": volume.spacing_mm[1]'),
+        ("if not (np.isfinite(self.mean).all() and np.isfinite(self.whitening).all()):", "if not np.isfinite(self.whitening).all():"),
+        ("self.whitening @ (features - self.mean)", "self.whitening @ features"),
+    ),
+    *mutants(
+        "hyrisk_desktop/risk/preprocessing.py",
+        _INPUT,
+        ("(rows - side) // 2 + shift[1], (columns - side) // 2 + shift[0]", "(rows - side) // 2 + shift[0], (columns - side) // 2 + shift[1]"),
+        ("min(max(top, 0), rows - side)", "top"),
+        ('interpolate(cut, (size, size), mode="bilinear", align_corners=False, antialias=True)', 'interpolate(cut, (size, size), mode="bilinear", align_corners=False)'),
+        ("                    antialias=True,\n", "                    antialias=False,\n"),
+        ("                    align_corners=False,\n", "                    align_corners=True,\n"),
+        ("c.top : c.top + c.side, c.left : c.left + c.side]", "c.left : c.left + c.side, c.top : c.top + c.side]"),
+        ("int(rng.integers(0, rows - side + 1))", "int(rng.integers(0, rows - side))"),
+        ("self.patch_xyz[0] * ratio)", "self.patch_xyz[0] * ratio - 0.5)"),
+        ("    starts = [c - s // 2 for", "    starts = [c - s // 2 - 1 for"),
+        ("preprocessing.patch_xyz, preprocessing.hu_window[0])", "preprocessing.patch_xyz, 0.0)"),
+        (".clamp(low, high) - low)", ".clamp(min=low) - low)"),
+        ("if columns != rows or columns % 2 == 0 or slices != 3:", "if columns != rows or slices != 3:"),
+        ("0 < crop <= 1 and", "0 < crop <= 1.2 and"),
+    ),
+    *mutants(
+        "hyrisk_desktop/risk/uncertainty.py",
+        _INPUT,
+        ("CLICK_SHIFT_PX = 3", "CLICK_SHIFT_PX = 2"),
+        ("View(CLICK_SHIFT_SLICES, centred_crop(preprocessing, shift=(-s, -s)))", "View(CLICK_SHIFT_SLICES, centred_crop(preprocessing, shift=(-s, s)))"),
+        ("for ratio in preprocessing.training_crop]", "for ratio in preprocessing.training_crop[:1]]"),
+    ),
+    *mutants(
+        "hyrisk_desktop/risk/score_input.py",
+        _SCORE,
+        ("return score * 2.0 / 3.0 - 1.0", "return score / 2.0 - 1.0"),
+        ("math.log1p(self.highest) - 1.0, 1.0)", "math.log1p(self.highest) - 1.0, 9.0)"),
+        ("2.0 * math.log1p(score) / math.log1p", "2.0 * score / self.highest * math.log1p(self.highest) / math.log1p"),
+        ('check_number("highest", self.highest) <= 0', 'check_number("highest", self.highest) < 0'),
+    ),
+    *mutants(
+        "hyrisk_desktop/risk/network.py",
+        _PREDICTOR,
+        ("NON_SURVIVOR = 1", "NON_SURVIVOR = 0"),
+        ("torch.cat([features, score[:, None].to(features.dtype)], dim=1)", "torch.cat([score[:, None].to(features.dtype), features], dim=1)"),
+    ),
+    *mutants(
+        "hyrisk_desktop/risk/predictor.py",
+        _PREDICTOR,
+        ('risknet=float(self._risks("risknet", image_odds)[0])', 'risknet=float(self._risks("hyrisknet", image_odds)[0])'),
+        ('head = "risknet" if score is None else "hyrisknet"', 'head = "hyrisknet"'),
+        ("interval=(float(risks.min()), float(risks.max()))", "interval=(float(risks[0]), float(risks.max()))"),
+        ("interval=(float(risks.min()), float(risks.max()))", "interval=(float(risks.min()), float(risks[:-1].max()))"),
+        ("interval=(float(risks.min()), float(risks.max()))", "interval=(float(risks.min()), float(risks[0]))"),
+        ("self._calibration(head).risk(odds[:1])[0]), bundle", "risks[0]), bundle"),
+        ("bundle.reference.get(head, np.empty(0))", 'bundle.reference.get("hyrisknet", np.empty(0))'),
+        ('float(self._risks("hyrisknet", self._fused', 'float(self._risks("risknet", self._fused'),
+        ("prevalence=self.prevalence or self._calibration(head).prevalence", 'prevalence=self.prevalence or self._calibration("risknet").prevalence'),
+        ("return self._calibration(head).risk(odds, self.prevalence)", "return self._calibration(head).risk(odds)"),
+        ("return own if self.prevalence is None else (self.prevalence,)", "return own"),
+        ("            self._seen.move_to_end(key)\n", ""),
+        ("self._seen.popitem(last=False)", "self._seen.popitem()"),
+        ("CLICK_SHIFT_SLICES + view.slice_shift)", "CLICK_SHIFT_SLICES - view.slice_shift)"),
+        ("inside = min(max(z - half + i, 0), depth - 1)", "inside = min(max(z - half + i, 0), depth - 2)"),
+        ("                block = _repeat_edge_slices(block, hu.shape[0], centre[2])", "                pass"),
+        ("outside = cut_block(hu, centre, (columns, rows, slices), 0.0)[1]", "outside = True"),
+        ("if grade is not None and not 0 <= grade <= 3:", "if grade is not None and not 0 <= grade <= 3.05:"),
+        ("if agatston is not None and not agatston >= 0:", "if agatston is not None and agatston < 0:"),
+        ("        if not np.isfinite(odds).all():", "        if False:"),
+        ("block.tobytes() + str(block.dtype).encode()", "repr(centre).encode()"),
+        ('agatston if self.bundle.score_input == "agatston" else grade', "grade"),
+        ("torch.backends.cuda.matmul.allow_tf32 = False", "torch.backends.cuda.matmul.allow_tf32 = True", "",
+         "it changes digits on a CUDA device only; test_cpu_and_cuda_agree runs where there is one"),
+    ),
+    *mutants(
+        "hyrisk_desktop/risk/bundle.py",
+        _BUNDLE,
+        ("    if data.get(_SEAL) != _description_sha256(data):", "    if False:"),
+        ('    if hashlib.sha256(weights).hexdigest() != data.get("sha256"):', "    if False:"),
+        ("    return bundle, model.eval()", "    return bundle, model"),
+        ("if name not in _HEADS:", "if False:"),
+        ("if not ((found >= 0) & (found <= 1)).all():", "if not (found >= 0).all():"),
+        ("return np.sort(found.astype(np.float64))", "return found.astype(np.float64)"),
+        ("if key != _SEAL}", "if key not in (_SEAL, \"calibration\")}"),
+        ('f"{self.sha256}{self.description_sha256}"', 'f"{self.sha256}"'),
+        ('data.get("schema_version") != SCHEMA_VERSION:', 'data.get("schema_version") < SCHEMA_VERSION:'),
+        ("        written = load_bundle(staging)[0]", "        written = bundle"),
+    ),
+]  # fmt: skip
