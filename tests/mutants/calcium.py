@@ -15,7 +15,7 @@ CALCIUM = [
         ("kept = pixels * pixel_area >= profile.min_area_mm2 - 1e-9", "kept = pixels * pixel_area >= profile.min_area_mm2 - 1e-3"),
         ("kept = pixels * pixel_area >= profile.min_area_mm2 - 1e-9", "kept = pixels * pixel_area > profile.min_area_mm2"),
         ("structure[1] = True if", "structure[:] = True if"),
-        ("    x, y, z = x + x0, y + y0, z + z0\n    label", "    x, y, z = x + y0, y + x0, z + z0\n    label"),
+        ("x, y, z = x + x0, y + y0, z + z0", "x, y, z = x + y0, y + x0, z + z0"),
         ("order = np.lexsort((pixels.flat, -value, label))", "order = np.lexsort((pixels.flat, value, label))"),
         ("[1:] / n for w in (x, y, value)]", "[1:] / n for w in (y, x, value)]"),
         ('(bounds, max_hu, side="right")', '(bounds, max_hu, side="left")'),
@@ -88,4 +88,4 @@ CALCIUM = [
         ("(300.0, 3), (400.0, 4))", "(300.0, 3), (401.0, 4))"),
         ("reference_increment_mm: float | None = 3.0", "reference_increment_mm: float | None = 2.5"),
     ),
-]
+]  # fmt: skip
