@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,6 +12,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFrame, QLabel, QSlider
 
+from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.gui.dialogs.message import ErrorDialog
 from hyrisk_desktop.gui.panels.risk_panel import split_explained, split_text
 from hyrisk_desktop.gui.services import explain as explain_service
@@ -143,7 +143,7 @@ def test_an_old_centres_heat_never_lies_over_a_new_one(explained: Program, gate:
     session, seen = explained.session, []
     session.explanation_changed.connect(lambda: seen.append(session.explanation))
     session.nudge_centre(1, 0, 0)
-    explained.wait(lambda: explained.services.explain._running)
+    explained.wait(lambda: explained.services.explain._explaining.running)
     session.nudge_centre(0, 3, 0)
     gate.set()
     explained.wait(lambda: session.explanation is not None)
@@ -153,7 +153,7 @@ def test_an_old_centres_heat_never_lies_over_a_new_one(explained: Program, gate:
 def test_patient_as_heat_never_lies_over_patient_b(explained: Program, gate: threading.Event) -> None:
     """B is opened while A's explanation is being made, and read at the same voxel and grade."""
     explained.session.nudge_centre(1, 0, 0)
-    explained.wait(lambda: explained.services.explain._running)
+    explained.wait(lambda: explained.services.explain._explaining.running)
     seen = []
     explained.session.explanation_changed.connect(lambda: seen.append(explained.session.explanation))
     other = block_volume(series_uid="4.5.6", patient="Other^Patient", seed=4)
@@ -175,13 +175,16 @@ def test_another_model_takes_the_heat_away(explained: Program) -> None:
 
 
 def test_a_failure_ends_the_wish_with_one_sentence(ready: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "captum.attr", None)
+    def fail(*_: object, **__: object) -> None:
+        raise HyRiskError("no_answer", "There is no explanation today.")
+
+    monkeypatch.setattr(explain_service, "explain", fail)
     ready.show(block_volume())
     ready.session.place_centre(HEART_CENTRE)
     ready.window.commands.run("explain_risk")
     ready.wait(lambda: ready.window.findChild(ErrorDialog) is not None)
     dialog = ready.window.findChild(ErrorDialog)
-    assert "captum" in dialog.findChild(QLabel, "errorSentence").text()
+    assert "no explanation today" in dialog.findChild(QLabel, "errorSentence").text()
     dialog.accept()
     assert not ready.session.explaining
     assert not ready.window.actions_by_key["explain_risk"].isChecked()

@@ -200,7 +200,7 @@ class RiskPanel(QGroupBox):
 
     @Slot()
     def _show(self) -> None:
-        reading = self._session.risk
+        reading = self._session.shown_risk
         title = tr("All-cause mortality risk (HyRiskNet)")
         synthetic = self._session.exam is not None and self._session.exam.synthetic
         self.setTitle(tr("{title}, synthetic exam", title=title) if synthetic else title)
@@ -218,7 +218,10 @@ class RiskPanel(QGroupBox):
         self._value.setText(percent(reading.risk))
         self._value.mark_unfit(unfit(self._session.findings))
         low, high = reading.interval
-        self._interval.setText(tr("{low} to {high}", low=percent(low), high=percent(high)))
+        if reading is self._session.risk:
+            self._interval.setText(tr("{low} to {high}", low=percent(low), high=percent(high)))
+        else:
+            self._interval.setText(tr("computing…"))
         of = tr("HyRiskNet") if reading.hyrisknet is not None else tr("RiskNet")
         where = NOTHING if reading.percentile is None else tr("{p:.0f} of 100 ({of})", p=reading.percentile, of=of)
         self._percentile.setText(where)

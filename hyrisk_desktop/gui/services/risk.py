@@ -115,8 +115,14 @@ class RiskService(QObject):
     def _run(self, request: RiskRequest, volume: CTVolume, predictor: Predictor) -> None:
         self._running = request
 
-        def work(_: JobContext) -> RiskReading:
-            return predictor.predict(volume, request.centre, request.grade, agatston=request.agatston)
+        def work(context: JobContext) -> RiskReading:
+            return predictor.predict(
+                volume, request.centre, request.grade, agatston=request.agatston, on_first=context.partial
+            )
+
+        def first(reading: RiskReading) -> None:
+            if predictor is self._predictor:
+                self._session.apply_first_risk(request, reading)
 
         def succeeded(reading: RiskReading) -> None:
             self._running = None
@@ -140,7 +146,7 @@ class RiskService(QObject):
         def cancelled() -> None:
             self._running = None
 
-        self._runner.run_model(Job("predicting the risk", work, succeeded, failed, cancelled))
+        self._runner.run_model(Job("predicting the risk", work, succeeded, failed, cancelled, partial=first))
 
 
 def _load(directory: Path, device: str | None, prevalence: float | None, context: JobContext) -> Predictor:

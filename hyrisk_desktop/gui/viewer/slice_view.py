@@ -5,8 +5,6 @@ The view holds no truth. It is told what to show, and says in signals what the r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
@@ -29,26 +27,14 @@ from hyrisk_desktop.gui.viewer import interaction
 from hyrisk_desktop.gui.viewer.annotations import Annotations, Marks, paint_annotations, paint_marks
 from hyrisk_desktop.gui.viewer.display import (
     PlaneGeometry,
-    apply_window,
     calcium_colours,
     label_region,
 )
 from hyrisk_desktop.gui.viewer.heat import HeatOverlay
+from hyrisk_desktop.gui.viewer.picture import Picture
 from hyrisk_desktop.imaging import CTVolume, Voxel
 
 FOCUS = QColor("#4da3ff")
-
-
-@dataclass
-class _Drag:
-    """A drag under way."""
-
-    button: Qt.MouseButton
-    start: QPointF
-    last: QPointF
-    corner: interaction.Corner | None = None
-    grab: tuple[float, float] = (0.0, 0.0)
-    ruler: bool = False
 
 
 class SliceView(pg.GraphicsView):
@@ -74,21 +60,21 @@ class SliceView(pg.GraphicsView):
         self.setMinimumSize(120, 120)
         self._box = pg.ViewBox(enableMouse=False, enableMenu=False, invertY=True, lockAspect=1.0, border=None)
         self._box.setDefaultPadding(0)
-        self._image = pg.ImageItem(axisOrder="row-major")
+        self._image = Picture()
         self._calcium = pg.ImageItem(axisOrder="row-major")
         self._calcium.setZValue(1)
-        self._box.addItem(self._image)
+        self._box.addItem(self._image, ignoreBounds=True)
         self._box.addItem(self._calcium)
         self.heat = HeatOverlay(self._box)
         self.setCentralItem(self._box)
         self._volume: CTVolume | None = None
         self._geometry: PlaneGeometry | None = None
         self._index, self._slab = 0, 1
-        self._table: NDArray[np.uint8] = np.zeros(65536, np.uint8)
+        self._table: NDArray[np.uint32] = np.zeros(65536, np.uint32)
         self._scores: CalciumScores | None = None
         self._marks = Marks()
         self._annotations = Annotations()
-        self._drag: _Drag | None = None
+        self._drag: interaction.Drag | None = None
         self._wheel_rest = 0
         self._just_placed = False
         self._fitted = True
@@ -134,8 +120,8 @@ class SliceView(pg.GraphicsView):
         if refit:
             self.fit()
 
-    def set_window_table(self, table: NDArray[np.uint8]) -> None:
-        """Grey values by HU bits, see `display.window_table`."""
+    def set_window_table(self, table: NDArray[np.uint32]) -> None:
+        """RGB32 colours [65536] by HU bits, see `display.rgb32`."""
         self._table = table
 
     def show_slice(self, index: int, slab: int, scores: CalciumScores | None) -> None:
@@ -148,7 +134,7 @@ class SliceView(pg.GraphicsView):
         if self._volume is None or self._geometry is None:
             return
         picture = self._geometry.cut(self._volume.hu, self._index, self._slab)
-        self._image.setImage(apply_window(picture, self._table), autoLevels=False, levels=None)
+        self._image.show_slice(picture, self._table)
         self._show_calcium()
         self.place_heat()
 
@@ -280,7 +266,7 @@ class SliceView(pg.GraphicsView):
         event.accept()
         self.setFocus(Qt.FocusReason.MouseFocusReason)
         position = event.position()
-        self._drag = drag = _Drag(event.button(), position, position)
+        self._drag = drag = interaction.Drag(event.button(), position, position)
         self._just_placed = False
         if event.button() != Qt.MouseButton.LeftButton:
             return
@@ -329,10 +315,10 @@ class SliceView(pg.GraphicsView):
         elif self._tool is Tool.WINDOW and not self._is_click(drag):
             self.window_dragged.emit(dx, dy)
 
-    def _is_click(self, drag: _Drag) -> bool:
+    def _is_click(self, drag: interaction.Drag) -> bool:
         return interaction.is_click(dx_px=drag.last.x() - drag.start.x(), dy_px=drag.last.y() - drag.start.y())
 
-    def _drag_box(self, drag: _Drag, *, done: bool) -> None:
+    def _drag_box(self, drag: interaction.Drag, *, done: bool) -> None:
         uv = self._to_uv(drag.last)
         if uv is None or drag.corner is None or self._geometry is None or self._marks.box is None:
             return
