@@ -116,12 +116,12 @@ def test_the_newest_centres_are_remembered(predictor: Predictor, monkeypatch: py
     monkeypatch.setattr("hyrisk_desktop.risk.predictor._CACHED_CENTRES", 2)
     predictor._seen.clear()
     ran: list[int] = []
-    forward = predictor._forward
-    monkeypatch.setattr(predictor, "_forward", lambda batch: (ran.append(1), forward(batch[:1]))[1])
+    maps = predictor._maps
+    monkeypatch.setattr(predictor, "_maps", lambda batch: (ran.append(1), maps(batch[:1]))[1])
     volume = block_volume(seed=9)
     for x, runs in ((120, 1), (121, 2), (120, 2), (122, 3), (120, 3), (121, 4)):
         predictor.features_at(volume, (x, 120, 12))
-        assert len(ran) == runs, x
+        assert len(ran) == 2 * runs, x  # the reader's own view, and then the others
     predictor._seen.clear()
 
 
