@@ -11,7 +11,6 @@ _USABLE = "tests/unit/imaging/test_usable.py"
 _SPLITTING = "tests/unit/imaging/test_splitting.py"
 _LEFTOVERS = "tests/unit/imaging/test_leftovers.py"
 _PADDING = "tests/unit/imaging/test_padding.py"
-_CHECKS = "tests/unit/imaging/test_limits.py tests/unit/imaging/test_checks.py"
 
 IMAGING = [
     *mutants(
@@ -140,7 +139,7 @@ IMAGING = [
     ),
     *mutants(
         "hyrisk_desktop/imaging/checks.py",
-        _CHECKS,
+        _LIMITS,
         ("thickness > MAX_THICKNESS_MM + 1e-3:", "thickness > MAX_THICKNESS_MM + 1e-2:"),
         ("KVP_RANGE = (100.0, 140.0)", "KVP_RANGE = (99.5, 140.0)"),
         ("KVP_RANGE = (100.0, 140.0)", "KVP_RANGE = (100.0, 141.0)"),
