@@ -48,6 +48,9 @@ class Bench:
             "PYTHONPATH": str(folder),
             "PYTHONDONTWRITEBYTECODE": "1",
             "QT_QPA_PLATFORM": "offscreen",
+            # One thread each: torch is imported before the tests can ask it to wait without spinning.
+            "OMP_NUM_THREADS": "1",
+            "OMP_WAIT_POLICY": "PASSIVE",
         }
         environment.pop("HYRISK_TEST_DATA", None)
         command = [sys.executable, "-m", "tests.mutants.bench", str(timeout)]

@@ -7,6 +7,7 @@ from tests.mutants.mutant import mutants
 _CALIBRATION = "tests/unit/risk/test_calibration_and_novelty.py"
 _INPUT = "tests/unit/risk/test_preprocessing.py"
 _PREDICTOR = "tests/unit/risk/test_predictor.py::test_each_head_has_its_own_curve_prevalence_and_reference"
+_ANY_VIEW = "tests/unit/risk/test_predictor.py::test_any_view_may_be_an_end_of_the_interval"
 _CLICKS = "tests/unit/risk/test_predictor.py::test_the_interval_grows_from_nearby_clicks"
 _CACHE = "tests/unit/risk/test_predictor.py::test_the_newest_centres_are_remembered"
 _ENDS = "tests/unit/risk/test_predictor.py::test_the_intervals_slices_beyond_an_end_are_the_nearest_one"
@@ -86,7 +87,8 @@ RISK = [
         ('risknet=float(self._risks("risknet", image_odds)[0])', 'risknet=float(self._risks("hyrisknet", image_odds)[0])'),
         ('head = "risknet" if score is None else "hyrisknet"', 'head = "hyrisknet"'),
         ("interval=(float(risks.min()), float(risks.max()))", "interval=(float(risks[0]), float(risks.max()))"),
-        ("interval=(float(risks.min()), float(risks.max()))", "interval=(float(risks.min()), float(risks[:-1].max()))"),
+        ("interval=(float(risks.min()), float(risks.max()))", "interval=(float(risks.min()), float(risks[:-1].max()))", _ANY_VIEW),
+        ("interval=(float(risks.min()), float(risks.max()))", "interval=(float(np.sort(risks)[1]), float(risks.max()))", _ANY_VIEW),
         ("interval=(float(risks.min()), float(risks.max()))", "interval=(float(risks.min()), float(risks[0]))"),
         ("self._calibration(head).risk(odds[:1])[0]), bundle", "risks[0]), bundle"),
         ("bundle.reference.get(head, np.empty(0))", 'bundle.reference.get("hyrisknet", np.empty(0))'),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,28 @@ def test_each_head_has_its_own_curve_prevalence_and_reference(
         100 * np.count_nonzero(np.linspace(0, 1, 101) < own["hyrisknet"]) / 101
     )
     assert model.prevalences == ((0.4, 0.3) if prevalence is None else (0.1,))
+
+
+@pytest.mark.parametrize("view", range(11))
+def test_any_view_may_be_an_end_of_the_interval(
+    predictor: Predictor, view: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Features made up so that one view stands out to either side."""
+    import torch
+
+    for head, grade in ((predictor.network.image_head, None), (predictor.network.fused_head, 2.0)):
+        along = (head.weight[1, :512] - head.weight[0, :512]).detach()
+        for sense in (-1, 1):
+            features = torch.zeros((11, 512))
+            features[view] = sense * along / (along @ along)
+            seen = replace(predictor._look_inside(block_volume(), HEART_CENTRE), features=features)
+            monkeypatch.setattr(predictor, "_look_inside", lambda *_, seen=seen: seen)
+            low, high = predictor.predict(block_volume(), HEART_CENTRE, grade).interval
+            monkeypatch.undo()
+            plain = (head.bias[1] - head.bias[0]).item() + (0 if grade is None else 2 * (2 * 2 / 3 - 1))
+            slope, intercept = (0.8, 0.1) if grade is None else (1.1, -0.3)
+            ends = logistic(slope * np.sort([plain, plain + sense]) + intercept)
+            assert (low, high) == pytest.approx(tuple(ends), abs=1e-6)
 
 
 def test_the_newest_centres_are_remembered(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
