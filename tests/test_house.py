@@ -54,6 +54,7 @@ BROAD_EXCEPTS = {
     "hyrisk_desktop/cli/failures.py:sentences": "the outermost edge of the program",
     "hyrisk_desktop/cli/score.py:_json_errors": "says it in JSON, raises again",
     "hyrisk_desktop/demonstration.py:_killed_when_cancelled": "kills the process, raises again",
+    "hyrisk_desktop/exchange/pacs/association.py:associate": "aborts the association, raises again",
     "hyrisk_desktop/exchange/pacs/credentials.py:password": "keyrings raise what their systems raise",
     "hyrisk_desktop/exchange/pacs/credentials.py:set_password": "keyrings raise what their systems raise",
     "hyrisk_desktop/exchange/pacs/receiver.py:_store": "a peer's object must not end the listener",

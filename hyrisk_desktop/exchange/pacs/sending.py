@@ -15,6 +15,7 @@ from hyrisk_desktop.exchange.pacs.node import Node
 from hyrisk_desktop.exchange.pacs.outbox import MOST_ASKED, Item, Outbox, State
 from hyrisk_desktop.exchange.pacs.receiver import Receiver, confirmation_of
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging.headers.damage import parsing_errors
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def _read(outbox: Outbox, item: Item) -> Dataset | None:
 
     try:
         return pydicom.dcmread(outbox.path_of(item))
-    except Exception:  # noqa: BLE001  pydicom raises of every kind on a damaged file
+    except parsing_errors():
         outbox.failed(item, _damaged())
         return None
 
@@ -184,7 +185,7 @@ def _syntax(outbox: Outbox, item: Item) -> str:
 
     try:
         return str(pydicom.filereader.read_file_meta_info(outbox.path_of(item)).TransferSyntaxUID)
-    except Exception:  # noqa: BLE001  `_read` tells of it
+    except parsing_errors():  # `_read` tells of it
         return ""
 
 
