@@ -117,7 +117,11 @@ def find(
     date_from: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"])] = None,
     date_to: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"])] = None,
 ) -> None:
-    """C-FIND or QIDO-RS."""
+    """C-FIND or QIDO-RS.
+
+    Args:
+        node: its name. date_from, date_to: of the study, both included; the rest as `--help` says.
+    """
     from hyrisk_desktop.exchange.pacs.archive import open_archive
     from hyrisk_desktop.exchange.pacs.query import Query
 

@@ -74,6 +74,9 @@ class DeidentifiedExport:
 def check_request(record: SeriesRecord, folder: Path, subject: str | None = None, secret: bytes | None = None) -> None:
     """Refuse early what `write_deidentified` would refuse.
 
+    Args:
+        record: the exam. folder, subject, secret: as of `write_deidentified`.
+
     Raises:
         InputError: the folder holds something, has no parent or lies within the exam; the subject code is no plain code;
             the secret is too short.

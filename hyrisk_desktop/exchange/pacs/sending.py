@@ -45,6 +45,7 @@ def send(
     """Send all that waits for ``node``; what became of each object stands in the outbox.
 
     Args:
+        own_ae_title: whom the node knows this program as. password: of a DICOMweb node.
         receiver: who hears the node's confirmations; without one they are heard only on the association that asks.
         progress: called as ``progress(objects tried, objects in all)``.
         wait_s: how long to wait for confirmations; those that come later are heard while the receiver listens.

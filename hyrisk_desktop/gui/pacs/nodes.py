@@ -46,6 +46,7 @@ class Nodes(QObject):
         """Add a node, or change the one called ``before``.
 
         Args:
+            failed: called where the keyring refuses.
             secret: password or token; None leaves what the keyring has.
         """
         self._apply(with_node(self._settings["pacs_nodes"], node, before))
