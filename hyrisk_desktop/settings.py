@@ -19,6 +19,7 @@ from typing import Any
 from hyrisk_desktop.bounded_json import read_json
 from hyrisk_desktop.file_lock import locked
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.paths import store_path
 from hyrisk_desktop.private_files import make_private, tighten, write_private
 
 _log = logging.getLogger(__name__)
@@ -257,3 +258,9 @@ def _usable(stored: dict[str, Any]) -> dict[str, Any]:
 
 def _fits(row: Setting, value: Any) -> bool:
     return type(value) is type(row.default) and row.check(value)
+
+
+def store_place(settings: Settings, where: str | None = None) -> Path | str:
+    """A file, or a URL such as ``postgresql://user@host/name``; ``where`` goes before the setting."""
+    chosen = where or settings["store"] or store_path()
+    return chosen if "://" in str(chosen) else Path(chosen)

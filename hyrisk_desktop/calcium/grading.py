@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from hyrisk_desktop.errors import InputError
+from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging.volume import Finding, Severity
 
 GRADES = (0, 1, 2, 3)
 

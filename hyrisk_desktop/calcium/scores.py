@@ -15,8 +15,9 @@ from hyrisk_desktop.calcium.nearby import agatston_nearby
 from hyrisk_desktop.calcium.profiles import STANDARD, ScoringProfile
 from hyrisk_desktop.calcium.region import REGION_SIZE_XYZ, Region
 from hyrisk_desktop.errors import InputError
+from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging.volume import CTVolume, Finding, Severity, Voxel
+from hyrisk_desktop.imaging.volume import CTVolume, Voxel
 
 CATEGORY_UPPER_BOUNDS = (0.0, 10.0, 100.0, 400.0)
 """Rumberger's bins: {0}, (0,10], (10,100], (100,400], (400,inf); the last has no upper bound."""

@@ -13,8 +13,9 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
+from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging import CTVolume, Finding, Severity
+from hyrisk_desktop.imaging import CTVolume
 from hyrisk_desktop.imaging.attributes import text_of
 
 _ASKED = ("BurnedInAnnotation", "RecognizableVisualFeatures", "ImageType", "ConversionType")

@@ -36,17 +36,9 @@ from hyrisk_desktop.exchange.pseudonyms import Pseudonyms
 from hyrisk_desktop.exchange.report import Report
 from hyrisk_desktop.exchange.source_images import source_images
 from hyrisk_desktop.exchange.staging import staged_folder, write_synced
+from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging import (
-    CTVolume,
-    Finding,
-    Kind,
-    SeriesRecord,
-    Severity,
-    check_volume,
-    find_series,
-    read_volume,
-)
+from hyrisk_desktop.imaging import CTVolume, Kind, SeriesRecord, check_volume, find_series, read_volume
 from hyrisk_desktop.imaging.attributes import parse_header
 from hyrisk_desktop.imaging.dicom import current_headers, readable
 from hyrisk_desktop.imaging.enhanced import frames_of

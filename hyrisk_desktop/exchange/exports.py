@@ -14,8 +14,9 @@ from hyrisk_desktop.exchange.formats import Making, formats
 from hyrisk_desktop.exchange.plain_values import uid
 from hyrisk_desktop.exchange.report import Report
 from hyrisk_desktop.exchange.swap import swap_in
+from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging import CTVolume, Finding, Kind, SeriesRecord, Severity
+from hyrisk_desktop.imaging import CTVolume, Kind, SeriesRecord
 from hyrisk_desktop.jobs import Check, Progress, no_check, no_progress
 from hyrisk_desktop.worklist.measure import Measurement
 

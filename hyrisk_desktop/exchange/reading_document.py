@@ -13,7 +13,8 @@ from typing import Any
 
 from hyrisk_desktop import __version__
 from hyrisk_desktop.calcium import CalciumScores, Lesion
-from hyrisk_desktop.imaging.volume import CTVolume, Finding, Voxel
+from hyrisk_desktop.findings import Finding
+from hyrisk_desktop.imaging.volume import CTVolume, Voxel
 from hyrisk_desktop.risk.reading import RiskReading
 from hyrisk_desktop.worklist.measure import calcium_numbers, risk_numbers
 

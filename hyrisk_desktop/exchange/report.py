@@ -19,8 +19,9 @@ from hyrisk_desktop.calcium import category_bounds
 from hyrisk_desktop.calcium.grading import grade_word
 from hyrisk_desktop.calcium.scores import region_name
 from hyrisk_desktop.exchange.reading_document import score_document
+from hyrisk_desktop.findings import Severity
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging import CTVolume, SeriesRecord, Severity
+from hyrisk_desktop.imaging import CTVolume, SeriesRecord
 from hyrisk_desktop.worklist.measure import Measurement
 
 PRODUCT = "HyRisk Desktop"

@@ -22,9 +22,8 @@ from hyrisk_desktop.imaging import shutdown_decoders, warm_decoders
 from hyrisk_desktop.paths import private_roots
 from hyrisk_desktop.private_files import repair
 from hyrisk_desktop.risk.model_store import ActiveModel, ModelStore, installed_models
-from hyrisk_desktop.settings import Settings
+from hyrisk_desktop.settings import Settings, store_place
 from hyrisk_desktop.unfinished import sweep
-from hyrisk_desktop.worklist.place import store_place
 
 _log = logging.getLogger(__name__)
 

@@ -18,13 +18,14 @@ from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.exchange.exports import check_places, heat_of, report_of, segmentable, writable, write_files
 from hyrisk_desktop.exchange.formats import formats
 from hyrisk_desktop.exchange.preload import collections_paused, import_makers
+from hyrisk_desktop.findings import Severity
 from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.gui.risk_service import RiskService
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Exam, RiskStatus
 from hyrisk_desktop.gui.store_service import StoreService
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging import Kind, Severity
+from hyrisk_desktop.imaging import Kind
 from hyrisk_desktop.worklist.measure import Measurement
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from PySide6.QtCore import QObject, Signal
 
 from hyrisk_desktop.calcium import STANDARD, CalciumScores, score_region
+from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.gui.state import Exam, ReadState, RiskRequest, RiskStatus
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging import CTVolume, Finding, Severity, Voxel
+from hyrisk_desktop.imaging import CTVolume, Voxel
 from hyrisk_desktop.risk import RiskReading
 from hyrisk_desktop.risk.explain import Explanation
 from hyrisk_desktop.worklist.measure import collect_findings

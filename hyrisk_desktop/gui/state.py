@@ -10,7 +10,8 @@ from enum import Enum
 import numpy as np
 
 from hyrisk_desktop.calcium import STANDARD, Region
-from hyrisk_desktop.imaging import CTVolume, Finding, SeriesRecord, Voxel
+from hyrisk_desktop.findings import Finding
+from hyrisk_desktop.imaging import CTVolume, SeriesRecord, Voxel
 
 MAX_UNDO = 200
 _exam_ids = itertools.count(1)

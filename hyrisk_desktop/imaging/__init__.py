@@ -4,6 +4,7 @@
 whether the pixels are fit to be scored. Heavy libraries are imported inside functions: a window has to be up fast.
 """
 
+from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.imaging.checks import check_centre, check_volume
 from hyrisk_desktop.imaging.decoder import shutdown_decoders, warm_decoders
 from hyrisk_desktop.imaging.dicom import read_volume
@@ -14,7 +15,7 @@ from hyrisk_desktop.imaging.scan import ScannedExam, reopen, scan_exams, scanned
 from hyrisk_desktop.imaging.series import find_series
 from hyrisk_desktop.imaging.slab import Slab, read_slab, thin
 from hyrisk_desktop.imaging.temporary import sweep
-from hyrisk_desktop.imaging.volume import CTVolume, Finding, Severity, Voxel
+from hyrisk_desktop.imaging.volume import CTVolume, Voxel
 
 __all__ = [
     "CTVolume",

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.choice import contrast_agent
 from hyrisk_desktop.imaging.kernels import kernel_of
 from hyrisk_desktop.imaging.padding import PADDING_HU
-from hyrisk_desktop.imaging.volume import CTVolume, Finding, Severity, Voxel
+from hyrisk_desktop.imaging.volume import CTVolume, Voxel
 
 MAX_THICKNESS_MM = 3.0
 KVP_RANGE = (100.0, 140.0)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyrisk_desktop.errors import ExamError
+from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import decoder
 from hyrisk_desktop.imaging.content import Contents
@@ -37,7 +38,7 @@ from hyrisk_desktop.imaging.records import Kind, SeriesRecord
 from hyrisk_desktop.imaging.sharing import share
 from hyrisk_desktop.imaging.slices import MAX_VOXELS, Stack, stack_slices
 from hyrisk_desktop.imaging.tags import NATIVE_SYNTAXES, BadHeader, Header, NotDicom, read_header
-from hyrisk_desktop.imaging.volume import CTVolume, Finding, Severity
+from hyrisk_desktop.imaging.volume import CTVolume
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
 
 OnFirst = Callable[[CTVolume, int], None]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydicom.multival import MultiValue
 
 from hyrisk_desktop.errors import ExamError
+from hyrisk_desktop.findings import Finding
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import decoder
 from hyrisk_desktop.imaging.attributes import parse_header
@@ -26,7 +27,7 @@ from hyrisk_desktop.imaging.records import SeriesRecord
 from hyrisk_desktop.imaging.slices import HU_TYPES, check_pixel_description
 from hyrisk_desktop.imaging.splitting import Part, divisible, parts_of
 from hyrisk_desktop.imaging.tags import NATIVE_SYNTAXES, Header
-from hyrisk_desktop.imaging.volume import CTVolume, Finding
+from hyrisk_desktop.imaging.volume import CTVolume
 from hyrisk_desktop.jobs import CancelToken, Progress
 
 _MAX_FRAMES = 20_000

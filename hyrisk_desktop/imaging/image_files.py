@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from hyrisk_desktop.errors import ExamError
+from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import decoder
 from hyrisk_desktop.imaging.attributes import image_file_attributes
@@ -26,7 +27,7 @@ from hyrisk_desktop.imaging.nifti import read_nifti_header
 from hyrisk_desktop.imaging.padding import AIR_HU
 from hyrisk_desktop.imaging.records import Kind, SeriesRecord
 from hyrisk_desktop.imaging.slices import MAX_MATRIX, MAX_VOXELS
-from hyrisk_desktop.imaging.volume import CTVolume, Finding, Severity
+from hyrisk_desktop.imaging.volume import CTVolume
 from hyrisk_desktop.jobs import CancelToken, Progress
 from hyrisk_desktop.regular_files import open_regular
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hyrisk_desktop.errors import ExamError
+from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.geometry import axes_of
 from hyrisk_desktop.imaging.kinds import CT_IMAGE, ENHANCED
 from hyrisk_desktop.imaging.records import Kind, SeriesRecord
 from hyrisk_desktop.imaging.tags import TAGS, Header
-from hyrisk_desktop.imaging.volume import Finding, Severity
 from hyrisk_desktop.regular_files import open_regular
 
 if TYPE_CHECKING:

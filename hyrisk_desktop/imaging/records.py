@@ -8,10 +8,10 @@ from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 
+from hyrisk_desktop.findings import Finding
 from hyrisk_desktop.imaging.slices import Stack
 from hyrisk_desktop.imaging.tags import Header
 from hyrisk_desktop.imaging.temporary import TemporaryFolder
-from hyrisk_desktop.imaging.volume import Finding
 
 
 class Kind(StrEnum):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from hyrisk_desktop.errors import ExamError
+from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.attributes import nested_words, read_attributes
 from hyrisk_desktop.imaging.choice import rank
@@ -20,7 +21,6 @@ from hyrisk_desktop.imaging.slices import Stack, stack_slices
 from hyrisk_desktop.imaging.sources import Source, is_image_file, list_source
 from hyrisk_desktop.imaging.splitting import header_parts, names_of
 from hyrisk_desktop.imaging.tags import TAGS, BadHeader, Header, NotDicom, read_header
-from hyrisk_desktop.imaging.volume import Finding, Severity
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
 
 _ACCOMPANIMENTS = (Kind.LOCALIZER, Kind.SECONDARY)  # what may lie inside a series of slices without being one

@@ -4,35 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hyrisk_desktop.findings import Finding
+
 Voxel = tuple[int, int, int]
 """A voxel (x, y, z), zero-based: column, row, slice."""
 
 HuArray = NDArray[Any]
 """HU values indexed [z, y, x]; int16, or float32 where a rescale slope is not a whole number."""
-
-
-class Severity(StrEnum):
-    """How much a finding takes from the numbers beside it."""
-
-    INFO = "info"
-    WARNING = "warning"
-    UNFIT = "unfit"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing a reader must know about this scan: a stable code and a plain, translated sentence."""
-
-    code: str
-    severity: Severity
-    message: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -24,8 +24,8 @@ from filelock import FileLock, Timeout
 from hyrisk_desktop import paths
 from hyrisk_desktop.bounded_json import read_json
 from hyrisk_desktop.errors import BundleError, HyRiskError, InputError
+from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging.volume import Finding, Severity
 from hyrisk_desktop.private_files import FILE_MODE, FOLDER_MODE, make_private, write_private
 from hyrisk_desktop.risk.bundle import DESCRIPTION, ModelBundle, read_description, verify_bundle
 from hyrisk_desktop.risk.bundle_files import copy_bundle, unpack_bundle, zip_bundle

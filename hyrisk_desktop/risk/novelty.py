@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging.volume import CTVolume, Finding, Severity
+from hyrisk_desktop.imaging.volume import CTVolume
 from hyrisk_desktop.risk.values import check_number
 
 

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hyrisk_desktop.errors import BundleError, InputError
+from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging.volume import CTVolume, Finding, HuArray, Severity, Voxel
+from hyrisk_desktop.imaging.volume import CTVolume, HuArray, Voxel
 from hyrisk_desktop.risk.bundle import load_bundle
 from hyrisk_desktop.risk.calibration import PlattCalibration, percentile
 from hyrisk_desktop.risk.network import HyRiskNet, log_odds

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hyrisk_desktop.imaging.volume import Finding, Voxel
+from hyrisk_desktop.findings import Finding
+from hyrisk_desktop.imaging.volume import Voxel
 
 
 @dataclass(frozen=True, slots=True)

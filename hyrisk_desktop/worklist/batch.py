@@ -14,8 +14,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 from hyrisk_desktop.errors import Cancelled, InputError
+from hyrisk_desktop.findings import Finding
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging import Finding
 from hyrisk_desktop.jobs import CancelToken, PauseToken
 from hyrisk_desktop.worklist.batch_exam import BatchExam
 from hyrisk_desktop.worklist.batch_row import (

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hyrisk_desktop.findings import finding_rows, findings_from
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import Kind, ScannedExam, SeriesRecord, scan_exams
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
 from hyrisk_desktop.worklist.reads_file import BatchRead
-from hyrisk_desktop.worklist.records import finding_rows, findings_from
 
 Reads = Mapping[str, Sequence[BatchRead]]
 """Reads by SeriesInstanceUID."""

@@ -11,19 +11,9 @@ from typing import TYPE_CHECKING
 from hyrisk_desktop import __version__
 from hyrisk_desktop.calcium import get_profile
 from hyrisk_desktop.errors import Cancelled, ExamError, HyRiskError, InputError, safe_traceback
+from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging import (
-    CTVolume,
-    Finding,
-    SeriesRecord,
-    Severity,
-    Voxel,
-    propose_centre,
-    read_slab,
-    read_volume,
-    reopen,
-    thin,
-)
+from hyrisk_desktop.imaging import CTVolume, SeriesRecord, Voxel, propose_centre, read_slab, read_volume, reopen, thin
 from hyrisk_desktop.jobs import CancelToken
 from hyrisk_desktop.worklist.batch_exam import BatchExam
 from hyrisk_desktop.worklist.measure import Measurement, Survey, conclude, survey

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from hyrisk_desktop import __version__
 from hyrisk_desktop.errors import BundleError, ExamError, InputError
+from hyrisk_desktop.findings import Finding, finding_rows, findings_from
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging import Finding
 from hyrisk_desktop.jobs import CancelToken, PauseToken
 from hyrisk_desktop.worklist.batch import Done, OnRow, done_with, ignore_progress, rows_of
 from hyrisk_desktop.worklist.batch_exam import BatchExam
@@ -33,7 +33,6 @@ from hyrisk_desktop.worklist.batch_row import (
     predict_row,
 )
 from hyrisk_desktop.worklist.pace import BatchProgress, Pace
-from hyrisk_desktop.worklist.records import finding_rows, findings_from
 
 if TYPE_CHECKING:
     from hyrisk_desktop.risk import Predictor

@@ -16,7 +16,8 @@ from hyrisk_desktop.calcium import (
     score_region,
 )
 from hyrisk_desktop.calcium.grading import consistency_findings
-from hyrisk_desktop.imaging import CTVolume, Finding, Severity, Voxel, check_centre, check_volume
+from hyrisk_desktop.findings import Finding, Severity
+from hyrisk_desktop.imaging import CTVolume, Voxel, check_centre, check_volume
 from hyrisk_desktop.risk.reading import RiskReading
 from hyrisk_desktop.worklist.records import Read
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from hyrisk_desktop.findings import Finding
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging.volume import Finding, Severity, Voxel
+from hyrisk_desktop.imaging.volume import Voxel
 
 VESSELS = ("LM", "LAD", "LCx", "RCA")
 """Left main, left anterior descending, left circumflex, right coronary artery: the rows of the grading sheet."""
@@ -187,11 +189,14 @@ class Read:
     revision: int = 0
 
 
-def finding_rows(findings: tuple[Finding, ...]) -> list[list[str]]:
-    """Findings as JSON."""
-    return [[f.code, str(f.severity), f.message] for f in findings]
+def reading_order(reading_list: ReadingList, reader: Reader | None, count: int) -> list[int]:
+    """Positions 0 to ``count`` - 1 in this reader's order.
 
-
-def findings_from(rows: list[list[str]] | None) -> tuple[Finding, ...]:
-    """Inverse of `finding_rows`."""
-    return tuple(Finding(code, Severity(severity), message) for code, severity, message in rows or ())
+    Each reader of a blinded list has an order of their own, the same on every machine and every day. An exam that is
+    added later takes its place among the others without changing their order.
+    """
+    if not reading_list.blinded or reader is None:
+        return list(range(count))
+    return sorted(
+        range(count), key=lambda i: hashlib.sha256(f"{reading_list.seed}|{reader.name}|{i}".encode()).digest()
+    )

@@ -9,17 +9,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from hyrisk_desktop.findings import finding_rows, findings_from
 from hyrisk_desktop.imaging import Kind, ScannedExam, SeriesRecord, Voxel
 from hyrisk_desktop.worklist.models import ExamRow, ListRow, ReadRow, SeriesRow
-from hyrisk_desktop.worklist.records import (
-    ExamEntry,
-    Proposal,
-    Read,
-    ReadingList,
-    ReadSummary,
-    finding_rows,
-    findings_from,
-)
+from hyrisk_desktop.worklist.records import ExamEntry, Proposal, Read, ReadingList, ReadSummary
 
 # What a change of a read is compared by; the rest follows from these or is a stamp.
 _AUDITED = (

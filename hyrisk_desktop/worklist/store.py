@@ -15,8 +15,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from hyrisk_desktop.errors import ConflictError, InputError, StoreError
+from hyrisk_desktop.findings import Finding, finding_rows
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging import Finding, ScannedExam, SeriesRecord
+from hyrisk_desktop.imaging import ScannedExam, SeriesRecord
 from hyrisk_desktop.worklist import audit
 from hyrisk_desktop.worklist.database import Database
 from hyrisk_desktop.worklist.models import (
@@ -31,16 +32,7 @@ from hyrisk_desktop.worklist.models import (
     ReadRow,
     SeriesRow,
 )
-from hyrisk_desktop.worklist.order import reading_order
-from hyrisk_desktop.worklist.records import (
-    ExamEntry,
-    Proposal,
-    Read,
-    Reader,
-    ReadingList,
-    finding_rows,
-    now,
-)
+from hyrisk_desktop.worklist.records import ExamEntry, Proposal, Read, Reader, ReadingList, now, reading_order
 from hyrisk_desktop.worklist.rows import (
     changes_of,
     entry_of,

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from hyrisk_desktop import cli
+from hyrisk_desktop.cli import main
 
 
 def hyrisk(
@@ -15,6 +15,6 @@ def hyrisk(
     """Exit code, output and error output of one command."""
     monkeypatch.setattr(sys, "argv", ["hyrisk", *map(str, arguments)])
     with pytest.raises(SystemExit) as end:
-        cli.main()
+        main.main()
     out, err = capsys.readouterr()
     return int(end.value.code or 0), out, err

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFormLayout, QGroupBox, QLabel, QVBoxLayout, QWidget
 
+from hyrisk_desktop.findings import Severity
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging import Severity
 
 if TYPE_CHECKING:
     from hyrisk_desktop.exchange.deidentify import DeidentifiedExport

@@ -6,9 +6,9 @@ from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QGroupBox, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
+from hyrisk_desktop.findings import Severity
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging import Severity
 
 _COLOURS = {Severity.UNFIT: "#ff6b6b", Severity.WARNING: "#ffb454", Severity.INFO: "#a5afba"}
 _SIGNS = {Severity.UNFIT: "✖", Severity.WARNING: "▲", Severity.INFO: "•"}

@@ -9,10 +9,10 @@ from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QGridLayout, QGroupBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from hyrisk_desktop.exchange.report import percent
+from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.gui.hints import Place, hint_text, situation
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging import Finding, Severity
 from hyrisk_desktop.risk.explain import Explanation
 from hyrisk_desktop.risk.reading import RiskReading
 

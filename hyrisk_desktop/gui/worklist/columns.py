@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hyrisk_desktop.exchange.report import percent
+from hyrisk_desktop.findings import Severity
 from hyrisk_desktop.gui.viewer.overlay_text import dicom_date, person_name
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging import Severity
 from hyrisk_desktop.worklist.records import ExamEntry, Status, status_word
 
 SIGNS = {Severity.UNFIT: "✖", Severity.WARNING: "▲", Severity.INFO: "•"}

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal, Slot
 
 from hyrisk_desktop.errors import ExamError
+from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.gui.exam_loader import ExamLoader
 from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.gui.state import Exam
 from hyrisk_desktop.gui.worklist.preparing import Prepared, prepare
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging import Finding, Severity, content_sha256
+from hyrisk_desktop.imaging import content_sha256
 from hyrisk_desktop.worklist.records import ExamEntry
 
 if TYPE_CHECKING:

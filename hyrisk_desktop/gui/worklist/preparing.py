@@ -8,8 +8,9 @@ import numpy as np
 from PySide6.QtCore import QBuffer, QByteArray, QIODevice
 from PySide6.QtGui import QImage, QImageWriter
 
+from hyrisk_desktop.findings import Finding
 from hyrisk_desktop.gui.state import Exam
-from hyrisk_desktop.imaging import CTVolume, Finding, propose_centre
+from hyrisk_desktop.imaging import CTVolume, propose_centre
 from hyrisk_desktop.worklist.records import Proposal
 
 THUMBNAIL_PX = 96

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from hyrisk_desktop.calcium import Region
-from hyrisk_desktop.errors import BundleError, InputError
+from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.exchange.batch_table import open_table
 from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.gui.store_service import StoreService
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging import Finding, ScannedExam, Severity
+from hyrisk_desktop.imaging import ScannedExam
 from hyrisk_desktop.jobs import PauseToken
+from hyrisk_desktop.risk.loading import load_predictor
 from hyrisk_desktop.risk.model_store import ModelStore
 from hyrisk_desktop.settings import Settings
 from hyrisk_desktop.worklist.batch import run_batch
@@ -25,7 +26,6 @@ from hyrisk_desktop.worklist.reads_file import BatchRead
 from hyrisk_desktop.worklist.records import Read, Reader, ReadingList
 
 if TYPE_CHECKING:
-    from hyrisk_desktop.risk import Predictor
     from hyrisk_desktop.worklist.store import Store
 
 
@@ -98,7 +98,8 @@ class Scoring(QObject):
             exams = listed_exams(store, reading_list, reader, proposed=proposed)
             if not exams:
                 raise InputError("nothing_to_score", tr("No exam of this list has a heart centre of yours yet."))
-            predictor, also = self._predictor(device, prevalence)
+            # A predictor of this run's own: the one that reads must never wait for it.
+            predictor, also = load_predictor(None, device, prevalence, store=self._models)
             sha = predictor.bundle.bundle_sha256 if predictor else ""
             batch = store.note_batch(reading_list.list_id, out, {"reader": reader.name, "proposed": proposed}, sha)
             with open_table(out, [slot for exam in exams for slot, _ in exam.slots]) as table:
@@ -135,20 +136,6 @@ class Scoring(QObject):
 
         self._job = Job("scoring a list", work, succeeded, failed, cancelled, partial=partial)
         self._runner.run_batch(self._job)
-
-    def _predictor(self, device: str | None, prevalence: float | None) -> tuple[Predictor | None, tuple[Finding, ...]]:
-        """A predictor of this run's own: the one that reads must never wait for it."""
-        from hyrisk_desktop.risk.preload import import_torch
-
-        import_torch()
-        from hyrisk_desktop.risk import Predictor
-
-        active = self._models.active()
-        try:
-            return Predictor(active.directory, device, prevalence), active.findings
-        except BundleError as e:
-            missing = Finding(e.code, Severity.WARNING, tr("No risk: {reason}", reason=e.message))
-            return None, (*active.findings, missing)
 
 
 def listed_exams(store: Store, reading_list: ReadingList, reader: Reader, *, proposed: bool) -> list[BatchExam]:

@@ -7,9 +7,9 @@ from collections import Counter, OrderedDict
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QPixmap
 
+from hyrisk_desktop.findings import Severity
 from hyrisk_desktop.gui.worklist.columns import SIGNS, Row, columns, worst
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging import Severity
 from hyrisk_desktop.worklist.records import ExamEntry, ReadSummary, Status
 
 _Index = QModelIndex | QPersistentModelIndex

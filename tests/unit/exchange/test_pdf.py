@@ -19,7 +19,7 @@ from hyrisk_desktop.exchange.pdf import _age, pdf_report
 from hyrisk_desktop.exchange.pdf_pictures import heat_map, whole_slice
 from hyrisk_desktop.exchange.report import Report
 from hyrisk_desktop.exchange.source_images import source_images
-from hyrisk_desktop.imaging.volume import Finding, Severity
+from hyrisk_desktop.findings import Finding, Severity
 from tests.helpers import dicom_series, readings
 from tests.unit.exchange.conftest import Judge
 

@@ -10,7 +10,7 @@ import pytest
 
 from hyrisk_desktop.calcium import Region, score_box, score_region
 from hyrisk_desktop.exchange.reading_document import score_document
-from hyrisk_desktop.imaging.volume import Finding, Severity
+from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.worklist.measure import collect_findings
 from tests.helpers.volumes import HEART_CENTRE, block_volume, box
 

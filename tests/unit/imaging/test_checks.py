@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hyrisk_desktop.imaging import CTVolume, Severity, check_centre, check_volume, find_series, read_volume
+from hyrisk_desktop.findings import Severity
+from hyrisk_desktop.imaging import CTVolume, check_centre, check_volume, find_series, read_volume
 
 SOFT = {"Modality": "CT", "KVP": "120", "ConvolutionKernel": "B30f", "Manufacturer": "SIEMENS", "SliceThickness": "2.5"}
 

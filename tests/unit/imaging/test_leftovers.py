@@ -12,7 +12,8 @@ import pytest
 from pydicom.dataset import Dataset
 
 from hyrisk_desktop.errors import ExamError
-from hyrisk_desktop.imaging import Severity, find_series, scan_exams
+from hyrisk_desktop.findings import Severity
+from hyrisk_desktop.imaging import find_series, scan_exams
 from tests.helpers.dicom_series import ROOT, slices, write, write_one
 
 COUNT = 14

@@ -10,7 +10,8 @@ import pydicom
 import pytest
 
 from hyrisk_desktop.calcium import score_region
-from hyrisk_desktop.imaging import CTVolume, Severity, find_series, read_slab, read_volume
+from hyrisk_desktop.findings import Severity
+from hyrisk_desktop.imaging import CTVolume, find_series, read_slab, read_volume
 from tests.helpers.dicom_series import anatomy, enhanced, slices, write, write_one
 
 COUNT, SIZE = 12, 64

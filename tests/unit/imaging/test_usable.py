@@ -14,7 +14,8 @@ import pytest
 from pydicom.dataset import Dataset
 
 from hyrisk_desktop.errors import ExamError
-from hyrisk_desktop.imaging import Severity, check_volume, find_series, read_volume, scan_exams
+from hyrisk_desktop.findings import Severity
+from hyrisk_desktop.imaging import check_volume, find_series, read_volume, scan_exams
 from tests.helpers.dicom_series import ROOT, anatomy, slices, write, write_one
 
 COUNT = 20

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hyrisk_desktop.errors import InputError, StoreError
-from hyrisk_desktop.imaging import Finding, Severity
+from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.worklist import audit
 from hyrisk_desktop.worklist.records import Proposal, Read, Status
 from hyrisk_desktop.worklist.store import Store

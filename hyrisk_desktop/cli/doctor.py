@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hyrisk_desktop import display
+from hyrisk_desktop.cli import display
 from hyrisk_desktop.errors import BundleError, HyRiskError
 from hyrisk_desktop.exchange.reading_document import versions
 from hyrisk_desktop.i18n import tr
@@ -134,8 +134,8 @@ def _model() -> str:
 
 def _worklist() -> str:
     """The worklist opens and is whole; one that nobody has made yet is not made here."""
+    from hyrisk_desktop.settings import store_place
     from hyrisk_desktop.worklist.database import Database, backups_of, damage_in
-    from hyrisk_desktop.worklist.place import store_place
 
     place = store_place(_settings())
     if isinstance(place, str):

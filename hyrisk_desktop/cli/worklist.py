@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hyrisk_desktop.errors import BundleError, StoreError
+from hyrisk_desktop.errors import StoreError
 from hyrisk_desktop.i18n import tr
 
 if TYPE_CHECKING:
-    from hyrisk_desktop.risk import Predictor
     from hyrisk_desktop.settings import Settings
     from hyrisk_desktop.worklist.audit import AuditEntry
     from hyrisk_desktop.worklist.replay import Replay
@@ -49,7 +48,7 @@ def use_export_settings() -> None:
 
 
 def _place(where: str | None) -> Path | str:
-    from hyrisk_desktop.worklist.place import store_place
+    from hyrisk_desktop.settings import store_place
 
     return store_place(user_settings(), where)
 
@@ -69,26 +68,13 @@ def opened_store(where: str | None) -> Iterator[Store]:
         store.close()
 
 
-def find_predictor(bundle_sha256: str, prevalence: float | None) -> Predictor | None:
-    """The installed model with that hash, loaded; None where it is not installed."""
-    from hyrisk_desktop.risk import Predictor
-    from hyrisk_desktop.risk.model_store import installed_models
-
-    for model in installed_models().models():
-        if model.bundle is not None and model.bundle.bundle_sha256 == bundle_sha256:
-            try:
-                return Predictor(model.directory, None, prevalence)
-            except BundleError:
-                return None
-    return None
-
-
 def replay(
     read_id: Annotated[int, typer.Argument(help=tr("Number of the read, as the audit trail and the exports show it."))],
     store: Where = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Recompute a stored read from the same files and say whether every number is the same."""
+    from hyrisk_desktop.risk.loading import find_predictor
     from hyrisk_desktop.worklist.replay import replay as run
 
     with opened_store(store) as opened:

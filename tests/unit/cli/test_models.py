@@ -12,7 +12,7 @@ import pytest
 from hyrisk_desktop.paths import models_dir
 from tests.helpers.bundles import edit_description, write_tiny_bundle
 from tests.helpers.volumes import HEART_CENTRE
-from tests.unit.test_cli import exam, hyrisk  # noqa: F401
+from tests.unit.cli.test_score import exam, hyrisk  # noqa: F401
 
 Hyrisk = Callable[..., tuple[int, str, str]]
 

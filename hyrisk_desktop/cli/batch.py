@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hyrisk_desktop.cli_worklist import use_export_settings
+from hyrisk_desktop.cli.worklist import use_export_settings
 from hyrisk_desktop.errors import Cancelled, ExamError, InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.jobs import CancelToken
@@ -77,11 +77,10 @@ def batch(
 
 
 def _here(workers: int) -> Run:
+    from hyrisk_desktop.risk.loading import load_predictor
     from hyrisk_desktop.worklist.batch import run_batch
 
     def run(exams: Any, settings: BatchSettings, model: Path | None, **how: Any) -> BatchProgress:
-        from hyrisk_desktop.cli import load_predictor
-
         predictor, also = load_predictor(model, settings.device, settings.prevalence)
         for finding in also:
             typer.echo(finding.message, err=True)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from hyrisk_desktop import cli
-from hyrisk_desktop.cli_batch import _stoppable
+from hyrisk_desktop.cli import main
+from hyrisk_desktop.cli.batch import _stoppable
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.jobs import CancelToken
 from tests.helpers.batch import CENTRE, series_uid, write_exams, write_reads
@@ -47,7 +47,7 @@ def timeless(path: Path) -> list[dict[str, str]]:
 
 
 def start(*arguments: object) -> subprocess.Popen[bytes]:
-    root = str(Path(cli.__file__).parents[1])
+    root = str(Path(main.__file__).parents[2])
     environment = os.environ | {"PYTHONPATH": root}
     command = [sys.executable, "-m", "hyrisk_desktop.cli", "batch", *map(str, arguments)]
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)

@@ -27,7 +27,7 @@ NodeName = Annotated[str, typer.Argument(metavar="NODE", help=tr("Name of a node
 
 
 def _settings() -> Settings:
-    from hyrisk_desktop.cli_worklist import user_settings
+    from hyrisk_desktop.cli.worklist import user_settings
     from hyrisk_desktop.exchange.pacs.association import require_pacs
 
     require_pacs()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from hyrisk_desktop import display, doctor
+from hyrisk_desktop.cli import display, doctor
 from hyrisk_desktop.paths import config_dir, store_path
 from hyrisk_desktop.worklist.store import Store
 from tests.helpers.bundles import shelve, write_tiny_bundle

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hyrisk_desktop import cli
+from hyrisk_desktop.cli import main
 from tests.helpers.bundles import write_tiny_bundle
 from tests.helpers.command_line import hyrisk
 from tests.helpers.volumes import HEART_CENTRE, block_volume, box
@@ -176,7 +176,7 @@ def test_output_survives_a_console_of_few_characters(exam: Path, model: Path, op
 def test_words_of_later_versions_are_no_paths(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "_LATER_COMMANDS", ("later",))
+    monkeypatch.setattr(main, "_LATER_COMMANDS", ("later",))
     code, out, err = hyrisk(monkeypatch, capsys, "later", "folder", "--out", "x.csv")
     assert (code, out) == (2, "")
     assert "./later" in err
@@ -269,7 +269,8 @@ def test_a_dead_display_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys:
 def test_the_demonstration_falls_back_to_offscreen(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], works: bool
 ) -> None:
-    from hyrisk_desktop import app, display
+    from hyrisk_desktop import app
+    from hyrisk_desktop.cli import display
 
     ran = []
     monkeypatch.setattr(display, "display_works", lambda: works)

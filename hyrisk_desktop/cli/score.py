@@ -1,0 +1,182 @@
+"""`hyrisk score`: one exam at one heart centre, as a readout, JSON and reports, without a window."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hyrisk_desktop.cli.failures import explain
+from hyrisk_desktop.cli.worklist import use_export_settings
+from hyrisk_desktop.errors import ExamError, InputError
+from hyrisk_desktop.i18n import tr
+
+if TYPE_CHECKING:
+    from hyrisk_desktop.exchange.exports import Targets
+    from hyrisk_desktop.imaging.volume import CTVolume, Voxel
+
+# A kilometre: beyond any scanner's table, and far from where a position would overflow the voxel grid.
+_FARTHEST_MM = 1e6
+
+
+def score(
+    exam: Annotated[Path, typer.Argument(help="Folder, DICOM file, DICOMDIR, zip, NIfTI, NRRD or MHA file.")],
+    center: Annotated[tuple[int, int, int] | None, typer.Option(help="Heart centre X Y Z in voxels, from 0.")] = None,
+    center_mm: Annotated[tuple[float, float, float] | None, typer.Option(help="Heart centre in mm, DICOM LPS.")] = None,
+    grade: Annotated[float | None, typer.Option(help="CAC grade 0 to 3; fractions allowed.")] = None,
+    region: Annotated[tuple[int, int, int], typer.Option(help="Score region W H D in voxels.")] = (65, 65, 5),
+    profile: Annotated[str, typer.Option(help="standard, four_connected or no_spacing_correction.")] = "standard",
+    model: Annotated[
+        Path | None, typer.Option(help="Model bundle folder; default: the model in use, see “hyrisk models”.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; default: cuda when there is one.")] = None,
+    prevalence: Annotated[
+        float | None, typer.Option(help="Share of non-survivors that the risk assumes, 0 to 1; default: the model's.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    sr: Annotated[Path | None, typer.Option(help="Write a DICOM structured report (TID 1500) to this file.")] = None,
+    seg: Annotated[Path | None, typer.Option(help="Write a DICOM segmentation of lesions and region.")] = None,
+    pdf: Annotated[
+        Path | None, typer.Option(help="Write a one-page report: PDF/A, or a DICOM object for a name in .dcm.")
+    ] = None,
+    fhir: Annotated[Path | None, typer.Option(help="Write a FHIR R4 bundle (JSON).")] = None,
+    reader: Annotated[str, typer.Option(help="Who reads, for the reports.")] = "",
+    deidentified: Annotated[
+        Path | None, typer.Option(help="Write exam and reports without identity into this new folder.")
+    ] = None,
+    subject: Annotated[
+        str | None, typer.Option(help="The patient's code in that folder; default: a random one.")
+    ] = None,
+    accept_burned_in: Annotated[
+        bool, typer.Option("--accept-burned-in", help="Although images say that text is burned into their pixels.")
+    ] = False,
+    secret_file: Annotated[
+        Path | None, typer.Option(help="Text file with a project's secret: the same codes and UIDs in each export.")
+    ] = None,
+) -> None:
+    """Print the scores and the risk of one exam."""
+    with _json_errors(as_json):
+        if (center is None) == (center_mm is None):
+            raise InputError("center", tr("Give the heart centre once: --center X Y Z, or --center-mm X Y Z."))
+        if device not in (None, "cpu", "cuda"):
+            raise InputError("device", tr("--device must be cpu or cuda."))
+        from hyrisk_desktop.exchange.exports import Targets
+
+        targets = Targets(sr, seg, pdf, fhir, deidentified, subject, accept_burned_in, secret_file)
+        document = _score_document(
+            exam, center, center_mm, grade, region, profile, model, device, prevalence, targets, reader
+        )
+    if as_json:
+        # ASCII: whoever reads the pipe need not guess this machine's encoding.
+        typer.echo(json.dumps(document, indent=1))
+    else:
+        _print_readout(document)
+
+
+def _score_document(
+    exam: Path,
+    center: tuple[int, int, int] | None,
+    center_mm: tuple[float, float, float] | None,
+    grade: float | None,
+    region: tuple[int, int, int],
+    profile: str,
+    model: Path | None,
+    device: str | None,
+    prevalence: float | None,
+    targets: Targets,
+    reader: str,
+) -> dict[str, Any]:
+    from hyrisk_desktop.calcium import get_profile
+    from hyrisk_desktop.calcium.grading import check_grade
+    from hyrisk_desktop.exchange.exports import left_out, write_exports
+    from hyrisk_desktop.exchange.reading_document import score_document
+    from hyrisk_desktop.imaging import find_series, read_volume
+    from hyrisk_desktop.risk.loading import load_predictor
+    from hyrisk_desktop.worklist.measure import measure
+
+    chosen_profile = get_profile(profile)
+    if grade is not None:
+        grade = check_grade(grade)
+    if center_mm is not None and not all(abs(v) < _FARTHEST_MM for v in center_mm):
+        raise InputError("center_mm", tr("--center-mm needs three finite numbers of millimetres."))
+    record = find_series(exam)[0]
+    if not record.suitable:
+        raise ExamError("no_suitable_series", record.reason)
+    targets.check(record, exam)
+    use_export_settings()
+    volume = read_volume(record)
+    centre = center if center is not None else _voxel_at(volume, center_mm)  # type: ignore[arg-type]
+    predictor, trouble = load_predictor(model, device, prevalence)
+    missing = left_out(targets, volume)
+    also = (*trouble, *missing)
+    m = measure(volume, centre, grade, predictor, region=region, profile=chosen_profile, also=also)
+    export = write_exports(targets, record, volume, m, predictor, reader=reader)
+    for finding in (*missing, *(() if export is None else export.warnings)):
+        typer.echo(f"[{finding.severity}] {finding.message}", err=True)
+    return score_document(volume, centre, m.scores, m.risk, m.findings)
+
+
+def _voxel_at(volume: CTVolume, mm: tuple[float, float, float]) -> Voxel:
+    centre = volume.mm_to_voxel(mm)
+    if not volume.contains(centre):
+        x, y, z = mm
+        raise InputError(
+            "centre_outside",
+            tr("The position ({x:g}, {y:g}, {z:g}) mm lies outside the volume.", x=x, y=y, z=z),
+        )
+    return centre
+
+
+def _print_readout(document: dict[str, Any]) -> None:
+    from hyrisk_desktop.calcium import category_bounds
+
+    calcium, risk = document["calcium"], document["risk"]
+    size = " × ".join(f"{mm:.0f}" for mm in calcium["region_mm_xyz"])
+    agatston, category = calcium["agatston"], calcium["category"]
+    lines = [
+        tr("Region Agatston   {a:.1f}  ({size} mm, profile {p})", a=agatston, size=size, p=calcium["profile"]),
+        tr("Category          {c} ({bounds})", c=category, bounds=category_bounds(category)),
+        tr("Volume            {v:.1f} mm³, square root {s:.2f}", v=calcium["volume_mm3"], s=calcium["sqrt_volume"]),
+        *([tr("Risk              not available")] if risk is None else _risk_lines(risk)),
+        *(f"[{finding['severity']}] {finding['message']}" for finding in document["findings"]),
+        *([tr("Exam: synthetic phantom, not a patient")] if document["exam"]["synthetic"] else ()),
+        tr("Research use only."),
+    ]
+    typer.echo("\n".join(lines))
+
+
+def _risk_lines(risk: dict[str, Any]) -> Iterator[str]:
+    head = risk["risknet"] if risk["hyrisknet"] is None else risk["hyrisknet"]
+    low, high = risk["interval"]
+    yield tr(
+        "Risk              {r:.1f} %, interval {low:.1f} % to {high:.1f} %",
+        r=100 * head,
+        low=100 * low,
+        high=100 * high,
+    )
+    if risk["demonstration"]:
+        yield tr("                  demonstration model, trained on synthetic phantoms")
+    if risk["calibrated"]:
+        yield tr("                  calibrated; assumes {p:.1f} % non-survivors", p=100 * risk["prevalence"])
+    else:
+        yield tr("                  not calibrated")
+    if risk["percentile"] is not None:
+        yield tr("                  higher than {p:.0f} % of the reference cohort", p=risk["percentile"])
+    yield tr("RiskNet           {r:.1f} % (image alone)", r=100 * risk["risknet"])
+    yield tr("Model             {m} {s}", m=risk["model"], s=risk["sha256"][:12])
+
+
+@contextlib.contextmanager
+def _json_errors(as_json: bool) -> Iterator[None]:
+    """With --json, every failure is a JSON object as well as a sentence."""
+    try:
+        yield
+    except Exception as e:
+        if as_json:
+            code, message, _ = explain(e)
+            typer.echo(json.dumps({"error": {"code": code, "message": message}}))
+        raise
