@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QInputDialog, 
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.gui.actions import presets
 from hyrisk_desktop.gui.dialogs.about import about_text
+from hyrisk_desktop.gui.dialogs.manual import ManualWindow
 from hyrisk_desktop.gui.dialogs.message import ErrorDialog, TextDialog
 from hyrisk_desktop.gui.dialogs.models import ModelsDialog
 from hyrisk_desktop.gui.dialogs.series import SeriesDialog
@@ -59,6 +60,7 @@ class Commands(QObject):
         self._settings: Settings = services.settings
         self._desk = desk
         self._window = window
+        self._manual: ManualWindow | None = None
         self.retraining = Retraining(services, window)
         self.retraining.told.connect(self.message)
         self.training_state = QLabel()
@@ -344,6 +346,18 @@ class Commands(QObject):
     def show_log(self) -> None:
         """Show what the program has noted; it holds no patient data."""
         self._open(TextDialog(tr("Log"), "\n".join(self._services.log.lines), self._window))
+
+    def show_manual(self) -> None:
+        """The manual, on the page about what is on screen."""
+        if self._manual is None:
+            self._manual = ManualWindow(self._services.runner, self._window)
+        self._manual.show_topic(self._topic())
+
+    def _topic(self) -> str:
+        reading_list = self._services.worklist.reading_list
+        if reading_list is not None:
+            return "readers" if reading_list.blinded else "worklist"
+        return "index" if self._session.exam is None else "reading"
 
     def show_shortcuts(self) -> None:
         """The "?" sheet."""
