@@ -19,7 +19,7 @@ from PySide6.QtWidgets import QApplication
 
 from hyrisk_desktop.demonstration import Demonstration, prepare_demonstration
 from hyrisk_desktop.errors import ExamError, HyRiskError, InputError, safe_traceback
-from hyrisk_desktop.exchange.staging import keep_exports_private
+from hyrisk_desktop.files import keep_exports_private
 from hyrisk_desktop.gui.application import Services
 from hyrisk_desktop.gui.log import set_up_logging
 from hyrisk_desktop.gui.main_window import MainWindow

@@ -20,6 +20,7 @@ from pathlib import Path
 from hyrisk_desktop import __version__
 from hyrisk_desktop.bounded_json import read_json
 from hyrisk_desktop.errors import ExamError
+from hyrisk_desktop.files import move
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
 from hyrisk_desktop.paths import cache_dir, training_process
@@ -101,8 +102,8 @@ def _put_in_place(staging: Path, target: Path) -> None:
     try:
         # Renamed before it is deleted: a folder half deleted under its own name could be opened.
         with contextlib.suppress(FileNotFoundError):
-            os.replace(target, aside / "damaged")
-        os.replace(staging, target)
+            move(target, aside / "damaged")
+        move(staging, target)
     except OSError:
         if _read(target) is None:
             raise

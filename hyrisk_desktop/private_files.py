@@ -6,9 +6,7 @@ folder's access list already keeps other accounts out and is inherited, and POSI
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -46,35 +44,6 @@ def make_private(folder: Path) -> Path:
 def private_temporary_folder(prefix: str, parent: Path | None = None) -> Path:
     """A new folder for this user only, in the system's place for temporary files or in ``parent``."""
     return Path(tempfile.mkdtemp(prefix=prefix, dir=parent))  # mkdtemp itself makes it 0700
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Replace a private file whole and for good: a part beside it, on the disk, then the name.
-
-    Raises:
-        OSError: it can't be written; the old file is then as it was.
-    """
-    part = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
-    try:
-        with open(part, "xb", opener=private_opener) as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(part, path)
-        sync_folder(path.parent)
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-
-
-def sync_folder(folder: Path) -> None:
-    """Wait until the disk holds the folder's names; Windows can't, and needs it less."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def tighten(path: Path) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,9 +17,10 @@ from typing import Any
 
 from hyrisk_desktop.bounded_json import read_json
 from hyrisk_desktop.file_lock import locked
+from hyrisk_desktop.files import move, write_private
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.paths import store_path
-from hyrisk_desktop.private_files import make_private, tighten, write_private
+from hyrisk_desktop.private_files import make_private, tighten
 
 _log = logging.getLogger(__name__)
 _MAX_RECENT = 10
@@ -226,7 +226,7 @@ class Settings:
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
         kept = path.with_name(f"{path.name}.damaged-{stamp}")
         try:
-            os.replace(path, kept)
+            move(path, kept)
         except OSError:
             self.problem = tr(
                 "The settings file is damaged, so the program's own settings are used: {path}.", path=path

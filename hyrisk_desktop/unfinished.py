@@ -25,6 +25,7 @@ _NAMES = re.compile(r"\..+\.part|demonstration-\w{8}")
 _FAMILY = re.compile(r"\.[0-9a-f]{16}-\*\.part")
 _guard = threading.Lock()
 _lists: dict[Path, tuple[int, FileLock, Path]] = {}
+_families: dict[tuple[int, Path, Path], str] = {}
 
 
 def note(path: Path) -> Path:
@@ -47,6 +48,17 @@ def note_family(folder: Path) -> str:
     family = f".{secrets.token_hex(8)}-"
     note(folder / f"{family}*.part")
     return family
+
+
+def part_beside(target: Path) -> Path:
+    """A name for a file or folder that is still being written: in ``target``'s folder, hidden, telling nothing.
+
+    What a killed run leaves under it is deleted at the next start. Each folder is noted once, not each name.
+    """
+    place = (os.getpid(), unfinished_dir(), target.parent.absolute())
+    if place not in _families:
+        _families[place] = note_family(target.parent)
+    return target.with_name(f"{_families[place]}{secrets.token_hex(8)}.part")
 
 
 def sweep() -> int:

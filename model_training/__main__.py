@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hyrisk_desktop.dask_client import Cluster
     from model_training.units import Settings
 
 EXIT_UNEXPECTED, EXIT_ARGUMENTS, EXIT_FAILED, EXIT_CANCELLED = 1, 2, 3, 130
@@ -51,7 +52,8 @@ def _train(arguments: argparse.Namespace) -> None:
     from hyrisk_desktop.errors import Cancelled, HyRiskError, safe_traceback
     from hyrisk_desktop.i18n import tr
     from hyrisk_desktop.risk.bundle import check_model_name
-    from model_training.cross_validate import BUNDLE, REPORT, RESULTS, cross_validate
+    from hyrisk_desktop.training_run import BUNDLE, REPORT, RESULTS
+    from model_training.cross_validate import cross_validate
     from model_training.run_folder import RunFolder, open_echo
 
     settings = _settings(arguments)
@@ -62,7 +64,7 @@ def _train(arguments: argparse.Namespace) -> None:
     folder = RunFolder(arguments.out, arguments.words, facts, open_echo(arguments.events))
     try:
         results = cross_validate(
-            settings, folder, name=arguments.name, compare=arguments.compare, scheduler=arguments.scheduler
+            settings, folder, name=arguments.name, compare=arguments.compare, cluster=_cluster(arguments)
         )
         folder.log.emit("finished", results=RESULTS, report=REPORT, bundle=BUNDLE)
         folder.set_state("finished")
@@ -91,6 +93,19 @@ def _train(arguments: argparse.Namespace) -> None:
         folder.close()
     if not arguments.events:
         _print_results(results)
+
+
+def _cluster(arguments: argparse.Namespace) -> Cluster | None:
+    from hyrisk_desktop.dask_client import Cluster
+    from hyrisk_desktop.errors import InputError
+    from hyrisk_desktop.i18n import tr
+
+    files = (arguments.tls_ca, arguments.tls_cert, arguments.tls_key)
+    if arguments.scheduler:
+        return Cluster(arguments.scheduler, *files)
+    if any(files):
+        raise InputError("tls", tr("--tls-ca, --tls-cert and --tls-key need --scheduler."))
+    return None
 
 
 def _print_results(results: dict[str, Any]) -> None:
@@ -280,8 +295,14 @@ def _add_training(commands: Any) -> None:
     train.add_argument("--name", default="", help="of the model; don't name a patient")
     train.add_argument("--compare", type=Path, metavar="BUNDLE", help="an installed model, evaluated on the same cases")
     train.add_argument(
-        "--scheduler", default="", metavar="ADDRESS", help="a Dask scheduler; its workers see the same disk"
+        "--scheduler",
+        default="",
+        metavar="ADDRESS",
+        help="a Dask scheduler, tcp:// or tls://; its workers see the same disk",
     )
+    train.add_argument("--tls-ca", type=Path, metavar="PEM", help="certificate authority of the cluster")
+    train.add_argument("--tls-cert", type=Path, metavar="PEM", help="this client's certificate")
+    train.add_argument("--tls-key", type=Path, metavar="PEM", help="this client's key")
     train.add_argument("--events", action="store_true", help="print events as JSON lines")
     train.set_defaults(run=_train)
 

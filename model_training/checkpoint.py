@@ -13,9 +13,9 @@ from torch import Tensor
 
 from hyrisk_desktop.bounded_json import read_json
 from hyrisk_desktop.errors import InputError
+from hyrisk_desktop.files import replace_file
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk.network import HyRiskNet
-from model_training.run_folder import replace_file
 
 _MAX_MARK_BYTES = 1 << 20
 _MARK = "checkpoint.json"

@@ -6,7 +6,6 @@ what is finished is not done twice.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -16,17 +15,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hyrisk_desktop.bounded_json import parse_json
+from hyrisk_desktop.dask_client import Cluster, Tasks, WorkerLost
 from hyrisk_desktop.errors import HyRiskError, InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.jobs import CancelToken
+from hyrisk_desktop.training_run import BUNDLE, EVENTS, RESULTS, EventTail, read_json, write_json
 from model_training.compare import compare_models
 from model_training.dataset import CohortData, load_cohort
 from model_training.evaluation import Predictions, auc_or_none, evaluate_run
 from model_training.export import export_run
 from model_training.folds import Fold, make_folds, patient_overlap
 from model_training.report import write_report
-from model_training.run_folder import Control, Emit, RunFolder, read_json, write_json
+from model_training.run_folder import Control, Emit, RunFolder
 from model_training.seen_cases import start_warning
 from model_training.starting_weights import bundle_of, check_init
 from model_training.units import (
@@ -42,9 +42,8 @@ from model_training.units import (
 )
 
 F64 = NDArray[np.float64]
-RESULTS, REPORT, BUNDLE = "results.json", "report.html", "bundle"
 _POLL_S = 0.5
-_ANSWER_S = 8
+_RETRIES = 3
 
 
 class _Pace:
@@ -65,7 +64,12 @@ class _Pace:
 
 
 def cross_validate(
-    settings: Settings, folder: RunFolder, *, name: str = "", compare: Path | None = None, scheduler: str = ""
+    settings: Settings,
+    folder: RunFolder,
+    *,
+    name: str = "",
+    compare: Path | None = None,
+    cluster: Cluster | None = None,
 ) -> dict[str, Any]:
     """Train, evaluate and export; returns ``results.json``'s content.
 
@@ -93,7 +97,7 @@ def cross_validate(
         device=settings.device,
     )
     write_json(run / "folds.json", {"seed": settings.seed, "folds": [_members(fold) for fold in folds]})
-    runner = _on_cluster(settings, units, run, folder, scheduler) if scheduler else _here(settings, units, folder)
+    runner = _on_cluster(settings, units, run, folder, cluster) if cluster else _here(settings, units, folder)
     found: dict[Unit, dict[str, Any]] = {}
     for unit, prediction in runner:
         found[unit] = prediction
@@ -160,33 +164,19 @@ def _here(settings: Settings, units: list[Unit], folder: RunFolder) -> Iterator[
 
 
 def _on_cluster(
-    settings: Settings, units: list[Unit], run: Path, folder: RunFolder, scheduler: str
+    settings: Settings, units: list[Unit], run: Path, folder: RunFolder, cluster: Cluster
 ) -> Iterator[tuple[Unit, dict[str, Any]]]:
     """Run the units on a Dask cluster whose workers see the same disk; paths travel, pixels don't.
 
     A worker that asks for CUDA must offer the resource ``GPU``; a lost worker's unit goes on elsewhere from its
     checkpoint.
     """
-    try:
-        from distributed import Client
-    except ImportError as e:
-        raise InputError("no_dask", tr("--scheduler needs dask.distributed; install the extra [cluster].")) from e
-    try:
-        client = Client(scheduler, timeout=_ANSWER_S, set_as_default=False)
-    except (OSError, ValueError) as e:
-        raise InputError("no_scheduler", tr("No Dask scheduler answers at “{where}”.", where=scheduler)) from e
-    with client:
-        resources = {"GPU": 1} if settings.device == "cuda" else {}
+    with cluster.connect() as client:
+        # Names of a cohort or a folder may say who was scanned: they travel as arguments, not in the task's name.
+        tasks = Tasks(client, "training", gpu=settings.device == "cuda", retries=_RETRIES)
         plain = settings_json(settings)
-        # Keys are numbered: names of a cohort or a folder may say who was scanned.
-        futures = {
-            client.submit(
-                run_unit_remotely, plain, asdict(unit), str(run),
-                key=f"hyrisk-unit-{index}-{time.time_ns()}", resources=resources, retries=3, pure=False,
-            ): unit
-            for index, unit in enumerate(units)
-        }  # fmt: skip
-        tails = {unit: _Tail(run / "folds" / unit.name / "events.jsonl") for unit in units}
+        futures = {tasks.submit(run_unit_remotely, plain, asdict(unit), str(run)): unit for unit in units}
+        tails = {unit: EventTail(run / "folds" / unit.name / EVENTS, from_now=True) for unit in units}
         pace = _Pace(len(units), 0)
         waiting = set(futures)
         try:
@@ -194,7 +184,7 @@ def _on_cluster(
                 finished = {future for future in waiting if future.done()}
                 for future in finished:
                     unit = futures[future]
-                    prediction = future.result()
+                    prediction = _answer(tasks, future)
                     _relay(tails[unit], folder.log.emit, pace)
                     waiting.discard(future)
                     pace.done += 1
@@ -207,35 +197,27 @@ def _on_cluster(
             client.cancel(list(waiting))
 
 
-class _Tail:
-    """Reads the lines that a file has gained since the last look."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        # What an earlier run wrote has been told.
-        self._offset = path.stat().st_size if path.is_file() else 0
-
-    def lines(self) -> list[str]:
-        """Whole new lines."""
-        with contextlib.suppress(OSError), open(self._path, "rb") as file:
-            file.seek(self._offset)
-            text = file.read()
-            whole = text[: text.rfind(b"\n") + 1]
-            self._offset += len(whole)
-            return whole.decode("utf-8").splitlines()
-        return []
+def _answer(tasks: Tasks, future: Any) -> dict[str, Any]:
+    try:
+        prediction: dict[str, Any] = tasks.answer(future)
+    except WorkerLost as e:
+        message = tr("The workers that trained a fold were lost. The same command goes on where it stopped.")
+        raise HyRiskError("worker_lost", message) from e
+    return prediction
 
 
-def _relay(tail: _Tail, emit: Emit, pace: _Pace) -> None:
+def _relay(tail: EventTail, emit: Emit, pace: _Pace) -> None:
     """Tell a unit's new events as this run's own."""
-    for line in tail.lines():
-        event = parse_json(line)
-        kind = event.pop("event")
-        event.pop("time")
-        if kind == "step":
-            event |= pace.share(event.pop("share"))
-        if kind in ("step", "epoch"):
-            emit(kind, **event)
+    more = True
+    while more:
+        events, more = tail.read()
+        for event in events:
+            kind = event.pop("event", "")
+            event.pop("time", None)
+            if kind == "step":
+                event |= pace.share(event.pop("share"))
+            if kind in ("step", "epoch"):
+                emit(kind, **event)
 
 
 def _members(fold: Fold) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from hyrisk_desktop.risk.bundle import ModelBundle
 from hyrisk_desktop.risk.network import HyRiskNet, log_odds
 from hyrisk_desktop.risk.preprocessing import Preprocessing
 from hyrisk_desktop.risk.score_input import ScoreInput
+from hyrisk_desktop.training_run import read_json
 from model_training.card import demonstration_card
 from model_training.config import Phase, TrainConfig
 from model_training.dataset import CohortData, load_cohort, score_inputs, with_statistics
@@ -32,7 +33,6 @@ from model_training.export import finish, novelty_statistics, platt_calibration,
 from model_training.fuse import fit_fused_head
 from model_training.metrics import auc, auc_over_draws, bootstrap_ci, expected_auc
 from model_training.phantom.cohort import write_cohort
-from model_training.run_folder import read_json
 from model_training.train import Fit, Watch, fit, image_features
 
 F64 = NDArray[np.float64]

@@ -22,7 +22,8 @@ import numpy as np
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.choice import rank
-from hyrisk_desktop.imaging.records import Kind, SeriesRecord
+from hyrisk_desktop.imaging.headers.kinds import Kind
+from hyrisk_desktop.imaging.records import SeriesRecord
 
 STAGES = {"I": (110, 120), "II": (210, 220), "III": (310, 320), "IV": (400,)}
 PAPER_STAGES = {"I": 49, "II": 19, "III": 22}

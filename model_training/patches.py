@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from hyrisk_desktop.bounded_json import parse_json
 from hyrisk_desktop.calcium import score_region
 from hyrisk_desktop.errors import ExamError, HyRiskError, InputError
+from hyrisk_desktop.files import write_private
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import (
     CTVolume,
@@ -197,11 +197,8 @@ def _cut(
 @contextlib.contextmanager
 def _log(path: Path, done: dict[int, CaseFacts]) -> Iterator[TextIO]:
     """A file of facts without the line that a kill has cut."""
-    staged = path.with_name(path.name + ".staged")
     text = "".join(json.dumps({"index": index, **asdict(facts)}) + "\n" for index, facts in done.items())
-    with open(staged, "w", encoding="utf-8", opener=private_opener) as file:
-        file.write(text)
-    os.replace(staged, path)
+    write_private(path, text.encode())
     with open(path, "a", encoding="utf-8") as file:
         yield file
 

@@ -10,11 +10,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from hyrisk_desktop.files import replace_file
 from hyrisk_desktop.i18n import tr
 from model_training.dataset import CohortData
 from model_training.evaluation import Predictions
 from model_training.figures import name_of, write_figures
-from model_training.run_folder import replace_file
 
 PAPER = {"grade": 0.64, "agatston": 0.61, "category": 0.61, "volume": 0.62, "sqrt_volume": 0.62, "risknet": 0.70}
 """AUCs in the paper (Yan et al. 2018), as far as this project knows them, on 180 NLST participants."""

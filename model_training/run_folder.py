@@ -19,46 +19,16 @@ from typing import Any, TextIO
 
 from filelock import FileLock, Timeout
 
-from hyrisk_desktop.bounded_json import read_json as read_json_file
 from hyrisk_desktop.errors import Cancelled, InputError
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.risk.swap import write_synced
+from hyrisk_desktop.training_run import CONTROL, EVENTS, LOCK, LOG, RECORD, read_json, write_json
 
-_MAX_JSON_BYTES = 64 << 20
 SCHEMA_VERSION = 1
-EVENTS, RUN, CONTROL, LOCK, LOG = "events.jsonl", "run.json", "control.json", "run.lock", "log.txt"
 _STEP_INTERVAL_S = 0.5
 _POLL_S = 0.3
 
 Emit = Callable[..., None]
 """``emit("epoch", unit=..., ...)``: one event."""
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write beside ``path``, flush to disk, then swap in."""
-    staged = path.with_name(path.name + ".staged")
-    try:
-        write_synced(staged, content)
-        os.replace(staged, path)
-    except OSError:
-        # Half a checkpoint on a full disk would take the room in which to say that it is full.
-        with contextlib.suppress(OSError):
-            staged.unlink(missing_ok=True)
-        raise
-
-
-def write_json(path: Path, data: object) -> None:
-    """`replace_file` with JSON."""
-    replace_file(path, (json.dumps(data, indent=1) + "\n").encode())
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in ``path``; {} where there is none that can be read."""
-    try:
-        data = read_json_file(path, _MAX_JSON_BYTES)
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}
 
 
 @dataclass(slots=True)
@@ -155,7 +125,7 @@ class RunFolder:
             "message": "",
             **facts,
         }
-        if earlier := read_json(path / RUN):
+        if earlier := read_json(path / RECORD):
             self._facts["started"] = earlier.get("started", self._facts["started"])
         # A request meant for the process before this one.
         (path / CONTROL).unlink(missing_ok=True)
@@ -176,7 +146,7 @@ class RunFolder:
     def set_state(self, state: str, message: str = "", **facts: Any) -> None:
         """Say in ``run.json`` how things stand."""
         self._facts |= {"state": state, "message": message, "updated": _now(), **facts}
-        write_json(self.path / RUN, self._facts)
+        write_json(self.path / RECORD, self._facts)
 
     def fail(self, code: str, message: str) -> None:
         """Say that the run failed and why, as far as the disk lets it be said."""

@@ -23,11 +23,11 @@ from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk.network import NON_SURVIVOR, HyRiskNet, log_odds
 from hyrisk_desktop.risk.preprocessing import Preprocessing
+from hyrisk_desktop.training_run import write_json
 from model_training.checkpoint import drop_checkpoint, load_checkpoint, load_weights, save_checkpoint, save_weights
 from model_training.config import TrainConfig
 from model_training.dataset import CohortData, evaluation_batches, order_of_epoch, training_batch
 from model_training.metrics import auc, expected_auc
-from model_training.run_folder import write_json
 
 I64 = NDArray[np.int64]
 BEST = "best.safetensors"

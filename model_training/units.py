@@ -25,11 +25,12 @@ from hyrisk_desktop.risk.network import NON_SURVIVOR, HyRiskNet, log_odds
 from hyrisk_desktop.risk.predictor import choose_device
 from hyrisk_desktop.risk.preprocessing import Preprocessing
 from hyrisk_desktop.risk.score_input import ScoreInput
+from hyrisk_desktop.training_run import read_json, write_json
 from model_training.checkpoint import load_weights
 from model_training.config import TRAINED_HEAD_RATE, TrainConfig, paper_config
 from model_training.dataset import CohortData, load_cohort, score_inputs, with_statistics
 from model_training.folds import Fold, final_fold, make_folds
-from model_training.run_folder import Control, Emit, EventLog, read_json, write_json
+from model_training.run_folder import Control, Emit, EventLog
 from model_training.starting_weights import bundle_of, starting_network
 from model_training.train import BEST, Fit, Watch, fit, image_features
 

@@ -23,7 +23,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 @pytest.fixture(autouse=True)
 def isolated_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Settings, logs and cache of this test only."""
-    home = tmp_path / "hyrisk-home"
+    # Beside the test's own folder, which then holds nothing but what the test puts there.
+    home = tmp_path.with_name(f"{tmp_path.name}-home")
     monkeypatch.setenv("HYRISK_HOME", str(home))
     return home
 

@@ -19,9 +19,9 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.jobs import CancelToken
 
 if TYPE_CHECKING:
-    from hyrisk_desktop.worklist.batch_exam import BatchExam
-    from hyrisk_desktop.worklist.batch_row import BatchRow, BatchSettings
-    from hyrisk_desktop.worklist.pace import BatchProgress
+    from hyrisk_desktop.batch.exam import BatchExam
+    from hyrisk_desktop.batch.pace import BatchProgress
+    from hyrisk_desktop.batch.row import BatchRow, BatchSettings
 
 Run = Callable[..., "BatchProgress"]
 EXIT_SOME_FAILED = 4
@@ -56,7 +56,7 @@ def batch(
     tls_key: Annotated[Path | None, typer.Option(help=tr("This client's key (PEM)."))] = None,
 ) -> None:
     """Score every exam below a folder; exit code 0, or 4 when some failed."""
-    from hyrisk_desktop.worklist.batch_row import BatchSettings
+    from hyrisk_desktop.batch.row import BatchSettings
 
     settings = BatchSettings(profile, prevalence, device)
     settings.check()
@@ -77,8 +77,8 @@ def batch(
 
 
 def _here(workers: int) -> Run:
+    from hyrisk_desktop.batch.run import run_batch
     from hyrisk_desktop.risk.loading import load_predictor
-    from hyrisk_desktop.worklist.batch import run_batch
 
     def run(exams: Any, settings: BatchSettings, model: Path | None, **how: Any) -> BatchProgress:
         predictor, also = load_predictor(model, settings.device, settings.prevalence)
@@ -90,7 +90,8 @@ def _here(workers: int) -> Run:
 
 
 def _on_cluster(scheduler: str, tls: tuple[Path | None, Path | None, Path | None]) -> Run:
-    from hyrisk_desktop.worklist.cluster import Cluster, run_on_cluster
+    from hyrisk_desktop.batch.on_cluster import run_on_cluster
+    from hyrisk_desktop.dask_client import Cluster
 
     cluster = Cluster(scheduler, *tls)
 
@@ -104,8 +105,8 @@ def _on_cluster(scheduler: str, tls: tuple[Path | None, Path | None, Path | None
 
 
 def _list(folder: Path, reads: Path | None, token: CancelToken) -> list[BatchExam]:
-    from hyrisk_desktop.worklist.batch_exam import list_exams, unused_reads
-    from hyrisk_desktop.worklist.reads_file import read_reads
+    from hyrisk_desktop.batch.exam import list_exams, unused_reads
+    from hyrisk_desktop.batch.reads_file import read_reads
 
     known = read_reads(reads) if reads else {}
     # Absolute: a table, and a cluster's workers, may look at the paths from elsewhere.
@@ -124,7 +125,7 @@ def _list(folder: Path, reads: Path | None, token: CancelToken) -> list[BatchExa
 def _score(
     exams: list[BatchExam], settings: BatchSettings, model: Path | None, out: Path, token: CancelToken, run: Run
 ) -> int:
-    from hyrisk_desktop.exchange.batch_table import open_table
+    from hyrisk_desktop.batch.table import open_table
 
     ids = [slot for exam in exams for slot, _ in exam.slots]
     failures: list[str] = []

@@ -11,7 +11,7 @@ import numpy as np
 
 from hyrisk_desktop.cli import display
 from hyrisk_desktop.errors import BundleError, HyRiskError
-from hyrisk_desktop.exchange.reading_document import versions
+from hyrisk_desktop.exchange.reports.document import versions
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.paths import bundled_model_dir, cache_dir, config_dir, log_dir
 from hyrisk_desktop.private_files import make_private

@@ -30,7 +30,20 @@ if TYPE_CHECKING:
     pass
 
 _TRAINING = ("phantom", "train", "evaluate", "nlst", "train-demonstration")
-_COMMANDS = ("gui", "demo", "score", "batch", *_TRAINING, "models", "store", "pacs", "replay", "audit", "doctor", "help")
+_COMMANDS = (
+    "gui",
+    "demo",
+    "score",
+    "batch",
+    *_TRAINING,
+    "models",
+    "store",
+    "pacs",
+    "replay",
+    "audit",
+    "doctor",
+    "help",
+)
 _LATER_COMMANDS: tuple[str, ...] = ()
 
 cli = typer.Typer(

@@ -86,7 +86,7 @@ def add(
 @pacs_cli.command("test", help=tr("Ask a node, or all, whether they answer, and say why not."))
 def ask_nodes(node: Annotated[str | None, typer.Argument(metavar="[NODE]")] = None) -> None:
     """C-ECHO or a DICOMweb question."""
-    from hyrisk_desktop.exchange.pacs.questions import check_connection
+    from hyrisk_desktop.exchange.pacs.archive import check_connection
 
     settings = _settings()
     asked = _nodes(settings) if node is None else (_node(settings, node),)
@@ -117,8 +117,8 @@ def find(
     date_to: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"])] = None,
 ) -> None:
     """C-FIND or QIDO-RS."""
+    from hyrisk_desktop.exchange.pacs.archive import find_studies
     from hyrisk_desktop.exchange.pacs.query import Query
-    from hyrisk_desktop.exchange.pacs.questions import find_studies
 
     settings = _settings()
     chosen = _node(settings, node)
@@ -135,9 +135,9 @@ def get(
     out: Annotated[Path | None, typer.Option(help=tr("Folder; default: the window's PACS inbox."))] = None,
 ) -> None:
     """C-GET, C-MOVE or WADO-RS."""
+    from hyrisk_desktop.exchange.pacs.archive import find_series
     from hyrisk_desktop.exchange.pacs.classes import RETRIEVED_MODALITIES
     from hyrisk_desktop.exchange.pacs.inbox import Inbox
-    from hyrisk_desktop.exchange.pacs.questions import find_series
     from hyrisk_desktop.exchange.pacs.retrieve import retrieve
     from hyrisk_desktop.paths import inbox_dir
 

@@ -93,10 +93,10 @@ def _score_document(
     from hyrisk_desktop.calcium import get_profile
     from hyrisk_desktop.calcium.grading import check_grade
     from hyrisk_desktop.exchange.exports import left_out, write_exports
-    from hyrisk_desktop.exchange.reading_document import score_document
+    from hyrisk_desktop.exchange.reports.document import score_document
     from hyrisk_desktop.imaging import find_series, read_volume
+    from hyrisk_desktop.measurement import measure
     from hyrisk_desktop.risk.loading import load_predictor
-    from hyrisk_desktop.worklist.measure import measure
 
     chosen_profile = get_profile(profile)
     if grade is not None:

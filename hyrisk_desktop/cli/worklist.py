@@ -42,7 +42,7 @@ def user_settings() -> Settings:
 
 def use_export_settings() -> None:
     """Write what is exported with the rights that the settings ask for."""
-    from hyrisk_desktop.exchange.staging import keep_exports_private
+    from hyrisk_desktop.files import keep_exports_private
 
     keep_exports_private(user_settings()["private_exports"])
 
@@ -127,7 +127,7 @@ def audit(
 
 
 def _write_trail(trail: Iterator[AuditEntry], out: Path | None) -> None:
-    from hyrisk_desktop.exchange.staging import export_opener
+    from hyrisk_desktop.files import export_opener
 
     if out is not None:
         use_export_settings()

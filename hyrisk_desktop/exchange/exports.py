@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from hyrisk_desktop.errors import ExamError, HyRiskError, InputError
-from hyrisk_desktop.exchange.formats import Making, formats
-from hyrisk_desktop.exchange.plain_values import uid
-from hyrisk_desktop.exchange.report import Report
-from hyrisk_desktop.exchange.swap import swap_in
+from hyrisk_desktop.exchange.dicom_values import uid
+from hyrisk_desktop.exchange.reports.formats import Making, formats
+from hyrisk_desktop.exchange.reports.report import Report
+from hyrisk_desktop.files import replace_files
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume, Kind, SeriesRecord
 from hyrisk_desktop.jobs import Check, Progress, no_check, no_progress
-from hyrisk_desktop.worklist.measure import Measurement
+from hyrisk_desktop.measurement import Measurement
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from hyrisk_desktop.exchange.deidentify import DeidentifiedExport
+    from hyrisk_desktop.exchange.deidentified.export import DeidentifiedExport
     from hyrisk_desktop.risk import Predictor
 
 
@@ -56,7 +56,7 @@ class Targets:
         """What the secret's file holds. Raises InputError where it can't be read."""
         if self.secret_file is None:
             return None
-        from hyrisk_desktop.exchange.pseudonyms import read_secret
+        from hyrisk_desktop.exchange.deidentified.pseudonyms import read_secret
 
         return read_secret(self.secret_file)
 
@@ -86,7 +86,7 @@ class Targets:
             ExamError: a DICOM object is wanted of an exam that isn't DICOM.
         """
         if self.deidentified is not None:
-            from hyrisk_desktop.exchange.deidentify import check_request
+            from hyrisk_desktop.exchange.deidentified.export import check_request
 
             check_request(record, self.deidentified, self.subject, self.secret)
         elif self.subject is not None or self.accept_burned_in or self.secret_file is not None:
@@ -173,7 +173,7 @@ def write_exports(
     files = make_files(writable(targets.places, volume), report)
     export = None if targets.deidentified is None else _without_identity(targets, report, targets.deidentified)
     try:
-        swap_in(files)
+        replace_files(files)
     except HyRiskError:
         if export is not None:
             shutil.rmtree(export.folder, ignore_errors=True)
@@ -182,7 +182,7 @@ def write_exports(
 
 
 def _without_identity(targets: Targets, report: Report, folder: Path) -> DeidentifiedExport:
-    from hyrisk_desktop.exchange.deidentify import write_deidentified
+    from hyrisk_desktop.exchange.deidentified.export import write_deidentified
 
     accept, secret = targets.accept_burned_in, targets.secret
     return write_deidentified(report, folder, subject=targets.subject, secret=secret, accept_burned_in=accept)
@@ -229,9 +229,9 @@ def write_files(
         check: called now and then; what it raises stops the work with nothing changed.
 
     Raises:
-        ExamError: the exam can't be referred to. InputError, HyRiskError: as `swap_in`.
+        ExamError: the exam can't be referred to. InputError, HyRiskError: as `replace_files`.
     """
-    swap_in(make_files(places, report, progress=progress, check=check), replace=replace, check=check)
+    replace_files(make_files(places, report, progress=progress, check=check), replace=replace, check=check)
     progress(len(places), len(places))
 
 

@@ -23,7 +23,11 @@ def import_makers(*also: str) -> None:
     """
     wanted = [
         f"hyrisk_desktop.exchange.{name}"
-        for name in ("structured_report", "encapsulated_pdf", "pdf", "fhir", "restoring", *also)
+        for name in (
+            *(f"reports.{r}" for r in ("structured_report", "encapsulated_pdf", "pdf", "fhir")),
+            "restoring",
+            *also,
+        )
     ]
     if sys.modules.keys() >= set(wanted):
         return

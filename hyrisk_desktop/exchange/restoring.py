@@ -18,18 +18,18 @@ from hyrisk_desktop.calcium import CalciumScores, Region, component_voxels, get_
 from hyrisk_desktop.calcium.grading import check_grade
 from hyrisk_desktop.calcium.region import REGION_SIZE_XYZ
 from hyrisk_desktop.errors import ExamError, HyRiskError
-from hyrisk_desktop.exchange import plain_values as v
+from hyrisk_desktop.exchange import dicom_values as v
 from hyrisk_desktop.exchange.exports import report_of
-from hyrisk_desktop.exchange.our_objects import HEAD_BYTES, SEG_CLASS, our_objects, reports_in
-from hyrisk_desktop.exchange.report import Report, percent
-from hyrisk_desktop.exchange.report_reading import ReadBack, read_report
-from hyrisk_desktop.exchange.segmentation import masks, read_segmentation
-from hyrisk_desktop.exchange.source_images import source_images
+from hyrisk_desktop.exchange.reports.our_objects import HEAD_BYTES, SEG_CLASS, our_objects, reports_in
+from hyrisk_desktop.exchange.reports.report import Report, percent
+from hyrisk_desktop.exchange.reports.segmentation import masks, read_segmentation
+from hyrisk_desktop.exchange.reports.source_images import source_images
+from hyrisk_desktop.exchange.reports.structured_report_reader import ReadBack, read_report
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume, SeriesRecord, Voxel
 from hyrisk_desktop.jobs import Check, no_check
-from hyrisk_desktop.risk.reading import RiskReading
-from hyrisk_desktop.worklist.measure import Measurement, calcium_numbers, conclude, risk_numbers, survey
+from hyrisk_desktop.measurement import Measurement, calcium_numbers, conclude, risk_numbers, survey
+from hyrisk_desktop.risk.risk_reading import RiskReading
 
 # Another device or another number of threads changes the last digits; no display shows so many.
 _SAME_RISK = 1e-4

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hyrisk_desktop.gui.exam_loader import ExamLoader
-from hyrisk_desktop.gui.explain_service import ExplainService
-from hyrisk_desktop.gui.job_runner import Job, JobRunner
 from hyrisk_desktop.gui.log import MemoryLog
-from hyrisk_desktop.gui.model_shelf import ModelShelf
+from hyrisk_desktop.gui.models.shelf import ModelShelf
 from hyrisk_desktop.gui.pacs.service import Pacs
-from hyrisk_desktop.gui.risk_service import RiskService
+from hyrisk_desktop.gui.services.exam_loader import ExamLoader
+from hyrisk_desktop.gui.services.explain import ExplainService
+from hyrisk_desktop.gui.services.job_runner import Job, JobRunner
+from hyrisk_desktop.gui.services.risk import RiskService
+from hyrisk_desktop.gui.services.store import StoreService
 from hyrisk_desktop.gui.session import Session
-from hyrisk_desktop.gui.store_service import StoreService
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.gui.worklist.scoring import Scoring
 from hyrisk_desktop.imaging import shutdown_decoders, warm_decoders

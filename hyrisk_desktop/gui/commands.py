@@ -12,16 +12,18 @@ from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QInputDialog, 
 
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.gui.actions import presets
-from hyrisk_desktop.gui.dialogs.about import about_text
-from hyrisk_desktop.gui.dialogs.manual import ManualWindow
-from hyrisk_desktop.gui.dialogs.message import ErrorDialog, TextDialog
-from hyrisk_desktop.gui.dialogs.models import ModelsDialog
+from hyrisk_desktop.gui.dialogs.help import HelpCommands
+from hyrisk_desktop.gui.dialogs.message import ErrorDialog
 from hyrisk_desktop.gui.dialogs.series import SeriesDialog
-from hyrisk_desktop.gui.dialogs.shortcuts import ShortcutsDialog
+from hyrisk_desktop.gui.export.commands import ReadingFiles
+from hyrisk_desktop.gui.export.deidentified_writer import Deidentifying
+from hyrisk_desktop.gui.export.restoring import Restoring
+from hyrisk_desktop.gui.export.writer import Exporting
 from hyrisk_desktop.gui.leaving import ask_to_leave
 from hyrisk_desktop.gui.letters import give_letters
+from hyrisk_desktop.gui.models.dialog import ModelsDialog
 from hyrisk_desktop.gui.pacs.commands import PacsCommands
-from hyrisk_desktop.gui.reading_files import ReadingFiles
+from hyrisk_desktop.gui.pacs.sending_reading import SendingReading
 from hyrisk_desktop.gui.results import results_text
 from hyrisk_desktop.gui.retrain.controller import Retraining, leaving_question
 from hyrisk_desktop.gui.session import Session
@@ -31,8 +33,6 @@ from hyrisk_desktop.gui.viewer.display import default_box, dicom_window
 from hyrisk_desktop.gui.worklist.commands import WorklistCommands
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import SeriesRecord
-from hyrisk_desktop.paths import bundled_model_dir
-from hyrisk_desktop.risk.bundle_files import read_card
 from hyrisk_desktop.risk.model_store import ActiveModel
 from hyrisk_desktop.settings import Settings
 
@@ -60,8 +60,7 @@ class Commands(QObject):
         self._settings: Settings = services.settings
         self._desk = desk
         self._window = window
-        self._manual: ManualWindow | None = None
-        self.retraining = Retraining(services, window)
+        self.retraining = Retraining(services.runner, services.shelf, services.risk, services.settings, window)
         self.retraining.told.connect(self.message)
         self.training_state = QLabel()
         self.training_state.setObjectName("trainingState")
@@ -72,13 +71,30 @@ class Commands(QObject):
             services.worklist, services.scoring, services.session, services.settings, desk, window
         )
         self.worklist.message.connect(self.message)
-        self.reading_files = ReadingFiles(services, desk, window)
+        self.reading_files = ReadingFiles(
+            services.session,
+            Exporting(services.session, services.risk, services.runner, services.store, self),
+            Deidentifying(services.session, services.risk, services.runner, services.store, self),
+            Restoring(services.session, services.loader, services.runner, services.worklist, self),
+            services.settings,
+            desk,
+            window,
+        )
         self.reading_files.message.connect(self.message)
         self.reading_files.failed.connect(self.show_error)
         services.worklist.failed.connect(self.show_error)
-        self.pacs = PacsCommands(services, window)
+        self.pacs = PacsCommands(
+            services.pacs,
+            services.session,
+            SendingReading(services.session, services.risk, services.runner, services.store, services.pacs.sending),
+            services.settings,
+            window,
+        )
         self.pacs.message.connect(self.message)
         self.pacs.failed.connect(self.show_error)
+        self.help = HelpCommands(
+            services.runner, services.log, services.risk, services.session, services.worklist, window
+        )
         desk.confirmed.connect(self.worklist.confirm)
         self.worklist.retrain_wanted.connect(self.retraining.show_wizard)
         self.retraining.worklist_wanted.connect(self.worklist.export_cohort)
@@ -107,7 +123,7 @@ class Commands(QObject):
     def handler(self, key: str) -> Callable[[], object]:
         """What carries out the action ``key``: a method of that name, here or among the others' commands."""
         found = self.worklist.handler(key) or self.pacs.handler(key) or getattr(self.reading_files, key, None)
-        return found or getattr(self, key)
+        return found or getattr(self.help, key, None) or getattr(self, key)
 
     def refuse(self, keys: QKeyCombination, actions: dict[str, QAction]) -> bool:
         """Say why the action on ``keys`` does nothing now; False where no action that is switched off has them."""
@@ -291,7 +307,7 @@ class Commands(QObject):
         """Esc: end the tool; with none, show whole slices."""
         self._desk.escape()
 
-    # --- model, log and help
+    # --- model
 
     def show_models(self) -> None:
         """The installed models: compare, choose, import, export."""
@@ -342,35 +358,6 @@ class Commands(QObject):
         if active.warning:
             self.message.emit(active.warning)
         self.states_changed.emit()
-
-    def show_log(self) -> None:
-        """Show what the program has noted; it holds no patient data."""
-        self._open(TextDialog(tr("Log"), "\n".join(self._services.log.lines), self._window))
-
-    def show_manual(self) -> None:
-        """The manual, on the page about what is on screen."""
-        if self._manual is None:
-            self._manual = ManualWindow(self._services.runner, self._window)
-        self._manual.show_topic(self._topic())
-
-    def _topic(self) -> str:
-        reading_list = self._services.worklist.reading_list
-        if reading_list is not None:
-            return "readers" if reading_list.blinded else "worklist"
-        return "index" if self._session.exam is None else "reading"
-
-    def show_shortcuts(self) -> None:
-        """The "?" sheet."""
-        self._open(ShortcutsDialog(self._window))
-
-    def show_model_card(self) -> None:
-        """The model's own account of its data, results and limits."""
-        card = read_card(self._services.risk.model_dir or bundled_model_dir())
-        self._open(TextDialog(tr("Model card"), card, self._window, markdown=True))
-
-    def show_about(self) -> None:
-        """What this is, and what it is not for."""
-        self._open(TextDialog(tr("About HyRisk Desktop"), about_text(), self._window, size=(620, 380)))
 
     def _open(self, dialog: QDialog) -> None:
         dialog.open()

@@ -11,9 +11,9 @@ from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.gui.state import Exam, ReadState, RiskRequest, RiskStatus
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume, Voxel
+from hyrisk_desktop.measurement import collect_findings
 from hyrisk_desktop.risk import RiskReading
 from hyrisk_desktop.risk.explain import Explanation
-from hyrisk_desktop.worklist.measure import collect_findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,8 @@ class Measured(QObject):
         self.scores: CalciumScores | None = None
         self.centre_findings: tuple[Finding, ...] = ()
         self.risk: RiskReading | None = None
+        self.first_risk: RiskReading | None = None
+        """The risk of the reader's own click, while its interval is still being worked out; never saved or exported."""
         self.explaining = False
         """Whether the reader wants the risk explained."""
         self.explanation: Explanation | None = None
@@ -125,14 +127,28 @@ class Measured(QObject):
 
         Everything that identifies the answer is compared: exam, series, centre, grade and model.
         """
+        if not self._answers(request, reading):
+            return False
+        self.risk, self.first_risk = reading, None
+        self.set_risk_status(RiskStatus.READY)
+        return True
+
+    def apply_first_risk(self, request: RiskRequest, reading: RiskReading) -> None:
+        """Show ``reading`` without its interval, which is still being worked out; checked like a risk."""
+        if self.risk is None and self._answers(request, reading):
+            self.first_risk = reading
+            self.risk_changed.emit()
+
+    def _answers(self, request: RiskRequest, reading: RiskReading) -> bool:
         if request != self.risk_request() or self.model is None or self.risk_kept:
             return False
         answered = (reading.series_uid, reading.centre, reading.grade, reading.agatston, reading.bundle_sha256)
-        if answered != (request.series_uid, request.centre, request.grade, request.agatston, self.model[1]):
-            return False
-        self.risk = reading
-        self.set_risk_status(RiskStatus.READY)
-        return True
+        return answered == (request.series_uid, request.centre, request.grade, request.agatston, self.model[1])
+
+    @property
+    def shown_risk(self) -> RiskReading | None:
+        """The risk on screen, with or without its interval."""
+        return self.risk or self.first_risk
 
     @property
     def risk_kept(self) -> bool:
@@ -153,6 +169,7 @@ class Measured(QObject):
 
     def _take_kept_risk(self) -> None:
         """No risk, but where this very read came with one; a model that still loads then keeps nobody waiting."""
+        self.first_risk = None
         self.risk = self._kept_risk[1] if self._kept_risk is not None and self.risk_kept else None
         if self.risk is not None:
             self.risk_status = RiskStatus.READY
@@ -184,6 +201,8 @@ class Measured(QObject):
     def set_risk_status(self, status: RiskStatus, message: str = "") -> None:
         """Tell the risk panel how things stand."""
         self.risk_status, self.risk_message = status, message
+        if status is not RiskStatus.COMPUTING:
+            self.first_risk = None
         self.risk_changed.emit()
 
     # --- what it comes from
@@ -219,7 +238,7 @@ class Measured(QObject):
         """All findings that qualify the numbers on screen, worst first."""
         scan = (*self.exam.findings, *self._kept.get(self.exam.exam_id, _Kept()).findings) if self.exam else ()
         scan = (*scan, *self.model_findings, *self._other_model_finding())
-        return collect_findings(scan, self.centre_findings, self.scores, self.read.grade, self.risk)
+        return collect_findings(scan, self.centre_findings, self.scores, self.read.grade, self.shown_risk)
 
     def _other_model_finding(self) -> tuple[Finding, ...]:
         if self.risk is None or self.model is None or not self.risk_is_another_models:

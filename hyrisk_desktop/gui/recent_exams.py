@@ -8,7 +8,7 @@ from PySide6.QtCore import Slot
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QWidget
 
-from hyrisk_desktop.gui.exam_loader import ExamLoader
+from hyrisk_desktop.gui.services.exam_loader import ExamLoader
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.settings import Settings
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hyrisk_desktop.calcium import CalciumScores, category_bounds
-from hyrisk_desktop.exchange.report import percent
+from hyrisk_desktop.exchange.reports.report import percent
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk import RiskReading

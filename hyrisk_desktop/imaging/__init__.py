@@ -6,11 +6,12 @@ whether the pixels are fit to be scored. Heavy libraries are imported inside fun
 
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.imaging.checks import check_centre, check_volume
-from hyrisk_desktop.imaging.decoder import shutdown_decoders, warm_decoders
-from hyrisk_desktop.imaging.dicom import read_volume
 from hyrisk_desktop.imaging.hashing import content_sha256, hash_files
+from hyrisk_desktop.imaging.headers.kinds import Kind
 from hyrisk_desktop.imaging.heart_centre import ProposedCentre, propose_centre
-from hyrisk_desktop.imaging.records import Kind, SeriesRecord
+from hyrisk_desktop.imaging.pixels.decoder_pool import shutdown_decoders, warm_decoders
+from hyrisk_desktop.imaging.read import read_volume
+from hyrisk_desktop.imaging.records import SeriesRecord
 from hyrisk_desktop.imaging.scan import ScannedExam, reopen, scan_exams, scanned_exam
 from hyrisk_desktop.imaging.series import find_series
 from hyrisk_desktop.imaging.slab import Slab, read_slab, thin

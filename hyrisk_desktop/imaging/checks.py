@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.choice import contrast_agent
-from hyrisk_desktop.imaging.kernels import kernel_of
-from hyrisk_desktop.imaging.padding import PADDING_HU
+from hyrisk_desktop.imaging.headers.kernels import kernel_of
+from hyrisk_desktop.imaging.pixels.padding import PADDING_HU
 from hyrisk_desktop.imaging.volume import CTVolume, Voxel
 
 MAX_THICKNESS_MM = 3.0

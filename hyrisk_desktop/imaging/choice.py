@@ -7,8 +7,9 @@ import re
 from collections.abc import Sequence
 
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging.kernels import kernel_of
-from hyrisk_desktop.imaging.records import Kind, SeriesRecord
+from hyrisk_desktop.imaging.headers.kernels import kernel_of
+from hyrisk_desktop.imaging.headers.kinds import Kind
+from hyrisk_desktop.imaging.records import SeriesRecord
 
 WANTED_INCREMENT_MM = 2.5
 WANTED_KVP = 120.0

@@ -8,7 +8,8 @@ from types import MappingProxyType
 
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging.records import Kind, SeriesRecord
+from hyrisk_desktop.imaging.headers.kinds import Kind
+from hyrisk_desktop.imaging.records import SeriesRecord
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
 from hyrisk_desktop.regular_files import open_regular
 

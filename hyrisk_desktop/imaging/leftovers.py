@@ -7,10 +7,10 @@ report, a text, a DICOMDIR) is not.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,13 +18,10 @@ from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.geometry import axes_of
-from hyrisk_desktop.imaging.kinds import CT_IMAGE, ENHANCED
-from hyrisk_desktop.imaging.records import Kind, SeriesRecord
-from hyrisk_desktop.imaging.tags import TAGS, Header
+from hyrisk_desktop.imaging.headers.kinds import CT_IMAGE, ENHANCED, Kind
+from hyrisk_desktop.imaging.headers.tags import TAGS, Header
+from hyrisk_desktop.imaging.records import SeriesRecord
 from hyrisk_desktop.regular_files import open_regular
-
-if TYPE_CHECKING:
-    from hyrisk_desktop.imaging.series import FoundFiles
 
 _IMAGE_SUFFIXES = frozenset((".dcm", ".dicom", ".ima", ".dc3"))
 _HALF_COPIED = frozenset((".part", ".tmp", ".crdownload", ".filepart", ".partial"))
@@ -105,6 +102,23 @@ _MOST_ASIDE = 2000  # an archive's folder may hold any number of other images; l
 _FEW = 3  # more are a series of their own
 _BEYOND = 3  # how many places beyond either end are looked at
 _PLACE_SHARE, _LATERAL_MM = 0.05, 0.5
+
+
+@dataclasses.dataclass(slots=True)
+class FoundFiles:
+    """What the walk through the files gathered.
+
+    Attributes:
+        groups: headers by series and kind. images: image files. others: objects of other kinds, by modality.
+        unusable: files that should hold an image and can't be read, by reason.
+        aside: objects with pixels of other kinds, which may be slices whose headers are damaged.
+    """
+
+    groups: dict[tuple[str, Kind], list[Header]] = dataclasses.field(default_factory=dict)
+    images: list[Path] = dataclasses.field(default_factory=list)
+    others: Counter[str] = dataclasses.field(default_factory=Counter)
+    unusable: Counter[str] = dataclasses.field(default_factory=Counter)
+    aside: list[Header] = dataclasses.field(default_factory=list)
 
 
 def note_other(found: FoundFiles, header: Header) -> None:

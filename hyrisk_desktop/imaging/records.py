@@ -1,29 +1,20 @@
-"""What the finder tells of one series, before any pixel is read."""
+"""What the finder tells of one series, before any pixel is read, and whether its files are still what they were."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 
+from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.findings import Finding
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging.headers.kinds import Kind
+from hyrisk_desktop.imaging.headers.layout import Layouts
+from hyrisk_desktop.imaging.headers.tags import BadHeader, Header, NotDicom, read_header
 from hyrisk_desktop.imaging.slices import Stack
-from hyrisk_desktop.imaging.tags import Header
 from hyrisk_desktop.imaging.temporary import TemporaryFolder
-
-
-class Kind(StrEnum):
-    """What a series is made of."""
-
-    AXIAL = "axial"
-    REFORMAT = "reformat"
-    LOCALIZER = "localizer"
-    SECONDARY = "secondary"
-    DERIVED = "derived"
-    ENHANCED = "enhanced"
-    IMAGE_FILE = "image_file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +77,21 @@ class SeriesRecord:
 def dicom_series_uid(series_uid: str) -> str:
     """SeriesInstanceUID of a record's or volume's ``series_uid``, without the mark of an image set."""
     return series_uid.partition("#")[0]
+
+
+def current_headers(record: SeriesRecord) -> tuple[Header, ...]:
+    """The headers that the finder read, or new ones for files that have changed since."""
+    known = {h.path: h for h in record.headers}
+    headers, layouts = [], Layouts()
+    for path in record.files:
+        header = known.get(path)
+        status = path.stat()
+        if header is None or (header.size, header.mtime_ns) != (status.st_size, status.st_mtime_ns):
+            try:
+                header = read_header(path, layouts)
+            except (NotDicom, BadHeader) as e:
+                raise ExamError(
+                    "damaged", tr("{name} is damaged and can't be read. Copy or export it again.", name=path.name)
+                ) from e
+        headers.append(header)
+    return tuple(headers)

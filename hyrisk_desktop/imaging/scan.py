@@ -18,14 +18,15 @@ from pathlib import Path
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging.attributes import read_attributes
 from hyrisk_desktop.imaging.choice import rank
-from hyrisk_desktop.imaging.dicom import current_headers
+from hyrisk_desktop.imaging.headers.attributes import read_attributes
+from hyrisk_desktop.imaging.headers.kinds import Kind
+from hyrisk_desktop.imaging.headers.tags import Header
+from hyrisk_desktop.imaging.leftovers import FoundFiles
 from hyrisk_desktop.imaging.listing import Entries, Walk, entries
-from hyrisk_desktop.imaging.records import Kind, SeriesRecord
-from hyrisk_desktop.imaging.series import FoundFiles, find_series, look_through, records_of
+from hyrisk_desktop.imaging.records import SeriesRecord, current_headers
+from hyrisk_desktop.imaging.series import find_series, look_through, records_of
 from hyrisk_desktop.imaging.sources import Source, is_image_file
-from hyrisk_desktop.imaging.tags import Header
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
 
 _REMEMBERED = 256

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging.attributes import nested_words, read_attributes
 from hyrisk_desktop.imaging.choice import rank
 from hyrisk_desktop.imaging.geometry import is_axial
-from hyrisk_desktop.imaging.kinds import kind_of, nature_findings, nature_of, refusal_of, refusal_of_types
-from hyrisk_desktop.imaging.layout import Layouts
-from hyrisk_desktop.imaging.leftovers import note_other, note_strange, stray_findings, unusable_findings
-from hyrisk_desktop.imaging.records import Kind, SeriesRecord
+from hyrisk_desktop.imaging.headers.attributes import nested_words, read_attributes
+from hyrisk_desktop.imaging.headers.kinds import Kind, kind_of, nature_findings, nature_of, refusal_of, refusal_of_types
+from hyrisk_desktop.imaging.headers.layout import Layouts
+from hyrisk_desktop.imaging.headers.tags import TAGS, BadHeader, Header, NotDicom, read_header
+from hyrisk_desktop.imaging.leftovers import FoundFiles, note_other, note_strange, stray_findings, unusable_findings
+from hyrisk_desktop.imaging.pixels.enhanced import frames_of, multi_frame_parts
+from hyrisk_desktop.imaging.pixels.image_files import image_record
+from hyrisk_desktop.imaging.records import SeriesRecord
 from hyrisk_desktop.imaging.slices import Stack, stack_slices
 from hyrisk_desktop.imaging.sources import Source, is_image_file, list_source
 from hyrisk_desktop.imaging.splitting import header_parts, names_of
-from hyrisk_desktop.imaging.tags import TAGS, BadHeader, Header, NotDicom, read_header
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
 
 _ACCOMPANIMENTS = (Kind.LOCALIZER, Kind.SECONDARY)  # what may lie inside a series of slices without being one
@@ -34,23 +35,6 @@ _LOSSY = TAGS["LossyImageCompression"]
 # JPEG with the discrete cosine transform; the others have lossless forms as well, so only the attribute tells.
 _LOSSY_SYNTAXES = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 52, 53, 54, 55, 56))
 _ORIENTATION = TAGS["ImageOrientationPatient"]
-
-
-@dataclasses.dataclass(slots=True)
-class FoundFiles:
-    """What the walk through the files gathered.
-
-    Attributes:
-        groups: headers by series and kind. images: image files. others: objects of other kinds, by modality.
-        unusable: files that should hold an image and can't be read, by reason.
-        aside: objects with pixels of other kinds, which may be slices whose headers are damaged.
-    """
-
-    groups: dict[tuple[str, Kind], list[Header]] = dataclasses.field(default_factory=dict)
-    images: list[Path] = dataclasses.field(default_factory=list)
-    others: Counter[str] = dataclasses.field(default_factory=Counter)
-    unusable: Counter[str] = dataclasses.field(default_factory=Counter)
-    aside: list[Header] = dataclasses.field(default_factory=list)
 
 
 def find_series(
@@ -80,8 +64,6 @@ def find_series(
         _narrow_to(found, source.opened)
     records = records_of(found, source)
     if not records and found.images:
-        from hyrisk_desktop.imaging.image_files import image_record
-
         records = list(_image_records(found.images, image_record, alone=source.opened is not None))
         records = [dataclasses.replace(r, holder=source.holder) for r in records]
     if not records:
@@ -112,8 +94,6 @@ def _records(uid: str, kind: Kind, headers: list[Header], found: FoundFiles, sou
         sets, stack = header_parts(kept)
         parts = [([*p.items, *aside], (), p.by, p.mark, p.order) for p in sets]
     elif kind is Kind.ENHANCED:
-        from hyrisk_desktop.imaging.enhanced import multi_frame_parts
-
         parts = [([h], p.items, p.by, p.mark, p.order) for h, p in multi_frame_parts(headers)]
     if not parts:
         return [_record(uid, kind, headers, found, source, stack=stack)]
@@ -303,8 +283,6 @@ def _with_geometry(record: SeriesRecord, stack: Stack | None) -> SeriesRecord:
     """Fill in increment and slice count, or the reason why the series can't be read."""
     try:
         if record.kind is Kind.ENHANCED:
-            from hyrisk_desktop.imaging.enhanced import frames_of
-
             frames = frames_of(record)
             return dataclasses.replace(
                 record,

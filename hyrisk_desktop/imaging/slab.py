@@ -13,8 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hyrisk_desktop.imaging.checks import slices_of_ball
-from hyrisk_desktop.imaging.dicom import read_some_slices, read_volume, readable, sparse_array
-from hyrisk_desktop.imaging.records import Kind, SeriesRecord
+from hyrisk_desktop.imaging.headers.kinds import Kind
+from hyrisk_desktop.imaging.pixels.blank_volume import sparse_array
+from hyrisk_desktop.imaging.pixels.single_frame import read_some_slices
+from hyrisk_desktop.imaging.read import read_volume, readable
+from hyrisk_desktop.imaging.records import SeriesRecord
 from hyrisk_desktop.imaging.slices import Stack
 from hyrisk_desktop.imaging.volume import CTVolume
 from hyrisk_desktop.jobs import CancelToken

@@ -15,7 +15,7 @@ from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.geometry import Grid, axes_of, make_grid
-from hyrisk_desktop.imaging.tags import DEFLATED_LE, EXPLICIT_LE, IMPLICIT_LE, NATIVE_SYNTAXES, TAGS, Header
+from hyrisk_desktop.imaging.headers.tags import DEFLATED_LE, EXPLICIT_LE, IMPLICIT_LE, NATIVE_SYNTAXES, TAGS, Header
 from hyrisk_desktop.regular_files import open_regular
 
 _REQUIRED = (

@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging.attributes import quiet_pydicom
-from hyrisk_desktop.imaging.detached import check_regular
+from hyrisk_desktop.imaging.headers.attributes import quiet_pydicom
+from hyrisk_desktop.imaging.headers.tags import BadHeader, NotDicom, read_header
 from hyrisk_desktop.imaging.listing import Walk, entries
-from hyrisk_desktop.imaging.tags import BadHeader, NotDicom, read_header
+from hyrisk_desktop.imaging.pixels.detached import check_regular
 from hyrisk_desktop.imaging.temporary import TemporaryFolder
 from hyrisk_desktop.jobs import CancelToken
 

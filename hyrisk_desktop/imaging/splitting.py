@@ -14,8 +14,8 @@ from typing import Generic, TypeVar
 
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging.headers.tags import Header
 from hyrisk_desktop.imaging.slices import Stack, stack_slices
-from hyrisk_desktop.imaging.tags import Header
 
 FEWEST = 3
 DIASTOLE = 75.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from hyrisk_desktop.risk.reading import RiskReading
+from hyrisk_desktop.risk.risk_reading import RiskReading
 
 if TYPE_CHECKING:
     from hyrisk_desktop.risk.predictor import Predictor

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import sys
@@ -24,14 +23,14 @@ from numpy.typing import NDArray
 
 from hyrisk_desktop.bounded_json import read_json
 from hyrisk_desktop.errors import BundleError
+from hyrisk_desktop.files import recover_folder, replace_file, replace_folder, sync_folder, write_new
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.regular_files import read_regular
 from hyrisk_desktop.risk.calibration import PlattCalibration
+from hyrisk_desktop.risk.json_checks import check_integer
 from hyrisk_desktop.risk.novelty import Novelty
 from hyrisk_desktop.risk.preprocessing import Preprocessing
 from hyrisk_desktop.risk.score_input import HIGHEST_AGATSTON, ScoreInput
-from hyrisk_desktop.risk.swap import recover, swap_in, sync_folder, write_synced
-from hyrisk_desktop.risk.values import check_integer
 
 if TYPE_CHECKING:
     from hyrisk_desktop.risk.network import HyRiskNet
@@ -168,12 +167,12 @@ def write_bundle(directory: Path, bundle: ModelBundle, model: HyRiskNet, card: s
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
     try:
-        write_synced(staging / WEIGHTS, weights)
-        write_synced(staging / DESCRIPTION, _sealed(_to_json(bundle, digest)))
-        write_synced(staging / CARD, card.replace("{sha256}", digest).encode())
+        write_new(staging / WEIGHTS, weights)
+        write_new(staging / DESCRIPTION, _sealed(_to_json(bundle, digest)))
+        write_new(staging / CARD, card.replace("{sha256}", digest).encode())
         sync_folder(staging)
         written = load_bundle(staging)[0]
-        swap_in(staging, directory)
+        replace_folder(staging, directory)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return written
@@ -190,10 +189,7 @@ def seal_description(directory: Path) -> ModelBundle:
     data = _read_json(directory)
     _parse(directory, data | {_SEAL: ""}, None)
     _read_weights(directory, data)
-    staged = directory / (DESCRIPTION + ".staged")
-    write_synced(staged, _sealed(data))
-    os.replace(staged, directory / DESCRIPTION)
-    sync_folder(directory)
+    replace_file(directory / DESCRIPTION, _sealed(data))
     return read_description(directory)
 
 
@@ -264,7 +260,7 @@ def _read_weights(directory: Path, data: dict[str, Any]) -> bytes:
 
 
 def _read_json(directory: Path) -> dict[str, Any]:
-    recover(directory, DESCRIPTION)
+    recover_folder(directory, DESCRIPTION)
     path = directory / DESCRIPTION
     try:
         data = read_json(path, _MAX_DESCRIPTION_BYTES)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
-import uuid
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from hyrisk_desktop.errors import BundleError
+from hyrisk_desktop.files import replacing, sync_folder
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.private_files import private_opener
 from hyrisk_desktop.regular_files import open_regular
 from hyrisk_desktop.risk.bundle import CARD, DESCRIPTION, MOST_WEIGHTS_BYTES, WEIGHTS
-from hyrisk_desktop.risk.swap import sync_folder
-from hyrisk_desktop.unfinished import note
 
 LARGEST = {WEIGHTS: MOST_WEIGHTS_BYTES, DESCRIPTION: 16 << 20, CARD: 1 << 20}
 _CHUNK = 1 << 20
@@ -65,22 +63,13 @@ def unpack_bundle(zip_path: Path, target: Path) -> None:
 
 def zip_bundle(directory: Path, zip_path: Path) -> None:
     """Write the three files of the bundle in ``directory`` as a zip, beside its target first; raises OSError."""
-    temporary = note(zip_path.with_name(f".{uuid.uuid4().hex}.part"))
-    try:
-        with open(temporary, "wb") as raw:
-            with zipfile.ZipFile(raw, "w") as archive:
-                for name in LARGEST:
-                    # Weights don't shrink; a fixed date makes the same model the same zip.
-                    entry = zipfile.ZipInfo(name, _STAMP)
-                    entry.compress_type = zipfile.ZIP_STORED if name == WEIGHTS else zipfile.ZIP_DEFLATED
-                    entry.external_attr = 0o644 << 16
-                    archive.writestr(entry, (directory / name).read_bytes())
-            raw.flush()
-            os.fsync(raw.fileno())
-        os.replace(temporary, zip_path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync_folder(zip_path.parent)
+    with replacing(zip_path) as raw, zipfile.ZipFile(raw, "w") as archive:
+        for name in LARGEST:
+            # Weights don't shrink; a fixed date makes the same model the same zip.
+            entry = zipfile.ZipInfo(name, _STAMP)
+            entry.compress_type = zipfile.ZIP_STORED if name == WEIGHTS else zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, (directory / name).read_bytes())
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hyrisk_desktop.risk.values import check_keys, check_number
+from hyrisk_desktop.risk.json_checks import check_keys, check_number
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,28 +1,23 @@
 """Where a risk comes from: Grad-CAM over the patch, and the exact parts of the log odds. Research use only.
 
-Grad-CAM (Selvaraju 2017, captum's `LayerGradCam`) at the last convolutional stage: the network averages that stage over
-the crop and adds it up linearly, so the signed map's cells sum to the image's part of the log odds, exactly. It shows
-where this network looked, not what causes death.
+Grad-CAM (Selvaraju 2017) at the last convolutional stage: the network averages that stage over the crop and adds it up
+linearly, so the gradient is the head's weight everywhere, and the signed map's cells sum to the image's part of the log
+odds, exactly. It shows where this network looked, not what causes death.
 """
 
 from __future__ import annotations
 
-import gc
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hyrisk_desktop.errors import HyRiskError
-from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.volume import CTVolume, Voxel
 from hyrisk_desktop.risk.calibration import PlattCalibration
-from hyrisk_desktop.risk.preprocessing import Crop, centred_crop, cut_patch, prepare
+from hyrisk_desktop.risk.preprocessing import Crop, centred_crop
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from hyrisk_desktop.risk.predictor import Predictor
 
 
@@ -91,13 +86,16 @@ def explain(
 
     Raises:
         InputError: as `Predictor.predict`. BundleError: the answer is not a finite number.
-        HyRiskError: captum is missing.
     """
     reading = predictor.predict(volume, centre, grade, agatston=agatston)
     bundle = predictor.bundle
     score = predictor.score_input(grade, agatston)
-    split = _split(predictor, volume, centre, score)
-    cam = _grad_cam(predictor, volume, centre, score)
+    weight, constant = _head(predictor, score)
+    # In double precision, on the very features that were read.
+    features = predictor.features_at(volume, centre)[0].double().cpu().numpy()
+    cam = _grad_cam(predictor, volume, centre, weight[: features.size])
+    part = None if score is None else float(weight[-1] * score)
+    split = Split(float(weight[: features.size] @ features), part, constant)
     head = "risknet" if score is None else "hyrisknet"
     return Explanation(
         series_uid=reading.series_uid,
@@ -116,61 +114,26 @@ def explain(
     )
 
 
-def _split(predictor: Predictor, volume: CTVolume, centre: Voxel, score: float | None) -> Split:
-    """The head is linear, so its parts are products; in double precision, on the very features that were read."""
+def _head(predictor: Predictor, score: float | None) -> tuple[NDArray[np.float64], float]:
+    """Weights [F] (and the score's, [F + 1]) and constant of the log odds of the head that spoke, which is linear."""
     from hyrisk_desktop.risk.network import NON_SURVIVOR
 
     head = predictor.network.image_head if score is None else predictor.network.fused_head
     weight = head.weight.detach().double().cpu().numpy()
     bias = head.bias.detach().double().cpu().numpy()
-    weight, constant = weight[NON_SURVIVOR] - weight[1 - NON_SURVIVOR], bias[NON_SURVIVOR] - bias[1 - NON_SURVIVOR]
-    features = predictor.features_at(volume, centre)[0].double().cpu().numpy()
-    image = float(weight[: features.size] @ features)
-    part = None if score is None else float(weight[-1] * score)
-    return Split(image, part, float(constant))
+    return weight[NON_SURVIVOR] - weight[1 - NON_SURVIVOR], float(bias[NON_SURVIVOR] - bias[1 - NON_SURVIVOR])
 
 
-def _grad_cam(predictor: Predictor, volume: CTVolume, centre: Voxel, score: float | None) -> NDArray[np.float64]:
-    """Signed Grad-CAM [h, w] of the non-survivor log odds at the trunk's last stage."""
-    import torch
+def _grad_cam(
+    predictor: Predictor, volume: CTVolume, centre: Voxel, weight: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Signed Grad-CAM [h, w] of the non-survivor log odds at the trunk's last stage, from the maps that were read.
 
-    from hyrisk_desktop.risk.network import log_odds
-
-    layer_grad_cam = _captum()
-    network, p = predictor.network, predictor.bundle.preprocessing
-    patch, _ = cut_patch(volume.hu, centre, p)
-    slab = torch.from_numpy(patch.astype(np.float32))[None].to(predictor.device)
-    images = prepare(slab, [centred_crop(p)], p).contiguous(memory_format=torch.channels_last)
-
-    def answer(batch: Tensor) -> Tensor:
-        features = network.features(batch)
-        if score is None:
-            return log_odds(network.image_logits(features))
-        inputs = torch.full((len(features),), score, device=features.device)
-        return log_odds(network.fused_logits(features, inputs))
-
-    with torch.enable_grad():
-        cam = layer_grad_cam(answer, network.trunk.layer4).attribute(images.requires_grad_(), relu_attributions=False)
-    found: NDArray[np.float64] = cam[0, 0].detach().double().cpu().numpy()
-    return found
-
-
-def _captum() -> type:
-    """captum's LayerGradCam; its import brings matplotlib and takes seconds, so it waits until somebody asks."""
-    collecting = gc.isenabled()
-    # As for torch: full collections over what an import makes stop every thread.
-    gc.disable()
-    try:
-        from captum.attr import LayerGradCam
-    except ImportError as e:
-        raise HyRiskError(
-            "no_captum", tr("The explanation needs the library captum, which is missing; run “hyrisk doctor”.")
-        ) from e
-    finally:
-        if collecting:
-            gc.enable()
-    found: type = LayerGradCam
-    return found
+    The stage [F, h, w] is averaged and weighted by the head, so the gradient at each of its cells is weight / (h w).
+    """
+    maps = predictor.maps_at(volume, centre).double().cpu().numpy()
+    cam: NDArray[np.float64] = np.einsum("f,fhw->hw", weight, maps) / (maps.shape[1] * maps.shape[2])
+    return cam
 
 
 def _place(cam: NDArray[np.float64], crop: Crop, size: tuple[int, int]) -> NDArray[np.float32]:

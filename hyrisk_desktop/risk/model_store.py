@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import shutil
 import time
@@ -24,12 +23,12 @@ from filelock import FileLock, Timeout
 from hyrisk_desktop import paths
 from hyrisk_desktop.bounded_json import read_json
 from hyrisk_desktop.errors import BundleError, HyRiskError, InputError
+from hyrisk_desktop.files import move, previous_of, recover_folder, replace_folder, write_private
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.private_files import FILE_MODE, FOLDER_MODE, make_private, write_private
+from hyrisk_desktop.private_files import FILE_MODE, FOLDER_MODE, make_private
 from hyrisk_desktop.risk.bundle import DESCRIPTION, ModelBundle, read_description, verify_bundle
 from hyrisk_desktop.risk.bundle_files import copy_bundle, unpack_bundle, zip_bundle
-from hyrisk_desktop.risk.swap import previous_of, recover, swap_in
 
 BUNDLED = ""
 """Name of the demonstration model in the history."""
@@ -226,7 +225,7 @@ class ModelStore:
         aside = self._directory / f"{_HIDDEN}removed-{uuid.uuid4().hex}"
         try:
             # Renamed first: a folder half deleted under its own name would look damaged.
-            os.replace(model.directory, aside)
+            move(model.directory, aside)
         except OSError as e:
             raise BundleError("remove", tr("The model can't be deleted; is another program using it?")) from e
         history, _ = self._history()
@@ -239,7 +238,7 @@ class ModelStore:
         if not self._directory.is_dir():
             return []
         for previous in self._directory.glob("*.previous"):
-            recover(previous.with_suffix(""), DESCRIPTION)
+            recover_folder(previous.with_suffix(""), DESCRIPTION)
         folders = (p for p in self._directory.iterdir() if p.is_dir() and p.suffix != ".previous")
         return sorted(p for p in folders if not p.name.startswith(_HIDDEN))
 
@@ -276,7 +275,7 @@ class ModelStore:
         target = self._directory / folder_name(bundle)
         if not self._is_same(target, bundle):
             try:
-                swap_in(staging, target)
+                replace_folder(staging, target)
             except OSError as e:
                 raise _unwritable() from e
         return self.activate(target.name)

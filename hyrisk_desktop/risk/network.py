@@ -45,9 +45,19 @@ class HyRiskNet(nn.Module):
         self.image_head = nn.Linear(feature_width(depth), 2)
         self.fused_head = nn.Linear(feature_width(depth) + 1, 2)
 
+    def maps(self, images: Tensor) -> Tensor:
+        """[N, 3, H, W] normalised images -> [N, F, h, w]: the trunk's last stage, before it is averaged."""
+        t = self.trunk
+        x = t.maxpool(t.relu(t.bn1(t.conv1(images))))
+        return cast(Tensor, t.layer4(t.layer3(t.layer2(t.layer1(x)))))
+
+    def averaged(self, maps: Tensor) -> Tensor:
+        """[N, F, h, w] maps -> [N, F] features."""
+        return torch.flatten(self.trunk.avgpool(maps), 1)
+
     def features(self, images: Tensor) -> Tensor:
         """[N, 3, H, W] normalised images -> [N, F] features."""
-        return cast(Tensor, self.trunk(images))
+        return self.averaged(self.maps(images))
 
     def image_logits(self, features: Tensor) -> Tensor:
         """[N, F] -> [N, 2] logits of RiskNet."""

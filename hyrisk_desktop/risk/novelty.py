@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.volume import CTVolume
-from hyrisk_desktop.risk.values import check_number
+from hyrisk_desktop.risk.json_checks import check_number
 
 
 @dataclass(frozen=True, slots=True, eq=False)

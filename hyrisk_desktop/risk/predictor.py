@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,17 +25,25 @@ from hyrisk_desktop.risk.calibration import PlattCalibration, percentile
 from hyrisk_desktop.risk.network import HyRiskNet, log_odds
 from hyrisk_desktop.risk.novelty import novelty_findings
 from hyrisk_desktop.risk.preprocessing import cut_block, prepare
-from hyrisk_desktop.risk.reading import RiskReading
+from hyrisk_desktop.risk.risk_reading import RiskReading
 from hyrisk_desktop.risk.uncertainty import CLICK_SHIFT_SLICES, interval_views
 
 _CACHED_CENTRES = 32
 
+OnFirst = Callable[[RiskReading], None]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Seen:
-    """What one centre's pixels led to: [views, F] features, and whether the patch left the volume."""
+    """What one centre's pixels led to.
+
+    Attributes:
+        features: [views, F], the reader's own view first. maps: [F, h, w] of that view, before they are averaged.
+        outside: whether the patch left the volume.
+    """
 
     features: Tensor
+    maps: Tensor
     outside: bool
 
 
@@ -90,16 +99,28 @@ class Predictor:
         """Run the network once, so that the first click does not pay for lazy initialisation."""
         size = self.bundle.preprocessing.input_size
         with torch.inference_mode():
-            self._forward(torch.zeros((len(self._views), 3, size, size), device=self.device))
+            for views in (1, len(self._views) - 1):
+                self._maps(torch.zeros((views, 3, size, size), device=self.device))
 
     def predict(
-        self, volume: CTVolume, centre: Voxel, grade: float | None = None, *, agatston: float | None = None
+        self,
+        volume: CTVolume,
+        centre: Voxel,
+        grade: float | None = None,
+        *,
+        agatston: float | None = None,
+        on_first: OnFirst | None = None,
     ) -> RiskReading:
         """Risk at ``centre`` (x, y, z) for ``grade`` 0..3, or the image-only risk without one.
 
         A model with the score input "agatston" takes ``agatston``, the region Agatston at the centre, in the grade's
         place; the other of the two is only kept in the reading. The network's features are kept, so a new grade at the same centre costs one linear layer. They are
         found again by the pixels themselves, never by a name: another exam can't inherit them.
+
+        Args:
+            volume, centre: where. grade: the CAC grade. agatston: the region Agatston there.
+            on_first: called once the reader's own view is read, which takes a fraction of the time, with a reading
+                whose interval is its own value; not called where the features are known already.
 
         Raises:
             InputError: the centre lies outside the volume, the grade outside 0..3, or the Agatston score below 0.
@@ -109,9 +130,12 @@ class Predictor:
             raise InputError("grade_range", tr("The grade must lie between 0 and 3."))
         if agatston is not None and not agatston >= 0:
             raise InputError("agatston_range", tr("The Agatston score must be 0 or more."))
-        seen = self._look_inside(volume, centre)
-        with torch.inference_mode():
-            return self._read(volume, centre, grade, agatston, seen)
+
+        def first(seen: _Seen) -> None:
+            if on_first is not None:
+                on_first(self._read(volume, centre, grade, agatston, seen))
+
+        return self._read(volume, centre, grade, agatston, self._look_inside(volume, centre, first))
 
     @property
     def prevalences(self) -> tuple[float, ...]:
@@ -127,6 +151,10 @@ class Predictor:
     def features_at(self, volume: CTVolume, centre: Voxel) -> Tensor:
         """The features [views, F] behind the reading at ``centre``, the reader's own view first; raises InputError."""
         return self._look_inside(volume, centre).features
+
+    def maps_at(self, volume: CTVolume, centre: Voxel) -> Tensor:
+        """The last stage [F, h, w] of the reader's own view at ``centre``, whose average is its features; raises InputError."""
+        return self._look_inside(volume, centre).maps
 
     def score_input(self, grade: float | None, agatston: float | None) -> float | None:
         """The network's score input for whichever of the two this model takes; None without it."""
@@ -156,27 +184,36 @@ class Predictor:
         patches = torch.stack([slab[(z := CLICK_SHIFT_SLICES + view.slice_shift) : z + slices] for view in self._views])
         return prepare(patches, [view.crop for view in self._views], self.bundle.preprocessing)
 
-    def _forward(self, batch: Tensor) -> Tensor:
-        return self._model.features(batch.contiguous(memory_format=torch.channels_last))
+    def _maps(self, batch: Tensor) -> Tensor:
+        return self._model.maps(batch.contiguous(memory_format=torch.channels_last))
 
-    def _look_inside(self, volume: CTVolume, centre: Voxel) -> _Seen:
+    def _look_inside(
+        self, volume: CTVolume, centre: Voxel, on_first: Callable[[_Seen], None] = lambda _: None
+    ) -> _Seen:
         if not volume.contains(centre):
             raise InputError("centre_outside", tr("The heart centre lies outside the volume; place it on the image."))
-        return self._look(volume.hu, centre)
+        return self._look(volume.hu, centre, on_first)
 
-    def _look(self, hu: HuArray, centre: Voxel) -> _Seen:
+    def _look(self, hu: HuArray, centre: Voxel, on_first: Callable[[_Seen], None] = lambda _: None) -> _Seen:
         block, outside = self._block(hu, centre)
         key = hashlib.blake2b(block.tobytes() + str(block.dtype).encode(), digest_size=16).digest()
         if key in self._seen:
             self._seen.move_to_end(key)
             return self._seen[key]
         with torch.inference_mode():
-            seen = _Seen(self._forward(self._prepare(block)), outside)
+            batch = self._prepare(block)
+            # The reader's own view alone, whether anybody waits for it or not: the same numbers on every way.
+            own = self._maps(batch[:1])
+            seen = _Seen(self._model.averaged(own), own[0], outside)
+            on_first(seen)
+            others = self._model.averaged(self._maps(batch[1:]))
+            seen = _Seen(torch.cat([seen.features, others]), seen.maps, outside)
         self._seen[key] = seen
         if len(self._seen) > _CACHED_CENTRES:
             self._seen.popitem(last=False)
         return seen
 
+    @torch.inference_mode()
     def _read(
         self, volume: CTVolume, centre: Voxel, grade: float | None, agatston: float | None, seen: _Seen
     ) -> RiskReading:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hyrisk_desktop.imaging.volume import HuArray, Voxel
-from hyrisk_desktop.risk.values import check_integer, check_keys, check_number, check_tuple
+from hyrisk_desktop.risk.json_checks import check_integer, check_keys, check_number, check_tuple
 
 if TYPE_CHECKING:
     from torch import Tensor

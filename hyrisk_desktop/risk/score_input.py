@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hyrisk_desktop.risk.values import check_keys, check_number
+from hyrisk_desktop.risk.json_checks import check_keys, check_number
 
 KINDS = ("grade", "agatston")
 HIGHEST_AGATSTON = 3000.0

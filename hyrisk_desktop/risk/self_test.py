@@ -18,9 +18,9 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.volume import CTVolume, Voxel
 from hyrisk_desktop.risk.bundle import ModelBundle, load_bundle
 from hyrisk_desktop.risk.calibration import PlattCalibration
+from hyrisk_desktop.risk.json_checks import check_number
 from hyrisk_desktop.risk.preprocessing import centred_crop, cut_patch, prepare
 from hyrisk_desktop.risk.score_input import ScoreInput
-from hyrisk_desktop.risk.values import check_number
 
 if TYPE_CHECKING:
     from hyrisk_desktop.risk.network import HyRiskNet

@@ -22,8 +22,10 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
 from hyrisk_desktop.errors import StoreError
+from hyrisk_desktop.files import move, sync_folder
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.private_files import FILE_MODE, make_private, sync_folder
+from hyrisk_desktop.private_files import FILE_MODE, make_private
+from hyrisk_desktop.unfinished import part_beside
 from hyrisk_desktop.worklist.models import AuditHeadRow, AuditRow
 from hyrisk_desktop.worklist.presence import PROGRAM, WINDOW, Presence, alone
 from hyrisk_desktop.worklist.store_file import StoreFile, sqlite_uri
@@ -178,13 +180,12 @@ class Database:
             if self._file is not None:
                 self._file.check()
             make_private(folder)
-            staged = folder / f".{name}.part"
-            staged.unlink(missing_ok=True)
+            staged = part_beside(target)
             try:
                 _copy_sqlite(self.path, staged)
                 if (trouble := damage_in(staged)) is not None:
                     raise sqlite3.DatabaseError(trouble)
-                os.replace(staged, target)
+                move(staged, target)
             finally:
                 staged.unlink(missing_ok=True)
         for old in backups_of(self.path)[_KEPT_BACKUPS:]:
@@ -310,20 +311,19 @@ def restore_backup(path: Path) -> Path:
         # Stands in for what a link names, as everywhere.
         path = path.resolve()
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        staged = path.with_name(f".{path.name}.restored")
-        staged.unlink(missing_ok=True)
+        staged = part_beside(path)
         _copy_sqlite(good, staged)
         for name in (f"{path.name}-wal", f"{path.name}-shm", f"{path.name}-journal"):
             if (old := path.with_name(name)).exists():
-                os.replace(old, path.with_name(f"{name}.damaged-{stamp}"))
+                move(old, path.with_name(f"{name}.damaged-{stamp}"))
         kept = path.with_name(f"{path.name}.damaged-{stamp}")
         if path.exists():
             # A second name first: there must be no moment without a worklist, in which a start would make an empty one.
             try:
                 os.link(path, kept)
             except OSError:
-                os.replace(path, kept)
-        os.replace(staged, path)
+                move(path, kept)
+        move(staged, path)
         sync_folder(path.parent)
         return good
 

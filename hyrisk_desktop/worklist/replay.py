@@ -10,7 +10,7 @@ from hyrisk_desktop.calcium import Region, get_profile
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import content_sha256, read_volume, reopen
-from hyrisk_desktop.worklist.measure import measure, numbers
+from hyrisk_desktop.measurement import measure, numbers
 from hyrisk_desktop.worklist.records import Read
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ from hyrisk_desktop.worklist.models import (
     SeriesRow,
 )
 from hyrisk_desktop.worklist.records import ExamEntry, Proposal, Read, Reader, ReadingList, now, reading_order
-from hyrisk_desktop.worklist.rows import (
+from hyrisk_desktop.worklist.row_values import (
     changes_of,
     entry_of,
     exam_values,

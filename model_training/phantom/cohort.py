@@ -13,7 +13,6 @@ import hashlib
 import io
 import json
 import multiprocessing
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 from hyrisk_desktop.bounded_json import parse_json, read_json
 from hyrisk_desktop.calcium import score_region
 from hyrisk_desktop.errors import InputError
+from hyrisk_desktop.files import replace_file
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.volume import CTVolume
 from hyrisk_desktop.jobs import Progress, no_progress
@@ -151,9 +151,7 @@ def _resume(directory: Path, record: dict[str, object]) -> dict[int, Row]:
             row = Row(**parse_json(line))
             rows[row.seed] = row
     # Without what was cut, or the next row would be written onto the same line.
-    staged = log.with_name(log.name + ".staged")
-    staged.write_text("".join(json.dumps(asdict(row)) + "\n" for row in rows.values()), encoding="utf-8")
-    os.replace(staged, log)
+    replace_file(log, "".join(json.dumps(asdict(row)) + "\n" for row in rows.values()).encode())
     return rows
 
 
@@ -184,6 +182,4 @@ def _write_table(directory: Path, rows: list[Row], record: dict[str, object]) ->
     table = text.getvalue().encode()
     record = {**record, "synthetic": True, "table_sha256": hashlib.sha256(table).hexdigest()}
     for name, content in ((TABLE, table), (RECORD, (json.dumps(record, indent=1) + "\n").encode())):
-        staged = directory / (name + ".staged")
-        staged.write_bytes(content)
-        os.replace(staged, directory / name)
+        replace_file(directory / name, content)

@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 import multiprocessing
-import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
+from hyrisk_desktop.files import replace_file
 from hyrisk_desktop.jobs import Progress, no_progress
 from model_training.phantom.render import Phantom, make_phantom, render
 from model_training.phantom.subject import GENERATOR_VERSION
@@ -112,9 +112,7 @@ def _write_centre(directory: Path, phantom: Phantom, layout: ExamLayout) -> None
         "expected_risk": round(subject.expected_risk, 4),
         "series_uid": uid(subject.seed, "series"),
     }
-    staged = directory / (CENTRE_FILE + ".staged")
-    staged.write_text(json.dumps(centre, indent=1) + "\n", encoding="utf-8")
-    os.replace(staged, directory / CENTRE_FILE)
+    replace_file(directory / CENTRE_FILE, (json.dumps(centre, indent=1) + "\n").encode())
 
 
 @lru_cache(maxsize=2)

@@ -24,13 +24,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import psutil
 
+from hyrisk_desktop.batch.exam import BatchExam, list_exams
+from hyrisk_desktop.batch.reads_file import BatchRead
+from hyrisk_desktop.batch.row import BatchSettings, Loaded, predict_row
+from hyrisk_desktop.batch.run import default_workers, read_ahead, run_batch
 from hyrisk_desktop.imaging import read_slab, read_volume, reopen
 from hyrisk_desktop.paths import bundled_model_dir
 from hyrisk_desktop.risk import Predictor
-from hyrisk_desktop.worklist.batch import default_workers, read_ahead, run_batch
-from hyrisk_desktop.worklist.batch_exam import BatchExam, list_exams
-from hyrisk_desktop.worklist.batch_row import BatchSettings, Loaded, predict_row
-from hyrisk_desktop.worklist.reads_file import BatchRead
 from tests.helpers.exams import write_exam
 
 

@@ -152,8 +152,11 @@ def main() -> None:
         session.set_view(position=(*centre[:2], (z + i) % depth))
 
     times = frames(application, view, scroll)
+    least, least95 = blit(application, view)
+    print(f"bare blit of that size       p50 {least * 1e3:.1f} ms, p95 {least95 * 1e3:.1f} ms at {side} px")
     print(
-        f"scroll frame                 p50 {percentile(times, 50) * 1e3:.1f} ms, p95 {percentile(times, 95) * 1e3:.1f} ms at {side} px"
+        f"scroll frame                 p50 {percentile(times, 50) * 1e3:.1f} ms, p95 {percentile(times, 95) * 1e3:.1f} ms"
+        f" = {percentile(times, 95) / least95:.1f} x the blit's p95"
     )
 
     def drag(i: int) -> None:
@@ -162,14 +165,42 @@ def main() -> None:
     times = frames(application, view, drag)
     print(
         f"window/level frame           p50 {percentile(times, 50) * 1e3:.1f} ms, p95 {percentile(times, 95) * 1e3:.1f} ms"
+        f" = {percentile(times, 95) / least95:.1f} x the blit's p95"
     )
     window.close()
+
+
+def blit(application, view) -> tuple[float, float]:
+    """Median and 95th percentile, in seconds, of the least that a frame can cost here: an RGB32 image of the view's size painted into it."""
+    from PySide6.QtGui import QImage, QPainter
+    from PySide6.QtWidgets import QWidget
+
+    class Bare(QWidget):
+        def paintEvent(self, event) -> None:
+            QPainter(self).drawImage(0, 0, picture)
+
+    size = view.viewport().size()
+    picture = QImage(size, QImage.Format.Format_RGB32)
+    picture.fill(0x202020)
+    bare = Bare()
+    bare.resize(size)
+    bare.show()
+    application.processEvents()
+    times = []
+    for _ in range(120):
+        began = time.perf_counter()
+        bare.repaint()
+        times.append(time.perf_counter() - began)
+        application.processEvents()
+    bare.close()
+    return percentile(times, 50), percentile(times, 95)
 
 
 def latencies(application, services, centre) -> None:
     import torch
 
     from hyrisk_desktop.calcium import score_region
+    from hyrisk_desktop.risk.explain import explain
 
     session = services.session
     volume = session.volume
@@ -183,17 +214,25 @@ def latencies(application, services, centre) -> None:
     )
     predictor = services.risk._predictor
     batch, _ = predictor.input_batch(volume.hu, centre)
-    bare, click = [], []
+    bare, click, firsts = [], [], []
     for i in range(9):
         with torch.inference_mode():
             began = time.perf_counter()
-            predictor._forward(batch)
+            predictor._maps(batch)
             bare.append(time.perf_counter() - began)
         session.nudge_centre(1 if i % 2 else -1, 1, 0)
         predictor._seen.clear()
         began = time.perf_counter()
-        predictor.predict(volume, session.read.centre, 2.0)
+        predictor.predict(
+            volume, session.read.centre, 2.0, on_first=lambda _, start=began: firsts.append(time.perf_counter() - start)
+        )
         click.append(time.perf_counter() - began)
+    print(
+        f"click to first number        median {statistics.median(firsts) * 1e3:.0f} ms = {statistics.median(firsts) / statistics.median(bare):.2f} x the bare forward pass"
+    )
+    began = time.perf_counter()
+    explain(predictor, volume, session.read.centre, 2.0)
+    print(f"first G                      {(time.perf_counter() - began) * 1e3:.0f} ms of work")
     ratio = statistics.median(click) / statistics.median(bare)
     print(
         f"click to risk                median {statistics.median(click) * 1e3:.0f} ms = {ratio:.2f} x the bare forward pass of {len(batch)} views"

@@ -22,9 +22,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 
 from hyrisk_desktop.imaging import find_series, read_volume
+from hyrisk_desktop.measurement import measure
 from hyrisk_desktop.paths import bundled_model_dir
 from hyrisk_desktop.risk import Predictor
-from hyrisk_desktop.worklist.measure import measure
 from tests.helpers import dicom_series
 
 
@@ -62,33 +62,33 @@ def run(exam: Path, centre: tuple[int, int, int], model: Path, times: int) -> li
         return measure(volume, (centre[0] + next(clicks), centre[1], centre[2]), 2.0, predictor)
 
     rows = [("scoring, model included", *timed(score, times))]
-    from hyrisk_desktop.exchange.formats import dicom_bytes
-    from hyrisk_desktop.exchange.report import Report
+    from hyrisk_desktop.exchange.reports.formats import dicom_bytes
+    from hyrisk_desktop.exchange.reports.report import Report
 
     report = Report(record, volume, measure(volume, centre, 2.0, predictor), reader="Reader^One")
 
     def source() -> object:
-        from hyrisk_desktop.exchange.source_images import source_images
+        from hyrisk_desktop.exchange.reports.source_images import source_images
 
         return source_images(record, volume)
 
     def sr() -> object:
-        from hyrisk_desktop.exchange.structured_report import structured_report
+        from hyrisk_desktop.exchange.reports.structured_report import structured_report
 
         return dicom_bytes(structured_report(report, source()))  # type: ignore[arg-type]
 
     def seg() -> object:
-        from hyrisk_desktop.exchange.segmentation import segmentation
+        from hyrisk_desktop.exchange.reports.segmentation import segmentation
 
         return dicom_bytes(segmentation(report, source()))  # type: ignore[arg-type]
 
     def pdf() -> object:
-        from hyrisk_desktop.exchange.pdf import pdf_report
+        from hyrisk_desktop.exchange.reports.pdf import pdf_report
 
         return pdf_report(report)
 
     def fhir() -> object:
-        from hyrisk_desktop.exchange.fhir import fhir_bundle
+        from hyrisk_desktop.exchange.reports.fhir import fhir_bundle
 
         return fhir_bundle(report)
 

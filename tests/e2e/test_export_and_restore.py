@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication, QCheckBox, QDialog, QLabel, QLineEdi
 from pytestqt.qtbot import QtBot
 
 from hyrisk_desktop.app import build_window, make_application
-from hyrisk_desktop.exchange.formats import formats
+from hyrisk_desktop.exchange.reports.formats import formats
 from hyrisk_desktop.gui.viewer.display import Plane
 from hyrisk_desktop.settings import Settings
 from tests.gui.conftest import Program

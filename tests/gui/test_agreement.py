@@ -10,8 +10,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QDoubleSpinBox, QLabel, QLineEdit, QTableWidget
 
-from hyrisk_desktop.gui.dialogs.agreement import AgreementDialog
-from hyrisk_desktop.gui.dialogs.export_cohort import ExportCohortDialog
+from hyrisk_desktop.gui.worklist.dialogs.agreement import AgreementDialog
+from hyrisk_desktop.gui.worklist.dialogs.export_cohort import ExportCohortDialog
 from hyrisk_desktop.worklist.records import Read
 from tests.gui.conftest import Program
 from tests.gui.test_worklist import Reading

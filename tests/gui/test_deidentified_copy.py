@@ -13,12 +13,12 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QLineEdit, QPushButton, QWidget
 
-from hyrisk_desktop.exchange import deidentify
-from hyrisk_desktop.exchange.deidentified_folder import FHIR, PDF, READING, SEG, SR, contents
-from hyrisk_desktop.exchange.pseudonyms import Pseudonyms, read_secret
-from hyrisk_desktop.exchange.report_reading import read_report
-from hyrisk_desktop.gui import reading_files
-from hyrisk_desktop.gui.dialogs.deidentified_copy import DeidentifiedCopyDialog
+from hyrisk_desktop.exchange.deidentified import export
+from hyrisk_desktop.exchange.deidentified.folder import FHIR, PDF, READING, SEG, SR, contents
+from hyrisk_desktop.exchange.deidentified.pseudonyms import Pseudonyms, read_secret
+from hyrisk_desktop.exchange.reports.structured_report_reader import read_report
+from hyrisk_desktop.gui.export import commands
+from hyrisk_desktop.gui.export.deidentified_dialog import DeidentifiedCopyDialog
 from hyrisk_desktop.gui.results import percent
 from hyrisk_desktop.paths import unfinished_dir
 from tests.gui.conftest import Program
@@ -111,7 +111,7 @@ def test_the_copy_names_nobody_and_reads_like_the_screen(
     reading: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     urls: list[str] = []
-    monkeypatch.setattr(reading_files.QDesktopServices, "openUrl", lambda url: urls.append(url.toLocalFile()))
+    monkeypatch.setattr(commands.QDesktopServices, "openUrl", lambda url: urls.append(url.toLocalFile()))
     shown = {name: reading.text(name) for name in NUMBERS}
     reading.session.set_reader("Dr Adelheid Wunderlich")
     dialog = opened(reading, tmp_path / "share")
@@ -274,7 +274,7 @@ def test_a_refusal_is_one_sentence_and_changes_nothing(
             elif case == "disk full":
                 patch.setattr("os.fsync", full)
             else:
-                patch.setattr(deidentify, "check_words", unforeseen)
+                patch.setattr(export, "check_words", unforeseen)
             make(reading, dialog)
         assert expected in message(dialog), case
         assert message(dialog).count(".") <= 2, case
@@ -291,14 +291,14 @@ def test_what_is_stopped_leaves_nothing(
 ) -> None:
     """Cancelled, or overtaken by an exam whose screen it must not touch."""
     begun = threading.Event()
-    before = deidentify.image_without_identity
+    before = export.image_without_identity
 
     def slow(*args: object) -> object:
         begun.set()
         time.sleep(0.05)
         return before(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(deidentify, "image_without_identity", slow)
+    monkeypatch.setattr(export, "image_without_identity", slow)
     dialog = opened(reading, tmp_path / "share")
     press(dialog)
     reading.wait(begun.is_set)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,9 +12,10 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFrame, QLabel, QSlider
 
-from hyrisk_desktop.gui import explain_service
+from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.gui.dialogs.message import ErrorDialog
 from hyrisk_desktop.gui.panels.risk_panel import split_explained, split_text
+from hyrisk_desktop.gui.services import explain as explain_service
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.viewer.display import Plane
 from hyrisk_desktop.gui.viewer.heat import HeatOverlay, heat_colours, heat_table
@@ -175,13 +175,16 @@ def test_another_model_takes_the_heat_away(explained: Program) -> None:
 
 
 def test_a_failure_ends_the_wish_with_one_sentence(ready: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "captum.attr", None)
+    def fail(*_: object, **__: object) -> None:
+        raise HyRiskError("no_answer", "There is no explanation today.")
+
+    monkeypatch.setattr(explain_service, "explain", fail)
     ready.show(block_volume())
     ready.session.place_centre(HEART_CENTRE)
     ready.window.commands.run("explain_risk")
     ready.wait(lambda: ready.window.findChild(ErrorDialog) is not None)
     dialog = ready.window.findChild(ErrorDialog)
-    assert "captum" in dialog.findChild(QLabel, "errorSentence").text()
+    assert "no explanation today" in dialog.findChild(QLabel, "errorSentence").text()
     dialog.accept()
     assert not ready.session.explaining
     assert not ready.window.actions_by_key["explain_risk"].isChecked()

@@ -15,12 +15,12 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QCheckBox, QLabel, QLineEdit, QMessageBox, QPushButton, QWidget
 
-from hyrisk_desktop.exchange import formats as formats_module
-from hyrisk_desktop.exchange.formats import formats
-from hyrisk_desktop.exchange.report_reading import read_report
-from hyrisk_desktop.gui import reading_files
-from hyrisk_desktop.gui.dialogs.export_reading import ExportReadingDialog, clean_stem, default_stem
-from hyrisk_desktop.gui.exporting import readiness
+from hyrisk_desktop.exchange.reports import formats as formats_module
+from hyrisk_desktop.exchange.reports.formats import formats
+from hyrisk_desktop.exchange.reports.structured_report_reader import read_report
+from hyrisk_desktop.gui.export import commands
+from hyrisk_desktop.gui.export.dialog import ExportReadingDialog, clean_stem, default_stem
+from hyrisk_desktop.gui.export.writer import readiness
 from hyrisk_desktop.gui.results import percent
 from hyrisk_desktop.imaging import shutdown_decoders
 from tests.gui.conftest import Program
@@ -143,7 +143,7 @@ def test_it_is_said_and_the_folder_is_one_click_away(
     reading: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     urls: list[str] = []
-    monkeypatch.setattr(reading_files.QDesktopServices, "openUrl", lambda url: urls.append(url.toLocalFile()))
+    monkeypatch.setattr(commands.QDesktopServices, "openUrl", lambda url: urls.append(url.toLocalFile()))
     out = tmp_path / "out"
     out.mkdir()
     export(reading, out, "json", "csv")

@@ -13,7 +13,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog, QLabel, QPushButton, QWidget
 
 from hyrisk_desktop.exchange.exports import Targets, write_exports
-from hyrisk_desktop.exchange.report import Report
+from hyrisk_desktop.exchange.reports.report import Report
 from hyrisk_desktop.exchange.restoring import restore
 from hyrisk_desktop.gui.dialogs.message import ErrorDialog
 from hyrisk_desktop.gui.state import ReadState

@@ -270,7 +270,10 @@ def test_a_refused_question_changes_nothing(desk: Desk, tmp_path: Path) -> None:
 def rebuilt(desk: Desk) -> Desk:
     """As after the program was closed and started again: nothing is left but the files."""
     desk.retraining.close()
-    again = Retraining(desk.program.services, desk.program.window, desk.retraining.launcher.command)
+    parts = desk.program.services
+    again = Retraining(
+        parts.runner, parts.shelf, parts.risk, parts.settings, desk.program.window, desk.retraining.launcher.command
+    )
     again.show()
     return Desk(desk.program, again)
 

@@ -17,7 +17,7 @@ import pytest
 from hyrisk_desktop.errors import Cancelled, InputError
 from hyrisk_desktop.gui.retrain.plan import TrainingPlan, ask_process
 from hyrisk_desktop.gui.retrain.progress import Progress, Thinned, duration
-from hyrisk_desktop.gui.retrain.run_files import EventTail, find_runs, remember_run, run_folder, write_json
+from hyrisk_desktop.gui.retrain.run_files import find_runs, remember_run, run_folder
 from hyrisk_desktop.gui.retrain.run_results import load_results, p_value, signed
 from hyrisk_desktop.gui.retrain.training_process import (
     Launcher,
@@ -28,6 +28,7 @@ from hyrisk_desktop.gui.retrain.training_process import (
 )
 from hyrisk_desktop.jobs import CancelToken
 from hyrisk_desktop.paths import runs_dir
+from hyrisk_desktop.training_run import EventTail, write_json
 from tests.helpers.training import fake_command, stop_all, tiny_table
 
 PLAN = ["--network", "hyrisknet-18", "--folds", "2", "--epochs", "1"]

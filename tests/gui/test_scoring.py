@@ -10,8 +10,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QCheckBox, QLabel, QLineEdit, QTableView
 
-from hyrisk_desktop.gui.dialogs.score_all import ScoreAllDialog
-from hyrisk_desktop.worklist import batch as batch_module
+from hyrisk_desktop.batch import run as batch_module
+from hyrisk_desktop.gui.worklist.dialogs.score_all import ScoreAllDialog
 from tests.gui.conftest import Program
 from tests.gui.test_worklist import Reading
 from tests.helpers.exams import write_exam

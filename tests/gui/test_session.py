@@ -9,6 +9,7 @@ from pytestqt.qtbot import QtBot
 
 from hyrisk_desktop.calcium import Region
 from hyrisk_desktop.errors import InputError
+from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Exam, RiskRequest, RiskStatus
 from hyrisk_desktop.imaging import CTVolume, Voxel
@@ -119,6 +120,38 @@ def test_patient_a_never_shows_on_patient_b(session: Session) -> None:
     session.set_grade(2)
     assert not session.apply_risk(request, late)
     assert session.risk is None
+
+
+def test_a_first_risk_is_shown_and_never_kept(session: Session) -> None:
+    """The number of the reader's own click comes before its interval: it is on screen, and in no read and no report."""
+    session.place_centre(HEART_CENTRE)
+    session.set_grade(2)
+    request = session.risk_request()
+    assert request is not None
+    session.set_risk_status(RiskStatus.COMPUTING)
+    unlike = Finding("unlike_training", Severity.WARNING, "Unlike the training data.")
+    first = reading(request, interval=(0.5, 0.5), findings=(unlike,))
+    session.apply_first_risk(request, first)
+    assert (session.risk, session.shown_risk, session.risk_status) == (None, first, RiskStatus.COMPUTING)
+    assert unlike in session.findings
+    session.set_grade(1)
+    assert session.shown_risk is None
+    for stale in ({"series_uid": "9.9.9"}, {"centre": (1, 2, 3)}, {"grade": 2.0}, {"bundle_sha256": "cd" * 32}):
+        session.apply_first_risk(session.risk_request(), reading(session.risk_request(), **stale))
+        assert session.shown_risk is None
+    session.apply_first_risk(request, first)
+    assert session.shown_risk is None
+    again = session.risk_request()
+    session.apply_first_risk(again, reading(again))
+    session.set_risk_status(RiskStatus.FAILED, "why")
+    assert session.shown_risk is None
+    session.apply_first_risk(again, reading(again))
+    assert session.apply_risk(again, whole := reading(again))
+    assert (session.risk, session.shown_risk, session.first_risk) == (whole, whole, None)
+    session.apply_first_risk(again, reading(again, interval=(0.5, 0.5)))
+    assert session.shown_risk is whole
+    opened(session, block_volume(series_uid="4.5.6", patient="Other^Patient"))
+    assert session.shown_risk is None
 
 
 def test_every_edit_makes_the_risk_invalid_at_once(session: Session) -> None:

@@ -10,7 +10,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from hyrisk_desktop.errors import InputError
-from hyrisk_desktop.gui.store_service import StoreService
+from hyrisk_desktop.gui.services.store import StoreService
 from hyrisk_desktop.worklist.records import Read, Reader
 from hyrisk_desktop.worklist.store import Store
 from tests.helpers import postgres

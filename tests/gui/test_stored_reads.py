@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QMessageBox, QTableView
 from hyrisk_desktop.app import build_window
 from hyrisk_desktop.errors import StoreError
 from hyrisk_desktop.gui.dialogs.message import ErrorDialog
-from hyrisk_desktop.gui.risk_service import RiskService
+from hyrisk_desktop.gui.services.risk import RiskService
 from hyrisk_desktop.gui.state import Exam, Tool, ViewState
 from hyrisk_desktop.paths import store_path
 from hyrisk_desktop.settings import Settings

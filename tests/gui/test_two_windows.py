@@ -15,7 +15,7 @@ from pytestqt.qtbot import QtBot
 
 from hyrisk_desktop.app import _tell_of_settings
 from hyrisk_desktop.errors import ConflictError
-from hyrisk_desktop.gui.store_service import StoreService
+from hyrisk_desktop.gui.services.store import StoreService
 from hyrisk_desktop.paths import store_path
 from hyrisk_desktop.worklist.records import Read, Reader
 from hyrisk_desktop.worklist.store import Store

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hyrisk_desktop.worklist.batch_exam import BatchExam, list_exams
-from hyrisk_desktop.worklist.batch_row import BatchRow
-from hyrisk_desktop.worklist.reads_file import BatchRead
+from hyrisk_desktop.batch.exam import BatchExam, list_exams
+from hyrisk_desktop.batch.reads_file import BatchRead
+from hyrisk_desktop.batch.row import BatchRow
 from tests.helpers.dicom_series import ROOT
 from tests.helpers.exams import write_exam
 

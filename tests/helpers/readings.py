@@ -11,9 +11,9 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 
-from hyrisk_desktop.exchange.report import Report
+from hyrisk_desktop.exchange.reports.report import Report
 from hyrisk_desktop.imaging import find_series, read_volume
-from hyrisk_desktop.worklist.measure import measure
+from hyrisk_desktop.measurement import measure
 from tests.helpers import dicom_series
 
 if TYPE_CHECKING:

@@ -21,7 +21,10 @@ def shortcuts_page() -> str:
 
 
 def _section(title: str, specs: list[ActionSpec]) -> str:
-    rows = [f"| {', '.join(f'**{k}**'.replace('Return', 'Enter') for k in s.shortcuts)} | {s.text.replace('&', '')} |" for s in specs]
+    rows = [
+        f"| {', '.join(f'**{k}**'.replace('Return', 'Enter') for k in s.shortcuts)} | {s.text.replace('&', '')} |"
+        for s in specs
+    ]
     return "\n".join([f"## {title}", "", "| key | what it does |", "|---|---|", *rows, ""])
 
 

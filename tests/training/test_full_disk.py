@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from hyrisk_desktop.files import replace_file
 from hyrisk_desktop.paths import training_process
-from model_training import run_folder
-from model_training.run_folder import RunFolder, replace_file
+from model_training.run_folder import RunFolder
 from tests.training.test_run import OPTIONS
 
 LIMITED = """
@@ -35,17 +36,16 @@ def test_a_checkpoint_that_does_not_fit_ends_the_run_with_a_sentence(cohort: Pat
     assert "File too large" in done.stderr
     record = json.loads((run / "run.json").read_text())
     assert (record["state"], record["message"]) == ("failed", done.stderr.strip())
-    assert not list(run.rglob("*.staged"))
+    assert not list(run.rglob("*.part"))
     assert '"code": "disk"' in (run / "events.jsonl").read_text()
 
 
 def test_half_a_file_is_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, content: bytes) -> None:
-        path.write_bytes(content[:3])
+    def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     replace_file(tmp_path / "x", b"old")
-    monkeypatch.setattr(run_folder, "write_synced", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError):
         replace_file(tmp_path / "x", b"newer")
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
@@ -55,10 +55,10 @@ def test_half_a_file_is_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_failing_to_say_that_it_failed_is_no_second_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = RunFolder(tmp_path / "run", ["train"], {})
 
-    def full(path: Path, content: bytes) -> None:
+    def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(run_folder, "write_synced", full)
+    monkeypatch.setattr(os, "fsync", full)
     folder.fail("disk", "The disk is full.")
     assert "The disk is full." in (tmp_path / "run" / "events.jsonl").read_text()
     folder.close()

@@ -151,7 +151,7 @@ def test_a_refused_rename(monkeypatch: pytest.MonkeyPatch, rescued: bool) -> Non
             replace(source, target)
         raise PermissionError(13, "in use")
 
-    monkeypatch.setattr(demonstration.os, "replace", refuse)
+    monkeypatch.setattr(demonstration, "move", refuse)
     if rescued:
         assert prepare_demonstration().grade == 2
         return

@@ -12,14 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from hyrisk_desktop import private_files
-from hyrisk_desktop.exchange import staging
-from hyrisk_desktop.exchange.swap import swap_in
-from hyrisk_desktop.exchange.table import staged
+from hyrisk_desktop import files, private_files
+from hyrisk_desktop.files import replace_files, staged, write_private
 from hyrisk_desktop.gui.log import set_up_logging
 from hyrisk_desktop.gui.retrain.training_process import Launcher
 from hyrisk_desktop.paths import bundled_model_dir, private_roots
-from hyrisk_desktop.private_files import make_private, repair, tighten, write_private
+from hyrisk_desktop.private_files import make_private, repair, tighten
 from hyrisk_desktop.risk.bundle_files import copy_bundle
 from hyrisk_desktop.settings import Settings
 from hyrisk_desktop.worklist.store import Store
@@ -163,14 +161,14 @@ def test_exports_have_the_systems_rights_or_private_ones(
     tmp_path: Path, private: bool, umask: int, wanted: int
 ) -> None:
     os.umask(umask)
-    staging.keep_exports_private(private)
+    files.keep_exports_private(private)
     try:
-        swap_in({tmp_path / "a": b"1"})
+        replace_files({tmp_path / "a": b"1"})
         with staged(tmp_path / "b") as stream:
             stream.write(b"2")
-        with staging.staged_folder(tmp_path / "c") as folder:
-            staging.write_synced(folder / "d", b"3")
+        with files.staged_folder(tmp_path / "c") as folder:
+            files.write_new(folder / "d", b"3", files.export_opener)
     finally:
-        staging.keep_exports_private(False)
+        files.keep_exports_private(False)
     assert [mode(tmp_path / name) for name in ("a", "b", "c/d")] == [wanted] * 3
     assert mode(tmp_path / "c") == (0o700 if private else 0o777 & ~umask)

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import sys
 from pathlib import Path
-from hyrisk_desktop.exchange import staging, swap
+from hyrisk_desktop import files
 from hyrisk_desktop.exchange.pacs import inbox as inbox_module
 from hyrisk_desktop.risk.model_store import ModelStore
 target = Path(sys.argv[1])
@@ -30,7 +30,7 @@ def stop(*_):
 
 kind = sys.argv[2]
 if kind == "folder":
-    with staging.staged_folder(target / "copy") as stage:
+    with files.staged_folder(target / "copy") as stage:
         (stage / "x.dcm").write_bytes(b"x")
         stop()
 elif kind == "inbox":
@@ -39,8 +39,8 @@ elif kind == "inbox":
     box.prepare()
     box.keep(b"x", sop_class="1.2", sop_uid="1.3", allowed=["1.2"])
 elif kind == "files":
-    swap.os.replace = stop
-    swap.swap_in({target / "a.pdf": b"new", target / "b.pdf": b"new"})
+    files.os.replace = stop
+    files.replace_files({target / "a.pdf": b"new", target / "b.pdf": b"new"})
 else:
     with ModelStore(target / "models", target)._staging() as stage:
         (stage / "weights.safetensors").write_bytes(b"x")

@@ -16,7 +16,7 @@ from hyrisk_desktop.errors import InputError, PacsError
 from hyrisk_desktop.exchange.pacs.node import Node
 from hyrisk_desktop.exchange.pacs.sockets import QuickTlsSocket, quick
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging.attributes import quiet_pydicom
+from hyrisk_desktop.imaging.headers.attributes import quiet_pydicom
 from hyrisk_desktop.jobs import CancelToken
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import secrets
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -19,10 +18,11 @@ from pathlib import Path
 from hyrisk_desktop.errors import PacsError
 from hyrisk_desktop.exchange.pacs.classes import CT_CLASSES
 from hyrisk_desktop.exchange.pacs.query import is_uid
+from hyrisk_desktop.files import move
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging.tags import DEFLATED_LE, BadHeader, Header, NotDicom, read_header
+from hyrisk_desktop.imaging.headers.tags import DEFLATED_LE, BadHeader, Header, NotDicom, read_header
 from hyrisk_desktop.private_files import POSIX, make_private, tighten
-from hyrisk_desktop.unfinished import note_family
+from hyrisk_desktop.unfinished import part_beside
 
 _PART = ".part"
 # Windows knows no quota error of that name.
@@ -144,9 +144,7 @@ class Inbox:
         """
         if sop_class not in allowed:
             raise Refused(Refused.NOT_THE_CLASS, tr("An object that is no CT image was refused."))
-        # Noted once: objects come by the thousand.
-        self._family = self._family or note_family(self.root)
-        part = self.root / f"{self._family}{secrets.token_hex(8)}{_PART}"
+        part = part_beside(self.root / "object")
         try:
             with open(part, "xb") as stream:
                 # Before there is anything in it; the folder around it lets nobody in either.
@@ -185,7 +183,7 @@ class Inbox:
 
 def _put_in_place(part: Path, path: Path) -> None:
     """Give a part its name for good; what the disk does not keep is not left there either, so it can come again."""
-    os.replace(part, path)
+    move(part, path)
     try:
         _sync(path.parent)
     except OSError:

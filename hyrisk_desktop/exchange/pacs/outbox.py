@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from hyrisk_desktop.errors import PacsError
+from hyrisk_desktop.exchange.dicom_values import plain
 from hyrisk_desktop.exchange.pacs.query import is_uid
 from hyrisk_desktop.exchange.pacs.receiver import Confirmation
-from hyrisk_desktop.exchange.plain_values import plain
+from hyrisk_desktop.files import move, sync_folder
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.private_files import make_private, private_opener, sync_folder, tighten
+from hyrisk_desktop.private_files import make_private, private_opener, tighten
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
@@ -244,7 +245,7 @@ def _not_sendable() -> PacsError:
 def _write(path: Path, data: bytes) -> None:
     with contextlib.suppress(FileNotFoundError):
         # Of a table that was lost, or of a crash before its row was kept; it may be the only copy.
-        os.replace(path, path.with_name(f"{path.stem}-{secrets.token_hex(4)}.left"))
+        move(path, path.with_name(f"{path.stem}-{secrets.token_hex(4)}.left"))
     with open(path, "xb", opener=private_opener) as stream:
         stream.write(data)
         stream.flush()

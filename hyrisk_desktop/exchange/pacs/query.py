@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from hyrisk_desktop.errors import InputError
-from hyrisk_desktop.exchange.plain_values import plain
+from hyrisk_desktop.exchange.dicom_values import plain
 from hyrisk_desktop.i18n import tr
 
 LIMIT = 500

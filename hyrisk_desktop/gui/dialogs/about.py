@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hyrisk_desktop.exchange.reading_document import versions
+from hyrisk_desktop.exchange.reports.document import versions
 from hyrisk_desktop.i18n import tr
 
 

@@ -19,10 +19,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from hyrisk_desktop.gui.dialogs.message import describe
 from hyrisk_desktop.gui.dialogs.manual_page import PageView, load_pictures
-from hyrisk_desktop.gui.job_runner import Job, JobRunner
+from hyrisk_desktop.gui.dialogs.message import describe
 from hyrisk_desktop.gui.letters import LetteredDialog
+from hyrisk_desktop.gui.services.job_runner import Job, JobRunner
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.manual import INDEX, Page, find_page, read_pages, search, topic_of
 
@@ -167,7 +167,11 @@ class ManualWindow(LetteredDialog):
         self._load_pictures()
 
     def _load_pictures(self) -> None:
-        names, width, at = self.view.pictures, self.view.picture_width_px(), self._visited[self._at] if self._visited else None
+        names, width, at = (
+            self.view.pictures,
+            self.view.picture_width_px(),
+            self._visited[self._at] if self._visited else None,
+        )
 
         def show(pictures: dict[str, QImage]) -> None:
             # The reader may have gone on, or made the window wider, meanwhile.
@@ -176,7 +180,9 @@ class ManualWindow(LetteredDialog):
                 if at.scroll and not self.view.verticalScrollBar().value():
                     self.view.verticalScrollBar().setValue(at.scroll)
 
-        self._runner.run_io(Job("pictures of the manual", lambda _: load_pictures(names, width), show, self._tell_failure))
+        self._runner.run_io(
+            Job("pictures of the manual", lambda _: load_pictures(names, width), show, self._tell_failure)
+        )
 
     def _update_buttons(self) -> None:
         self.back.setEnabled(self._at > 0)

@@ -64,7 +64,7 @@ class PageView(QTextBrowser):
         self.document().setDocumentMargin(_MARGIN_PX)
         self.pictures: tuple[str, ...] = ()
 
-    def loadResource(self, kind: int, name: QUrl) -> object:
+    def loadResource(self, kind: int, name: QUrl | str) -> object:
         """Nothing: pictures are handed in, and a page has no other resource."""
         return QImage() if kind == QTextDocument.ResourceType.ImageResource.value else None
 

@@ -10,7 +10,7 @@ from PySide6.QtGui import QGuiApplication, QTextDocument
 from PySide6.QtWidgets import QDialogButtonBox, QLabel, QPlainTextEdit, QTextEdit, QVBoxLayout, QWidget
 
 from hyrisk_desktop.errors import HyRiskError, safe_traceback
-from hyrisk_desktop.exchange.reading_document import versions
+from hyrisk_desktop.exchange.reports.document import versions
 from hyrisk_desktop.gui.letters import LetteredDialog
 from hyrisk_desktop.i18n import tr
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
+from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import ScannedExam, scan_exams

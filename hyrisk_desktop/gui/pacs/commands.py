@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
@@ -11,10 +10,10 @@ from PySide6.QtWidgets import QWidget
 from hyrisk_desktop.exchange.pacs.association import require_pacs
 from hyrisk_desktop.gui.pacs.send_dialog import SendReadingDialog
 from hyrisk_desktop.gui.pacs.sending_reading import SendingReading
+from hyrisk_desktop.gui.pacs.service import Pacs
 from hyrisk_desktop.gui.pacs.window import PacsWindow
-
-if TYPE_CHECKING:
-    from hyrisk_desktop.gui.application import Services
+from hyrisk_desktop.gui.session import Session
+from hyrisk_desktop.settings import Settings
 
 
 class PacsCommands(QObject):
@@ -28,11 +27,12 @@ class PacsCommands(QObject):
     message = Signal(str)
     failed = Signal(object)
 
-    def __init__(self, services: Services, window: QWidget) -> None:
+    def __init__(
+        self, pacs: Pacs, session: Session, writer: SendingReading, settings: Settings, window: QWidget
+    ) -> None:
         super().__init__(window)
-        self._pacs = pacs = services.pacs
-        self._session, self._settings, self._window = services.session, services.settings, window
-        self._writer = SendingReading(services.session, services.risk, services.runner, services.store, pacs.sending)
+        self._pacs, self._session, self._writer = pacs, session, writer
+        self._settings, self._window = settings, window
         self._shown: PacsWindow | None = None
         pacs.arrivals.told.connect(self.message)
         pacs.arrivals.failed.connect(self.failed)

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, Signal
 from hyrisk_desktop.exchange.pacs.credentials import secret_of
 from hyrisk_desktop.exchange.pacs.node import Node, nodes_of, with_node, without_node
 from hyrisk_desktop.exchange.pacs.query import Query, SeriesMatch, StudyMatch
-from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
+from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.settings import Settings
 
 Failed = Callable[[Exception], None]
@@ -80,7 +80,7 @@ class Nodes(QObject):
         """Ask whether a node answers; ``secret`` as typed, None for the one in the keyring."""
 
         def work(context: JobContext) -> None:
-            from hyrisk_desktop.exchange.pacs.questions import check_connection
+            from hyrisk_desktop.exchange.pacs.archive import check_connection
 
             check_connection(node, self.own_ae_title, secret_of(node) if secret is None else secret, context.token)
 
@@ -90,7 +90,7 @@ class Nodes(QObject):
         """Search for studies."""
 
         def work(context: JobContext) -> tuple[StudyMatch, ...]:
-            from hyrisk_desktop.exchange.pacs.questions import find_studies
+            from hyrisk_desktop.exchange.pacs.archive import find_studies
 
             return find_studies(node, self.own_ae_title, query, secret_of(node), context.token)
 
@@ -102,7 +102,7 @@ class Nodes(QObject):
         """List the series of a study."""
 
         def work(context: JobContext) -> tuple[SeriesMatch, ...]:
-            from hyrisk_desktop.exchange.pacs.questions import find_series
+            from hyrisk_desktop.exchange.pacs.archive import find_series
 
             return find_series(node, self.own_ae_title, study_uid, secret_of(node), context.token)
 

@@ -14,10 +14,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from hyrisk_desktop.exchange.formats import formats
-from hyrisk_desktop.exchange.report import research_use
-from hyrisk_desktop.gui.dialogs.writing import WritingDialog
-from hyrisk_desktop.gui.exporting import is_dicom, readiness
+from hyrisk_desktop.exchange.reports.formats import formats
+from hyrisk_desktop.exchange.reports.report import research_use
+from hyrisk_desktop.gui.export.writer import is_dicom, readiness
+from hyrisk_desktop.gui.export.writing_dialog import WritingDialog
 from hyrisk_desktop.gui.pacs.nodes import Nodes
 from hyrisk_desktop.gui.pacs.sending_reading import Queued, SendingReading
 from hyrisk_desktop.gui.session import Session

@@ -10,9 +10,9 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.exchange.pacs.credentials import secret_of
 from hyrisk_desktop.exchange.pacs.outbox import Item, Outbox, State
-from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.gui.pacs.nodes import Nodes
 from hyrisk_desktop.gui.pacs.receiving import Receiving
+from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.i18n import tr
 
 _AGAIN_MS = 60_000

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from hyrisk_desktop.exchange.exports import make_files, writable
 from hyrisk_desktop.exchange.preload import collections_paused, import_makers
-from hyrisk_desktop.gui.exporting import ExportRequest, ReadingWriter
-from hyrisk_desktop.gui.job_runner import JobContext, JobRunner
+from hyrisk_desktop.gui.export.writer import ExportRequest, ReadingWriter
 from hyrisk_desktop.gui.pacs.sending import Sending
-from hyrisk_desktop.gui.risk_service import RiskService
+from hyrisk_desktop.gui.services.job_runner import JobContext, JobRunner
+from hyrisk_desktop.gui.services.risk import RiskService
+from hyrisk_desktop.gui.services.store import StoreService
 from hyrisk_desktop.gui.session import Session
-from hyrisk_desktop.gui.store_service import StoreService
 
 PICTURED = "pdf_dicom"
 

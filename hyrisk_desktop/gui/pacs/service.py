@@ -8,12 +8,12 @@ from PySide6.QtCore import QObject
 
 from hyrisk_desktop.exchange.pacs.inbox import Inbox
 from hyrisk_desktop.exchange.pacs.outbox import Outbox
-from hyrisk_desktop.gui.job_runner import JobRunner
 from hyrisk_desktop.gui.pacs.arrivals import Arrivals
 from hyrisk_desktop.gui.pacs.nodes import Nodes
 from hyrisk_desktop.gui.pacs.receiving import Receiving
 from hyrisk_desktop.gui.pacs.sending import Sending
 from hyrisk_desktop.gui.pacs.transfers import Transfers
+from hyrisk_desktop.gui.services.job_runner import JobRunner
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.paths import inbox_dir, outbox_dir
 from hyrisk_desktop.settings import Settings

@@ -13,10 +13,10 @@ from hyrisk_desktop.exchange.pacs.credentials import secret_of
 from hyrisk_desktop.exchange.pacs.inbox import Inbox
 from hyrisk_desktop.exchange.pacs.node import Node, Retrieval
 from hyrisk_desktop.exchange.pacs.query import SeriesMatch, StudyMatch
-from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.gui.pacs.fields import sentence_of
 from hyrisk_desktop.gui.pacs.nodes import Nodes
 from hyrisk_desktop.gui.pacs.receiving import Receiving
+from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.i18n import tr
 
 
@@ -109,7 +109,7 @@ class Transfers(QObject):
         number, own = transfer.number, self._nodes.own_ae_title
 
         def work(context: JobContext) -> Transfer:
-            from hyrisk_desktop.exchange.pacs.questions import find_series
+            from hyrisk_desktop.exchange.pacs.archive import find_series
             from hyrisk_desktop.exchange.pacs.retrieve import retrieve
 
             node, secret = transfer.node, secret_of(transfer.node)

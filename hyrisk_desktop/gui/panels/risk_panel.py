@@ -8,13 +8,13 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Slot
 from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QGridLayout, QGroupBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from hyrisk_desktop.exchange.report import percent
+from hyrisk_desktop.exchange.reports.report import percent
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.gui.hints import Place, hint_text, situation
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk.explain import Explanation
-from hyrisk_desktop.risk.reading import RiskReading
+from hyrisk_desktop.risk.risk_reading import RiskReading
 
 NOTHING = "–"
 
@@ -200,7 +200,7 @@ class RiskPanel(QGroupBox):
 
     @Slot()
     def _show(self) -> None:
-        reading = self._session.risk
+        reading = self._session.shown_risk
         title = tr("All-cause mortality risk (HyRiskNet)")
         synthetic = self._session.exam is not None and self._session.exam.synthetic
         self.setTitle(tr("{title}, synthetic exam", title=title) if synthetic else title)
@@ -218,7 +218,10 @@ class RiskPanel(QGroupBox):
         self._value.setText(percent(reading.risk))
         self._value.mark_unfit(unfit(self._session.findings))
         low, high = reading.interval
-        self._interval.setText(tr("{low} to {high}", low=percent(low), high=percent(high)))
+        if reading is self._session.risk:
+            self._interval.setText(tr("{low} to {high}", low=percent(low), high=percent(high)))
+        else:
+            self._interval.setText(tr("computing…"))
         of = tr("HyRiskNet") if reading.hyrisknet is not None else tr("RiskNet")
         where = NOTHING if reading.percentile is None else tr("{p:.0f} of 100 ({of})", p=reading.percentile, of=of)
         self._percentile.setText(where)

@@ -23,9 +23,9 @@ from PySide6.QtWidgets import (
 )
 
 from hyrisk_desktop.errors import HyRiskError
-from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.gui.retrain.plan import ask_process
 from hyrisk_desktop.gui.retrain.training_process import Command
+from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.i18n import tr
 
 _SHOWN = 1000

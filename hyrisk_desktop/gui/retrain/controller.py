@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from PySide6.QtWidgets import QWidget
 
+from hyrisk_desktop.gui.models.shelf import ModelShelf
 from hyrisk_desktop.gui.retrain.run_files import find_runs
 from hyrisk_desktop.gui.retrain.training_process import Command, Launcher, Run, RunState
 from hyrisk_desktop.gui.retrain.window import RetrainWindow
 from hyrisk_desktop.gui.retrain.wizard import RetrainWizard
+from hyrisk_desktop.gui.services.job_runner import JobRunner
+from hyrisk_desktop.gui.services.risk import RiskService
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.paths import bundled_model_dir, runs_dir, training_process
-
-if TYPE_CHECKING:
-    from hyrisk_desktop.gui.application import Services
+from hyrisk_desktop.settings import Settings
 
 _WATCH_MS = 4000
 
@@ -25,6 +25,8 @@ class Retraining(QObject):
     """Owns the retrain window and the wizard, both of which leave the reading alone.
 
     Args:
+        runner: for jobs. shelf: installs a finished model. risk: whose model a training may start from.
+        settings: the device to compute on. window: the windows' owner.
         command: how ``model_training`` is run.
 
     Signals:
@@ -37,9 +39,17 @@ class Retraining(QObject):
     stands = Signal(str)
     worklist_wanted = Signal()
 
-    def __init__(self, services: Services, window: QWidget, command: Command = training_process) -> None:
+    def __init__(
+        self,
+        runner: JobRunner,
+        shelf: ModelShelf,
+        risk: RiskService,
+        settings: Settings,
+        window: QWidget,
+        command: Command = training_process,
+    ) -> None:
         super().__init__(window)
-        self._services, self._parent = services, window
+        self._runner, self._shelf, self._risk, self._settings, self._parent = runner, shelf, risk, settings, window
         self.launcher = Launcher(command)
         self.window: RetrainWindow | None = None
         self.wizard: RetrainWizard | None = None
@@ -77,9 +87,8 @@ class Retraining(QObject):
     @Slot(object)
     def _show_runs(self, wanted: Path | None = None) -> None:
         if self.window is None:
-            services = self._services
             self.window = RetrainWindow(
-                services.runner, services.shelf, self.launcher, runs_dir(), services.settings["device"], self._parent
+                self._runner, self._shelf, self.launcher, runs_dir(), self._settings["device"], self._parent
             )
             self.window.new_wanted.connect(self._show_wizard)
             self.window.resize(self.window.sizeHint().boundedTo(self.window.screen().availableSize()))
@@ -91,8 +100,8 @@ class Retraining(QObject):
     @Slot()
     def _show_wizard(self) -> None:
         if self.wizard is None:
-            model = self._services.risk.model_dir or bundled_model_dir()
-            self.wizard = RetrainWizard(self._services.runner, self.launcher, runs_dir(), model, self._parent)
+            model = self._risk.model_dir or bundled_model_dir()
+            self.wizard = RetrainWizard(self._runner, self.launcher, runs_dir(), model, self._parent)
             self.wizard.started.connect(self._show_runs)
             self.wizard.destroyed.connect(self._forget_wizard)
             self.wizard.cohort_page.worklist_wanted.connect(self.worklist_wanted)

@@ -1,24 +1,17 @@
-"""The files of a run, read and written so that neither side ever sees half of one. No Qt here."""
+"""The folders of runs: a new one's name, and where all of them lie. No Qt here."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
-import time
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from hyrisk_desktop.bounded_json import parse_json
-from hyrisk_desktop.bounded_json import read_json as read_json_file
-from hyrisk_desktop.private_files import make_private, private_opener
+from hyrisk_desktop.private_files import make_private
+from hyrisk_desktop.training_run import NOTE, RECORD, read_json, write_json
 
-RECORD, NOTE, CONTROL, EVENTS, LOCK = "run.json", "window.json", "control.json", "events.jsonl", "run.lock"
-LOG, PROCESS_LOG, RESULTS, REPORT, BUNDLE = "log.txt", "process.log", "results.json", "report.html", "bundle"
 _ELSEWHERE = "elsewhere.json"
-_MAX_JSON_BYTES = 1 << 20
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{kind}{n}" for kind in ("com", "lpt") for n in range(1, 10))}
 
 
@@ -63,72 +56,6 @@ def _began(run: Path) -> float:
         with contextlib.suppress(OSError):
             return (run / name).stat().st_mtime
     return 0.0
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a small JSON file; {} while it is missing, half written or not an object."""
-    try:
-        data = read_json_file(path, _MAX_JSON_BYTES)
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}
-
-
-def write_json(path: Path, data: dict[str, Any]) -> None:
-    """Replace ``path`` at once, so that no reader sees half of it."""
-    staged = path.with_name(f"{path.name}.{os.getpid()}.staged")
-    with open(staged, "w", encoding="utf-8", opener=private_opener) as file:
-        file.write(json.dumps(data, indent=1))
-    for attempt in range(5):
-        try:
-            os.replace(staged, path)
-            return
-        except PermissionError:
-            # Windows refuses while the other side has the file open, which is for a moment only.
-            if attempt == 4:
-                staged.unlink(missing_ok=True)
-                raise
-            time.sleep(0.01)
-
-
-class EventTail:
-    """Reads the lines that were appended to a run's events since the last look.
-
-    Args:
-        path: the file; it need not exist yet, its last line may be cut, and it may be written anew.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
-        self._rest = b""
-
-    def read(self, limit: int = 64 << 10) -> tuple[list[dict[str, Any]], bool]:
-        """Events in up to ``limit`` new bytes, and whether there is more to read."""
-        try:
-            with open(self._path, "rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                if size < self._offset:
-                    self._offset, self._rest = 0, b""
-                file.seek(self._offset)
-                new = file.read(limit)
-        except OSError:
-            return [], False
-        self._offset += len(new)
-        *lines, self._rest = (self._rest + new).split(b"\n")
-        return [event for line in lines if (event := _event(line)) is not None], self._offset < size
-
-
-def _event(line: bytes) -> dict[str, Any] | None:
-    """The event on a line; None for a line that a kill has cut."""
-    # The process that resumes may have written on behind the cut: what is whole is then the last object.
-    for start in (0, line.rfind(b'{"event"')):
-        try:
-            event = parse_json(line[max(0, start) :])
-        except ValueError:
-            continue
-        return event if isinstance(event, dict) else None
-    return None
 
 
 def read_tail(path: Path, limit: int = 64 << 10) -> str:

@@ -24,12 +24,12 @@ from PySide6.QtWidgets import (
 )
 
 from hyrisk_desktop.errors import BundleError, HyRiskError
-from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.gui.panels.risk_panel import Note
 from hyrisk_desktop.gui.panels.wheel import only_focused_wheel
 from hyrisk_desktop.gui.retrain.plan import DEFAULT_SIZE, DEPTHS, TrainingPlan, ask_process
 from hyrisk_desktop.gui.retrain.progress import about, size
 from hyrisk_desktop.gui.retrain.training_process import Command
+from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk.bundle import ModelBundle, check_model_name, read_description
 

@@ -23,20 +23,11 @@ from filelock import FileLock, Timeout
 
 from hyrisk_desktop.bounded_json import parse_json
 from hyrisk_desktop.errors import InputError
-from hyrisk_desktop.gui.retrain.run_files import (
-    BUNDLE,
-    CONTROL,
-    LOCK,
-    NOTE,
-    PROCESS_LOG,
-    RECORD,
-    read_json,
-    read_tail,
-    write_json,
-)
+from hyrisk_desktop.gui.retrain.run_files import read_tail
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.paths import training_process
 from hyrisk_desktop.private_files import PRIVATE_UMASK, make_private, private_opener
+from hyrisk_desktop.training_run import BUNDLE, CONTROL, LOCK, NOTE, PROCESS_LOG, RECORD, read_json, write_json
 
 Command = Callable[..., tuple[list[str], dict[str, str]]]
 """Called with the arguments of ``model_training``; answers with a command line and its environment."""

@@ -24,26 +24,17 @@ from PySide6.QtWidgets import (
 
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.gui.dialogs.message import ErrorDialog
-from hyrisk_desktop.gui.job_runner import Job, JobRunner
 from hyrisk_desktop.gui.letters import give_letters
-from hyrisk_desktop.gui.model_shelf import ModelShelf
+from hyrisk_desktop.gui.models.shelf import ModelShelf
 from hyrisk_desktop.gui.retrain.monitor import Monitor, state_words
 from hyrisk_desktop.gui.retrain.progress import Progress
 from hyrisk_desktop.gui.retrain.result_page import ResultPage
-from hyrisk_desktop.gui.retrain.run_files import (
-    BUNDLE,
-    EVENTS,
-    LOG,
-    PROCESS_LOG,
-    REPORT,
-    RESULTS,
-    EventTail,
-    find_runs,
-    read_tail,
-)
+from hyrisk_desktop.gui.retrain.run_files import find_runs, read_tail
 from hyrisk_desktop.gui.retrain.run_results import RunResults, load_results
 from hyrisk_desktop.gui.retrain.training_process import Launcher, Run, RunState, discard, mark, request
+from hyrisk_desktop.gui.services.job_runner import Job, JobRunner
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.training_run import BUNDLE, EVENTS, LOG, PROCESS_LOG, REPORT, RESULTS, EventTail
 
 _TICK_MS, _BEHIND_MS = 330, 15
 _BUDGET_S = 0.008

@@ -9,13 +9,13 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QStacked
 
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.gui.dialogs.message import ErrorDialog
-from hyrisk_desktop.gui.job_runner import JobRunner
 from hyrisk_desktop.gui.letters import LetteredDialog
 from hyrisk_desktop.gui.retrain.check_page import CheckPage
 from hyrisk_desktop.gui.retrain.cohort_page import CohortPage
 from hyrisk_desktop.gui.retrain.run_files import remember_run, run_folder
 from hyrisk_desktop.gui.retrain.training_page import TrainingPage
 from hyrisk_desktop.gui.retrain.training_process import Launcher
+from hyrisk_desktop.gui.services.job_runner import JobRunner
 from hyrisk_desktop.i18n import tr
 
 

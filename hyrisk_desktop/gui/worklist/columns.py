@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hyrisk_desktop.exchange.report import percent
+from hyrisk_desktop.exchange.reports.report import percent
 from hyrisk_desktop.findings import Severity
 from hyrisk_desktop.gui.viewer.overlay_text import dicom_date, person_name
 from hyrisk_desktop.i18n import tr

@@ -8,16 +8,16 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QFileDialog, QInputDialog, QLineEdit, QMessageBox, QWidget
 
-from hyrisk_desktop.exchange.report import grade_text
-from hyrisk_desktop.gui.dialogs.agreement import AgreementDialog
-from hyrisk_desktop.gui.dialogs.choose_list import ChooseListDialog
-from hyrisk_desktop.gui.dialogs.export_cohort import ExportCohortDialog
-from hyrisk_desktop.gui.dialogs.score_all import ScoreAllDialog
+from hyrisk_desktop.exchange.reports.report import grade_text
 from hyrisk_desktop.gui.letters import give_letters
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Tool
 from hyrisk_desktop.gui.viewer.desk import Desk
 from hyrisk_desktop.gui.worklist.controller import Worklist
+from hyrisk_desktop.gui.worklist.dialogs.agreement import AgreementDialog
+from hyrisk_desktop.gui.worklist.dialogs.choose_list import ChooseListDialog
+from hyrisk_desktop.gui.worklist.dialogs.export_cohort import ExportCohortDialog
+from hyrisk_desktop.gui.worklist.dialogs.score_all import ScoreAllDialog
 from hyrisk_desktop.gui.worklist.scoring import Scoring
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.settings import Settings

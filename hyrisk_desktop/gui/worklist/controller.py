@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QTimer, Signal, Slot
 
 from hyrisk_desktop.errors import StoreError
-from hyrisk_desktop.gui.exam_loader import ExamLoader
-from hyrisk_desktop.gui.job_runner import JobRunner
+from hyrisk_desktop.gui.services.exam_loader import ExamLoader
+from hyrisk_desktop.gui.services.job_runner import JobRunner
+from hyrisk_desktop.gui.services.store import StoreService
 from hyrisk_desktop.gui.session import Session
-from hyrisk_desktop.gui.store_service import StoreService
 from hyrisk_desktop.gui.worklist.opening import Opening
 from hyrisk_desktop.gui.worklist.scanning import Scanning, is_table
 from hyrisk_desktop.i18n import tr

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from hyrisk_desktop.errors import ExamError
-from hyrisk_desktop.gui.exam_loader import ExamLoader, read_exam
-from hyrisk_desktop.gui.job_runner import JobContext, JobRunner
+from hyrisk_desktop.gui.services.exam_loader import ExamLoader
+from hyrisk_desktop.gui.services.job_runner import JobContext, JobRunner
+from hyrisk_desktop.gui.services.store import StoreService
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Exam
-from hyrisk_desktop.gui.store_service import StoreService
 from hyrisk_desktop.gui.worklist.preparer import Preparer
 from hyrisk_desktop.gui.worklist.preparing import Prepared
 from hyrisk_desktop.gui.worklist.read_ahead import ReadAhead
 from hyrisk_desktop.gui.worklist.read_keeper import ReadKeeper
-from hyrisk_desktop.gui.worklist.stored_exams import stored_series
+from hyrisk_desktop.gui.worklist.stored_exams import load_stored, stored_series
 from hyrisk_desktop.gui.worklist.table_model import WorklistModel
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import SeriesRecord, scanned_exam
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from hyrisk_desktop.worklist.store import Store
 
 _AHEAD = 2
+_NEAR = 3
 
 
 class Opening(QObject):
@@ -56,9 +59,9 @@ class Opening(QObject):
         self.reading_list: ReadingList | None = None
         self.current: int | None = None
         """Number of the exam on screen, or being opened, where it is one of the store's."""
-        self.ahead = ReadAhead(runner, self.load, read_ahead_bytes, self)
+        self.ahead = ReadAhead(runner, partial(load_stored, store), read_ahead_bytes, self)
         self.keeper = ReadKeeper(session, store, self)
-        self.preparer = Preparer(self, runner, loader)
+        self.preparer = Preparer(session, store, runner, self._may_prepare, self._nearest_first, self)
         self._path: Path | None = None
         self._left: int | None = None
         self.model.picture_wanted.connect(self._fetch_picture)
@@ -185,11 +188,19 @@ class Opening(QObject):
 
         self._loader.open_stored(exam_id, find)
 
-    def load(self, exam_id: int, context: JobContext) -> Exam:
-        """On a worker thread: the exam, without a preview."""
-        records = stored_series(self.store, exam_id)
-        quiet = JobContext(context.progress, context.token, lambda _: None)
-        return read_exam(records[0], records, quiet, exam_id)
+    def _may_prepare(self) -> bool:
+        """Nobody waits for anything, and there is a list."""
+        return not (self._loader.loading or self.ahead.busy or self.reading_list is None)
+
+    def _nearest_first(self) -> Iterator[int]:
+        """The exams of the list, those after the one on screen first."""
+        at = self.current
+        for _ in range(_NEAR):
+            if (entry := self.model.neighbour(at, 1)) is None:
+                break
+            at = entry.exam_id
+            yield at
+        yield from (entry.exam_id for entry in self.model.entries)
 
     # --- what follows once an exam is on screen
 

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
 
 from PySide6.QtCore import QObject, Signal, Slot
 
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.findings import Finding, Severity
-from hyrisk_desktop.gui.exam_loader import ExamLoader
-from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
+from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner
+from hyrisk_desktop.gui.services.store import StoreService
+from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Exam
 from hyrisk_desktop.gui.worklist.preparing import Prepared, prepare
+from hyrisk_desktop.gui.worklist.stored_exams import load_stored
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import content_sha256
 from hyrisk_desktop.worklist.records import ExamEntry
 
-if TYPE_CHECKING:
-    from hyrisk_desktop.gui.worklist.opening import Opening
-
-_NEAR = 3
-
 
 class Preparer(QObject):
     """Works for one worklist.
+
+    Args:
+        session: its exam on screen. store: where files are looked up and hashes compared. runner: for its jobs.
+        may_prepare: whether nobody waits for anything else.
+        nearest_first: numbers of the list's exams in the order in which they are likely to be wanted.
 
     Signals:
         prepared: a `Prepared` to be kept.
@@ -33,9 +35,18 @@ class Preparer(QObject):
     prepared = Signal(object)
     unreadable = Signal(int, object)
 
-    def __init__(self, worklist: Opening, runner: JobRunner, loader: ExamLoader) -> None:
-        super().__init__(worklist)
-        self._worklist, self._runner, self._loader = worklist, runner, loader
+    def __init__(
+        self,
+        session: Session,
+        store: StoreService,
+        runner: JobRunner,
+        may_prepare: Callable[[], bool],
+        nearest_first: Callable[[], Iterable[int]],
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._session, self._store, self._runner = session, store, runner
+        self._may_prepare, self._nearest_first = may_prepare, nearest_first
         self._job: Job | None = None
         self._waiting: set[int] = set()
 
@@ -55,7 +66,7 @@ class Preparer(QObject):
 
     def check_and_prepare(self, exam: Exam, stored_id: int) -> None:
         """The exam on screen: hash its files, compare with what was first read, and prepare it."""
-        session, store = self._worklist.session, self._worklist.store
+        session, store = self._session, self._store
 
         def work(context: JobContext) -> tuple[Prepared, Finding | None]:
             before = store.open().content_sha256(stored_id, exam.volume.series_uid)
@@ -78,7 +89,7 @@ class Preparer(QObject):
 
     def propose(self, exam: Exam) -> None:
         """The exam on screen, which the worklist does not keep: only a heart centre is proposed."""
-        session = self._worklist.session
+        session = self._session
         session.propose(None, pending=True)
 
         def done(made: Prepared | None) -> None:
@@ -98,15 +109,14 @@ class Preparer(QObject):
 
     def prepare_next(self) -> None:
         """Prepare one more, and then the next, while nobody waits for anything."""
-        waited_for = self._loader.loading or self._worklist.ahead.busy
-        if self._job is not None or waited_for or self._worklist.reading_list is None:
+        if self._job is not None or not self._may_prepare():
             return
-        exam_id = self._nearest()
+        exam_id = next((e for e in self._nearest_first() if e in self._waiting), None)
         if exam_id is None:
             return
 
         def work(context: JobContext) -> Prepared:
-            return prepare(exam_id, self._worklist.load(exam_id, context))
+            return prepare(exam_id, load_stored(self._store, exam_id, context))
 
         def succeeded(made: Prepared) -> None:
             self._job = None
@@ -129,17 +139,6 @@ class Preparer(QObject):
         self._waiting.discard(made.stored_id)
         self.prepared.emit(made)
         self.prepare_next()
-
-    def _nearest(self) -> int | None:
-        model, at = self._worklist.model, self._worklist.current
-        for _ in range(_NEAR):
-            entry = model.neighbour(at, 1)
-            if entry is None:
-                break
-            if entry.exam_id in self._waiting:
-                return entry.exam_id
-            at = entry.exam_id
-        return next((e.exam_id for e in model.entries if e.exam_id in self._waiting), None)
 
 
 def changed_finding() -> Finding:

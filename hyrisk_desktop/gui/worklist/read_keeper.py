@@ -11,13 +11,14 @@ from datetime import datetime
 from PySide6.QtCore import QObject, Signal, Slot
 
 from hyrisk_desktop.calcium import Region
-from hyrisk_desktop.exchange.reading_document import versions
+from hyrisk_desktop.exchange.reports.document import versions
+from hyrisk_desktop.gui.services.store import StoreService
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Exam, ReadState, RiskStatus
-from hyrisk_desktop.gui.store_service import StoreService
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.worklist.measure import numbers, risk_of
+from hyrisk_desktop.measurement import numbers
 from hyrisk_desktop.worklist.records import Read, Reader, now
+from hyrisk_desktop.worklist.stored_risk import risk_of
 
 
 class ReadKeeper(QObject):

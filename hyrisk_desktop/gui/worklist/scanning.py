@@ -8,10 +8,10 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
-from hyrisk_desktop.gui.store_service import StoreService
+from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner
+from hyrisk_desktop.gui.services.store import StoreService
 from hyrisk_desktop.imaging import ScannedExam, scan_exams
-from hyrisk_desktop.worklist.reading_table import scan_table
+from hyrisk_desktop.worklist.reading_list_file import scan_table
 from hyrisk_desktop.worklist.records import ExamEntry, Reader, ReadingList
 
 _TELL_EVERY_S = 0.25

@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from hyrisk_desktop.batch.exam import BatchExam, batch_exams
+from hyrisk_desktop.batch.pace import BatchProgress
+from hyrisk_desktop.batch.reads_file import BatchRead
+from hyrisk_desktop.batch.row import BatchRow, BatchSettings
+from hyrisk_desktop.batch.run import run_batch
+from hyrisk_desktop.batch.table import open_table
 from hyrisk_desktop.calcium import Region
 from hyrisk_desktop.errors import InputError
-from hyrisk_desktop.exchange.batch_table import open_table
-from hyrisk_desktop.gui.job_runner import Job, JobContext, JobRunner
-from hyrisk_desktop.gui.store_service import StoreService
+from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner
+from hyrisk_desktop.gui.services.store import StoreService
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import ScannedExam
 from hyrisk_desktop.jobs import PauseToken
 from hyrisk_desktop.risk.loading import load_predictor
 from hyrisk_desktop.risk.model_store import ModelStore
 from hyrisk_desktop.settings import Settings
-from hyrisk_desktop.worklist.batch import run_batch
-from hyrisk_desktop.worklist.batch_exam import BatchExam, batch_exams
-from hyrisk_desktop.worklist.batch_row import BatchRow, BatchSettings
-from hyrisk_desktop.worklist.pace import BatchProgress
-from hyrisk_desktop.worklist.reads_file import BatchRead
 from hyrisk_desktop.worklist.records import Read, Reader, ReadingList
 
 if TYPE_CHECKING:

@@ -261,8 +261,8 @@ def test_a_wrong_cell_of_the_reads_stops_before_anything_is_written(
 
 
 def test_without_dask_a_sentence_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    from hyrisk_desktop.worklist.cluster import Cluster, _connected
+    from hyrisk_desktop.dask_client import Cluster
 
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(InputError, match=r"\[cluster\]"):
-        _connected(Cluster("tcp://127.0.0.1:1"))
+        Cluster("tcp://127.0.0.1:1").connect()

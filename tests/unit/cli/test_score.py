@@ -209,7 +209,7 @@ def test_the_unexpected_is_one_sentence_too(
     assert json.loads(out)["error"]["message"] == err.strip()
     monkeypatch.setenv("HYRISK_DEBUG", "1")
     _, out, more = hyrisk(monkeypatch, capsys, "score", exam, "--center", CX, CY, CZ)
-    assert "test_cli.py" in more
+    assert "test_score.py" in more
     assert "Doe" not in err + more + out
 
 

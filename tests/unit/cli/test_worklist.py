@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from hyrisk_desktop.imaging import content_sha256, read_volume, reopen, scan_exams
+from hyrisk_desktop.measurement import measure, numbers
 from hyrisk_desktop.paths import store_path
-from hyrisk_desktop.worklist.measure import measure, numbers
 from hyrisk_desktop.worklist.records import Read
 from hyrisk_desktop.worklist.store import Store
 from tests.helpers.exams import write_exam

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hyrisk_desktop.exchange.report import Report
+from hyrisk_desktop.exchange.reports.report import Report
 from hyrisk_desktop.imaging import shutdown_decoders
 from hyrisk_desktop.risk import Predictor
 from tests.helpers import dicom_series, readings

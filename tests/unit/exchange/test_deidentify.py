@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
 from hyrisk_desktop.errors import InputError
-from hyrisk_desktop.exchange.deidentified_folder import FHIR, PDF, READING, SEG, SR
-from hyrisk_desktop.exchange.deidentify import write_deidentified
-from hyrisk_desktop.exchange.pseudonyms import Pseudonyms, new_secret
-from hyrisk_desktop.exchange.report import Report
-from hyrisk_desktop.exchange.report_reading import read_report
-from hyrisk_desktop.exchange.segmentation import read_segmentation
-from hyrisk_desktop.exchange.source_images import source_images
+from hyrisk_desktop.exchange.deidentified.export import write_deidentified
+from hyrisk_desktop.exchange.deidentified.folder import FHIR, PDF, READING, SEG, SR
+from hyrisk_desktop.exchange.deidentified.pseudonyms import Pseudonyms, new_secret
+from hyrisk_desktop.exchange.reports.report import Report
+from hyrisk_desktop.exchange.reports.segmentation import read_segmentation
+from hyrisk_desktop.exchange.reports.source_images import source_images
+from hyrisk_desktop.exchange.reports.structured_report_reader import read_report
 from hyrisk_desktop.imaging import find_series, read_volume
+from hyrisk_desktop.measurement import measure
 from hyrisk_desktop.risk import Predictor
-from hyrisk_desktop.worklist.measure import measure
 from tests.helpers import dicom_series, identities, readings
 from tests.unit.exchange.conftest import Judge
 from tests.unit.exchange.test_fhir import validated

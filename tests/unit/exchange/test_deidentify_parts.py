@@ -15,14 +15,14 @@ from pydicom.tag import Tag
 
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.exchange import exports
-from hyrisk_desktop.exchange import plain_descriptors as d
-from hyrisk_desktop.exchange.deidentified_images import kept_keywords
+from hyrisk_desktop.exchange.deidentified import known_words as d
+from hyrisk_desktop.exchange.deidentified.images import kept_keywords
+from hyrisk_desktop.exchange.deidentified.leaks import Haystack, Identifiers
+from hyrisk_desktop.exchange.deidentified.pdf_text import text_of_pdf
+from hyrisk_desktop.exchange.deidentified.pseudonyms import Pseudonyms
 from hyrisk_desktop.exchange.exports import Targets, write_exports
-from hyrisk_desktop.exchange.leaks import Haystack, Identifiers
-from hyrisk_desktop.exchange.pdf import pdf_report
-from hyrisk_desktop.exchange.pdf_text import text_of_pdf
-from hyrisk_desktop.exchange.pseudonyms import Pseudonyms
-from hyrisk_desktop.exchange.report import Report
+from hyrisk_desktop.exchange.reports.pdf import pdf_report
+from hyrisk_desktop.exchange.reports.report import Report
 from tests.helpers import readings
 from tests.helpers.command_line import hyrisk
 from tests.unit.exchange.test_pdf import text_of
@@ -154,7 +154,7 @@ def test_folder_and_files_come_together_or_not_at_all(
     def full(contents: object, **_: object) -> None:
         raise HyRiskError("not_written", "The disk is full.")
 
-    monkeypatch.setattr(exports, "swap_in", full)
+    monkeypatch.setattr(exports, "replace_files", full)
     targets = Targets(fhir=tmp_path / "r.json", deidentified=tmp_path / "out")
     with pytest.raises(HyRiskError, match="full"):
         write_exports(targets, reading.record, reading.volume, reading.measurement)

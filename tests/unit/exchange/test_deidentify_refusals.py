@@ -12,10 +12,10 @@ import pytest
 from pydicom.dataset import Dataset
 
 from hyrisk_desktop.errors import Cancelled, ExamError, HyRiskError, InputError
-from hyrisk_desktop.exchange import deidentified_images, deidentified_reports, deidentify
-from hyrisk_desktop.exchange.deidentified_folder import FHIR, PDF, SEG, SR
-from hyrisk_desktop.exchange.deidentify import write_deidentified
-from hyrisk_desktop.exchange.report import Report
+from hyrisk_desktop.exchange.deidentified import export, images, reports
+from hyrisk_desktop.exchange.deidentified.export import write_deidentified
+from hyrisk_desktop.exchange.deidentified.folder import FHIR, PDF, SEG, SR
+from hyrisk_desktop.exchange.reports.report import Report
 from hyrisk_desktop.jobs import CancelToken
 from tests.helpers import dicom_series, readings
 
@@ -32,13 +32,13 @@ def test_a_leak_is_noticed_and_removed(reading: Report, tmp_path: Path, monkeypa
         assert "Person" not in refusal.value.message
         return refusal.value
 
-    listed = {**deidentified_images._PLAIN, "AccessionNumber": str, "StudyDescription": str}
+    listed = {**images._PLAIN, "AccessionNumber": str, "StudyDescription": str}
     with monkeypatch.context() as patch:
-        patch.setattr(deidentified_images, "_PLAIN", listed)
+        patch.setattr(images, "_PLAIN", listed)
         write_deidentified(reading, tmp_path / "kept out by the profile's table")
-        patch.setattr(deidentified_images, "_apply_profile", lambda ds, identity: None)
+        patch.setattr(images, "_apply_profile", lambda ds, identity: None)
         assert refused().code == "identity_left"
-    plain = deidentified_reports.reports_of
+    plain = reports.reports_of
     for name, spoil in (
         (PDF, lambda data: data + b"Test^Person"),
         (FHIR, lambda data: json.dumps({"x": "A-4711"}).encode()),
@@ -46,7 +46,7 @@ def test_a_leak_is_noticed_and_removed(reading: Report, tmp_path: Path, monkeypa
         (SEG, lambda data: data.replace(b"HyRisk calc", b"Test^Person")),
     ):
         with monkeypatch.context() as patch:
-            patch.setattr(deidentify, "reports_of", lambda r, s, n=name, f=spoil: (m := plain(r, s)) | {n: f(m[n])})
+            patch.setattr(export, "reports_of", lambda r, s, n=name, f=spoil: (m := plain(r, s)) | {n: f(m[n])})
             assert refused().code == "identity_left", name
     with pytest.raises(HyRiskError, match="PatientID"):
         write_deidentified(reading, tmp_path / "out", subject="T-1")
@@ -128,7 +128,7 @@ def test_cancelled_or_failed_nothing_is_left(reading: Report, tmp_path: Path, mo
     with pytest.raises(HyRiskError) as refusal:
         write_deidentified(reading, tmp_path / "out")
     assert refusal.value.code == "not_written"
-    assert sorted(p.name for p in tmp_path.iterdir() if not p.name.startswith("hyrisk-home")) == ["whole"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["whole"]
 
 
 def test_a_header_that_cannot_be_read_whole_is_refused(tmp_path: Path) -> None:

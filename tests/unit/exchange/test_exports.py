@@ -17,20 +17,20 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from hyrisk_desktop.errors import HyRiskError, InputError
-from hyrisk_desktop.exchange import plain_values as v
-from hyrisk_desktop.exchange.encapsulated_pdf import encapsulated_pdf
+from hyrisk_desktop.exchange import dicom_values as v
 from hyrisk_desktop.exchange.exports import Targets, write_exports
-from hyrisk_desktop.exchange.fhir import fhir_bundle
-from hyrisk_desktop.exchange.formats import dicom_bytes
-from hyrisk_desktop.exchange.outline import outline
-from hyrisk_desktop.exchange.pdf import pdf_report
-from hyrisk_desktop.exchange.reading_table import reading_table
-from hyrisk_desktop.exchange.report import Report
-from hyrisk_desktop.exchange.report_reading import read_report
-from hyrisk_desktop.exchange.segmentation import read_segmentation, segmentation
-from hyrisk_desktop.exchange.source_images import decimal, source_images
-from hyrisk_desktop.exchange.structured_report import structured_report
-from hyrisk_desktop.exchange.swap import swap_in
+from hyrisk_desktop.exchange.reports.encapsulated_pdf import encapsulated_pdf
+from hyrisk_desktop.exchange.reports.fhir import fhir_bundle
+from hyrisk_desktop.exchange.reports.formats import dicom_bytes
+from hyrisk_desktop.exchange.reports.one_row_table import reading_table
+from hyrisk_desktop.exchange.reports.outline import outline
+from hyrisk_desktop.exchange.reports.pdf import pdf_report
+from hyrisk_desktop.exchange.reports.report import Report
+from hyrisk_desktop.exchange.reports.segmentation import read_segmentation, segmentation
+from hyrisk_desktop.exchange.reports.source_images import decimal, source_images
+from hyrisk_desktop.exchange.reports.structured_report import structured_report
+from hyrisk_desktop.exchange.reports.structured_report_reader import read_report
+from hyrisk_desktop.files import replace_files
 from hyrisk_desktop.imaging import find_series
 from tests.helpers import dicom_series, readings
 from tests.helpers.command_line import hyrisk
@@ -326,15 +326,15 @@ def test_a_swap_that_fails_midway_puts_back_what_it_replaced(tmp_path: Path, mon
 
     monkeypatch.setattr(os, "replace", replace)
     with pytest.raises(HyRiskError) as refusal:
-        swap_in(targets)
+        replace_files(targets)
     assert refusal.value.code == "not_written"
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == {"a": b"old a"}
     monkeypatch.undo()
     with pytest.raises(InputError) as exists:
-        swap_in(targets, replace=[tmp_path / "b"])
+        replace_files(targets, replace=[tmp_path / "b"])
     assert exists.value.code == "exists"
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == {"a": b"old a"}
-    swap_in(targets, replace=[tmp_path / "a"])
+    replace_files(targets, replace=[tmp_path / "a"])
     assert {p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == {b"new a", b"new b", b"new c"}
     assert len([p for p in tmp_path.iterdir() if p.is_file()]) == 3
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from fhir.resources.R4B import get_fhir_model_class
 
-from hyrisk_desktop.exchange import codes
-from hyrisk_desktop.exchange.fhir import fhir_bundle
-from hyrisk_desktop.exchange.report import Report
+from hyrisk_desktop.exchange.reports import codes
+from hyrisk_desktop.exchange.reports.fhir import fhir_bundle
+from hyrisk_desktop.exchange.reports.report import Report
 from tests.helpers import dicom_series, readings
 
 

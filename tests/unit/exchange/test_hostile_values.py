@@ -16,18 +16,18 @@ import pydicom
 import pytest
 from hypothesis import Phase, given, settings
 
+from hyrisk_desktop.batch.exam import list_exams
+from hyrisk_desktop.batch.row import BatchSettings, empty_row, load_exam
+from hyrisk_desktop.batch.table import open_table
 from hyrisk_desktop.errors import HyRiskError
-from hyrisk_desktop.exchange.batch_table import open_table
-from hyrisk_desktop.exchange.deidentify import write_deidentified
+from hyrisk_desktop.exchange.deidentified.export import write_deidentified
+from hyrisk_desktop.exchange.deidentified.pdf_text import text_of_pdf
 from hyrisk_desktop.exchange.exports import Targets, write_exports
-from hyrisk_desktop.exchange.pdf_text import text_of_pdf
-from hyrisk_desktop.exchange.report import Report
-from hyrisk_desktop.exchange.report_reading import read_report
-from hyrisk_desktop.exchange.segmentation import read_segmentation
+from hyrisk_desktop.exchange.reports.report import Report
+from hyrisk_desktop.exchange.reports.segmentation import read_segmentation
+from hyrisk_desktop.exchange.reports.structured_report_reader import read_report
 from hyrisk_desktop.imaging import find_series, read_volume
-from hyrisk_desktop.worklist.batch_exam import list_exams
-from hyrisk_desktop.worklist.batch_row import BatchSettings, empty_row, load_exam
-from hyrisk_desktop.worklist.measure import measure
+from hyrisk_desktop.measurement import measure
 from tests.helpers import hostile, readings
 from tests.helpers.hostile import MARK, Hostile, check_sentence
 from tests.unit.exchange.conftest import Judge

@@ -13,12 +13,12 @@ import numpy as np
 import pydicom
 import pytest
 
-from hyrisk_desktop.exchange.encapsulated_pdf import encapsulated_pdf
-from hyrisk_desktop.exchange.formats import dicom_bytes
-from hyrisk_desktop.exchange.pdf import _age, pdf_report
-from hyrisk_desktop.exchange.pdf_pictures import heat_map, whole_slice
-from hyrisk_desktop.exchange.report import Report
-from hyrisk_desktop.exchange.source_images import source_images
+from hyrisk_desktop.exchange.reports.encapsulated_pdf import encapsulated_pdf
+from hyrisk_desktop.exchange.reports.formats import dicom_bytes
+from hyrisk_desktop.exchange.reports.pdf import _age, pdf_report
+from hyrisk_desktop.exchange.reports.pdf_pictures import heat_map, whole_slice
+from hyrisk_desktop.exchange.reports.report import Report
+from hyrisk_desktop.exchange.reports.source_images import source_images
 from hyrisk_desktop.findings import Finding, Severity
 from tests.helpers import dicom_series, readings
 from tests.unit.exchange.conftest import Judge

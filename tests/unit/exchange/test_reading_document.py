@@ -9,9 +9,9 @@ from types import MappingProxyType
 import pytest
 
 from hyrisk_desktop.calcium import Region, score_box, score_region
-from hyrisk_desktop.exchange.reading_document import score_document
+from hyrisk_desktop.exchange.reports.document import score_document
 from hyrisk_desktop.findings import Finding, Severity
-from hyrisk_desktop.worklist.measure import collect_findings
+from hyrisk_desktop.measurement import collect_findings
 from tests.helpers.volumes import HEART_CENTRE, block_volume, box
 
 CX, CY, CZ = HEART_CENTRE

@@ -13,11 +13,11 @@ from hyrisk_desktop.calcium import Region
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.exchange import restoring
 from hyrisk_desktop.exchange.exports import Targets, write_exports
-from hyrisk_desktop.exchange.our_objects import is_report, kind_of_object, reports_in
-from hyrisk_desktop.exchange.report import Report
-from hyrisk_desktop.exchange.report_reading import read_report
+from hyrisk_desktop.exchange.reports.our_objects import is_report, kind_of_object, reports_in
+from hyrisk_desktop.exchange.reports.report import Report
+from hyrisk_desktop.exchange.reports.structured_report_reader import read_report
 from hyrisk_desktop.exchange.restoring import model_notes, report_of_segmentation, restore, risk_notes
-from hyrisk_desktop.worklist.measure import measure
+from hyrisk_desktop.measurement import measure
 from tests.helpers import dicom_series, readings
 
 

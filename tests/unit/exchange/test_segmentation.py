@@ -11,10 +11,10 @@ import pytest
 from pydicom.dataset import Dataset
 
 from hyrisk_desktop.errors import ExamError
-from hyrisk_desktop.exchange.formats import dicom_bytes
-from hyrisk_desktop.exchange.report import Report
-from hyrisk_desktop.exchange.segmentation import masks, read_segmentation, segmentation
-from hyrisk_desktop.exchange.source_images import source_images
+from hyrisk_desktop.exchange.reports.formats import dicom_bytes
+from hyrisk_desktop.exchange.reports.report import Report
+from hyrisk_desktop.exchange.reports.segmentation import masks, read_segmentation, segmentation
+from hyrisk_desktop.exchange.reports.source_images import source_images
 from tests.helpers import dicom_series, readings
 from tests.unit.exchange.conftest import Judge
 

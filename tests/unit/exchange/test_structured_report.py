@@ -14,15 +14,15 @@ from pydicom.dataset import Dataset
 from pydicom.sr._concepts_dict import concepts
 
 from hyrisk_desktop.errors import ExamError
-from hyrisk_desktop.exchange import codes
-from hyrisk_desktop.exchange.formats import dicom_bytes
-from hyrisk_desktop.exchange.report import Report
-from hyrisk_desktop.exchange.report_reading import read_report
-from hyrisk_desktop.exchange.segmentation import segmentation
-from hyrisk_desktop.exchange.source_images import source_images
-from hyrisk_desktop.exchange.structured_report import structured_report
+from hyrisk_desktop.exchange.reports import codes
+from hyrisk_desktop.exchange.reports.formats import dicom_bytes
+from hyrisk_desktop.exchange.reports.report import Report
+from hyrisk_desktop.exchange.reports.segmentation import segmentation
+from hyrisk_desktop.exchange.reports.source_images import source_images
+from hyrisk_desktop.exchange.reports.structured_report import structured_report
+from hyrisk_desktop.exchange.reports.structured_report_reader import read_report
+from hyrisk_desktop.measurement import calcium_numbers, measure, risk_numbers
 from hyrisk_desktop.paths import resources_dir
-from hyrisk_desktop.worklist.measure import calcium_numbers, measure, risk_numbers
 from tests.helpers import dicom_series, readings
 from tests.unit.exchange.conftest import Judge
 

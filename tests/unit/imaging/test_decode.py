@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from pydicom.encaps import encapsulate
 
 from hyrisk_desktop.errors import Cancelled, ExamError
-from hyrisk_desktop.imaging import decoder, find_series, read_volume
-from hyrisk_desktop.imaging.decoder_child import FaultTask
-from hyrisk_desktop.imaging.image_files import image_record
-from hyrisk_desktop.imaging.tags import BadHeader, read_header
+from hyrisk_desktop.imaging import find_series, read_volume
+from hyrisk_desktop.imaging.headers.tags import BadHeader, read_header
+from hyrisk_desktop.imaging.pixels import decoder_pool
+from hyrisk_desktop.imaging.pixels.decoder_child import FaultTask
+from hyrisk_desktop.imaging.pixels.image_files import image_record
 from hyrisk_desktop.jobs import CancelToken
 from tests.helpers.dicom_series import anatomy, enhanced, slices, write, write_one
 
@@ -186,35 +187,35 @@ def test_a_compressed_enhanced_ct(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def pool() -> Iterator[decoder.DecoderPool]:
-    made = decoder.DecoderPool(1)
+def pool() -> Iterator[decoder_pool.DecoderPool]:
+    made = decoder_pool.DecoderPool(1)
     yield made
     made.close()
 
 
 @pytest.mark.parametrize("kind", ["crash", "hang", "memory"])
 def test_a_child_that_dies_hangs_or_eats_memory_is_replaced(
-    kind: str, pool: decoder.DecoderPool, monkeypatch: Any
+    kind: str, pool: decoder_pool.DecoderPool, monkeypatch: Any
 ) -> None:
     pool.warm()
-    monkeypatch.setattr(decoder, "START_SECONDS", 0.5)
-    with pytest.raises(decoder.DecodeError) as caught:
+    monkeypatch.setattr(decoder_pool, "START_SECONDS", 0.5)
+    with pytest.raises(decoder_pool.DecodeError) as caught:
         pool.call(FaultTask(kind), seconds=0.5 if kind == "hang" else 30.0)
     assert caught.value.kind == {"crash": "crash", "hang": "timeout", "memory": "memory"}[kind]
-    monkeypatch.setattr(decoder, "START_SECONDS", 60.0)
-    with pytest.raises(decoder.DecodeError) as caught:
+    monkeypatch.setattr(decoder_pool, "START_SECONDS", 60.0)
+    with pytest.raises(decoder_pool.DecodeError) as caught:
         pool.call(FaultTask("crash"))
     assert caught.value.kind == "crash"
 
 
 @pytest.mark.parametrize("kind", ["crash", "hang"])
 def test_a_dying_decoder_is_one_sentence_and_the_next_exam_opens(kind: str, tmp_path: Path, monkeypatch: Any) -> None:
-    from hyrisk_desktop.imaging import dicom
+    from hyrisk_desktop.imaging.pixels import single_frame
 
     record = find_series(_rle(tmp_path))[0]
-    monkeypatch.setattr(dicom, "FrameTask", lambda *a: FaultTask(kind))
-    monkeypatch.setattr(decoder, "START_SECONDS", 0.0)
-    monkeypatch.setattr(decoder.DecoderPool.frames, "__kwdefaults__", {"cancel": None, "seconds": 2.0})
+    monkeypatch.setattr(single_frame, "FrameTask", lambda *a: FaultTask(kind))
+    monkeypatch.setattr(decoder_pool, "START_SECONDS", 0.0)
+    monkeypatch.setattr(decoder_pool.DecoderPool.frames, "__kwdefaults__", {"cancel": None, "seconds": 2.0})
     with pytest.raises(ExamError) as caught:
         read_volume(record)
     assert caught.value.code in ("undecodable", "decode_timeout")
@@ -223,10 +224,10 @@ def test_a_dying_decoder_is_one_sentence_and_the_next_exam_opens(kind: str, tmp_
 
 
 def test_cancelling_while_children_decode_is_quick(tmp_path: Path, monkeypatch: Any) -> None:
-    from hyrisk_desktop.imaging import dicom
+    from hyrisk_desktop.imaging.pixels import single_frame
 
     record = find_series(_rle(tmp_path))[0]
-    monkeypatch.setattr(dicom, "FrameTask", lambda *a: FaultTask("hang"))
+    monkeypatch.setattr(single_frame, "FrameTask", lambda *a: FaultTask("hang"))
     token = CancelToken()
     token.cancel()
     began = time.monotonic()

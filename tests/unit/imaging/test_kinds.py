@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.findings import Severity
 from hyrisk_desktop.imaging import find_series, read_volume
-from hyrisk_desktop.imaging.kinds import nature_of, plain_description
+from hyrisk_desktop.imaging.headers.kinds import nature_of, plain_description
 from tests.helpers.dicom_series import enhanced, slices, write, write_one
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*VR CS")

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from hyrisk_desktop.errors import Cancelled
-from hyrisk_desktop.imaging import CTVolume, dicom, find_series, native, read_volume, sharing
+from hyrisk_desktop.imaging import CTVolume, find_series, read_volume
+from hyrisk_desktop.imaging.pixels import native, sharing, single_frame
 from hyrisk_desktop.jobs import CancelToken
 from tests.helpers.dicom_series import anatomy, slices, write
 
@@ -82,7 +83,7 @@ def test_a_slow_series_shows_its_first_image_among_air(tmp_path: Path, monkeypat
     wanted = anatomy(count, 64, 64, 4)
     record = find_series(tmp_path)[0]
     monkeypatch.setattr(sharing, "_MOMENT_SECONDS", 0.004)
-    read, made = native.read_native_slices, dicom.new_volume
+    read, made = native.read_native_slices, single_frame.new_volume
 
     def slowly(*arguments: Any) -> None:
         time.sleep(0.002)
@@ -93,8 +94,8 @@ def test_a_slow_series_shows_its_first_image_among_air(tmp_path: Path, monkeypat
         volume.hu.fill(777)  # memory may hold what another exam left there
         return volume
 
-    monkeypatch.setattr(dicom, "read_native_slices", slowly)
-    monkeypatch.setattr(dicom, "new_volume", used)
+    monkeypatch.setattr(single_frame, "read_native_slices", slowly)
+    monkeypatch.setattr(single_frame, "new_volume", used)
     seen: list[tuple[int, int, int]] = []
 
     def on_first(preview: CTVolume, index: int) -> None:

@@ -12,7 +12,7 @@ from pydicom.uid import RLELossless
 from hyrisk_desktop.errors import Cancelled, ExamError, InputError
 from hyrisk_desktop.imaging import SeriesRecord, Slab, Voxel, find_series, read_slab, read_volume, thin
 from hyrisk_desktop.jobs import CancelToken
-from hyrisk_desktop.worklist.measure import Survey, survey
+from hyrisk_desktop.measurement import Survey, survey
 from tests.helpers import dicom_series
 
 WHOLE_ONLY = {"truncated_fov", "padding"}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
-from hyrisk_desktop.exchange.source_images import source_images
+from hyrisk_desktop.exchange.reports.source_images import source_images
 from hyrisk_desktop.findings import Severity
 from hyrisk_desktop.imaging import SeriesRecord, find_series, read_volume, reopen, scan_exams
 from tests.helpers.dicom_series import ROOT, anatomy, enhanced, slices, write, write_one

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hyrisk_desktop import files
 from hyrisk_desktop.errors import BundleError
 from hyrisk_desktop.risk import bundle as bundle_module
-from hyrisk_desktop.risk import swap
 from hyrisk_desktop.risk.bundle import load_bundle, read_description, seal_description
 from hyrisk_desktop.risk.preprocessing import Preprocessing
 from tests.helpers.bundles import edit_description, write_tiny_bundle
@@ -184,7 +184,7 @@ def test_a_crash_between_the_renames_is_mended(folder: Path, load: Callable[[Pat
 
 def test_writing_after_such_a_crash_keeps_the_old_one_to_the_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     os.replace(folder, folder.with_name("tiny.previous"))
-    monkeypatch.setattr(bundle_module, "swap_in", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr(bundle_module, "replace_folder", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         write_tiny_bundle(folder, seed=1)
     assert load_bundle(folder)[0].name == "Tiny test network"
@@ -205,7 +205,7 @@ def test_a_failed_swap_puts_the_old_folder_back(tmp_path: Path) -> None:
     target.mkdir()
     (target / "old").touch()
     with pytest.raises(OSError):
-        swap.swap_in(tmp_path / "staging-that-is-not-there", target)
+        files.replace_folder(tmp_path / "staging-that-is-not-there", target)
     assert (target / "old").is_file()
 
 
@@ -221,10 +221,10 @@ def test_a_reader_that_recovers_in_between_does_not_stop_the_writer(
     def interrupted(source: Path, destination: Path) -> None:
         calls.append(source)
         if len(calls) == 2:
-            swap.recover(target, "bundle")
+            files.recover_folder(target, "bundle")
         replace(source, destination)
 
-    monkeypatch.setattr(swap.os, "replace", interrupted)
-    swap.swap_in(staging, target)
+    monkeypatch.setattr(files.os, "replace", interrupted)
+    files.replace_folder(staging, target)
     assert [p.name for p in target.iterdir()] == ["staging"]
-    assert [p.name for p in tmp_path.iterdir() if p.name != "hyrisk-home"] == ["bundle"]
+    assert [p.name for p in tmp_path.iterdir()] == ["bundle"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hyrisk_desktop.errors import HyRiskError, InputError
+from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.risk import explain as explain_module
 from hyrisk_desktop.risk.calibration import PlattCalibration
 from hyrisk_desktop.risk.explain import Split, explain
@@ -82,25 +82,18 @@ def test_the_heat_fills_the_crop_and_nothing_else(predictor: Predictor) -> None:
         heat[0, 0] = 1
 
 
-def test_the_heat_is_where_it_belongs(tmp_path: Path) -> None:
+def test_the_heat_is_where_it_belongs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A network made to answer to bright pixels: its heat lies on the bright corner and not on its mirror image."""
     import torch
 
     write_tiny_bundle(tmp_path / "tiny")
     predictor = Predictor(tmp_path / "tiny", "cpu")
 
-    class Bright(torch.nn.Module):
-        """Average brightness on a grid, as layer4 of a trunk that has learned nothing else."""
+    def bright(images: torch.Tensor) -> torch.Tensor:
+        """Average brightness on a grid, as the last stage of a trunk that has learned nothing else."""
+        return torch.nn.functional.adaptive_avg_pool2d(images, 8).mean(dim=1, keepdim=True).expand(-1, 512, -1, -1)
 
-        def __init__(self) -> None:
-            super().__init__()
-            self.layer4 = torch.nn.AdaptiveAvgPool2d(8)
-
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            maps = self.layer4(images).mean(dim=1, keepdim=True)
-            return maps.mean(dim=(2, 3)).expand(-1, 512)
-
-    predictor.network.trunk = Bright()
+    monkeypatch.setattr(predictor.network, "maps", bright)
     with torch.no_grad():
         predictor.network.image_head.weight[1] = 1.0
         predictor.network.image_head.weight[0] = 0.0
@@ -140,17 +133,42 @@ def test_explaining_leaves_the_reading_as_it_was(predictor: Predictor) -> None:
     assert all(parameter.grad is None for parameter in predictor.network.parameters())
 
 
-def test_a_missing_captum_is_one_sentence(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "captum.attr", None)
-    with pytest.raises(HyRiskError, match="captum") as e:
-        explain(predictor, block_volume(), HEART_CENTRE)
-    assert e.value.code == "no_captum"
-    assert explain_module.gc.isenabled()
+@pytest.mark.parametrize("grade", [None, 2.0])
+def test_the_map_is_grad_cam_by_its_definition(
+    predictor: Predictor, grade: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Channels weighted by the mean of the log odds' gradient, which autograd works out here."""
+    import torch
+
+    from hyrisk_desktop.risk.network import log_odds
+
+    volume, network = block_volume(seed=4), predictor.network
+    placed: list[np.ndarray] = []
+    place = explain_module._place
+    monkeypatch.setattr(explain_module, "_place", lambda cam, *rest: placed.append(cam) or place(cam, *rest))
+    explain(predictor, volume, HEART_CENTRE, grade)
+    images, _ = predictor.input_batch(volume.hu, HEART_CENTRE)
+    with torch.enable_grad():
+        maps = network.maps(images[:1].clone()).detach().requires_grad_()
+        features = network.averaged(maps)
+        score = None if grade is None else torch.tensor([predictor.score_input(grade, None)])
+        logits = network.image_logits(features) if score is None else network.fused_logits(features, score)
+        (gradient,) = torch.autograd.grad(log_odds(logits).sum(), maps)
+    expected = (gradient.mean(dim=(2, 3), keepdim=True) * maps).sum(dim=1)[0].detach().numpy()
+    assert placed[0].shape == expected.shape
+    np.testing.assert_allclose(placed[0], expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
-def test_captum_waits_until_somebody_asks() -> None:
+def test_an_explanation_after_its_risk_runs_no_network(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    volume = block_volume(seed=5)
+    predictor.predict(volume, HEART_CENTRE, 1.0)
+    monkeypatch.setattr(predictor.network, "maps", None)
+    explain(predictor, volume, HEART_CENTRE, 1.0)
+
+
+def test_the_window_imports_no_plotting_library() -> None:
     code = (
-        "import sys, hyrisk_desktop.risk.explain, hyrisk_desktop.risk.predictor\n"
+        "import sys, hyrisk_desktop.gui.main_window, hyrisk_desktop.risk.explain, hyrisk_desktop.risk.predictor\n"
         "print([m for m in ('captum', 'matplotlib') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

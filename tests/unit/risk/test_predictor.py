@@ -74,7 +74,7 @@ def test_another_prevalence_moves_the_risk_and_not_the_rank(predictor: Predictor
 def test_a_new_grade_runs_only_the_last_layer(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     volume = block_volume(seed=5)
     first = predictor.predict(volume, HEART_CENTRE, 0)
-    monkeypatch.setattr(predictor, "_forward", lambda _: pytest.fail("the trunk ran again"))
+    monkeypatch.setattr(predictor, "_maps", lambda _: pytest.fail("the trunk ran again"))
     again = predictor.predict(volume, HEART_CENTRE, 3)
     assert again.risknet == first.risknet
     assert again.risk == first.by_grade[3]
@@ -165,3 +165,18 @@ def test_cpu_and_cuda_agree(tmp_path: Path) -> None:
     volume = block_volume()
     risks = [Predictor(tmp_path / "tiny", device).predict(volume, HEART_CENTRE, 2).risk for device in ("cpu", "cuda")]
     assert risks[0] == pytest.approx(risks[1], abs=1e-4)
+
+
+def test_the_first_answer_is_the_reading_without_its_interval(predictor: Predictor) -> None:
+    volume, seen = block_volume(seed=11), []
+    whole = predictor.predict(volume, HEART_CENTRE, 2.0, on_first=seen.append)
+    (first,) = seen
+    assert first.interval == (first.risk, first.risk)
+    assert first.risk == pytest.approx(whole.risk, abs=1e-6)
+    assert first.risknet == pytest.approx(whole.risknet, abs=1e-6)
+    assert first.by_grade == pytest.approx(whole.by_grade, abs=1e-6)
+    assert (first.grade, first.centre, first.findings) == (whole.grade, whole.centre, whole.findings)
+    assert whole.interval[0] < whole.risk < whole.interval[1] or whole.risk in whole.interval
+    predictor.predict(volume, HEART_CENTRE, 1.0, on_first=seen.append)
+    assert len(seen) == 1, "what is known already has no first answer"
+    assert predictor.predict(volume, HEART_CENTRE, 2.0) == whole

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from hyrisk_desktop.errors import InputError
-from hyrisk_desktop.exchange.table import Column, write_csv
+from hyrisk_desktop.tables import Column, write_csv
 from hyrisk_desktop.worklist.cohort import COLUMNS, CohortExport, cohort_rows, read_outcomes
-from hyrisk_desktop.worklist.reading_table import scan_table
+from hyrisk_desktop.worklist.reading_list_file import scan_table
 from hyrisk_desktop.worklist.records import ExamEntry, Read
 from model_training.cohort_table import read_table
 from tests.helpers.exams import write_exam

@@ -9,8 +9,8 @@ import pytest
 
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.imaging import content_sha256, read_volume, reopen, scan_exams
+from hyrisk_desktop.measurement import measure, numbers
 from hyrisk_desktop.risk import Predictor
-from hyrisk_desktop.worklist.measure import measure, numbers
 from hyrisk_desktop.worklist.records import Read
 from hyrisk_desktop.worklist.replay import replay
 from hyrisk_desktop.worklist.store import Store

@@ -13,9 +13,9 @@ from pynetdicom.events import Event
 from hyrisk_desktop.errors import PacsError
 from hyrisk_desktop.exchange.pacs import association, find
 from hyrisk_desktop.exchange.pacs import retrieve as retrieve_module
+from hyrisk_desktop.exchange.pacs.archive import find_studies
 from hyrisk_desktop.exchange.pacs.inbox import Inbox, Refused
 from hyrisk_desktop.exchange.pacs.query import Query, SeriesMatch
-from hyrisk_desktop.exchange.pacs.questions import find_studies
 from hyrisk_desktop.exchange.pacs.retrieve import Retrieved, retrieve
 from tests.helpers import lying_node
 from tests.helpers.hostile import MARK, PLAIN, Element, Hostile, RawObject

@@ -11,10 +11,10 @@ from pydicom import dcmread
 
 from hyrisk_desktop.errors import Cancelled, InputError, PacsError
 from hyrisk_desktop.exchange.pacs import credentials
+from hyrisk_desktop.exchange.pacs.archive import check_connection, find_series, find_studies
 from hyrisk_desktop.exchange.pacs.find import find_images, identifier
 from hyrisk_desktop.exchange.pacs.node import Node, Retrieval, nodes_of, stored_nodes
 from hyrisk_desktop.exchange.pacs.query import STUDY_KEYS, Query, StudyMatch, fits, series_of, study_of
-from hyrisk_desktop.exchange.pacs.questions import check_connection, find_series, find_studies
 from hyrisk_desktop.exchange.pacs.web import Web
 from hyrisk_desktop.jobs import CancelToken
 from tests.helpers import orthanc

@@ -1,0 +1,281 @@
+"""One row of a bulk scoring, and how an exam becomes one: load (disk, decoding, scores), then predict (the model)."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from hyrisk_desktop import __version__
+from hyrisk_desktop.batch.exam import BatchExam
+from hyrisk_desktop.batch.reads_file import BatchRead
+from hyrisk_desktop.calcium import get_profile
+from hyrisk_desktop.errors import Cancelled, ExamError, HyRiskError, InputError, safe_traceback
+from hyrisk_desktop.findings import Finding, Severity
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging import CTVolume, SeriesRecord, Voxel, propose_centre, read_slab, read_volume, reopen, thin
+from hyrisk_desktop.jobs import CancelToken
+from hyrisk_desktop.measurement import Measurement, Survey, conclude, survey
+
+if TYPE_CHECKING:
+    from hyrisk_desktop.risk import Predictor
+
+_log = logging.getLogger(__name__)
+IsDone = Callable[[str, str], bool]
+SCORED, FAILED = "scored", "failed"
+FROM_READS, PROPOSED, UNSURE = "reads", "proposed centre", "proposed centre, unsure"
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSettings:
+    """What decides the numbers beside exam and model.
+
+    Attributes:
+        profile: scoring profile.
+        prevalence: share of non-survivors that the risk assumes; None for the model's own.
+        device: "cpu", "cuda" or None to choose.
+        whole: read the whole series also where the heart centre is known, for the findings that need all pixels.
+    """
+
+    profile: str = "standard"
+    prevalence: float | None = None
+    device: str | None = None
+    whole: bool = False
+
+    @property
+    def fingerprint(self) -> str:
+        """Text that is the same for settings that give the same rows."""
+        return f"{__version__}|{self.profile}|{self.prevalence}|{self.device}|{self.whole}"
+
+    def check(self) -> None:
+        """Raise InputError for a profile that there is not, or values out of range."""
+        get_profile(self.profile)
+        if self.device not in (None, "cpu", "cuda"):
+            raise InputError("device", tr("The device must be cpu or cuda."))
+        if self.prevalence is not None and not 0 < self.prevalence < 1:
+            raise InputError("prevalence", tr("The prevalence must lie between 0 and 100 %, both excluded."))
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRow:
+    """One row of the table, in the order of its columns; units are in the names, None where there is no number.
+
+    Attributes:
+        row_id: exam and reader, the same in every run; hashes, no identity.
+        status: "scored" or "failed"; error_code, error: why it failed, in one plain sentence.
+        centre_from: "reads", "proposed centre" or "proposed centre, unsure"; centre_note: why it is unsure.
+        sqrt_volume_mm1_5: square root of the volume score, in mm to the power of 1.5.
+        interval_low, interval_high, risknet, hyrisknet, prevalence: shares from 0 to 1; percentile: 0 to 100.
+        findings: codes, worst first, separated by blanks. unfit: one of them says that the numbers do not hold.
+        findings_checked: "whole", or "slab" where only the slices around the centre were read: then ``truncated_fov``,
+            ``padding`` and damage in the pixels of other slices were not looked for.
+        fingerprint: of the files, the read and the settings, see `BatchExam.fingerprint`.
+        seconds: reading and predicting, waits left out.
+    """
+
+    row_id: str
+    patient_id: str
+    study_uid: str
+    series_uid: str
+    source: str
+    status: str
+    error_code: str = ""
+    error: str = ""
+    reader: str = ""
+    grade: float | None = None
+    centre_from: str = ""
+    centre_note: str = ""
+    centre_x_voxel: int | None = None
+    centre_y_voxel: int | None = None
+    centre_z_voxel: int | None = None
+    agatston: float | None = None
+    category: int | None = None
+    volume_mm3: float | None = None
+    sqrt_volume_mm1_5: float | None = None
+    region_x_mm: float | None = None
+    region_y_mm: float | None = None
+    region_z_mm: float | None = None
+    profile: str = ""
+    risknet: float | None = None
+    hyrisknet: float | None = None
+    interval_low: float | None = None
+    interval_high: float | None = None
+    percentile: float | None = None
+    prevalence: float | None = None
+    calibrated: bool | None = None
+    score_input: str = ""
+    model: str = ""
+    model_sha256: str = ""
+    bundle_sha256: str = ""
+    demonstration: bool | None = None
+    synthetic: bool | None = None
+    unfit: bool | None = None
+    findings: str = ""
+    findings_checked: str = ""
+    device: str = ""
+    fingerprint: str = ""
+    program_version: str = __version__
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Loaded:
+    """A read that waits for the model: scores and findings are known, and the slices that the network sees are kept."""
+
+    row: BatchRow
+    volume: CTVolume
+    surveyed: Survey
+
+
+def empty_row(exam: BatchExam, slot: str, read: BatchRead) -> BatchRow:
+    """The row of an exam before anything is known of it but its names."""
+    return BatchRow(
+        row_id=slot, patient_id=exam.patient_id, study_uid=exam.study_uid, series_uid=exam.series_uid,
+        source=str(exam.source), status=FAILED, reader=read.reader, grade=read.grade,
+    )  # fmt: skip
+
+
+def failed_row(row: BatchRow, error: Exception) -> BatchRow:
+    """``row`` with the reason why it failed. An unexpected error's own words may quote a patient: they stay unsaid."""
+    if isinstance(error, HyRiskError):
+        code, message = error.code, error.message
+    elif isinstance(error, MemoryError):
+        code, message = "memory", tr("There isn't enough memory for this exam. Close other programs.")
+    elif isinstance(error, OSError):
+        code, message = "unreadable", tr("The exam can't be read: {why}.", why=error.strerror or type(error).__name__)
+    else:
+        _log.error("a batch row failed unexpectedly:\n%s", safe_traceback(error))
+        code = "unexpected"
+        message = tr("An unexpected error happened ({kind}); the log says where.", kind=type(error).__name__)
+    return replace(row, status=FAILED, error_code=code, error=message)
+
+
+def load_exam(
+    exam: BatchExam,
+    settings: BatchSettings,
+    is_done: IsDone,
+    also: tuple[Finding, ...],
+    cancel: CancelToken | None,
+) -> Iterator[Loaded | BatchRow | None]:
+    """Read an exam for each of its reads.
+
+    Yields:
+        What waits for the model; or the row that says why it can't be read; or None for a row that is there already.
+
+    Args:
+        is_done: whether the row of that id and fingerprint is there already.
+        also: findings that stand beside every row, such as another model than the chosen one.
+
+    Raises:
+        Cancelled: ``cancel`` was set. Nothing else: a bad exam is a row.
+    """
+    rows = []
+    for slot, read in exam.slots:
+        row = empty_row(exam, slot, read)
+        try:
+            row = replace(row, fingerprint=exam.fingerprint(read, settings.fingerprint))
+        except Exception as e:  # noqa: BLE001  the batch row: one bad exam never stops the run
+            yield failed_row(row, _gone(e))
+        else:
+            if is_done(slot, row.fingerprint):
+                yield None
+            else:
+                rows.append((row, read))
+    if exam.problem:
+        yield from (failed_row(row, ExamError(*exam.problem)) for row, _ in rows)
+        return
+    record: SeriesRecord | None = None
+    for row, read in rows:
+        began = time.perf_counter()
+        try:
+            record = record or reopen(exam.record, exam.source)
+            yield _load(record, row, read, settings, also, cancel, began)
+        except Cancelled:
+            raise
+        except Exception as e:  # noqa: BLE001  the batch row
+            yield replace(failed_row(row, e), seconds=time.perf_counter() - began)
+
+
+def _gone(error: Exception) -> Exception:
+    if isinstance(error, FileNotFoundError):
+        return ExamError("not_found", tr("The exam's files are gone from where they were."))
+    return error
+
+
+def _load(
+    record: SeriesRecord,
+    row: BatchRow,
+    read: BatchRead,
+    settings: BatchSettings,
+    also: tuple[Finding, ...],
+    cancel: CancelToken | None,
+    began: float,
+) -> Loaded:
+    if read.centre is None:
+        volume, whole = read_volume(record, cancel=cancel), True
+        centre, row = _proposed(volume, row)
+    else:
+        centre, row = read.centre, replace(row, centre_from=FROM_READS)
+        # A box may be as deep as the chest.
+        if settings.whole or read.box is not None:
+            volume, whole = read_volume(record, cancel=cancel), True
+        else:
+            slab = read_slab(record, centre[2], cancel=cancel)
+            volume, whole = slab.volume, slab.whole
+    profile = get_profile(read.profile or settings.profile)
+    surveyed = survey(
+        volume, centre, read.grade, box=read.box, profile=profile, excluded=read.excluded, also=also, whole=whole
+    )
+    x, y, z = centre
+    row = replace(
+        row, centre_x_voxel=x, centre_y_voxel=y, centre_z_voxel=z, synthetic=volume.synthetic,
+        findings_checked="whole" if whole else "slab",
+        patient_id=row.patient_id or volume.attributes.get("PatientID", ""),
+    )  # fmt: skip
+    # A few of these wait for the model at a time; whole volumes would fill the memory.
+    kept = thin(volume, z) if whole else volume
+    return Loaded(replace(row, seconds=time.perf_counter() - began), kept, surveyed)
+
+
+def _proposed(volume: CTVolume, row: BatchRow) -> tuple[Voxel, BatchRow]:
+    proposal = propose_centre(volume)
+    if proposal is None:
+        message = tr("No heart centre could be proposed: there seems to be no chest. Give one in reads.csv.")
+        raise ExamError("no_proposal", message)
+    centre_from = PROPOSED if proposal.confident else UNSURE
+    return proposal.voxel, replace(row, centre_from=centre_from, centre_note=proposal.reason)
+
+
+def predict_row(loaded: Loaded, predictor: Predictor | None) -> BatchRow:
+    """The finished row; only for the thread that owns the predictor."""
+    began, row, s = time.perf_counter(), loaded.row, loaded.surveyed
+    try:
+        risk = None
+        if predictor is not None:
+            risk = predictor.predict(loaded.volume, s.centre, s.grade, agatston=s.region_agatston)
+        row = with_numbers(row, conclude(s, risk))
+    except Exception as e:  # noqa: BLE001  the batch row
+        row = failed_row(row, e)
+    return replace(row, seconds=(row.seconds or 0.0) + time.perf_counter() - began)
+
+
+def with_numbers(row: BatchRow, m: Measurement) -> BatchRow:
+    """``row`` with the numbers and findings of a measurement."""
+    scores, risk = m.scores, m.risk
+    width, height, depth = scores.region_mm
+    row = replace(
+        row, status=SCORED, agatston=scores.agatston, category=scores.category, volume_mm3=scores.volume_mm3,
+        sqrt_volume_mm1_5=scores.sqrt_volume, region_x_mm=width, region_y_mm=height, region_z_mm=depth,
+        profile=scores.profile, findings=" ".join(f.code for f in m.findings),
+        unfit=any(f.severity is Severity.UNFIT for f in m.findings),
+    )  # fmt: skip
+    if risk is None:
+        return row
+    return replace(
+        row, risknet=risk.risknet, hyrisknet=risk.hyrisknet, interval_low=risk.interval[0],
+        interval_high=risk.interval[1], percentile=risk.percentile, prevalence=risk.prevalence,
+        calibrated=risk.calibrated, score_input=risk.score_input, model=risk.model, model_sha256=risk.sha256,
+        bundle_sha256=risk.bundle_sha256, demonstration=risk.demonstration, device=risk.device,
+    )  # fmt: skip

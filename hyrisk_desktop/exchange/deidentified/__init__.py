@@ -1,0 +1,1 @@
+"""Exam and reports without identity."""

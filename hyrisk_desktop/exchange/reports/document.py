@@ -1,0 +1,96 @@
+"""One reading as one JSON document: what `hyrisk score --json` prints.
+
+The CLI, the window and (later) batches and reports all build it here, so that the same input gives the same numbers.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import math
+import platform
+import sys
+from typing import Any
+
+from hyrisk_desktop import __version__
+from hyrisk_desktop.calcium import CalciumScores, Lesion
+from hyrisk_desktop.findings import Finding
+from hyrisk_desktop.imaging.volume import CTVolume, Voxel
+from hyrisk_desktop.measurement import calcium_numbers, risk_numbers
+from hyrisk_desktop.risk.risk_reading import RiskReading
+
+_LIBRARIES = ("numpy", "scipy", "pydicom", "SimpleITK", "torch", "torchvision", "captum")
+
+
+def score_document(
+    volume: CTVolume,
+    centre: Voxel,
+    scores: CalciumScores,
+    risk: RiskReading | None,
+    findings: tuple[Finding, ...],
+) -> dict[str, Any]:
+    """The JSON object of one reading (DICOM keywords become the contract's snake case)."""
+    a = volume.attributes
+    return {
+        "exam": {
+            "patient_id": a.get("PatientID"),
+            "study_uid": a.get("StudyInstanceUID"),
+            "series_uid": volume.series_uid,
+            "modality": a.get("Modality"),
+            "manufacturer": a.get("Manufacturer"),
+            "kernel": a.get("ConvolutionKernel"),
+            "kvp": _number(a.get("KVP")),
+            "synthetic": volume.synthetic,
+            "contrast": any(f.code.startswith("contrast") for f in findings),
+        },
+        "geometry": {
+            "shape_zyx": list(volume.shape_zyx),
+            "spacing_mm_xyz": [float(s) for s in volume.spacing_mm],
+            "slice_increment_mm": float(volume.spacing_mm[2]),
+            "origin_mm": [float(v) for v in volume.origin_mm],
+        },
+        "center": {"voxel_xyz": list(centre), "mm_lps": list(volume.voxel_to_mm(centre))},
+        "calcium": _calcium(scores),
+        "risk": None if risk is None else risk_numbers(risk),
+        "findings": [{"code": f.code, "severity": str(f.severity), "message": f.message} for f in findings],
+        "versions": versions(),
+        "research_use_only": True,
+    }
+
+
+def _calcium(scores: CalciumScores) -> dict[str, Any]:
+    return calcium_numbers(scores) | {
+        "lesions": [_lesion(lesion) for lesion in scores.lesions if not lesion.excluded],
+        "excluded_lesions": [_lesion(lesion) for lesion in scores.lesions if lesion.excluded],
+    }
+
+
+def _lesion(lesion: Lesion) -> dict[str, Any]:
+    return {
+        "slice": lesion.slice,
+        "center_xyz": list(lesion.center_xyz),
+        "area_mm2": lesion.area_mm2,
+        "max_hu": lesion.max_hu,
+        "mean_hu": lesion.mean_hu,
+        "agatston": lesion.agatston,
+        "volume_mm3": lesion.volume_mm3,
+    }
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    # A header may say "nan", JSON may not.
+    return number if math.isfinite(number) else None
+
+
+def versions() -> dict[str, str]:
+    """Versions of the program, Python and the libraries that numbers pass through; importing none of them."""
+    found = {"hyrisk_desktop": __version__, "python": platform.python_version(), "platform": sys.platform}
+    for name in _LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found

@@ -1,0 +1,263 @@
+"""A reading as a FHIR R4 bundle: DiagnosticReport, Observations and RiskAssessment, with what they refer to.
+
+The resources are plain JSON objects of elements that R4 (4.0.1) and R4B (4.3.0) define alike; the tests validate them with
+the R4B models of `fhir.resources`, which offers none for R4 itself.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydicom.sr.coding import Code
+
+from hyrisk_desktop.exchange import dicom_values as v
+from hyrisk_desktop.exchange.reports import codes as c
+from hyrisk_desktop.exchange.reports.report import PRODUCT, VERSION, Report, finding_lines, research_use, warnings_of
+
+Resource = dict[str, Any]
+_SYSTEMS = {
+    "SCT": "http://snomed.info/sct",
+    "DCM": "http://dicom.nema.org/resources/ontology/DCM",
+    "UCUM": "http://unitsofmeasure.org",
+    # A URN of our own: nobody has registered a place on the web for the scheme.
+    c.SCHEME: f"urn:hyrisk-desktop:{c.SCHEME}",
+}
+_GENDERS = {"M": "male", "F": "female", "O": "other"}
+_HL7 = "http://terminology.hl7.org/CodeSystem"
+
+
+def fhir_bundle(report: Report) -> Resource:
+    """The bundle of a reading (type ``collection``), to be written as JSON; numbers keep every digit."""
+    entries = _Entries(synthetic=report.volume.synthetic)
+    about = _about(report, entries)
+    results = [entries.add(observation) for observation in _observations(report, about)]
+    risk = report.measurement.risk
+    if risk is not None:
+        entries.add(_risk_assessment(report, about, results))
+    entries.add(_diagnostic_report(report, about, results))
+    return {
+        "resourceType": "Bundle",
+        "id": str(uuid.uuid4()),
+        "type": "collection",
+        "timestamp": _moment(report),
+        "entry": entries.found,
+    }
+
+
+class _Entries:
+    """Entries of a bundle, which refer to each other by UUIDs."""
+
+    def __init__(self, *, synthetic: bool) -> None:
+        self.found: list[Resource] = []
+        self._tags = [{"system": f"{_HL7}/v3-ActReason", "code": "HTEST", "display": "test health data"}]
+        self._synthetic = synthetic
+
+    def add(self, resource: Resource) -> dict[str, str]:
+        """Add ``resource`` and return the reference to it."""
+        name = f"urn:uuid:{uuid.uuid4()}"
+        if self._synthetic:
+            resource = {**resource, "meta": {"tag": self._tags}}
+        self.found.append({"fullUrl": name, "resource": resource})
+        return {"reference": name}
+
+
+def _moment(report: Report) -> str:
+    return report.read_at.isoformat(timespec="seconds")
+
+
+def _coding(code: Code) -> Resource:
+    return {"system": _SYSTEMS[code.scheme_designator], "code": code.value, "display": code.meaning}
+
+
+def _concept(code: Code) -> Resource:
+    return {"coding": [_coding(code)], "text": code.meaning}
+
+
+def _quantity(value: float, unit: Code) -> Resource:
+    shown = "1" if unit is c.NO_UNITS else unit.value
+    return {"value": value, "unit": shown, "system": _SYSTEMS["UCUM"], "code": unit.value}
+
+
+def _about(report: Report, entries: _Entries) -> dict[str, Any]:
+    """Patient, study, program and reader, and the elements that refer to them."""
+    a = report.volume.attributes
+    subject = entries.add(_patient(a))
+    about: dict[str, Any] = {
+        "subject": subject,
+        "study": entries.add(_imaging_study(report, subject)),
+        "device": entries.add(
+            {
+                "resourceType": "Device",
+                "deviceName": [{"name": PRODUCT, "type": "manufacturer-name"}],
+                "version": [{"value": VERSION}],
+                "note": [{"text": research_use()}],
+            }
+        ),
+        "effective": _day(a.get("StudyDate", "")) or _moment(report),
+        "reader": None,
+    }
+    if name := v.readable_name(report.reader):
+        about["reader"] = entries.add({"resourceType": "Practitioner", "name": [{"text": name}]})
+    return about
+
+
+def _day(text: str) -> str:
+    day = v.date(text)
+    return f"{day[:4]}-{day[4:6]}-{day[6:]}" if day else ""
+
+
+def _patient(a: Mapping[str, str]) -> Resource:
+    patient: Resource = {"resourceType": "Patient"}
+    if number := v.long_text(a.get("PatientID", "")):
+        patient["identifier"] = [{"value": number}]
+    if name := v.readable_name(a.get("PatientName", "")):
+        patient["name"] = [{"text": name}]
+    if gender := _GENDERS.get(v.sex(a.get("PatientSex", ""))):
+        patient["gender"] = gender
+    if born := _day(a.get("PatientBirthDate", "")):
+        patient["birthDate"] = born
+    return patient
+
+
+def _imaging_study(report: Report, subject: Resource) -> Resource:
+    a = report.volume.attributes
+    study: Resource = {
+        "resourceType": "ImagingStudy",
+        "status": "available",
+        "subject": subject,
+        "modality": [_coding(Code("CT", "DCM", "Computed Tomography"))],
+    }
+    if number := v.uid(a.get("StudyInstanceUID", "")):
+        study["identifier"] = [{"system": "urn:dicom:uid", "value": f"urn:oid:{number}"}]
+    if started := _day(a.get("StudyDate", "")):
+        study["started"] = started
+    if series := v.uid(report.volume.series_uid):
+        study["series"] = [{"uid": series, "modality": study["modality"][0]}]
+    return study
+
+
+def _observation(report: Report, about: Mapping[str, Any], code: Code, **more: Any) -> Resource:
+    observation: Resource = {
+        "resourceType": "Observation",
+        "status": "preliminary",
+        "category": [{"coding": [{"system": f"{_HL7}/observation-category", "code": "imaging"}]}],
+        "code": _concept(code),
+        "subject": about["subject"],
+        "effectiveDateTime": about["effective"],
+        "issued": _moment(report),
+        "device": about["device"],
+        "derivedFrom": [about["study"]],
+        "note": [{"text": text} for text in (*warnings_of(report), research_use())],
+        **more,
+    }
+    if about["reader"]:
+        observation["performer"] = [about["reader"]]
+    return observation
+
+
+def _component(code: Code, **value: Any) -> Resource:
+    return {"code": _concept(code), **value}
+
+
+def _observations(report: Report, about: Mapping[str, Any]) -> Iterable[Resource]:
+    m = report.measurement
+    scores = m.scores
+    site = {"bodySite": _concept(c.CORONARY_ARTERIES)}
+    region = [
+        _component(c.PROFILE, valueString=scores.profile),
+        _component(c.CENTRE, valueString=" ".join(map(str, m.centre))),
+        _component(c.REGION_SIZE, valueString=" ".join(map(str, scores.region.size_xyz))),
+        _component(c.DRAWN, valueBoolean=scores.drawn),
+        _component(c.CATEGORY, valueCodeableConcept=_concept(c.CATEGORIES[scores.category])),
+    ]
+    yield _observation(
+        report,
+        about,
+        c.AGATSTON_SCORE,
+        valueQuantity=_quantity(scores.agatston, c.NO_UNITS),
+        method=_concept(c.AGATSTON_METHOD),
+        component=region,
+        **site,
+    )
+    yield _observation(report, about, c.CALCIUM_VOLUME, valueQuantity=_quantity(scores.volume_mm3, c.MM3), **site)
+    yield _observation(report, about, c.SQRT_VOLUME, valueQuantity=_quantity(scores.sqrt_volume, c.NO_UNITS), **site)
+    if m.grade is not None:
+        yield _observation(report, about, c.GRADE, valueQuantity=_quantity(m.grade, c.NO_UNITS), **site)
+    if m.risk is not None:
+        yield _observation(report, about, c.RISK_READING, component=_risk_components(report))
+
+
+def _risk_components(report: Report) -> list[Resource]:
+    risk = report.measurement.risk
+    assert risk is not None
+    numbers = [
+        (c.HYRISKNET, risk.hyrisknet),
+        (c.RISKNET, risk.risknet),
+        (c.LOWEST, risk.interval[0]),
+        (c.HIGHEST, risk.interval[1]),
+        (c.PERCENTILE, risk.percentile),
+        (c.PREVALENCE, risk.prevalence),
+        *zip(c.BY_GRADE, risk.by_grade, strict=False),
+    ]
+    return [
+        *(_component(k, valueQuantity=_quantity(x, c.NO_UNITS)) for k, x in numbers if x is not None),
+        _component(c.WEIGHTS_HASH, valueString=risk.sha256),
+        *([_component(c.BUNDLE_HASH, valueString=risk.bundle_sha256)] if risk.bundle_sha256 else ()),
+        _component(c.SCORE_INPUT, valueString=risk.score_input),
+        _component(c.CALIBRATED, valueBoolean=risk.calibrated),
+        _component(c.DEMONSTRATION, valueBoolean=risk.demonstration),
+    ]
+
+
+def _risk_assessment(report: Report, about: Mapping[str, Any], results: list[dict[str, str]]) -> Resource:
+    risk = report.measurement.risk
+    assert risk is not None
+    model = f"{v.plain(risk.model)}, SHA-256 {risk.sha256}"
+    outcome = {"text": "All-cause mortality"}
+    low, high = ({"value": 100 * x, "unit": "%", "system": _SYSTEMS["UCUM"], "code": "%"} for x in risk.interval)
+    head = "RiskNet (image alone)" if risk.hyrisknet is None else "HyRiskNet (image and score)"
+    share = f"assumes {100 * risk.prevalence:.1f} % non-survivors"
+    assessment: Resource = {
+        "resourceType": "RiskAssessment",
+        "status": "preliminary",
+        "method": {"text": model},
+        "subject": about["subject"],
+        "occurrenceDateTime": _moment(report),
+        "performer": about["device"],
+        "basis": [about["study"], *results],
+        # In R4 a probability is a percentage.
+        "prediction": [
+            {"outcome": outcome, "probabilityDecimal": 100 * risk.risk, "rationale": f"{head}; {share}"},
+            {
+                "outcome": outcome,
+                "probabilityRange": {"low": low, "high": high},
+                "rationale": "Lowest to highest risk over nearby clicks and crops",
+            },
+        ],
+        "note": [{"text": text} for text in (*warnings_of(report), research_use())],
+    }
+    return assessment
+
+
+def _diagnostic_report(report: Report, about: Mapping[str, Any], results: list[dict[str, str]]) -> Resource:
+    said = [*warnings_of(report), research_use(), *map(v.plain, finding_lines(report))]
+    made: Resource = {
+        "resourceType": "DiagnosticReport",
+        "status": "preliminary",
+        "category": [{"coding": [{"system": f"{_HL7}/v2-0074", "code": "RAD", "display": "Radiology"}]}],
+        "code": _concept(c.CALCIUM_SCORING),
+        "subject": about["subject"],
+        "effectiveDateTime": about["effective"],
+        "issued": _moment(report),
+        "performer": [about["reader"]] if about["reader"] else [],
+        "result": results,
+        "imagingStudy": [about["study"]],
+        "conclusion": "\n".join(said),
+    }
+    if about["reader"]:
+        made["resultsInterpreter"] = [about["reader"]]
+    else:
+        del made["performer"]
+    return made

@@ -1,0 +1,131 @@
+"""What a reading can be written as: one table, which the command line and the window's dialog share.
+
+A new kind of file is a row in `formats` and a function that makes its bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from hyrisk_desktop.exchange.reports.report import Report
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.jobs import Check, no_check
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+    from hyrisk_desktop.exchange.reports.source_images import SourceImages
+
+
+@dataclass(frozen=True, eq=False)
+class Making:
+    """The files of one reading while they are made; what two of them share is made once.
+
+    Attributes:
+        with_segmentation: a SEG is among them, so the structured report refers to it.
+        check: called now and then; raises where the work shall stop.
+    """
+
+    report: Report
+    with_segmentation: bool = False
+    check: Check = no_check
+
+    @cached_property
+    def source(self) -> SourceImages:
+        """The images that the volume was read from."""
+        from hyrisk_desktop.exchange.reports.source_images import source_images
+
+        return source_images(self.report.record, self.report.volume)
+
+    @cached_property
+    def segmentation(self) -> Dataset:
+        """The SEG as a data set."""
+        from hyrisk_desktop.exchange.reports.segmentation import segmentation
+
+        return segmentation(self.report, self.source)
+
+    @cached_property
+    def pdf(self) -> bytes:
+        """The PDF page."""
+        from hyrisk_desktop.exchange.reports.pdf import pdf_report
+
+        return pdf_report(self.report)
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One row.
+
+    Attributes:
+        key: what settings and programs call it.
+        title, note: what it is and what it is good for, in the reader's words.
+        ending: of its file's name.
+        dicom: it refers to the exam's images, so the exam must be DICOM.
+        make: the bytes of the file.
+    """
+
+    key: str
+    title: str
+    note: str
+    ending: str
+    dicom: bool
+    make: Callable[[Making], bytes]
+
+
+def formats() -> tuple[Format, ...]:
+    """All rows, in the order in which they are offered."""
+    f = Format
+    return (
+        f("sr", tr("Structured report (DICOM SR)"), tr("for the archive; can be restored here"), ".sr.dcm", True, _sr),
+        f("seg", tr("Segmentation (DICOM SEG)"), tr("lesions and score region on the images"), ".seg.dcm", True, _seg),
+        f("pdf", tr("Report (PDF)"), tr("one page with key images"), ".pdf", False, lambda m: m.pdf),
+        f("pdf_dicom", tr("Report in DICOM (Encapsulated PDF)"), tr("the same page for the archive"), ".pdf.dcm", True, _pdf_dicom),
+        f("fhir", tr("FHIR R4 bundle"), tr("for the hospital's information systems"), ".fhir.json", False, _fhir),
+        f("json", tr("Numbers (JSON)"), tr("as the command line prints them"), ".json", False, _json),
+        f("csv", tr("Table of one row (CSV)"), tr("for spreadsheets"), ".csv", False, _csv),
+    )  # fmt: skip
+
+
+def dicom_bytes(ds: Dataset) -> bytes:
+    """A data set as the bytes of a DICOM file."""
+    stream = io.BytesIO()
+    ds.save_as(stream, enforce_file_format=True)
+    return stream.getvalue()
+
+
+def _sr(m: Making) -> bytes:
+    from hyrisk_desktop.exchange.reports.structured_report import structured_report
+
+    seg = m.segmentation if m.with_segmentation else None
+    return dicom_bytes(structured_report(m.report, m.source, seg, check=m.check))
+
+
+def _seg(m: Making) -> bytes:
+    return dicom_bytes(m.segmentation)
+
+
+def _pdf_dicom(m: Making) -> bytes:
+    from hyrisk_desktop.exchange.reports.encapsulated_pdf import encapsulated_pdf
+
+    return dicom_bytes(encapsulated_pdf(m.report, m.source, m.pdf))
+
+
+def _fhir(m: Making) -> bytes:
+    from hyrisk_desktop.exchange.reports.fhir import fhir_bundle
+
+    return json.dumps(fhir_bundle(m.report), indent=1, allow_nan=False).encode("ascii")
+
+
+def _json(m: Making) -> bytes:
+    return json.dumps(m.report.document, indent=1, allow_nan=False).encode("ascii") + b"\n"
+
+
+def _csv(m: Making) -> bytes:
+    from hyrisk_desktop.exchange.reports.one_row_table import reading_table
+
+    return reading_table(m.report)

@@ -1,0 +1,37 @@
+"""One reading as a table of one row, in the columns of `hyrisk batch`, so that both go into one spreadsheet."""
+
+from __future__ import annotations
+
+from hyrisk_desktop.batch.row import FROM_READS, SCORED, BatchRow, with_numbers
+from hyrisk_desktop.batch.table import COLUMNS
+from hyrisk_desktop.exchange.reports.report import Report, research_use
+from hyrisk_desktop.tables import csv_line
+
+# What is about a run over many exams, and where their files lie.
+_OF_A_RUN = frozenset(
+    ("row_id", "source", "status", "error_code", "error", "centre_from", "centre_note", "fingerprint", "seconds")
+)
+_NAMES = tuple(column.name for column in COLUMNS if column.name not in _OF_A_RUN)
+
+
+def reading_table(report: Report) -> bytes:
+    """The CSV: a header and one row; no cell is a formula."""
+    m, volume = report.measurement, report.volume
+    x, y, z = m.centre
+    row = BatchRow(
+        row_id="", patient_id=volume.attributes.get("PatientID", ""),
+        study_uid=volume.attributes.get("StudyInstanceUID", ""), series_uid=volume.series_uid, source="",
+        status=SCORED, reader=report.reader, grade=m.grade, centre_from=FROM_READS, centre_x_voxel=x,
+        centre_y_voxel=y, centre_z_voxel=z, synthetic=volume.synthetic, findings_checked="whole",
+    )  # fmt: skip
+    row = with_numbers(row, m)
+    excluded = sum(lesion.excluded for lesion in m.scores.lesions)
+    more = {
+        "lesions_counted": len(m.scores.lesions) - excluded,
+        "lesions_excluded": excluded,
+        "region_drawn": m.scores.drawn,
+        "read_at": report.read_at.isoformat(timespec="seconds"),
+        "note": research_use(),
+    }
+    cells = [*(getattr(row, name) for name in _NAMES), *more.values()]
+    return (csv_line((*_NAMES, *more)) + csv_line(cells)).encode()

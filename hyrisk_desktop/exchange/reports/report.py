@@ -1,0 +1,132 @@
+"""One reading as everything that leaves the program takes it, and its sentences, the same in each of them.
+
+The numbers come from `reading_document.score_document`, which is what `hyrisk score --json` prints, and are worded here with
+as many digits as on screen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hyrisk_desktop import __version__
+from hyrisk_desktop.calcium import category_bounds
+from hyrisk_desktop.calcium.grading import grade_word
+from hyrisk_desktop.calcium.scores import region_name
+from hyrisk_desktop.exchange.reports.document import score_document
+from hyrisk_desktop.findings import Severity
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging import CTVolume, SeriesRecord
+from hyrisk_desktop.measurement import Measurement
+
+PRODUCT = "HyRisk Desktop"
+VERSION = __version__
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """One reading, to be written.
+
+    Attributes:
+        record: what ``volume`` was read from. measurement: what was measured there.
+        reader: who read, "" for unknown. read_at: when the read took this state, not when it is written; with a time zone. dated: whether that is true, and no dummy.
+        model_lines: the model card's summary, one plain line each.
+        patch_xyz: the model's patch in voxels. heat: [rows, columns] of the patch as in `risk.explain`, None for none.
+    """
+
+    record: SeriesRecord
+    volume: CTVolume
+    measurement: Measurement
+    reader: str = ""
+    read_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    dated: bool = True
+    model_lines: tuple[str, ...] = ()
+    patch_xyz: tuple[int, int, int] = (161, 161, 3)
+    heat: NDArray[np.float32] | None = None
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The JSON object of this reading."""
+        m = self.measurement
+        return score_document(self.volume, m.centre, m.scores, m.risk, m.findings)
+
+
+def research_use() -> str:
+    """The sentence that no report goes without."""
+    return tr("Research use only. Not a medical device; not for diagnosis or treatment.")
+
+
+def warnings_of(report: Report) -> tuple[str, ...]:
+    """What stands beside the numbers of a synthetic exam or a demonstration model; never a footnote."""
+    lines = []
+    if report.volume.synthetic:
+        lines.append(tr("SYNTHETIC EXAM: a phantom, not a patient."))
+    if report.measurement.risk is not None and report.measurement.risk.demonstration:
+        lines.append(tr("DEMONSTRATION MODEL: trained on synthetic phantoms, it has never seen a patient."))
+    return tuple(lines)
+
+
+def grade_text(grade: float | None) -> str:
+    """``2 (moderate)``, ``1.5``, or that there is none."""
+    if grade is None:
+        return tr("not graded")
+    return f"{grade:g} ({grade_word(int(grade))})" if grade == int(grade) else f"{grade:g}"
+
+
+def percent(risk: float, digits: int = 0) -> str:
+    """A risk in [0, 1] as text; never 0 or 100 %, which no model can know."""
+    smallest = 10.0**-digits
+    if 100 * risk < smallest / 2:
+        return tr("<{p:g} %", p=smallest)
+    if 100 * risk > 100 - smallest / 2:
+        return tr(">{p:.{digits}f} %", p=100 - smallest, digits=digits)
+    return tr("{p:.{digits}f} %", p=100 * risk, digits=digits)
+
+
+def calcium_rows(report: Report) -> tuple[tuple[str, str], ...]:
+    """Names and values of the scores, worded as on screen."""
+    scores = report.measurement.scores
+    a, b, c = scores.region_mm
+    counted = sum(not lesion.excluded for lesion in scores.lesions)
+    excluded = len(scores.lesions) - counted
+    lesions = tr("{n} counted", n=counted) + (tr(", {n} excluded by the reader", n=excluded) if excluded else "")
+    name = tr("Agatston, {region}", region=region_name(drawn=scores.drawn)) if scores.drawn else tr("Region Agatston")
+    return (
+        (name, f"{scores.agatston:.1f}"),
+        (tr("Category"), tr("{c} of 0 to 4 ({bounds})", c=scores.category, bounds=category_bounds(scores.category))),
+        (tr("Volume score"), tr("{v:.1f} mm³", v=scores.volume_mm3)),
+        (tr("Square root of volume"), f"{scores.sqrt_volume:.2f}"),
+        (tr("Lesions"), lesions),
+        (tr("Region"), tr("{a:.0f} × {b:.0f} × {c:.0f} mm, profile {p}", a=a, b=b, c=c, p=scores.profile)),
+        (tr("Visual grade"), grade_text(report.measurement.grade)),
+    )
+
+
+def risk_rows(report: Report) -> tuple[tuple[str, str], ...]:
+    """Names and values of the risk, worded as on screen; empty without one."""
+    risk = report.measurement.risk
+    if risk is None:
+        return ()
+    low, high = risk.interval
+    head = tr("Risk (RiskNet, image alone)") if risk.hyrisknet is None else tr("Risk (HyRiskNet)")
+    place = tr("no reference") if risk.percentile is None else tr("{p:.0f} of 100", p=risk.percentile)
+    calibrated = tr("calibrated") if risk.calibrated else tr("not calibrated")
+    return (
+        (head, percent(risk.risk, 1)),
+        (tr("Interval over nearby clicks"), tr("{low} to {high}", low=percent(low, 1), high=percent(high, 1))),
+        (tr("Percentile in the reference cohort"), place),
+        (tr("Assumed prevalence"), tr("{p:.1f} % non-survivors, {how}", p=100 * risk.prevalence, how=calibrated)),
+        (tr("RiskNet (image alone)"), percent(risk.risknet, 1)),
+        (tr("Model"), f"{risk.model}, {risk.sha256[:12]}"),
+    )
+
+
+def finding_lines(report: Report) -> tuple[str, ...]:
+    """The findings, worst first, as ``Warning: sentence``."""
+    words = {Severity.INFO: tr("Note"), Severity.WARNING: tr("Warning"), Severity.UNFIT: tr("UNFIT")}
+    return tuple(f"{words[finding.severity]}: {finding.message}" for finding in report.measurement.findings)

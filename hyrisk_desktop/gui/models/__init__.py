@@ -1,0 +1,1 @@
+"""The installed models: the shelf and its dialogs."""

@@ -1,0 +1,1 @@
+"""What works behind the window: jobs, loading, risk, explanation, store."""

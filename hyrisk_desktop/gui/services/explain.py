@@ -1,0 +1,74 @@
+"""Asks the worker thread what the risk on screen comes from, while the reader wants to know, and drops stale answers."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, Signal, Slot
+
+from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner
+from hyrisk_desktop.gui.services.risk import RiskService
+from hyrisk_desktop.gui.session import Session
+from hyrisk_desktop.gui.state import RiskRequest
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging import CTVolume
+from hyrisk_desktop.risk.explain import Explanation, explain
+
+
+class ExplainService(QObject):
+    """Follows the risk: explained is only what is on screen, after it is on screen.
+
+    Signals:
+        failed: an explanation could not be made; the reader's wish is then over.
+    """
+
+    failed = Signal(object)
+
+    def __init__(self, session: Session, risk: RiskService, runner: JobRunner, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._risk = risk
+        self._runner = runner
+        self._running = False
+        session.risk_changed.connect(self._ask)
+        session.explanation_changed.connect(self._ask)
+
+    @Slot()
+    def _ask(self) -> None:
+        session = self._session
+        request, volume = session.risk_request(), session.volume
+        if not session.explaining or session.risk is None or session.explanation is not None or self._running:
+            return
+        if session.risk_is_another_models:
+            session.told.emit(
+                tr("Only a risk of the model in use can be explained: F5 computes this one again with it.")
+            )
+            session.set_explaining(False)
+            return
+        if request is not None and volume is not None:
+            self._run(request, volume)
+
+    def _run(self, request: RiskRequest, volume: CTVolume) -> None:
+        predictor = self._risk.predictor
+        if predictor is None:
+            return
+        self._running = True
+
+        def work(_: JobContext) -> Explanation:
+            return explain(predictor, volume, request.centre, request.grade, agatston=request.agatston)
+
+        def succeeded(explanation: Explanation) -> None:
+            self._running = False
+            if predictor is not self._risk.predictor or not self._session.apply_explanation(request, explanation):
+                self._ask()
+
+        def failed(error: Exception) -> None:
+            self._running = False
+            if self._session.risk_request() != request:
+                self._ask()
+                return
+            self._session.set_explaining(False)
+            self.failed.emit(error)
+
+        def cancelled() -> None:
+            self._running = False
+
+        self._runner.run_model(Job("explaining the risk", work, succeeded, failed, cancelled))

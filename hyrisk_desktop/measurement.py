@@ -1,0 +1,174 @@
+"""One exam at one centre -> everything measured there: the composition that the CLI, batches and replay share."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hyrisk_desktop.calcium import (
+    REGION_SIZE_XYZ,
+    STANDARD,
+    CalciumScores,
+    Region,
+    ScoringProfile,
+    score_box,
+    score_region,
+)
+from hyrisk_desktop.calcium.grading import consistency_findings
+from hyrisk_desktop.findings import Finding, Severity
+from hyrisk_desktop.imaging import CTVolume, Voxel, check_centre, check_volume
+from hyrisk_desktop.risk.risk_reading import RiskReading
+
+if TYPE_CHECKING:
+    from hyrisk_desktop.risk import Predictor
+
+_ORDER = {Severity.UNFIT: 0, Severity.WARNING: 1, Severity.INFO: 2}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measurement:
+    """Scores, risk (None without a model) and findings, worst first, of one centre and grade."""
+
+    centre: Voxel
+    grade: float | None
+    scores: CalciumScores
+    risk: RiskReading | None
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Survey:
+    """What a centre shows without a model: scores, the region Agatston that models are trained on, and findings."""
+
+    centre: Voxel
+    grade: float | None
+    scores: CalciumScores
+    region_agatston: float
+    scan: tuple[Finding, ...]
+    around: tuple[Finding, ...]
+
+
+def survey(
+    volume: CTVolume,
+    centre: Voxel,
+    grade: float | None,
+    *,
+    region: Voxel = REGION_SIZE_XYZ,
+    box: Region | None = None,
+    profile: ScoringProfile = STANDARD,
+    excluded: Collection[Voxel] = (),
+    also: tuple[Finding, ...] = (),
+    whole: bool = True,
+) -> Survey:
+    """The half of `measure` that needs no model; ``whole`` False: of the pixels only those around ``centre`` were read."""
+    if box is None:
+        scores = score_region(volume, centre, size_xyz=region, profile=profile, excluded=excluded)
+    else:
+        scores = score_box(volume, box, centre=centre, profile=profile, excluded=excluded)
+    # The region that models are trained on, whatever is shown.
+    agatston = score_region(volume, centre, excluded=excluded).agatston if volume.contains(centre) else 0.0
+    scan = (*volume.findings, *check_volume(volume, pixels=whole), *also)
+    return Survey(centre, grade, scores, agatston, scan, check_centre(volume, centre, region=region))
+
+
+def conclude(surveyed: Survey, risk: RiskReading | None) -> Measurement:
+    """The measurement that a survey and the model's answer make."""
+    s = surveyed
+    return Measurement(s.centre, s.grade, s.scores, risk, collect_findings(s.scan, s.around, s.scores, s.grade, risk))
+
+
+def measure(
+    volume: CTVolume,
+    centre: Voxel,
+    grade: float | None,
+    predictor: Predictor | None,
+    *,
+    region: Voxel = REGION_SIZE_XYZ,
+    box: Region | None = None,
+    profile: ScoringProfile = STANDARD,
+    excluded: Collection[Voxel] = (),
+    also: tuple[Finding, ...] = (),
+) -> Measurement:
+    """Score and predict at ``centre`` (x, y, z).
+
+    Args:
+        grade: 0 to 3, or None for the image-only risk.
+        predictor: the model, or None to score calcium only.
+        region: size of the score region in voxels; ``box``: scored instead of it.
+        excluded: voxels whose lesions do not count.
+        also: findings that the caller knows of, such as another model than the chosen one.
+
+    Raises:
+        InputError: the centre lies outside the volume, or the grade outside 0 to 3.
+        BundleError: the model's answer is not a number.
+    """
+    surveyed = survey(volume, centre, grade, region=region, box=box, profile=profile, excluded=excluded, also=also)
+    risk = None
+    if predictor is not None:
+        risk = predictor.predict(volume, centre, grade, agatston=surveyed.region_agatston)
+    return conclude(surveyed, risk)
+
+
+def collect_findings(
+    scan: tuple[Finding, ...],
+    centre: tuple[Finding, ...],
+    scores: CalciumScores | None,
+    grade: float | None,
+    risk: RiskReading | None,
+) -> tuple[Finding, ...]:
+    """Everything that qualifies the numbers, one finding per code, worst first."""
+    found = [*scan, *centre]
+    if scores is not None:
+        if scores.drawn:
+            # The region around the centre is not what is scored then.
+            found = [f for f in found if f.code != "region_outside"]
+        found += scores.findings
+        found += consistency_findings(grade, scores.agatston, drawn=scores.drawn)
+    if risk is not None:
+        found += risk.findings
+    unique: dict[str, Finding] = {}
+    for finding in found:
+        unique.setdefault(finding.code, finding)
+    return tuple(sorted(unique.values(), key=lambda finding: _ORDER[finding.severity]))
+
+
+def calcium_numbers(scores: CalciumScores) -> dict[str, Any]:
+    """The scores without their lesions, under the names of the JSON document."""
+    return {
+        "profile": scores.profile,
+        "region_voxels_xyz": list(scores.region.size_xyz),
+        "region_mm_xyz": list(scores.region_mm),
+        "agatston": scores.agatston,
+        "category": scores.category,
+        "volume_mm3": scores.volume_mm3,
+        "sqrt_volume": scores.sqrt_volume,
+    }
+
+
+def risk_numbers(risk: RiskReading) -> dict[str, Any]:
+    """The risk under the names of the JSON document."""
+    return {
+        "model": risk.model,
+        "sha256": risk.sha256,
+        "bundle_sha256": risk.bundle_sha256,
+        "demonstration": risk.demonstration,
+        "risknet": risk.risknet,
+        "hyrisknet": risk.hyrisknet,
+        "interval": list(risk.interval),
+        "percentile": risk.percentile,
+        # A model that takes the Agatston score has no risk by grade.
+        "by_grade": list(risk.by_grade) or None,
+        "score_input": risk.score_input,
+        "calibrated": risk.calibrated,
+        "prevalence": risk.prevalence,
+        "device": risk.device,
+    }
+
+
+def numbers(scores: CalciumScores | None, risk: RiskReading | None) -> dict[str, Any]:
+    """What a read keeps of its results, and what a replay must find again."""
+    return {
+        "calcium": None if scores is None else calcium_numbers(scores),
+        "risk": None if risk is None else risk_numbers(risk),
+    }

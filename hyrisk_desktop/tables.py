@@ -1,0 +1,118 @@
+"""Tables that leave the program: CSV that no spreadsheet takes for formulas, and Parquet.
+
+Cells hold text that others wrote (patient ids, file names, readers' names). A spreadsheet runs a cell that starts like a
+formula, so such text gets an apostrophe in front; numbers stay numbers.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from hyrisk_desktop.errors import InputError
+from hyrisk_desktop.files import staged
+from hyrisk_desktop.i18n import tr
+
+END = "\r\n"
+Cell = str | int | float | bool | None
+# What spreadsheets take for the start of a formula, wide forms too; and, as some of them part cells at semicolons
+# whatever the quotes say, the same behind a semicolon or a bar.
+_FORMULA = re.compile("(^|[;|])([\\s\"']*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])")
+# Line breaks, tabs and what cannot be seen: a row stays one line. Halves of surrogate pairs are in no UTF-8.
+_CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\u2028\u2029]")
+_SURROGATE = re.compile("[\\ud800-\\udfff]")
+
+
+class Kind(StrEnum):
+    """What a column holds."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    INTEGER = "integer"
+    FLAG = "flag"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column; the unit is in its name, such as ``volume_mm3``."""
+
+    name: str
+    kind: Kind = Kind.TEXT
+
+
+def safe_text(text: str) -> str:
+    """``text`` as a spreadsheet may show it: on one line, and never a formula."""
+    return _FORMULA.sub(r"\1'\2", plain_text(text))
+
+
+def plain_text(text: str) -> str:
+    """``text`` on one line and in UTF-8."""
+    return _SURROGATE.sub("\ufffd", _CONTROL.sub(" ", text))
+
+
+def safe_cell(value: Cell) -> str:
+    """A value as the text of a CSV cell: empty for None, "true" or "false", numbers in full precision."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        # A spreadsheet knows no NaN.
+        return repr(value) if math.isfinite(value) else ""
+    return safe_text(value)
+
+
+def csv_line(cells: Iterable[Cell]) -> str:
+    """One CSV record (RFC 4180) with its line end."""
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator=END).writerow([safe_cell(cell) for cell in cells])
+    return stream.getvalue()
+
+
+def write_csv(path: Path, columns: Sequence[Column], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a whole CSV (UTF-8), or nothing.
+
+    Raises:
+        InputError: the file can't be written.
+    """
+    with staged(path) as stream:
+        stream.write(csv_line(c.name for c in columns).encode())
+        for row in rows:
+            stream.write(csv_line(row[c.name] for c in columns).encode())
+
+
+def require_parquet() -> None:
+    """Raise InputError where the library for Parquet is missing."""
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError as e:
+        message = tr("Parquet needs pyarrow: install the extra [train], or write a .csv.")
+        raise InputError("no_pyarrow", message) from e
+
+
+def write_parquet(path: Path, columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write a whole Parquet file with typed columns, or nothing. Text is as it is: no spreadsheet reads Parquet.
+
+    Raises:
+        InputError: pyarrow is missing, or the file can't be written.
+    """
+    require_parquet()
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types = {Kind.TEXT: pa.string(), Kind.NUMBER: pa.float64(), Kind.INTEGER: pa.int64(), Kind.FLAG: pa.bool_()}
+    arrays = {
+        c.name: pa.array(
+            [plain_text(row[c.name]) if isinstance(row[c.name], str) else row[c.name] for row in rows], types[c.kind]
+        )
+        for c in columns
+    }
+    with staged(path) as stream:
+        pq.write_table(pa.table(arrays), stream)
