@@ -109,7 +109,10 @@ def _around(line: str, word: str) -> str:
     if len(line) <= _EXCERPT:
         return line
     first = max(0, min(line.casefold().find(word) - _EXCERPT // 3, len(line) - _EXCERPT))
-    return f"{'…' if first else ''}{line[first : first + _EXCERPT].strip()}…"
+    first = line.find(" ", first) + 1 if first else 0
+    return (
+        f"{'…' if first else ''}{line[first : first + _EXCERPT].strip()}{'…' if first + _EXCERPT < len(line) else ''}"
+    )
 
 
 def without_links(markdown: str) -> str:
@@ -143,5 +146,6 @@ def _unmarked(text: str) -> str:
     parts = re.split(r"(`[^`]*`)", text.strip("| ") if text.startswith("|") else text)
     # Emphasis is not looked for in code, where the same signs mean themselves.
     return "".join(
-        part.strip("`") if part.startswith("`") else re.sub(r"(\*\*|\*)(\S(?:.*?\S)?)\1", r"\2", part) for part in parts
+        part.strip("`") if part.startswith("`") else re.sub(r"(\*\*|\*)(\S(?:.*?\S)??)\1", r"\2", part)
+        for part in parts
     ).rstrip()

@@ -20,6 +20,7 @@ from PySide6.QtGui import (
     QTextFragment,
     QTextFrameFormat,
     QTextImageFormat,
+    QTextLength,
     QTextTable,
     QTextTableFormat,
 )
@@ -29,7 +30,7 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.manual import PICTURE, Page, manual_dir
 
 _LINK, _RULE, _CODE, _FOUND = QColor("#7db8ff"), QColor("#414a54"), QColor("#262c34"), QColor("#5a4a1e")
-_MARGIN_PX = 14
+_MARGIN_PX, _GAP_PX = 14, 9
 _MOST_MARKS = 300
 
 
@@ -45,6 +46,25 @@ def load_pictures(names: tuple[str, ...], width_px: int) -> dict[str, QImage]:
             wide = image.width() > width_px
             found[name] = image.scaledToWidth(width_px, Qt.TransformationMode.SmoothTransformation) if wide else image
     return found
+
+
+def _is_code(block: QTextBlock) -> bool:
+    return block.isValid() and block.blockFormat().hasProperty(QTextFormat.Property.BlockCodeLanguage.value)
+
+
+def _block_format(block: QTextBlock) -> QTextBlockFormat:
+    """Room around a paragraph, a heading, an entry of a list or a line of code."""
+    fmt = QTextBlockFormat()
+    if _is_code(block):
+        fmt.setNonBreakableLines(False)  # long commands are wrapped: nobody should have to scroll sideways
+        fmt.setBackground(QBrush(_CODE))
+        fmt.setBottomMargin(0 if _is_code(block.next()) else _GAP_PX)
+    elif block.blockFormat().headingLevel():
+        fmt.setTopMargin(0 if block.blockNumber() == 0 else 2 * _GAP_PX)
+        fmt.setBottomMargin(_GAP_PX)
+    else:
+        fmt.setBottomMargin(_GAP_PX / 2 if block.textList() else _GAP_PX)
+    return fmt
 
 
 class PageView(QTextBrowser):
@@ -113,7 +133,8 @@ class PageView(QTextBrowser):
             place = QTextCursor(first)
             place.clearSelection()
             self.setTextCursor(place)
-            self.ensureCursorVisible()
+            bar = self.verticalScrollBar()
+            bar.setValue(bar.value() + self.cursorRect(place).top() - self.viewport().height() // 4)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Tell the new width."""
@@ -123,14 +144,14 @@ class PageView(QTextBrowser):
     # --- dark style: what Markdown's reader sets for white paper
 
     def _dress(self) -> None:
-        link, code = QTextCharFormat(), QTextBlockFormat()
+        link = QTextCharFormat()
         link.setForeground(QBrush(_LINK))
-        code.setBackground(QBrush(_CODE))
         for fragment in [f for f in self._fragments() if f.charFormat().isAnchor()]:
             self._cursor(fragment).mergeCharFormat(link)
-        for block in [b for b in self._blocks() if b.blockFormat().hasProperty(QTextFormat.Property.BlockCodeLanguage.value)
-                      or b.blockFormat().nonBreakableLines()]:  # fmt: skip
-            QTextCursor(block).mergeBlockFormat(code)
+        for block in list(self._blocks()):
+            cursor = QTextCursor(block)
+            if cursor.currentTable() is None:
+                cursor.mergeBlockFormat(_block_format(block))
         for frame in self.document().rootFrame().childFrames():
             if isinstance(frame, QTextTable):
                 self._dress_table(frame)
@@ -143,6 +164,7 @@ class PageView(QTextBrowser):
         fmt.setBorderStyle(QTextFrameFormat.BorderStyle.BorderStyle_Solid)
         fmt.setBorderCollapse(True)
         fmt.setCellPadding(5)
+        fmt.setWidth(QTextLength(QTextLength.Type.PercentageLength, 98))
         fmt.setBottomMargin(10)
         table.setFormat(fmt)
 
