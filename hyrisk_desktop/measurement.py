@@ -39,9 +39,16 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Survey:
-    """What a centre shows without a model: scores, the region Agatston that models are trained on, and findings."""
+    """What a centre (or a drawn box alone) shows without a model.
 
-    centre: Voxel
+    Attributes:
+        centre: (x, y, z) in voxels, None where only a box was drawn. grade: 0 to 3.
+        scores: of the region around the centre, or of the box.
+        region_agatston: of the region that models are trained on, whatever is scored; 0 without a centre.
+        scan, around: findings of the whole scan, and of the surroundings of the centre.
+    """
+
+    centre: Voxel | None
     grade: float | None
     scores: CalciumScores
     region_agatston: float
@@ -51,7 +58,7 @@ class Survey:
 
 def survey(
     volume: CTVolume,
-    centre: Voxel,
+    centre: Voxel | None,
     grade: float | None,
     *,
     region: Voxel = REGION_SIZE_XYZ,
@@ -59,22 +66,41 @@ def survey(
     profile: ScoringProfile = STANDARD,
     excluded: Collection[Voxel] = (),
     also: tuple[Finding, ...] = (),
+    scan: tuple[Finding, ...] | None = None,
     whole: bool = True,
 ) -> Survey:
-    """The half of `measure` that needs no model; ``whole`` False: of the pixels only those around ``centre`` were read."""
-    if box is None:
+    """The half of `measure` that needs no model, with the same arguments.
+
+    Args:
+        centre: None only with a ``box``.
+        scan: findings of the whole scan where they are known already; None: the scan is checked.
+        whole: False where of the pixels only those around ``centre`` were read.
+
+    Raises:
+        InputError: the centre lies outside the volume. ValueError: neither centre nor box.
+    """
+    if box is not None:
+        scores = score_box(volume, box, centre=centre, profile=profile, excluded=excluded)
+    elif centre is not None:
         scores = score_region(volume, centre, size_xyz=region, profile=profile, excluded=excluded)
     else:
-        scores = score_box(volume, box, centre=centre, profile=profile, excluded=excluded)
+        raise ValueError("a survey needs a centre or a box")
     # The region that models are trained on, whatever is shown.
-    agatston = score_region(volume, centre, excluded=excluded).agatston if volume.contains(centre) else 0.0
-    scan = (*volume.findings, *check_volume(volume, pixels=whole), *also)
-    return Survey(centre, grade, scores, agatston, scan, check_centre(volume, centre, region=region))
+    agatston = 0.0
+    if box is None and (profile, region) == (STANDARD, REGION_SIZE_XYZ):
+        agatston = scores.agatston
+    elif centre is not None and volume.contains(centre):
+        agatston = score_region(volume, centre, excluded=excluded).agatston
+    if scan is None:
+        scan = (*volume.findings, *check_volume(volume, pixels=whole))
+    around = () if centre is None else check_centre(volume, centre, region=region)
+    return Survey(centre, grade, scores, agatston, (*scan, *also), around)
 
 
 def conclude(surveyed: Survey, risk: RiskReading | None) -> Measurement:
-    """The measurement that a survey and the model's answer make."""
+    """The measurement that a survey at a centre and the model's answer make."""
     s = surveyed
+    assert s.centre is not None
     return Measurement(s.centre, s.grade, s.scores, risk, collect_findings(s.scan, s.around, s.scores, s.grade, risk))
 
 

@@ -253,7 +253,7 @@ def predict_row(loaded: Loaded, predictor: Predictor | None) -> BatchRow:
     began, row, s = time.perf_counter(), loaded.row, loaded.surveyed
     try:
         risk = None
-        if predictor is not None:
+        if predictor is not None and s.centre is not None:
             risk = predictor.predict(loaded.volume, s.centre, s.grade, agatston=s.region_agatston)
         row = with_numbers(row, conclude(s, risk))
     except Exception as e:  # noqa: BLE001  the batch row

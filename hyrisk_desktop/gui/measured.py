@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QObject, Signal
 
-from hyrisk_desktop.calcium import STANDARD, CalciumScores, score_region
+from hyrisk_desktop.calcium import CalciumScores
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.gui.state import Exam, ReadState, RiskRequest, RiskStatus
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging import CTVolume, Voxel
-from hyrisk_desktop.measurement import collect_findings
+from hyrisk_desktop.imaging import CTVolume
+from hyrisk_desktop.measurement import Measurement, Survey, collect_findings
 from hyrisk_desktop.risk import RiskReading
 from hyrisk_desktop.risk.explain import Explanation
 
@@ -39,8 +39,9 @@ class Measured(QObject):
         super().__init__(parent)
         self.exam: Exam | None = None
         self.read = ReadState()
-        self.scores: CalciumScores | None = None
-        self.centre_findings: tuple[Finding, ...] = ()
+        self.survey: Survey | None = None
+        """Scores and findings at the read on screen, as the command line has them; None while they must not be seen."""
+        self._around: tuple[Finding, ...] = ()
         self.risk: RiskReading | None = None
         self.first_risk: RiskReading | None = None
         """The risk of the reader's own click, while its interval is still being worked out; never saved or exported."""
@@ -70,6 +71,18 @@ class Measured(QObject):
     def volume_uid(self) -> str:
         """The series on screen, "" for none."""
         return self.exam.volume.series_uid if self.exam else ""
+
+    @property
+    def scores(self) -> CalciumScores | None:
+        """The scores on screen."""
+        return self.survey.scores if self.survey else None
+
+    @property
+    def measurement(self) -> Measurement | None:
+        """Everything measured at the heart centre on screen, for reports; None without a centre and scores."""
+        if self.survey is None or self.read.centre is None:
+            return None
+        return Measurement(self.read.centre, self.read.grade, self.survey.scores, self.risk, self.findings)
 
     @property
     def can_measure(self) -> bool:
@@ -111,16 +124,10 @@ class Measured(QObject):
         """What the worker should answer now, or None while there is nothing to ask."""
         if not self.can_measure or self.exam is None or self.read.centre is None or self.model is None:
             return None
-        if self.hides_results:
+        if self.survey is None:
             return None
-        centre, grade = self.read.centre, self.read.grade
-        return RiskRequest(self.exam.exam_id, self.exam.volume.series_uid, centre, grade, self._region_agatston(centre))
-
-    def _region_agatston(self, centre: Voxel) -> float:
-        read, volume = self.read, self.volume
-        if self.scores is not None and read.box is None and read.profile == STANDARD.name:
-            return self.scores.agatston
-        return 0.0 if volume is None else score_region(volume, centre, excluded=read.excluded).agatston
+        uid, agatston = self.exam.volume.series_uid, self.survey.region_agatston
+        return RiskRequest(self.exam.exam_id, uid, self.read.centre, self.read.grade, agatston)
 
     def apply_risk(self, request: RiskRequest, reading: RiskReading) -> bool:
         """Show ``reading`` if it answers what is on screen now; a stale answer is dropped.
@@ -238,7 +245,7 @@ class Measured(QObject):
         """All findings that qualify the numbers on screen, worst first."""
         scan = (*self.exam.findings, *self._kept.get(self.exam.exam_id, _Kept()).findings) if self.exam else ()
         scan = (*scan, *self.model_findings, *self._other_model_finding())
-        return collect_findings(scan, self.centre_findings, self.scores, self.read.grade, self.shown_risk)
+        return collect_findings(scan, self._around, self.scores, self.read.grade, self.shown_risk)
 
     def _other_model_finding(self) -> tuple[Finding, ...]:
         if self.risk is None or self.model is None or not self.risk_is_another_models:

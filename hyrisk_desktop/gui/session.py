@@ -12,11 +12,8 @@ from datetime import UTC, datetime
 from PySide6.QtCore import QObject, Signal
 
 from hyrisk_desktop.calcium import (
-    CalciumScores,
     component_voxels,
     get_profile,
-    score_box,
-    score_region,
 )
 from hyrisk_desktop.calcium.grading import check_grade
 from hyrisk_desktop.gui.measured import Measured
@@ -31,6 +28,7 @@ from hyrisk_desktop.gui.state import (
 )
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume, Voxel, check_centre
+from hyrisk_desktop.measurement import survey
 from hyrisk_desktop.risk import RiskReading
 from hyrisk_desktop.worklist.records import Proposal
 
@@ -156,7 +154,7 @@ class Session(Measured):
         merged = read if read.locked else replace(read, **done)
         if merged == self.read:
             # It came back from memory before; what the reader has done since can still be taken back.
-            self._measure(keep_centre_findings=True, keep_scores=True)
+            self._measure(keep_scores=True)
             self.read_changed.emit()
         else:
             self._history = ReadHistory()
@@ -178,7 +176,7 @@ class Session(Measured):
     def compute_risk_again(self) -> None:
         """Let the model in use read what another one, or an earlier day, has read."""
         self._kept_risk = None
-        self._measure(keep_centre_findings=True, keep_scores=True)
+        self._measure(keep_scores=True)
         self.read_changed.emit()
 
     # --- exams
@@ -231,7 +229,7 @@ class Session(Measured):
         self.exam, self.read, self.view = state.exam, state.read, state.view
         self._history, self._key = state.history, state.key
         # Nothing measured on another exam may stay, not for one frame.
-        self.risk, self.first_risk, self.scores = None, None, None
+        self.risk, self.first_risk, self.survey = None, None, None
         self.proposal, self.proposal_pending = None, False
         self._restored, self._kept_risk = restored, None
         self._drop_explanation()
@@ -334,7 +332,7 @@ class Session(Measured):
         if self._key is not None:
             self._reads[self._key] = read
             self._read_at[self._key] = datetime.now(UTC)
-        self._measure(keep_centre_findings=not moved, keep_scores=graded_only)
+        self._measure(keep_scores=graded_only)
         self.read_changed.emit()
         if read.complete:
             self.set_view(centre_selected=False)
@@ -343,31 +341,28 @@ class Session(Measured):
 
     # --- scores and risk
 
-    def _measure(self, *, keep_centre_findings: bool = False, keep_scores: bool = False) -> None:
+    def _measure(self, *, keep_scores: bool = False) -> None:
         """Scores at once; the risk is invalid until the worker answers for this very state."""
-        volume, read = self.volume, self.read
+        read = self.read
         self._drop_explanation()
         self._take_kept_risk()
         if self.risk is None and self.risk_status in (RiskStatus.READY, RiskStatus.COMPUTING, RiskStatus.FAILED):
             self.risk_status, self.risk_message = self._without_risk
-        if not keep_centre_findings:
-            centre = read.centre if self.can_measure else None
-            self.centre_findings = () if volume is None or centre is None else check_centre(volume, centre)
-        if not keep_scores:
-            self.scores = self._score() if self.can_measure and not self.hides_results else None
+        where = read.centre is not None or read.box is not None
+        if not self.can_measure or self.exam is None or not where:
+            self.survey, self._around = None, ()
+        elif self.hides_results:
+            # What the scan looks like there is told; what it amounts to is not even computed.
+            self.survey = None
+            self._around = () if read.centre is None else check_centre(self.exam.volume, read.centre)
+        elif not keep_scores or self.survey is None:
+            self.survey = survey(
+                self.exam.volume, read.centre, read.grade, box=read.box, profile=get_profile(read.profile),
+                excluded=read.excluded, scan=self.exam.findings,
+            )  # fmt: skip
+            self._around = self.survey.around
         self.scores_changed.emit()
         self.risk_changed.emit()
-
-    def _score(self) -> CalciumScores | None:
-        volume, read = self.volume, self.read
-        if volume is None:
-            return None
-        profile = get_profile(read.profile)
-        if read.box is not None:
-            return score_box(volume, read.box, centre=read.centre, profile=profile, excluded=read.excluded)
-        if read.centre is not None:
-            return score_region(volume, read.centre, profile=profile, excluded=read.excluded)
-        return None
 
     # --- the view
 

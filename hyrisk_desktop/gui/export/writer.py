@@ -100,7 +100,7 @@ def readiness(session: Session, *, naming: bool = True) -> Readiness:
         return Readiness(
             tr("This read is blinded: scores and risk are not known before the grade is locked (Ctrl+Return).")
         )
-    if session.read.centre is None or session.scores is None:
+    if session.measurement is None:
         return Readiness(tr("There is no heart centre yet: press H and click it, and there is something to write."))
     if session.risk is None and session.risk_status in (RiskStatus.COMPUTING, RiskStatus.MODEL_LOADING):
         return Readiness(tr("The risk is being computed; a moment please."), waiting=True)
@@ -153,9 +153,9 @@ class ReadingWriter(QObject):
     def snapshot(self, reader: str = "") -> ExportRequest | None:
         """The reading on screen, as it is now; None where there is nothing to write."""
         session = self._session
-        if readiness(session).why_not or session.exam is None or session.read.centre is None or session.scores is None:
+        measured = session.measurement
+        if readiness(session).why_not or session.exam is None or measured is None:
             return None
-        measured = Measurement(session.read.centre, session.read.grade, session.scores, session.risk, session.findings)
         explanation = session.explanation
         return ExportRequest(
             session.exam,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
-from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
+from PySide6.QtCore import QPointF, QRect, QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen
 
 from hyrisk_desktop.calcium import Region
 from hyrisk_desktop.gui.viewer import interaction
@@ -105,12 +107,16 @@ def paint_marks(painter: QPainter, marks: Marks, geometry: PlaneGeometry, index:
 def _cursor_lines(painter: QPainter, at: QPointF) -> None:
     """Lines of the linked cursor, open around the spot so that they hide nothing there."""
     view = painter.window()
-    painter.setPen(QPen(CURSOR, 1))
-    gap = 16.0
-    painter.drawLine(QPointF(0, at.y()), QPointF(at.x() - gap, at.y()))
-    painter.drawLine(QPointF(at.x() + gap, at.y()), QPointF(view.width(), at.y()))
-    painter.drawLine(QPointF(at.x(), 0), QPointF(at.x(), at.y() - gap))
-    painter.drawLine(QPointF(at.x(), at.y() + gap), QPointF(at.x(), view.height()))
+    gap, x, y = 16, round(at.x()), round(at.y())
+    # Whole pixels filled: a smoothed line of that length would cost more than the image under it.
+    for line in (
+        QRect(0, y, x - gap, 1),
+        QRect(x + gap, y, view.width() - x - gap, 1),
+        QRect(x, 0, 1, y - gap),
+        QRect(x, y + gap, 1, view.height() - y - gap),
+    ):
+        if line.isValid():
+            painter.fillRect(line, CURSOR)
 
 
 def _centre(painter: QPainter, at: QPointF, *, on_slice: bool, selected: bool) -> None:
@@ -203,11 +209,36 @@ def wrapped(lines: tuple[str, ...], metrics: QFontMetricsF, room: float) -> tupl
 
 
 def _text(painter: QPainter, text: str, colour: QColor, x: float, y: float) -> None:
+    if not text:
+        return
+    font, scale = painter.font(), painter.device().devicePixelRatio()
+    stamp, ascent = _stamp(text, colour.rgba(), font.key(), scale)
+    # On whole pixels of the screen, or the letters would be smeared over two.
+    place = QPointF(round((x - 1) * scale) / scale, round((y - ascent - 1) * scale) / scale)
+    painter.drawImage(place, stamp)
+
+
+@lru_cache(maxsize=512)
+def _stamp(text: str, rgba: int, font_key: str, scale: float) -> tuple[QImage, float]:
+    """A text with its dark rim as a picture, and its ascent: most texts on an image stay while slices go by."""
+    font = QFont()
+    font.fromString(font_key)
+    metrics = QFontMetricsF(font)
+    width, height = metrics.horizontalAdvance(text) + 4, metrics.height() + 2
+    image = QImage(math.ceil(width * scale), math.ceil(height * scale), QImage.Format.Format_ARGB32_Premultiplied)
+    image.setDevicePixelRatio(scale)
+    image.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(image)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setFont(font)
+    at = QPointF(1, 1 + metrics.ascent())
     painter.setPen(_SHADOW)
     for dx, dy in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-        painter.drawText(QPointF(x + dx, y + dy), text)
-    painter.setPen(colour)
-    painter.drawText(QPointF(x, y), text)
+        painter.drawText(QPointF(at.x() + dx, at.y() + dy), text)
+    painter.setPen(QColor.fromRgba(rgba))
+    painter.drawText(at, text)
+    painter.end()
+    return image, metrics.ascent()
 
 
 def _line(painter: QPainter, metrics: QFontMetricsF, text: str, colour: QColor, middle: float, y: float) -> None:

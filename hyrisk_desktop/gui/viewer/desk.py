@@ -14,7 +14,7 @@ from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Tool
 from hyrisk_desktop.gui.viewer import interaction
 from hyrisk_desktop.gui.viewer.annotations import Annotations, Marks
-from hyrisk_desktop.gui.viewer.display import Plane, PlaneGeometry, lesion_at, window_table
+from hyrisk_desktop.gui.viewer.display import Plane, PlaneGeometry, lesion_at, rgb32, window_table
 from hyrisk_desktop.gui.viewer.heat import HeatLegend
 from hyrisk_desktop.gui.viewer.overlay_text import Corners, axial_corners, pointer_text, side_corners
 from hyrisk_desktop.gui.viewer.slice_view import SliceView
@@ -149,7 +149,7 @@ class Desk(QWidget):
         view_state = self._session.view
         if (window := (view_state.level, view_state.width)) != self._shown_window:
             self._shown_window = window
-            table = window_table(*window)
+            table = rgb32(window_table(*window))
             for view in self.views.values():
                 view.set_window_table(table)
             self._shown.clear()

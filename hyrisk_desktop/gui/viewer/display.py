@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ WEIGHT_COLOURS = ((255, 214, 10), (255, 149, 0), (255, 59, 48), (255, 64, 230))
 """RGB of Agatston weights 1 to 4."""
 EXCLUDED_COLOUR = (130, 140, 150)
 _OVERLAY_ALPHA = 150
+_Colour = TypeVar("_Colour", np.uint8, np.uint32)
 _WHOLE_HEART_MM = (120.0, 100.0, 100.0)
 
 
@@ -118,12 +120,18 @@ def window_table(level: float, width: float) -> NDArray[np.uint8]:
     return np.clip(np.rint(grey), 0, 255).astype(np.uint8)
 
 
-def apply_window(picture: HuArray, table: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """HU picture -> grey picture, C-contiguous."""
+def rgb32(table: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """A grey table [65536] as opaque RGB32 colours, which Qt paints without converting them."""
+    return table.astype(np.uint32) * np.uint32(0x010101) | np.uint32(0xFF000000)
+
+
+def apply_window(picture: HuArray, table: NDArray[_Colour], out: NDArray[_Colour] | None = None) -> NDArray[_Colour]:
+    """HU picture [v, u] -> colours [v, u] of a table [65536] by HU bits, C-contiguous; into ``out`` where it is given."""
     if picture.dtype != np.int16:
         picture = np.clip(np.rint(picture), -32768, 32767).astype(np.int16)
     bits: NDArray[np.uint16] = np.ascontiguousarray(picture).view(np.uint16)
-    return table[bits]
+    # "clip" changes nothing for 16 bits, and lets numpy write into the buffer itself.
+    return np.take(table, bits, out=out, mode="clip")
 
 
 def calcium_colours(scores: CalciumScores, geometry: PlaneGeometry, index: int) -> NDArray[np.uint8] | None:

@@ -29,11 +29,11 @@ from hyrisk_desktop.gui.viewer import interaction
 from hyrisk_desktop.gui.viewer.annotations import Annotations, Marks, paint_annotations, paint_marks
 from hyrisk_desktop.gui.viewer.display import (
     PlaneGeometry,
-    apply_window,
     calcium_colours,
     label_region,
 )
 from hyrisk_desktop.gui.viewer.heat import HeatOverlay
+from hyrisk_desktop.gui.viewer.picture import Picture
 from hyrisk_desktop.imaging import CTVolume, Voxel
 
 FOCUS = QColor("#4da3ff")
@@ -74,17 +74,17 @@ class SliceView(pg.GraphicsView):
         self.setMinimumSize(120, 120)
         self._box = pg.ViewBox(enableMouse=False, enableMenu=False, invertY=True, lockAspect=1.0, border=None)
         self._box.setDefaultPadding(0)
-        self._image = pg.ImageItem(axisOrder="row-major")
+        self._image = Picture()
         self._calcium = pg.ImageItem(axisOrder="row-major")
         self._calcium.setZValue(1)
-        self._box.addItem(self._image)
+        self._box.addItem(self._image, ignoreBounds=True)
         self._box.addItem(self._calcium)
         self.heat = HeatOverlay(self._box)
         self.setCentralItem(self._box)
         self._volume: CTVolume | None = None
         self._geometry: PlaneGeometry | None = None
         self._index, self._slab = 0, 1
-        self._table: NDArray[np.uint8] = np.zeros(65536, np.uint8)
+        self._table: NDArray[np.uint32] = np.zeros(65536, np.uint32)
         self._scores: CalciumScores | None = None
         self._marks = Marks()
         self._annotations = Annotations()
@@ -134,8 +134,8 @@ class SliceView(pg.GraphicsView):
         if refit:
             self.fit()
 
-    def set_window_table(self, table: NDArray[np.uint8]) -> None:
-        """Grey values by HU bits, see `display.window_table`."""
+    def set_window_table(self, table: NDArray[np.uint32]) -> None:
+        """RGB32 colours [65536] by HU bits, see `display.rgb32`."""
         self._table = table
 
     def show_slice(self, index: int, slab: int, scores: CalciumScores | None) -> None:
@@ -148,7 +148,7 @@ class SliceView(pg.GraphicsView):
         if self._volume is None or self._geometry is None:
             return
         picture = self._geometry.cut(self._volume.hu, self._index, self._slab)
-        self._image.setImage(apply_window(picture, self._table), autoLevels=False, levels=None)
+        self._image.show_slice(picture, self._table)
         self._show_calcium()
         self.place_heat()
 
