@@ -104,6 +104,22 @@ def cross_validate(
         if unit.fold and not unit.permuted:
             emit("unit", unit=unit.name, **_fold_auc(data, prediction))
     emit("evaluating")
+    return _conclude(settings, folder, data, folds, found, name=name, compare=compare, warning=warning)
+
+
+def _conclude(
+    settings: Settings,
+    folder: RunFolder,
+    data: CohortData,
+    folds: list[Fold],
+    found: dict[Unit, dict[str, Any]],
+    *,
+    name: str,
+    compare: Path | None,
+    warning: str,
+) -> dict[str, Any]:
+    """Results, bundle and report of units that have all run."""
+    run = folder.path
     predictions = [
         _collect(depth, {u.fold: p for u, p in found.items() if u.depth == depth and u.fold and not u.permuted}, data)
         for depth in settings.depths

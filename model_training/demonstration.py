@@ -112,6 +112,21 @@ def load_part(work: Path, name: str, progress: Progress = no_progress) -> Cohort
     return load_cohort(work / name, work / "patches", progress)
 
 
+def _facts(work: Path, config: TrainConfig, parts: tuple[Part, ...], *, inner: int, notes: str) -> dict[str, Any]:
+    """How the model was made, as far as it is known before its results."""
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "synthetic": True,
+        "config": asdict(config) | {"validation": inner},
+        "notes": notes,
+        "soft_target": config.soft_target,
+        "n": parts[0].count,
+        "cohorts": {part.name: read_json(work / part.name / "cohort.json") for part in parts},
+        "seeds": {part.name: [part.first_seed, part.first_seed + part.count - 1] for part in parts},
+        "sizes": {part.name: part.count for part in parts},
+    }
+
+
 def export_demonstration(
     work: Path,
     out: Path,
@@ -140,16 +155,8 @@ def export_demonstration(
     final = {**_odds(model, test, _features(model, test, preprocessing), grade), "hyrisknet_agatston": with_agatston}
     platt = {head: platt_calibration(held[head], calibration.outcome) for head in ("risknet", "hyrisknet")}
     training: dict[str, Any] = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "synthetic": True,
-        "config": asdict(config) | {"validation": inner},
-        "notes": notes,
-        "soft_target": config.soft_target,
-        "n": parts[0].count,
+        **_facts(work, config, parts, inner=inner, notes=notes),
         "cohort_sha256": cohorts["training"].sha256,
-        "cohorts": {part.name: read_json(work / part.name / "cohort.json") for part in parts},
-        "seeds": {part.name: [part.first_seed, part.first_seed + part.count - 1] for part in parts},
-        "sizes": {part.name: part.count for part in parts},
         "stage_two": {"pull": fused.pull, "score_weight": round(fused.score_weight, 4)},
         "results": evaluate_test(test, final),
     }

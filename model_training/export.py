@@ -35,6 +35,18 @@ _CASES_PER_COMPONENT = 5
 _PLATT_RANGE = (0.05, 5.0)
 
 
+def _kept_results(data: CohortData, results: dict[str, Any]) -> dict[str, Any]:
+    """What of ``results.json`` goes with the bundle."""
+    heads = {head: results["pooled"][head] for head in ("risknet", "hyrisknet")}
+    return {
+        "n": len(data),
+        "non_survivors": int(data.outcome.sum()),
+        "auc": {name: {"auc": r["auc"], "ci": r["ci"]} for name, r in {**heads, **results["baselines"]}.items()},
+        "permutation_auc": results["permutation_auc"],
+        "warning": results["warning"],
+    }
+
+
 def export_run(
     directory: Path,
     settings: Settings,
@@ -65,20 +77,7 @@ def export_run(
         "n": len(data),
         "non_survivors": int(data.outcome.sum()),
         "protocol": results["protocol"],
-        "results": {
-            "n": len(data),
-            "non_survivors": int(data.outcome.sum()),
-            "auc": {
-                head: {"auc": found["auc"], "ci": found["ci"]}
-                for head, found in {
-                    "risknet": results["pooled"]["risknet"],
-                    "hyrisknet": results["pooled"]["hyrisknet"],
-                    **results["baselines"],
-                }.items()
-            },
-            "permutation_auc": results["permutation_auc"],
-            "warning": results["warning"],
-        },
+        "results": _kept_results(data, results),
     }
     bundle = ModelBundle(
         name=name or tr("{network}, {n} cases", network=main.network, n=len(data)),

@@ -52,6 +52,13 @@ def default_workers() -> int:
     return max(2, min(4, (os.cpu_count() or 2) // 2))
 
 
+def _check_workers(workers: int) -> None:
+    if not 0 <= workers <= _MOST_WORKERS:
+        raise InputError(
+            "workers", tr("The number of reading threads must lie between 1 and {most}.", most=_MOST_WORKERS)
+        )
+
+
 def run_batch(
     exams: Sequence[BatchExam],
     settings: BatchSettings,
@@ -85,10 +92,7 @@ def run_batch(
         Cancelled: ``cancel`` was set; all rows made so far went to ``on_row``.
         InputError: ``workers`` is out of range, or the profile is unknown.
     """
-    if not 0 <= workers <= _MOST_WORKERS:
-        raise InputError(
-            "workers", tr("The number of reading threads must lie between 1 and {most}.", most=_MOST_WORKERS)
-        )
+    _check_workers(workers)
     settings.check()
     pace = Pace(sum(len(exam.slots) for exam in exams))
     is_done = done_with(done or {}, predictor.bundle.bundle_sha256 if predictor else "")

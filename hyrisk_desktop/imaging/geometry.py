@@ -99,10 +99,7 @@ def make_grid(
     """
     row, column = axes_of(orientation)
     if abs(np.cross(row, column)[2]) <= _AXIAL:
-        raise ExamError(
-            "not_axial",
-            tr("The slices are not axial. Open the axial series of this exam."),
-        )
+        raise ExamError("not_axial", tr("The slices are not axial. Open the axial series of this exam."))
     _check_numbers(positions, pixel_spacing)
     rows, columns = rows_columns
     step_x, step_y = float(pixel_spacing[1]), float(pixel_spacing[0])

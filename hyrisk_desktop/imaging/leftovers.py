@@ -18,8 +18,9 @@ from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.geometry import axes_of
+from hyrisk_desktop.imaging.headers.header import Header
 from hyrisk_desktop.imaging.headers.kinds import CT_IMAGE, ENHANCED, Kind
-from hyrisk_desktop.imaging.headers.tags import TAGS, Header
+from hyrisk_desktop.imaging.headers.tag_numbers import TAGS
 from hyrisk_desktop.imaging.records import SeriesRecord
 from hyrisk_desktop.regular_files import open_regular
 

@@ -10,9 +10,10 @@ from types import MappingProxyType
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.findings import Finding
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging.headers.header import BadHeader, Header, NotDicom
 from hyrisk_desktop.imaging.headers.kinds import Kind
 from hyrisk_desktop.imaging.headers.layout import Layouts
-from hyrisk_desktop.imaging.headers.tags import BadHeader, Header, NotDicom, read_header
+from hyrisk_desktop.imaging.headers.tags import read_header
 from hyrisk_desktop.imaging.slices import Stack
 from hyrisk_desktop.imaging.temporary import TemporaryFolder
 

@@ -20,8 +20,8 @@ from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.choice import rank
 from hyrisk_desktop.imaging.headers.attributes import read_attributes
+from hyrisk_desktop.imaging.headers.header import Header
 from hyrisk_desktop.imaging.headers.kinds import Kind
-from hyrisk_desktop.imaging.headers.tags import Header
 from hyrisk_desktop.imaging.leftovers import FoundFiles
 from hyrisk_desktop.imaging.listing import Entries, Walk, entries
 from hyrisk_desktop.imaging.records import SeriesRecord, current_headers

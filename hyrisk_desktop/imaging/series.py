@@ -12,9 +12,11 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.choice import rank
 from hyrisk_desktop.imaging.geometry import is_axial
 from hyrisk_desktop.imaging.headers.attributes import nested_words, read_attributes
+from hyrisk_desktop.imaging.headers.header import BadHeader, Header, NotDicom
 from hyrisk_desktop.imaging.headers.kinds import Kind, kind_of, nature_findings, nature_of, refusal_of, refusal_of_types
 from hyrisk_desktop.imaging.headers.layout import Layouts
-from hyrisk_desktop.imaging.headers.tags import TAGS, BadHeader, Header, NotDicom, read_header
+from hyrisk_desktop.imaging.headers.tag_numbers import TAGS
+from hyrisk_desktop.imaging.headers.tags import read_header
 from hyrisk_desktop.imaging.leftovers import FoundFiles, note_other, note_strange, stray_findings, unusable_findings
 from hyrisk_desktop.imaging.pixels.enhanced import frames_of, multi_frame_parts
 from hyrisk_desktop.imaging.pixels.image_files import image_record

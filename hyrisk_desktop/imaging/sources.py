@@ -12,7 +12,8 @@ from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.headers.attributes import quiet_pydicom
-from hyrisk_desktop.imaging.headers.tags import BadHeader, NotDicom, read_header
+from hyrisk_desktop.imaging.headers.header import BadHeader, NotDicom
+from hyrisk_desktop.imaging.headers.tags import read_header
 from hyrisk_desktop.imaging.listing import Walk, entries
 from hyrisk_desktop.imaging.pixels.detached import check_regular
 from hyrisk_desktop.imaging.temporary import TemporaryFolder

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging.headers.tags import Header
+from hyrisk_desktop.imaging.headers.header import Header
 from hyrisk_desktop.imaging.slices import Stack, stack_slices
 
 FEWEST = 3

@@ -235,13 +235,8 @@ class Predictor:
         first = seen.features[0].float().cpu().numpy()
         outside: tuple[Finding, ...] = ()
         if seen.outside:
-            outside = (
-                Finding(
-                    "patch_outside",
-                    Severity.WARNING,
-                    tr("The patch reaches outside the volume; the model sees emptiness there."),
-                ),
-            )
+            message = tr("The patch reaches outside the volume; the model sees emptiness there.")
+            outside = (Finding("patch_outside", Severity.WARNING, message),)
         return RiskReading(
             series_uid=volume.series_uid,
             centre=centre,

@@ -20,6 +20,7 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import ScannedExam, SeriesRecord
 from hyrisk_desktop.worklist import audit
 from hyrisk_desktop.worklist.database import Database
+from hyrisk_desktop.worklist.exam_rows import keep_exam, read_entries
 from hyrisk_desktop.worklist.models import (
     AuditHeadRow,
     BatchRow,
@@ -35,15 +36,12 @@ from hyrisk_desktop.worklist.models import (
 from hyrisk_desktop.worklist.records import ExamEntry, Proposal, Read, Reader, ReadingList, now, reading_order
 from hyrisk_desktop.worklist.row_values import (
     changes_of,
-    entry_of,
-    exam_values,
     list_of,
     path_text,
     plain,
     read_of_row,
     read_values,
     record_of,
-    series_values,
 )
 
 
@@ -127,43 +125,12 @@ class Store:
             last = session.scalar(select(func.max(ListExamRow.position)).where(ListExamRow.list_id == list_id))
             position = -1 if last is None else last
             for exam in exams:
-                row = self._exam(session, exam, whole=list_id is not None)
+                row = keep_exam(session, exam, whole=list_id is not None)
                 ids.append(row.id)
                 if list_id is not None and session.get(ListExamRow, (list_id, row.id)) is None:
                     position += 1
                     session.add(ListExamRow(list_id=list_id, exam_id=row.id, position=position))
         return ids
-
-    def _exam(self, session: Session, exam: ScannedExam, *, whole: bool) -> ExamRow:
-        """Add or renew an exam; unless ``whole``, the records may be a part of it, and what is known already stays."""
-        key = plain(exam.key)
-        row = session.scalars(select(ExamRow).where(ExamRow.key == key)).one_or_none()
-        first = exam.records[0] if exam.records else None
-        values = exam_values(exam, first)
-        if row is None:
-            row = ExamRow(key=key, found_at=now(), **values)
-            session.add(row)
-            session.flush()
-        elif whole:
-            for name, value in values.items():
-                setattr(row, name, value)
-        known = {
-            (s.series_uid, s.kind): s for s in session.scalars(select(SeriesRow).where(SeriesRow.exam_id == row.id))
-        }
-        count = len(known)
-        for place, record in enumerate(exam.records):
-            found = series_values(record, place)
-            old = known.pop((found["series_uid"], found["kind"]), None)
-            if old is None:
-                found["place"] += 0 if whole else count
-                session.add(SeriesRow(exam_id=row.id, content_sha256="", **found))
-            elif whole:
-                for name, value in found.items():
-                    setattr(old, name, value)
-        if whole:
-            for gone in known.values():
-                session.delete(gone)
-        return row
 
     def entries(self, reading_list: ReadingList, reader: Reader | None) -> list[ExamEntry]:
         """The list's rows in this reader's order, each with this reader's read."""
@@ -174,51 +141,15 @@ class Store:
             .where(ListExamRow.list_id == reading_list.list_id)
             .order_by(ListExamRow.position)
         )
-        rows = self._entries(exams, ids, reader, reading_list.blinded)
+        with self.database.read() as session:
+            rows = read_entries(session, exams, ids, reader, blinded=reading_list.blinded)
         return [rows[i] for i in reading_order(reading_list, reader, len(rows))]
 
     def entries_of(self, exam_ids: Sequence[int], reader: Reader | None, *, blinded: bool = False) -> list[ExamEntry]:
         """The rows of some exams, by their numbers."""
         exams = select(ExamRow).where(ExamRow.id.in_(exam_ids)).order_by(ExamRow.id)
-        return self._entries(exams, exam_ids, reader, blinded)
-
-    def _entries(self, exams: Any, ids: Any, reader: Reader | None, blinded: bool) -> list[ExamEntry]:
         with self.database.read() as session:
-            chosen, counts, prepared, reads = self._entry_parts(session, ids, reader, blinded)
-            return [
-                entry_of(exam, chosen.get(exam.id), counts.get(exam.id, 0), prepared.get(exam.id), reads.get(exam.id))
-                for exam in session.scalars(exams)
-            ]
-
-    @staticmethod
-    def _entry_parts(session: Session, ids: Any, reader: Reader | None, blinded: bool) -> tuple[Any, Any, Any, Any]:
-        columns = (
-            SeriesRow.exam_id, SeriesRow.series_uid, SeriesRow.description, SeriesRow.kernel, SeriesRow.reason,
-            SeriesRow.slice_count, SeriesRow.thickness_mm, SeriesRow.increment_mm, SeriesRow.findings,
-        )  # fmt: skip
-        # Neither files nor attributes: a list of 10,000 exams would carry hundreds of megabytes of them.
-        chosen = {
-            s.exam_id: s
-            for s in session.execute(select(*columns).where(SeriesRow.place == 0, SeriesRow.exam_id.in_(ids)))
-        }
-        grouped = select(SeriesRow.exam_id, func.count()).where(SeriesRow.exam_id.in_(ids)).group_by(SeriesRow.exam_id)
-        counts = {exam_id: count for exam_id, count in session.execute(grouped)}
-        shown = (
-            PreparedRow.exam_id, PreparedRow.series_uid, PreparedRow.x, PreparedRow.y, PreparedRow.z,
-            PreparedRow.confident, PreparedRow.reason, PreparedRow.findings,
-        )  # fmt: skip
-        prepared = {p.exam_id: p for p in session.execute(select(*shown).where(PreparedRow.exam_id.in_(ids)))}
-        reads = {}
-        if reader is not None:
-            summary = (
-                ReadRow.exam_id, ReadRow.id, ReadRow.x, ReadRow.y, ReadRow.z, ReadRow.grade, ReadRow.locked,
-                ReadRow.agatston, ReadRow.risk, ReadRow.edits, ReadRow.model, ReadRow.bundle_sha256, ReadRow.prevalence,
-            )  # fmt: skip
-            mine = select(*summary).where(
-                ReadRow.reader_id == reader.reader_id, ReadRow.exam_id.in_(ids), ReadRow.blinded == blinded
-            )
-            reads = {r.exam_id: r for r in session.execute(mine)}
-        return chosen, counts, prepared, reads
+            return read_entries(session, exams, exam_ids, reader, blinded=blinded)
 
     def records(self, exam_id: int) -> tuple[tuple[SeriesRecord, ...], Path]:
         """The exam's series as they were found, the chosen one first, and its source; see `imaging.reopen`."""

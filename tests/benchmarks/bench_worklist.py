@@ -37,8 +37,9 @@ def timed(work: Callable[[], object], times: int = 5) -> float:
 
 def scan(folder: Path) -> None:
     from hyrisk_desktop.imaging import scan_exams
+    from hyrisk_desktop.imaging.headers.header import NotDicom
     from hyrisk_desktop.imaging.headers.layout import Layouts
-    from hyrisk_desktop.imaging.headers.tags import NotDicom, read_header
+    from hyrisk_desktop.imaging.headers.tags import read_header
 
     files = [p for p in folder.rglob("*") if p.is_file()]
 

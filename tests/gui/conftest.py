@@ -10,11 +10,12 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from hyrisk_desktop.app import build_window, make_application
+from hyrisk_desktop.gui import application
 from hyrisk_desktop.gui.application import Services
 from hyrisk_desktop.gui.main_window import MainWindow
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Exam
-from hyrisk_desktop.imaging import CTVolume, Kind, SeriesRecord
+from hyrisk_desktop.imaging import CTVolume, Kind, SeriesRecord, shutdown_decoders
 from hyrisk_desktop.settings import Settings
 from tests.helpers.bundles import shelve, write_tiny_bundle
 
@@ -73,9 +74,24 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def kept_decoders() -> Iterator[None]:
+    """The children that decode images outlive each window: starting two of them takes longer than most tests."""
+    yield
+    shutdown_decoders()
+
+
 @pytest.fixture
-def program(qtbot: QtBot, qapp: object, tiny_bundle: Path, isolated_home: Path) -> Iterator[Program]:
+def program(
+    qtbot: QtBot,
+    qapp: object,
+    tiny_bundle: Path,
+    isolated_home: Path,
+    kept_decoders: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Program]:
     make_application(["test"])
+    monkeypatch.setattr(application, "shutdown_decoders", lambda: None)
     settings = Settings(isolated_home / "config" / "settings.json")
     shelve(tiny_bundle)
     settings["device"] = "cpu"

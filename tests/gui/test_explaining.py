@@ -143,7 +143,7 @@ def test_an_old_centres_heat_never_lies_over_a_new_one(explained: Program, gate:
     session, seen = explained.session, []
     session.explanation_changed.connect(lambda: seen.append(session.explanation))
     session.nudge_centre(1, 0, 0)
-    explained.wait(lambda: explained.services.explain._running)
+    explained.wait(lambda: explained.services.explain._explaining.running)
     session.nudge_centre(0, 3, 0)
     gate.set()
     explained.wait(lambda: session.explanation is not None)
@@ -153,7 +153,7 @@ def test_an_old_centres_heat_never_lies_over_a_new_one(explained: Program, gate:
 def test_patient_as_heat_never_lies_over_patient_b(explained: Program, gate: threading.Event) -> None:
     """B is opened while A's explanation is being made, and read at the same voxel and grade."""
     explained.session.nudge_centre(1, 0, 0)
-    explained.wait(lambda: explained.services.explain._running)
+    explained.wait(lambda: explained.services.explain._explaining.running)
     seen = []
     explained.session.explanation_changed.connect(lambda: seen.append(explained.session.explanation))
     other = block_volume(series_uid="4.5.6", patient="Other^Patient", seed=4)

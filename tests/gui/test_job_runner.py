@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QThread, Signal, Slot
 from pytestqt.qtbot import QtBot
 
 from hyrisk_desktop.errors import Cancelled, ExamError
-from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner
+from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner, Operation
 
 
 @pytest.fixture
@@ -124,3 +124,58 @@ def test_twenty_thousand_signals_keep_true_and_none_alive(qtbot: QtBot) -> None:
         emitter.fired.emit(True, None)
     assert emitter.count == 20_000
     assert QThread.currentThread() is not None
+
+
+def test_of_an_operation_only_the_newest_tells(qtbot: QtBot, runner: JobRunner) -> None:
+    told: list[str] = []
+    gate = threading.Event()
+    operation = Operation(runner.run_io)
+
+    def slow(context: JobContext) -> str:
+        context.partial("old news")
+        gate.wait(20)
+        return "old"
+
+    def start(work: Any) -> None:
+        operation.start("test", work, told.append, lambda e: told.append(str(e)), partial=told.append,
+                        cancelled=lambda: told.append("cancelled"))  # fmt: skip
+
+    start(slow)
+    qtbot.waitUntil(lambda: told == ["old news"])
+    start(lambda _: "new")
+    qtbot.waitUntil(lambda: "new" in told)
+    assert not operation.running
+    gate.set()
+    qtbot.waitUntil(lambda: not runner.busy)
+    assert told == ["old news", "new"]
+
+
+def test_an_operation_has_ended_before_its_end_is_told(qtbot: QtBot, runner: JobRunner) -> None:
+    operation = Operation(runner.run_io)
+    seen: list[tuple[str, bool]] = []
+
+    def note(name: str) -> Any:
+        return lambda *_: seen.append((name, operation.running))
+
+    for work in (lambda _: 1, boom, give_up):
+        operation.start("test", work, note("then"), note("failed"), cancelled=note("cancelled"))
+        assert operation.running
+        qtbot.waitUntil(lambda: not operation.running)
+    assert seen == [("then", False), ("failed", False), ("cancelled", False)]
+
+
+def test_a_dropped_operation_says_nothing_and_a_cancelled_one_does(qtbot: QtBot, runner: JobRunner) -> None:
+    told: list[str] = []
+    operation = Operation(runner.run_io)
+
+    def wait(context: JobContext) -> None:
+        while True:
+            context.token.raise_if_cancelled()
+            time.sleep(0.001)
+
+    for stop, end in ((operation.drop, []), (operation.cancel, ["cancelled"])):
+        operation.start("test", wait, told.append, told.append, cancelled=lambda: told.append("cancelled"))
+        stop()
+        qtbot.waitUntil(lambda: not runner.busy)
+        assert told == end
+        assert not operation.running

@@ -40,7 +40,7 @@ from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume, Kind, SeriesRecord, check_volume, find_series, read_volume
 from hyrisk_desktop.imaging.headers.attributes import parse_header
-from hyrisk_desktop.imaging.headers.tags import Header
+from hyrisk_desktop.imaging.headers.header import Header
 from hyrisk_desktop.imaging.pixels.enhanced import frames_of
 from hyrisk_desktop.imaging.pixels.native import rescale_of
 from hyrisk_desktop.imaging.pixels.padding import AIR_HU

@@ -18,7 +18,7 @@ from hyrisk_desktop.exchange.deidentified.pdf_text import streams_of, text_of_pd
 from hyrisk_desktop.exchange.reports.formats import dicom_bytes
 from hyrisk_desktop.exchange.reports.report import Report
 from hyrisk_desktop.exchange.reports.source_images import SourceImages, source_images
-from hyrisk_desktop.imaging.headers.tags import Header
+from hyrisk_desktop.imaging.headers.header import Header
 
 _DUMMIES = {"DA": DUMMY_DAY, "TM": DUMMY_TIME, "DT": DUMMY_DAY + DUMMY_TIME}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hyrisk_desktop.imaging.headers.tags import EXPLICIT_LE, IMPLICIT_LE
+from hyrisk_desktop.imaging.headers.header import EXPLICIT_LE, IMPLICIT_LE
 
 CT_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.2": "CT Image",

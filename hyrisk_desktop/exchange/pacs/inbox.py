@@ -20,7 +20,8 @@ from hyrisk_desktop.exchange.pacs.classes import CT_CLASSES
 from hyrisk_desktop.exchange.pacs.query import is_uid
 from hyrisk_desktop.files import move
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging.headers.tags import DEFLATED_LE, BadHeader, Header, NotDicom, read_header
+from hyrisk_desktop.imaging.headers.header import DEFLATED_LE, BadHeader, Header, NotDicom
+from hyrisk_desktop.imaging.headers.tags import read_header
 from hyrisk_desktop.private_files import POSIX, make_private, tighten
 from hyrisk_desktop.unfinished import part_beside
 
@@ -160,25 +161,31 @@ class Inbox:
             path = self.path_of(uids[0], uids[2])
             kept = Kept(path, self.study_folder(uids[0]), uids[1], uids[2], new=not self._is_whole(path, sop_uid))
             if kept.new:
-                if not path.parent.is_dir():
-                    make_private(path.parent)
-                    _sync(self.root)
-                _put_in_place(part, path)
-            elif not _same(read_header(path), header):
-                raise Refused(
-                    Refused.DUPLICATE,
-                    tr("An image that differs from one received before under the same UID was refused."),
-                )
+                self._take_in(part, path)
             else:
-                # It may have come just before the disk failed, or with a version that did not wait.
-                _sync(path)
-                _sync(path.parent)
+                _compare(path, header)
             return kept
         except OSError as e:
             raise Refused(Refused.OUT_OF_RESOURCES, _disk(e)) from e
         finally:
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
+
+    def _take_in(self, part: Path, path: Path) -> None:
+        if not path.parent.is_dir():
+            make_private(path.parent)
+            _sync(self.root)
+        _put_in_place(part, path)
+
+
+def _compare(path: Path, header: Header) -> None:
+    """The same object once more is welcome; another one under its UID is not."""
+    if not _same(read_header(path), header):
+        message = tr("An image that differs from one received before under the same UID was refused.")
+        raise Refused(Refused.DUPLICATE, message)
+    # It may have come just before the disk failed, or with a version that did not wait.
+    _sync(path)
+    _sync(path.parent)
 
 
 def _put_in_place(part: Path, path: Path) -> None:

@@ -11,7 +11,8 @@ from pydicom.dataset import Dataset
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.headers.attributes import quiet_pydicom
-from hyrisk_desktop.imaging.headers.tags import EXPLICIT_LE, IMPLICIT_LE, BadHeader, NotDicom, read_header
+from hyrisk_desktop.imaging.headers.header import EXPLICIT_LE, IMPLICIT_LE, BadHeader, NotDicom
+from hyrisk_desktop.imaging.headers.tags import read_header
 
 _MAX_BYTES = 64 << 20
 _MAX_DEPTH = 32

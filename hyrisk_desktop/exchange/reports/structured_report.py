@@ -103,9 +103,15 @@ def structured_report(
     )
     content[0].ContentSequence.extend(_texts(report))
     check()
+    sr = _object(report, content, [*evidence, *([segmentation] if segmentation is not None else ())])
+    check()
+    return _sealed(sr)
+
+
+def _object(report: Report, content: MeasurementReport, evidence: list[Dataset]) -> Dataset:
     with names_as_they_are():
-        sr = ComprehensiveSR(
-            evidence=[*evidence, *([segmentation] if segmentation is not None else ())],
+        return ComprehensiveSR(
+            evidence=evidence,
             content=content,
             series_instance_uid=new_uid(),
             series_number=SERIES_NUMBER,
@@ -121,8 +127,6 @@ def structured_report(
                 CodingSchemeIdentificationItem(c.SCHEME, c.SCHEME_NAME, VERSION, None, None, None, PRODUCT)
             ],
         )
-    check()
-    return _sealed(sr)
 
 
 def _description(report: Report) -> str:

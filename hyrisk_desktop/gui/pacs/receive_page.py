@@ -56,14 +56,9 @@ class ReceivePage(QWidget):
         self.listen.setObjectName("receiveImages")
         self.listen.setChecked(settings["pacs_listen"])
         self.listen.clicked.connect(self._switch)
-        self._state, self._senders, self._error = QLabel(), QLabel(), QLabel()
-        for label, name in (
-            (self._state, "receiveState"),
-            (self._senders, "receiveSenders"),
-            (self._error, "receiveError"),
-        ):
-            label.setObjectName(name)
-            label.setWordWrap(True)
+        self._state, self._senders, self._error = map(
+            _wrapped_label, ("receiveState", "receiveSenders", "receiveError")
+        )
         self._error.setStyleSheet("color: #ff8a80")
         self._refusals: tuple[str, ...] = ()
         self._refused = QListWidget()
@@ -175,5 +170,12 @@ def _show_inbox() -> None:
 def _note(text: str) -> QLabel:
     label = QLabel(text)
     label.setObjectName("caption")
+    label.setWordWrap(True)
+    return label
+
+
+def _wrapped_label(name: str) -> QLabel:
+    label = QLabel()
+    label.setObjectName(name)
     label.setWordWrap(True)
     return label

@@ -12,7 +12,7 @@ from hyrisk_desktop.exchange.pacs.credentials import secret_of
 from hyrisk_desktop.exchange.pacs.outbox import Item, Outbox, State
 from hyrisk_desktop.gui.pacs.nodes import Nodes
 from hyrisk_desktop.gui.pacs.receiving import Receiving
-from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner
+from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner, Operation
 from hyrisk_desktop.i18n import tr
 
 _AGAIN_MS = 60_000
@@ -35,7 +35,7 @@ class Sending(QObject):
         super().__init__(parent)
         self._outbox, self._nodes, self._receiving, self._runner = outbox, nodes, receiving, runner
         self.items: tuple[Item, ...] = ()
-        self._job: Job | None = None
+        self._run = Operation(runner.run_network)
         self._tried: tuple[Item, ...] = ()
         self._again = QTimer(self, interval=_AGAIN_MS)
         self._again.timeout.connect(self.send_now)
@@ -44,7 +44,7 @@ class Sending(QObject):
     @property
     def running(self) -> bool:
         """Whether something is being sent."""
-        return self._job is not None
+        return self._run.running
 
     def start(self) -> None:
         """Read what the last run of the program left, and go on with it."""
@@ -74,7 +74,7 @@ class Sending(QObject):
     @Slot()
     def send_now(self) -> None:
         """Try everything that waits."""
-        if self._job is not None:
+        if self._run.running:
             return
         waiting = [i for i in self.items if i.state is State.WAITING or (i.state is State.SENT and i.asked < 1)]
         nodes = [n for n in self._nodes.all if n.name in {i.node for i in waiting}]
@@ -100,14 +100,12 @@ class Sending(QObject):
                             outbox.waits(item, e.message)
             return outbox.items()
 
-        self._job = Job("sending", work, self._ended, self._broke_off, self._stopped, partial=self._show)
+        self._run.start("sending", work, self._ended, self._broke_off, cancelled=self._stopped, partial=self._show)
         self.changed.emit()
-        self._runner.run_network(self._job)
 
     def cancel(self) -> None:
         """Stop sending; what was not sent waits."""
-        if self._job is not None:
-            self._job.cancel()
+        self._run.cancel()
 
     def _ended(self, items: tuple[Item, ...]) -> None:
         self._stopped()
@@ -120,7 +118,6 @@ class Sending(QObject):
         self.failed.emit(error)
 
     def _stopped(self) -> None:
-        self._job = None
         self.changed.emit()
         self._do(lambda _: None)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from PySide6.QtWidgets import (
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.gui.retrain.plan import ask_process
 from hyrisk_desktop.gui.retrain.training_process import Command
-from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner
+from hyrisk_desktop.gui.services.job_runner import JobContext, JobRunner, Operation
 from hyrisk_desktop.i18n import tr
 
 _SHOWN = 1000
@@ -90,8 +89,8 @@ class CheckPage(QWidget):
 
     def __init__(self, runner: JobRunner, command: Command, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._runner, self._command = runner, command
-        self._job: Job | None = None
+        self._command = command
+        self._check = Operation(runner.run_io)
         self._cohort: Path | None = None
         self.answer: dict[str, Any] | None = None
         """What ``check`` said of the cohort, or None while it has not."""
@@ -178,7 +177,6 @@ class CheckPage(QWidget):
 
     def check(self, cohort: Path) -> None:
         """Check ``cohort``, which may have changed since the last time."""
-        self.cancel()
         self._cohort = cohort
         self._show(None, tr("Checking the cohort…"), busy=True)
         line = self._command("check", str(cohort), "--json")
@@ -186,18 +184,11 @@ class CheckPage(QWidget):
         def work(context: JobContext) -> dict[str, Any]:
             return ask_process(line, context.token)
 
-        def ended(show: Callable[[Any], None]) -> Callable[[Any], None]:
-            return lambda value: show(value) if self._job is job else None
-
-        job = Job("checking a cohort", work, ended(self._succeeded), ended(self._failed))
-        self._job = job
-        self._runner.run_io(job)
+        self._check.start("checking a cohort", work, self._succeeded, self._failed)
 
     def cancel(self) -> None:
         """Stop a check that runs; its end is not waited for."""
-        if self._job is not None:
-            self._job.cancel()
-            self._job = None
+        self._check.drop()
 
     @Slot()
     def _again(self) -> None:
@@ -205,7 +196,6 @@ class CheckPage(QWidget):
             self.check(self._cohort)
 
     def _succeeded(self, answer: dict[str, Any]) -> None:
-        self._job = None
         found = problems(answer)
         errors = sum(p.get("severity") == "error" for p in found)
         self._show(answer, "", busy=False)
@@ -220,7 +210,6 @@ class CheckPage(QWidget):
         self._verdict.setText(text)
 
     def _failed(self, error: Exception) -> None:
-        self._job = None
         sentence = error.message if isinstance(error, HyRiskError) else tr("The check failed; the log has the details.")
         self._show(None, sentence, busy=False)
 

@@ -13,7 +13,7 @@ from PySide6.QtCore import QObject, Signal
 from hyrisk_desktop.demonstration import prepare_demonstration
 from hyrisk_desktop.errors import ExamError, HyRiskError
 from hyrisk_desktop.exchange.reports.our_objects import is_report
-from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner
+from hyrisk_desktop.gui.services.job_runner import JobContext, JobRunner, Operation
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Exam
 from hyrisk_desktop.i18n import tr
@@ -66,8 +66,7 @@ class ExamLoader(QObject):
     def __init__(self, session: Session, runner: JobRunner, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session = session
-        self._runner = runner
-        self._current: Job | None = None
+        self._opening = Operation(runner.run_io)
         self.failed_id: int | None = None
         """The worklist's number of the exam that `failed` is about, where it has one."""
         self.found: tuple[SeriesRecord, ...] = ()
@@ -76,7 +75,7 @@ class ExamLoader(QObject):
     @property
     def loading(self) -> bool:
         """Whether an exam is being opened."""
-        return self._current is not None
+        return self._opening.running
 
     def open_path(self, path: Path, series_uid: str = "") -> None:
         """Open the best series at ``path``: a folder, a DICOM file, a DICOMDIR, a zip or an image file.
@@ -112,9 +111,7 @@ class ExamLoader(QObject):
 
     def show(self, exam: Exam) -> None:
         """Show an exam that has been loaded already; what was being opened is not wanted any more."""
-        if self._current is not None:
-            self._current.cancel()
-            self._current = None
+        self._opening.drop()
         self.found = (exam.record, *(r for r in exam.alternatives if r is not exam.record))
         self._session.complete(exam)
         self.idle.emit()
@@ -122,16 +119,10 @@ class ExamLoader(QObject):
 
     def cancel(self) -> None:
         """Stop loading; the exam open before stays."""
-        if self._current is not None:
-            self._current.cancel()
+        self._opening.cancel()
 
     def _start(self, opening: _Opening) -> None:
-        self.cancel()
         self.found = ()
-
-        def current(callback: Callable[..., None]) -> Callable[..., None]:
-            # A superseded job still ends, but it has nothing to say any more.
-            return lambda *values: callback(*values) if self._current is job else None
 
         def progressed(done: int, total: int) -> None:
             self.progressed.emit(opening.stage if not self.found else tr("Loading"), done, total)
@@ -144,7 +135,7 @@ class ExamLoader(QObject):
                 self.found = news
 
         def succeeded(exam: Exam) -> None:
-            self._end()
+            self.idle.emit()
             self._session.complete(exam)
             self.opened.emit(opening.path)
 
@@ -156,27 +147,21 @@ class ExamLoader(QObject):
             else:
                 self.failed.emit(error)
 
-        job = Job(
+        self._opening.start(
             "opening an exam",
             lambda context: _open(opening, context),
-            current(succeeded),
-            current(failed),
-            current(self.cancelled),
-            current(progressed),
-            current(partial),
+            succeeded,
+            failed,
+            cancelled=self.cancelled,
+            progressed=progressed,
+            partial=partial,
         )
-        self._current = job
         self.progressed.emit(opening.stage, 0, 0)
-        self._runner.run_io(job)
 
     def cancelled(self) -> None:
         """Opening ended without an exam: the one open before is back."""
-        self._end()
-        self._session.abandon_preview()
-
-    def _end(self) -> None:
-        self._current = None
         self.idle.emit()
+        self._session.abandon_preview()
 
 
 def _open(opening: _Opening, context: JobContext) -> Exam:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner
+from hyrisk_desktop.gui.services.job_runner import JobContext, JobRunner, Operation
 from hyrisk_desktop.gui.services.risk import RiskService
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import RiskRequest
@@ -26,8 +26,7 @@ class ExplainService(QObject):
         super().__init__(parent)
         self._session = session
         self._risk = risk
-        self._runner = runner
-        self._running = False
+        self._explaining = Operation(runner.run_model)
         session.risk_changed.connect(self._ask)
         session.explanation_changed.connect(self._ask)
 
@@ -35,7 +34,12 @@ class ExplainService(QObject):
     def _ask(self) -> None:
         session = self._session
         request, volume = session.risk_request(), session.volume
-        if not session.explaining or session.risk is None or session.explanation is not None or self._running:
+        if (
+            not session.explaining
+            or session.risk is None
+            or session.explanation is not None
+            or self._explaining.running
+        ):
             return
         if session.risk_is_another_models:
             session.told.emit(
@@ -50,25 +54,19 @@ class ExplainService(QObject):
         predictor = self._risk.predictor
         if predictor is None:
             return
-        self._running = True
 
         def work(_: JobContext) -> Explanation:
             return explain(predictor, volume, request.centre, request.grade, agatston=request.agatston)
 
         def succeeded(explanation: Explanation) -> None:
-            self._running = False
             if predictor is not self._risk.predictor or not self._session.apply_explanation(request, explanation):
                 self._ask()
 
         def failed(error: Exception) -> None:
-            self._running = False
             if self._session.risk_request() != request:
                 self._ask()
                 return
             self._session.set_explaining(False)
             self.failed.emit(error)
 
-        def cancelled() -> None:
-            self._running = False
-
-        self._runner.run_model(Job("explaining the risk", work, succeeded, failed, cancelled))
+        self._explaining.start("explaining the risk", work, succeeded, failed)

@@ -151,3 +151,63 @@ class JobRunner(QObject):
     def _call(self, callback: Callable[[], None]) -> None:
         if not self._closed:
             callback()
+
+
+class Operation:
+    """What a part of the window does one at a time: only the newest counts, and of one before it nothing is told.
+
+    Args:
+        submit: one of the runner's ``run_...`` methods.
+    """
+
+    def __init__(self, submit: Callable[[Job], Job]) -> None:
+        self._submit = submit
+        self._job: Job | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the newest has not told its end yet."""
+        return self._job is not None
+
+    def start(
+        self,
+        name: str,
+        work: Callable[[JobContext], Any],
+        then: Callable[[Any], None],
+        failed: Callable[[HyRiskError | Exception], None],
+        *,
+        cancelled: Callable[[], None] = _ignore,
+        progressed: Callable[[int, int], None] = _ignore,
+        partial: Callable[[Any], None] = _ignore,
+    ) -> None:
+        """Start the newest, and stop the one before.
+
+        Args:
+            name: for the log. work: done on a worker thread. progressed, partial: as in `Job`.
+            then, failed, cancelled: exactly one is called at the end, when this is no longer running.
+        """
+        self.drop()
+
+        def told(callback: Callable[..., None]) -> Callable[..., None]:
+            return lambda *values: callback(*values) if self._job is job else None
+
+        def last(callback: Callable[..., None]) -> Callable[..., None]:
+            def end(*values: Any) -> None:
+                self._job = None
+                callback(*values)
+
+            return told(end)
+
+        job = Job(name, work, last(then), last(failed), last(cancelled), told(progressed), told(partial))
+        self._job = job
+        self._submit(job)
+
+    def cancel(self) -> None:
+        """Ask the newest to stop; its end is told."""
+        if self._job is not None:
+            self._job.cancel()
+
+    def drop(self) -> None:
+        """Stop the newest, which then tells nothing any more."""
+        self.cancel()
+        self._job = None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
-from PySide6.QtCore import QByteArray, QEvent, QObject, Qt, Signal, Slot
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtCore import QByteArray, Qt, Signal, Slot
 from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from hyrisk_desktop.calcium import Region
@@ -16,6 +16,7 @@ from hyrisk_desktop.gui.viewer import interaction
 from hyrisk_desktop.gui.viewer.annotations import Annotations, Marks
 from hyrisk_desktop.gui.viewer.display import Plane, PlaneGeometry, lesion_at, rgb32, window_table
 from hyrisk_desktop.gui.viewer.heat import HeatLegend
+from hyrisk_desktop.gui.viewer.keys import AXES, ImageKeys
 from hyrisk_desktop.gui.viewer.overlay_text import Corners, axial_corners, pointer_text, side_corners
 from hyrisk_desktop.gui.viewer.slice_view import SliceView
 from hyrisk_desktop.i18n import tr
@@ -23,7 +24,6 @@ from hyrisk_desktop.imaging import Voxel
 
 PATCH_SIZE_XYZ = (161, 161, 3)
 PROBE_RADIUS_MM = 5.0
-_AXES = {Plane.AXIAL: 2, Plane.CORONAL: 1, Plane.SAGITTAL: 0}
 _NAMES = {Plane.AXIAL: "axialView", Plane.CORONAL: "coronalView", Plane.SAGITTAL: "sagittalView"}
 
 
@@ -47,6 +47,9 @@ class Desk(QWidget):
         self._shown: dict[Plane, tuple[object, ...]] = {}
         self._draft_box: Region | None = None
         self.views = {plane: SliceView() for plane in Plane}
+        self.keys = ImageKeys(session, self.views, self)
+        self.keys.confirmed.connect(self.confirmed)
+        self.keys.placed.connect(self._place)
         titles = {
             Plane.AXIAL: tr("Axial image"),
             Plane.CORONAL: tr("Coronal image"),
@@ -55,8 +58,7 @@ class Desk(QWidget):
         for plane, view in self.views.items():
             view.setObjectName(_NAMES[plane])
             view.setAccessibleName(titles[plane])
-            view.installEventFilter(self)
-            view.scrolled.connect(lambda steps, p=plane: self.scroll_by(p, steps))
+            view.scrolled.connect(partial(self.keys.scroll_by, plane))
             view.picked.connect(self._pick)
             view.centre_placed.connect(self._place)
             view.double_clicked.connect(self._double_click)
@@ -163,7 +165,7 @@ class Desk(QWidget):
         if session.volume is None:
             return
         for plane, view in self.views.items():
-            index = session.view.position[_AXES[plane]]
+            index = session.view.position[AXES[plane]]
             geometry = self._geometry(plane)
             assert geometry is not None
             slab = geometry.slab_slices(session.view.slab_mm)
@@ -270,84 +272,7 @@ class Desk(QWidget):
         self._show_marks()
         self.focus_image()
 
-    def scroll_by(self, plane: Plane, steps: int) -> None:
-        """Move the position along ``plane``'s normal."""
-        position = list(self._session.view.position)
-        position[_AXES[plane]] += steps
-        x, y, z = position
-        self._session.set_view(position=(x, y, z), centre_selected=False)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Keys on the images scroll and nudge."""
-        if isinstance(event, QKeyEvent) and event.type() == QKeyEvent.Type.KeyPress and isinstance(watched, SliceView):
-            return self._key(watched, event)
-        return False
-
-    def _key(self, view: SliceView, event: QKeyEvent) -> bool:
-        plane = next(p for p, v in self.views.items() if v is view)
-        key, modifiers = event.key(), event.modifiers()
-        arrows = {
-            Qt.Key.Key_Left: (-1, 0),
-            Qt.Key.Key_Right: (1, 0),
-            Qt.Key.Key_Up: (0, -1),
-            Qt.Key.Key_Down: (0, 1),
-        }
-        if key in arrows:
-            self._arrow(plane, arrows[Qt.Key(key)], modifiers)
-        elif key == Qt.Key.Key_PageUp:
-            self.scroll_by(plane, 1)
-        elif key == Qt.Key.Key_PageDown:
-            self.scroll_by(plane, -1)
-        elif key == Qt.Key.Key_Home:
-            self.scroll_by(plane, 1_000_000)
-        elif key == Qt.Key.Key_End:
-            self.scroll_by(plane, -1_000_000)
-        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and event.isAutoRepeat():
-            # Enter held down would take what nobody has looked at.
-            return True
-        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.tool is Tool.PLACE_CENTRE:
-            self._take_or_place()
-        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            self.confirmed.emit()
-        else:
-            return False
-        return True
-
-    def _arrow(self, plane: Plane, step: tuple[int, int], modifiers: Qt.KeyboardModifier) -> None:
-        session = self._session
-        size = 5 if modifiers & Qt.KeyboardModifier.ShiftModifier else 1
-        du, dv = (size * d for d in step)
-        # Up on screen is towards the head in the reformatted planes, and z points that way.
-        dx, dy, dz = {Plane.AXIAL: (du, dv, 0), Plane.CORONAL: (du, 0, -dv), Plane.SAGITTAL: (0, du, -dv)}[plane]
-        if modifiers & Qt.KeyboardModifier.ControlModifier and session.read.complete:
-            # A stray key must not change a read that was finished.
-            session.told.emit(tr("This read is complete: press H and click to move its heart centre."))
-        elif modifiers & Qt.KeyboardModifier.ControlModifier:
-            session.nudge_centre(0, 0, -step[1])
-        elif self.tool is Tool.PLACE_CENTRE:
-            x, y, z = session.view.position
-            session.set_view(position=(x + dx, y + dy, z + dz))
-        elif session.view.centre_selected and session.read.centre is not None:
-            session.nudge_centre(dx, dy, dz)
-        else:
-            self.scroll_by(plane, step[0] - step[1])
-
     # --- what the reader does on the images
-
-    def _take_or_place(self) -> None:
-        """Enter: take the proposed centre, whatever slice is on show, or place one where the cursor was moved to."""
-        session = self._session
-        if session.read.centre is None and not session.looked_around:
-            if session.proposal_pending:
-                session.told.emit(tr("The heart centre is still being proposed: a moment, or click it."))
-                return
-            if session.proposal is None:
-                # The middle of the image is nobody's heart centre.
-                session.told.emit(tr("Move the cursor to the heart's centre with the arrows first, or click it."))
-            else:
-                self._place(session.proposal.voxel)
-            return
-        self._place(session.view.position)
 
     @Slot(object)
     def _pick(self, voxel: Voxel) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from PySide6.QtCore import QPointF, Qt
+
 from hyrisk_desktop.calcium import Region
 from hyrisk_desktop.gui.viewer.display import Plane, PlaneGeometry
 
@@ -88,3 +90,15 @@ def drag_corner(*, region: Region, geometry: PlaneGeometry, corner: Corner, poin
         else:
             start[axis] = max(min(face, stop[axis] - _MIN_BOX_VOXELS), 0, stop[axis] - longest)
     return Region((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+
+
+@dataclass
+class Drag:
+    """A drag under way."""
+
+    button: Qt.MouseButton
+    start: QPointF
+    last: QPointF
+    corner: Corner | None = None
+    grab: tuple[float, float] = (0.0, 0.0)
+    ruler: bool = False

@@ -5,8 +5,6 @@ The view holds no truth. It is told what to show, and says in signals what the r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
@@ -37,18 +35,6 @@ from hyrisk_desktop.gui.viewer.picture import Picture
 from hyrisk_desktop.imaging import CTVolume, Voxel
 
 FOCUS = QColor("#4da3ff")
-
-
-@dataclass
-class _Drag:
-    """A drag under way."""
-
-    button: Qt.MouseButton
-    start: QPointF
-    last: QPointF
-    corner: interaction.Corner | None = None
-    grab: tuple[float, float] = (0.0, 0.0)
-    ruler: bool = False
 
 
 class SliceView(pg.GraphicsView):
@@ -88,7 +74,7 @@ class SliceView(pg.GraphicsView):
         self._scores: CalciumScores | None = None
         self._marks = Marks()
         self._annotations = Annotations()
-        self._drag: _Drag | None = None
+        self._drag: interaction.Drag | None = None
         self._wheel_rest = 0
         self._just_placed = False
         self._fitted = True
@@ -280,7 +266,7 @@ class SliceView(pg.GraphicsView):
         event.accept()
         self.setFocus(Qt.FocusReason.MouseFocusReason)
         position = event.position()
-        self._drag = drag = _Drag(event.button(), position, position)
+        self._drag = drag = interaction.Drag(event.button(), position, position)
         self._just_placed = False
         if event.button() != Qt.MouseButton.LeftButton:
             return
@@ -329,10 +315,10 @@ class SliceView(pg.GraphicsView):
         elif self._tool is Tool.WINDOW and not self._is_click(drag):
             self.window_dragged.emit(dx, dy)
 
-    def _is_click(self, drag: _Drag) -> bool:
+    def _is_click(self, drag: interaction.Drag) -> bool:
         return interaction.is_click(dx_px=drag.last.x() - drag.start.x(), dy_px=drag.last.y() - drag.start.y())
 
-    def _drag_box(self, drag: _Drag, *, done: bool) -> None:
+    def _drag_box(self, drag: interaction.Drag, *, done: bool) -> None:
         uv = self._to_uv(drag.last)
         if uv is None or drag.corner is None or self._geometry is None or self._marks.box is None:
             return

@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.findings import Finding, Severity
-from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner
+from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner, Operation
 from hyrisk_desktop.gui.services.store import StoreService
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Exam
@@ -47,7 +47,7 @@ class Preparer(QObject):
         super().__init__(parent)
         self._session, self._store, self._runner = session, store, runner
         self._may_prepare, self._nearest_first = may_prepare, nearest_first
-        self._job: Job | None = None
+        self._preparing = Operation(runner.run_background)
         self._waiting: set[int] = set()
 
     def set_entries(self, entries: list[ExamEntry]) -> None:
@@ -61,8 +61,7 @@ class Preparer(QObject):
 
     def pause(self) -> None:
         """Somebody waits for something else; `prepare_next` goes on."""
-        if self._job is not None:
-            self._job.cancel()
+        self._preparing.cancel()
 
     def check_and_prepare(self, exam: Exam, stored_id: int) -> None:
         """The exam on screen: hash its files, compare with what was first read, and prepare it."""
@@ -109,7 +108,7 @@ class Preparer(QObject):
 
     def prepare_next(self) -> None:
         """Prepare one more, and then the next, while nobody waits for anything."""
-        if self._job is not None or not self._may_prepare():
+        if self._preparing.running or not self._may_prepare():
             return
         exam_id = next((e for e in self._nearest_first() if e in self._waiting), None)
         if exam_id is None:
@@ -118,22 +117,13 @@ class Preparer(QObject):
         def work(context: JobContext) -> Prepared:
             return prepare(exam_id, load_stored(self._store, exam_id, context))
 
-        def succeeded(made: Prepared) -> None:
-            self._job = None
-            self._done(made)
-
         def failed(error: Exception) -> None:
-            self._job = None
             self._waiting.discard(exam_id)
             if isinstance(error, ExamError):
                 self.unreadable.emit(exam_id, error)
             self.prepare_next()
 
-        def cancelled() -> None:
-            self._job = None
-
-        self._job = Job("preparing an exam", work, succeeded, failed, cancelled)
-        self._runner.run_background(self._job)
+        self._preparing.start("preparing an exam", work, self._done, failed)
 
     def _done(self, made: Prepared) -> None:
         self._waiting.discard(made.stored_id)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner
+from hyrisk_desktop.gui.services.job_runner import JobContext, JobRunner, Operation
 from hyrisk_desktop.gui.services.store import StoreService
 from hyrisk_desktop.imaging import ScannedExam, scan_exams
 from hyrisk_desktop.worklist.reading_list_file import scan_table
@@ -44,8 +45,7 @@ class Scanning(QObject):
 
     def __init__(self, runner: JobRunner, store: StoreService, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._runner, self._store = runner, store
-        self._job: Job | None = None
+        self._store, self._scan = store, Operation(runner.run_io)
         self.files = self.exams = 0
         self.rate = 0.0
         self.reader: Reader | None = None
@@ -54,16 +54,14 @@ class Scanning(QObject):
     @property
     def running(self) -> bool:
         """Whether a folder is being looked through."""
-        return self._job is not None
+        return self._scan.running
 
     def cancel(self) -> None:
         """Stop; what was found stays in the list."""
-        if self._job is not None:
-            self._job.cancel()
+        self._scan.cancel()
 
     def start(self, folder: Path, reader: Reader | None, *, alone_is_no_list: bool) -> None:
         """Look through ``folder`` (or the exams of a reading list); with ``alone_is_no_list`` a folder with one exam is that exam and no list."""
-        self.cancel()
         self.files, self.exams, self.rate = 0, 0, 0.0
         self.reader = reader
         began = time.monotonic()
@@ -71,20 +69,7 @@ class Scanning(QObject):
         waiting: list[ScannedExam] = []
         made: list[ReadingList] = []
 
-        def work(context: JobContext) -> None:
-            batch: list[ScannedExam] = []
-            told = time.monotonic()
-            look = scan_table if is_table(folder) else scan_exams
-            for exam in look(folder, progress=context.progress, cancel=context.token):
-                batch.append(exam)
-                if len(batch) >= _TELL_AT or time.monotonic() - told > _TELL_EVERY_S:
-                    context.partial(tuple(batch))
-                    batch, told = [], time.monotonic()
-            context.partial(tuple(batch))
-
         def partial(batch: tuple[ScannedExam, ...]) -> None:
-            if self._job is not job:
-                return
             waiting.extend(batch)
             known.update(e.key for e in batch)
             self.exams = len(known)
@@ -93,20 +78,16 @@ class Scanning(QObject):
                 waiting.clear()
 
         def progressed(done: int, _: int) -> None:
-            if self._job is job:
-                self.files, self.rate = done, done / max(time.monotonic() - began, 1e-3)
-                self.progressed.emit()
+            self.files, self.rate = done, done / max(time.monotonic() - began, 1e-3)
+            self.progressed.emit()
 
         def finish() -> None:
-            if self._job is job:
-                self._job = None
-                # Behind everything that the scan has asked of the store.
-                self._store.ask(lambda _: None, lambda _: self.ended.emit(made[0] if made else None))
+            # Behind everything that the scan has asked of the store.
+            self._store.ask(lambda _: None, lambda _: self.ended.emit(made[0] if made else None))
 
         def succeeded(_: None) -> None:
-            newest = self._job is job
             finish()
-            if newest and not made:
+            if not made:
                 # Nothing, or one exam: opening the folder shows it, or says why not.
                 self.one_exam.emit(folder)
 
@@ -114,10 +95,11 @@ class Scanning(QObject):
             finish()
             self.failed.emit(error)
 
-        job = Job("looking for exams", work, succeeded, failed, finish, progressed, partial)
-        self._job = job
+        self._scan.start(
+            "looking for exams", partial_scan(folder), succeeded, failed,
+            cancelled=finish, progressed=progressed, partial=partial,
+        )  # fmt: skip
         self.progressed.emit()
-        self._runner.run_io(job)
 
     def _keep(self, folder: Path, reader: Reader | None, exams: list[ScannedExam], made: list[ReadingList]) -> None:
         first = not made
@@ -140,3 +122,20 @@ class Scanning(QObject):
                 self.found.emit(*answer)
 
         self._store.ask(work, done, self.failed.emit)
+
+
+def partial_scan(folder: Path) -> Callable[[JobContext], None]:
+    """Work that hands over the exams below ``folder`` (or of a reading list) a few at a time."""
+
+    def work(context: JobContext) -> None:
+        batch: list[ScannedExam] = []
+        told = time.monotonic()
+        look = scan_table if is_table(folder) else scan_exams
+        for exam in look(folder, progress=context.progress, cancel=context.token):
+            batch.append(exam)
+            if len(batch) >= _TELL_AT or time.monotonic() - told > _TELL_EVERY_S:
+                context.partial(tuple(batch))
+                batch, told = [], time.monotonic()
+        context.partial(tuple(batch))
+
+    return work

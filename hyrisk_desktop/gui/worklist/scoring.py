@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from hyrisk_desktop.batch.run import run_batch
 from hyrisk_desktop.batch.table import open_table
 from hyrisk_desktop.calcium import Region
 from hyrisk_desktop.errors import InputError
-from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner
+from hyrisk_desktop.gui.services.job_runner import JobContext, JobRunner, Operation
 from hyrisk_desktop.gui.services.store import StoreService
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import ScannedExam
@@ -53,14 +54,14 @@ class Scoring(QObject):
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._runner, self._store, self._models, self._settings = runner, store, models, settings
-        self._job: Job | None = None
+        self._store, self._models, self._settings = store, models, settings
+        self._run = Operation(runner.run_batch)
         self._pause = PauseToken()
 
     @property
     def running(self) -> bool:
         """Whether a run is under way, also when it is paused."""
-        return self._job is not None
+        return self._run.running
 
     @property
     def paused(self) -> bool:
@@ -78,8 +79,7 @@ class Scoring(QObject):
     def cancel(self) -> None:
         """Stop; the same table can be gone on with."""
         self._pause.resume()
-        if self._job is not None:
-            self._job.cancel()
+        self._run.cancel()
 
     def start(self, reading_list: ReadingList, reader: Reader, out: Path, *, proposed: bool) -> None:
         """Score the exams of a list with ``reader``'s centres and grades into ``out`` (CSV or Parquet).
@@ -89,7 +89,28 @@ class Scoring(QObject):
         """
         if self.running:
             return
-        self._pause = pause = PauseToken()
+        self._pause = PauseToken()
+
+        def partial(news: BatchRow | BatchProgress) -> None:
+            (self.row if isinstance(news, BatchRow) else self.progressed).emit(news)
+
+        def succeeded(end: BatchProgress) -> None:
+            scored = end.done - end.failed - end.skipped
+            self.ended.emit(
+                tr("{n} scored, {failed} failed, {skipped} there already; written to {name}.",
+                   n=scored, failed=end.failed, skipped=end.skipped, name=out.name)
+            )  # fmt: skip
+
+        def cancelled() -> None:
+            self.ended.emit(tr("Stopped. Start again with the same table to go on."))
+
+        work = self._work(reading_list, reader, out, proposed=proposed)
+        self._run.start("scoring a list", work, succeeded, self.failed.emit, cancelled=cancelled, partial=partial)
+
+    def _work(
+        self, reading_list: ReadingList, reader: Reader, out: Path, *, proposed: bool
+    ) -> Callable[[JobContext], BatchProgress]:
+        pause, models = self._pause, self._models
         device, prevalence = self._settings["device"] or None, self._settings["prevalence"] or None
         settings = BatchSettings(prevalence=prevalence, device=device)
 
@@ -99,7 +120,7 @@ class Scoring(QObject):
             if not exams:
                 raise InputError("nothing_to_score", tr("No exam of this list has a heart centre of yours yet."))
             # A predictor of this run's own: the one that reads must never wait for it.
-            predictor, also = load_predictor(None, device, prevalence, store=self._models)
+            predictor, also = load_predictor(None, device, prevalence, store=models)
             sha = predictor.bundle.bundle_sha256 if predictor else ""
             batch = store.note_batch(reading_list.list_id, out, {"reader": reader.name, "proposed": proposed}, sha)
             with open_table(out, [slot for exam in exams for slot, _ in exam.slots]) as table:
@@ -115,27 +136,7 @@ class Scoring(QObject):
             store.end_batch(batch, end.done, end.failed)
             return end
 
-        def partial(news: BatchRow | BatchProgress) -> None:
-            (self.row if isinstance(news, BatchRow) else self.progressed).emit(news)
-
-        def succeeded(end: BatchProgress) -> None:
-            self._job = None
-            scored = end.done - end.failed - end.skipped
-            self.ended.emit(
-                tr("{n} scored, {failed} failed, {skipped} there already; written to {name}.",
-                   n=scored, failed=end.failed, skipped=end.skipped, name=out.name)
-            )  # fmt: skip
-
-        def failed(error: Exception) -> None:
-            self._job = None
-            self.failed.emit(error)
-
-        def cancelled() -> None:
-            self._job = None
-            self.ended.emit(tr("Stopped. Start again with the same table to go on."))
-
-        self._job = Job("scoring a list", work, succeeded, failed, cancelled, partial=partial)
-        self._runner.run_batch(self._job)
+        return work
 
 
 def listed_exams(store: Store, reading_list: ReadingList, reader: Reader, *, proposed: bool) -> list[BatchExam]:

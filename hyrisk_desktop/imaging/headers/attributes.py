@@ -12,8 +12,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from hyrisk_desktop.imaging.headers.header import DEFLATED_LE, Header
 from hyrisk_desktop.imaging.headers.kinds import NATURE_KEYWORDS, words_of
-from hyrisk_desktop.imaging.headers.tags import DEFLATED_LE, MAX_HEADER_BYTES, Header, inflate
+from hyrisk_desktop.imaging.headers.tags import MAX_HEADER_BYTES, inflate
 from hyrisk_desktop.regular_files import open_regular
 
 # What the phantom generator writes into the header of its slabs.

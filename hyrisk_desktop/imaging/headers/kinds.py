@@ -16,7 +16,7 @@ from typing import Any
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging.headers.tags import Header
+from hyrisk_desktop.imaging.headers.header import Header
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED = frozenset(("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2"))

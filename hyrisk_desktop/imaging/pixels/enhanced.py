@@ -16,8 +16,8 @@ from hyrisk_desktop.findings import Finding
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.geometry import Grid, axes_of, make_grid
 from hyrisk_desktop.imaging.headers.attributes import parse_header
+from hyrisk_desktop.imaging.headers.header import NATIVE_SYNTAXES, Header
 from hyrisk_desktop.imaging.headers.kinds import nature_findings, nature_of, refusal_of_types, words_of
-from hyrisk_desktop.imaging.headers.tags import NATIVE_SYNTAXES, Header
 from hyrisk_desktop.imaging.pixels import decoder_pool
 from hyrisk_desktop.imaging.pixels.blank_volume import decode_failure, new_volume, with_padding_noted
 from hyrisk_desktop.imaging.pixels.continuity import Contents
@@ -199,8 +199,33 @@ def _file_parts(headers: Sequence[Header]) -> list[tuple[Header, Part[int]]]:
 
 def _parse(header: Header, dataset: Any, only: tuple[int, ...] = ()) -> Frames:
     groups = _Groups(dataset)
-    group = groups.group
     selected = only or tuple(range(groups.count))
+    types, energies = _words(groups, dataset, selected, only)
+    if refusal := refusal_of_types(types):
+        raise refusal
+    if any(len({groups.value(number, name) for number in selected} - {""}) > 1 for name in _UNIFORM):
+        raise _mixed()
+    places = _places(groups, selected)
+    matrix = (header.number("Rows") or 0, header.number("Columns") or 0)
+    grid = make_grid(places.positions, places.orientation, places.spacing, matrix, places.thickness)
+    texts = header.text("SeriesDescription"), header.text("DerivationDescription")
+    findings = nature_findings(nature_of(types, texts, energies), "HU_MOD" if "HU_MOD" in places.types else "")
+    order = tuple(selected[i] for i in grid.order)
+    kernel = groups.value(selected[0], "ConvolutionKernel")
+    kernel = kernel if isinstance(kernel, str) else ""
+    rescale = tuple(places.rescale[i] for i in grid.order)
+    return Frames(header, order, grid, rescale, places.thickness, kernel, findings)
+
+
+def _mixed() -> ExamError:
+    message = tr("Images of different scans or reconstructions are mixed in this series. Export the series again.")
+    return ExamError("mixed_acquisitions", message)
+
+
+def _words(
+    groups: _Groups, dataset: Any, selected: tuple[int, ...], only: tuple[int, ...]
+) -> tuple[list[str], list[float]]:
+    """What the file and the chosen frames say they are: their types, and energies in keV."""
     # A file of several image sets says MIXED, or what the first of them is; then each frame's own type counts.
     typed = bool(only) and all(groups.value(number, "FrameType") != "" for number in selected)
     top, energies = words_of(dataset, 0)
@@ -211,15 +236,24 @@ def _parse(header: Header, dataset: Any, only: tuple[int, ...] = ()) -> Frames:
     for keyword in ("MultienergyCTProcessingSequence", "MultienergyCTCharacteristicsSequence"):
         for item in dataset.get(keyword) or ():
             energies += words_of(item)[1]
-    if refusal := refusal_of_types(types):
-        raise refusal
-    if any(len({groups.value(number, name) for number in selected} - {""}) > 1 for name in _UNIFORM):
-        raise ExamError(
-            "mixed_acquisitions",
-            tr("Images of different scans or reconstructions are mixed in this series. Export the series again."),
-        )
-    count = len(selected)
-    positions, rescale = np.empty((count, 3)), []
+    return types, energies
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where the chosen frames lie and how they are scaled: [n, 3] positions, and what all of them share."""
+
+    positions: NDArray[np.float64]
+    orientation: list[float]
+    spacing: tuple[float, ...]
+    thickness: float | None
+    rescale: list[tuple[float, float]]
+    types: set[str]
+
+
+def _places(groups: _Groups, selected: tuple[int, ...]) -> _Places:
+    group = groups.group
+    positions, rescale = np.empty((len(selected), 3)), []
     orientations, spacings, thicknesses, rescale_types = [], [], set(), set()
     for place, number in enumerate(selected):
         positions[place] = [float(v) for v in group(number, "PlanePositionSequence").ImagePositionPatient]
@@ -239,19 +273,8 @@ def _parse(header: Header, dataset: Any, only: tuple[int, ...] = ()) -> Frames:
                 tr("The series mixes images of different orientations. Open a series of axial slices only."),
             )
     if len(set(spacings)) != 1 or len(thicknesses) != 1:
-        raise ExamError(
-            "mixed_acquisitions",
-            tr("Images of different scans or reconstructions are mixed in this series. Export the series again."),
-        )
-    thickness = thicknesses.pop() or None
-    matrix = (header.number("Rows") or 0, header.number("Columns") or 0)
-    grid = make_grid(positions, orientations[0], spacings[0], matrix, thickness)
-    texts = header.text("SeriesDescription"), header.text("DerivationDescription")
-    findings = nature_findings(nature_of(types, texts, energies), "HU_MOD" if "HU_MOD" in rescale_types else "")
-    order = tuple(selected[i] for i in grid.order)
-    kernel = groups.value(selected[0], "ConvolutionKernel")
-    kernel = kernel if isinstance(kernel, str) else ""
-    return Frames(header, order, grid, tuple(rescale[i] for i in grid.order), thickness, kernel, findings)
+        raise _mixed()
+    return _Places(positions, orientations[0], spacings[0], thicknesses.pop() or None, rescale, rescale_types)
 
 
 def read_enhanced(
@@ -315,20 +338,26 @@ def _fill(
         for z in sequence:
             receive(z, stored[frames.order[z]], outside[frames.order[z]])
     else:
-        try:
-            decoder_pool.decoders().frames(
-                (_task(header, frames.order[z], rows, columns) for z in sequence),
-                rows * columns * 4,
-                lambda index, memory: receive(
-                    sequence[index], decoder_pool.frame_from(memory, np.int32, rows, columns), None
-                ),
-                count=count,
-                cancel=cancel,
-            )
-        except decoder_pool.DecodeError as e:
-            raise decode_failure(e.kind, header.path.name) from e
+        _decode(frames, sequence, cancel, lambda z, stored: receive(z, stored, None))
     contents.check()
     return with_padding_noted(volume, padded)
+
+
+def _decode(
+    frames: Frames, sequence: list[int], cancel: CancelToken | None, receive: Callable[[int, NDArray[Any]], None]
+) -> None:
+    header = frames.header
+    rows, columns = header.number("Rows") or 0, header.number("Columns") or 0
+    try:
+        decoder_pool.decoders().frames(
+            (_task(header, frames.order[z], rows, columns) for z in sequence),
+            rows * columns * 4,
+            lambda index, memory: receive(sequence[index], decoder_pool.frame_from(memory, np.int32, rows, columns)),
+            count=len(frames.order),
+            cancel=cancel,
+        )
+    except decoder_pool.DecodeError as e:
+        raise decode_failure(e.kind, header.path.name) from e
 
 
 def _task(header: Header, frame: int, rows: int, columns: int) -> Callable[[str], FrameTask]:

@@ -13,16 +13,9 @@ from numpy.typing import NDArray
 
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging.headers.tags import (
-    DEFLATED_LE,
-    EXPLICIT_LE,
-    IMPLICIT_LE,
-    OPEN_FLAGS,
-    TAGS,
-    BadHeader,
-    Header,
-    inflate,
-)
+from hyrisk_desktop.imaging.headers.header import DEFLATED_LE, EXPLICIT_LE, IMPLICIT_LE, BadHeader, Header
+from hyrisk_desktop.imaging.headers.tag_numbers import TAGS
+from hyrisk_desktop.imaging.headers.tags import OPEN_FLAGS, inflate
 from hyrisk_desktop.imaging.pixels.padding import AIR_HU, Padding, make_air, padding_in_hu
 from hyrisk_desktop.imaging.slices import truncated
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging.headers.tags import NATIVE_SYNTAXES
+from hyrisk_desktop.imaging.headers.header import NATIVE_SYNTAXES
 from hyrisk_desktop.imaging.pixels import decoder_pool
 from hyrisk_desktop.imaging.pixels.blank_volume import (
     OnFirst,

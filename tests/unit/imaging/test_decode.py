@@ -18,7 +18,8 @@ from pydicom.encaps import encapsulate
 
 from hyrisk_desktop.errors import Cancelled, ExamError
 from hyrisk_desktop.imaging import find_series, read_volume
-from hyrisk_desktop.imaging.headers.tags import BadHeader, read_header
+from hyrisk_desktop.imaging.headers.header import BadHeader
+from hyrisk_desktop.imaging.headers.tags import read_header
 from hyrisk_desktop.imaging.pixels import decoder_pool
 from hyrisk_desktop.imaging.pixels.decoder_child import FaultTask
 from hyrisk_desktop.imaging.pixels.image_files import image_record

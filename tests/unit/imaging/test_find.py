@@ -13,9 +13,10 @@ from pydicom.dataset import Dataset, FileMetaDataset
 
 from hyrisk_desktop.errors import Cancelled, ExamError
 from hyrisk_desktop.imaging import find_series, hash_files, read_volume
+from hyrisk_desktop.imaging.headers.header import BadHeader, NotDicom
 from hyrisk_desktop.imaging.headers.kernels import kernel_of
 from hyrisk_desktop.imaging.headers.layout import Layouts
-from hyrisk_desktop.imaging.headers.tags import BadHeader, NotDicom, read_header
+from hyrisk_desktop.imaging.headers.tags import read_header
 from hyrisk_desktop.jobs import CancelToken
 from tests.helpers.dicom_series import ROOT, anatomy, enhanced, slices, write, write_one
 

@@ -7,10 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pyqtgraph as pg
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -29,15 +26,21 @@ from PySide6.QtWidgets import (
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.gui.letters import LetteredDialog
 from hyrisk_desktop.gui.worklist.controller import Worklist
+from hyrisk_desktop.gui.worklist.dialogs.agreement_parts import (
+    NOTHING,
+    BlandAltmanPlot,
+    GradeMatrix,
+    estimate_text,
+    minus,
+)
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.worklist.agreement import Agreement, Estimate, adjudicated_read, compare, is_adjudicated, mean_read
+from hyrisk_desktop.worklist.agreement import Agreement, adjudicated_read, compare, is_adjudicated, mean_read
 from hyrisk_desktop.worklist.records import ExamEntry, Read, Reader
 
 if TYPE_CHECKING:
     from hyrisk_desktop.worklist.store import Store
 
 CONSENSUS = "Consensus"
-_NOTHING = "–"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +53,6 @@ class _Reads:
 
     def of(self, reader: Reader | None, *, blinded: bool) -> list[Read]:
         return [r for r in self.reads if reader and r.reader_id == reader.reader_id and r.blinded == blinded]
-
-
-def estimate_text(e: Estimate, digits: int = 2) -> str:
-    """``0.71 (0.60 to 0.80)``, or a dash where the data can't give it."""
-    if math.isnan(e.value):
-        return _NOTHING
-    text = f"{e.value:.{digits}f}".replace("-", "−")
-    if math.isnan(e.low):
-        return text
-    return tr("{value} ({low} to {high})", value=text, low=_minus(e.low, digits), high=_minus(e.high, digits))
-
-
-def _minus(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}".replace("-", "−")
 
 
 class AgreementDialog(LetteredDialog):
@@ -93,14 +82,12 @@ class AgreementDialog(LetteredDialog):
         self._message = QLabel()
         self._message.setObjectName("agreementMessage")
         self._message.setWordWrap(True)
-        self._values = {
-            name: QLabel(_NOTHING) for name in ("n", "raw", "linear", "quadratic", "icc", "bias", "seconds")
-        }
+        self._values = {name: QLabel(NOTHING) for name in ("n", "raw", "linear", "quadratic", "icc", "bias", "seconds")}
         for name, label in self._values.items():
             label.setObjectName(f"agreement_{name}")
-        self._matrix = self._make_matrix()
+        self._matrix = GradeMatrix()
         self._differences = self._make_differences()
-        self._plot = self._make_plot()
+        self._plot = BlandAltmanPlot()
         self._grade = QDoubleSpinBox()
         self._grade.setObjectName("adjudicatedGrade")
         self._grade.setAccessibleName(tr("Adjudicated grade"))
@@ -124,21 +111,6 @@ class AgreementDialog(LetteredDialog):
         box.currentIndexChanged.connect(self._compare)
         return box
 
-    def _make_matrix(self) -> QTableWidget:
-        table = QTableWidget(4, 4)
-        table.setObjectName("confusionMatrix")
-        table.setAccessibleName(tr("Confusion matrix: rows the first reader's grade, columns the second's"))
-        table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
-        table.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
-        table.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        for g in range(4):
-            table.setHorizontalHeaderItem(g, QTableWidgetItem(str(g)))
-            table.setVerticalHeaderItem(g, QTableWidgetItem(str(g)))
-        table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-        table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-        table.setFixedSize(330, 210)
-        return table
-
     def _make_differences(self) -> QTableWidget:
         titles = (tr("Exam"), tr("First"), tr("Second"), tr("Agatston first"), tr("Agatston second"), tr("Consensus"))
         table = QTableWidget(0, len(titles))
@@ -155,17 +127,6 @@ class AgreementDialog(LetteredDialog):
         table.setMinimumHeight(150)
         table.itemDoubleClicked.connect(lambda item: self.exam_wanted.emit(self._exam_at(item.row())))
         return table
-
-    def _make_plot(self) -> pg.PlotWidget:
-        plot = pg.PlotWidget(background="#181b20")
-        plot.setObjectName("blandAltmanPlot")
-        plot.setMinimumHeight(230)
-        plot.setLabel("bottom", tr("mean region Agatston of both readers"))
-        plot.setLabel("left", tr("second − first"))
-        plot.setMenuEnabled(False)
-        plot.setMouseEnabled(False, False)
-        plot.hideButtons()
-        return plot
 
     def _lay_out(self) -> None:
         top = QHBoxLayout()
@@ -289,8 +250,8 @@ class AgreementDialog(LetteredDialog):
             said.append(tr("Some of these exams are synthetic phantoms, not patients."))
         self._message.setText(" ".join(text for text in said if text))
         self._show_numbers(agreement)
-        self._show_matrix(agreement)
-        self._show_plot(agreement)
+        self._matrix.show_agreement(agreement)
+        self._plot.show_agreement(agreement)
         self._show_differences(agreement)
         enough = len(agreement.exam_ids) > 0 and one != two
         self._mean.setEnabled(enough)
@@ -299,56 +260,18 @@ class AgreementDialog(LetteredDialog):
     def _show_numbers(self, a: Agreement) -> None:
         show = {name: label.setText for name, label in self._values.items()}
         show["n"](str(len(a.exam_ids)))
-        show["raw"](_NOTHING if math.isnan(a.raw) else tr("{p:.0f} %", p=100 * a.raw))
+        show["raw"](NOTHING if math.isnan(a.raw) else tr("{p:.0f} %", p=100 * a.raw))
         show["linear"](estimate_text(a.linear))
         show["quadratic"](estimate_text(a.quadratic))
         show["icc"](estimate_text(a.icc))
         ba = a.bland_altman
         if ba is None:
-            show["bias"](_NOTHING)
+            show["bias"](NOTHING)
         else:
-            low, high = _minus(ba.lower.value, 1), _minus(ba.upper.value, 1)
-            show["bias"](tr("{bias}; {low} to {high}", bias=_minus(ba.bias.value, 1), low=low, high=high))
-        known = [_NOTHING if math.isnan(s) else f"{s:.0f}" for s in a.seconds]
+            low, high = minus(ba.lower.value, 1), minus(ba.upper.value, 1)
+            show["bias"](tr("{bias}; {low} to {high}", bias=minus(ba.bias.value, 1), low=low, high=high))
+        known = [NOTHING if math.isnan(s) else f"{s:.0f}" for s in a.seconds]
         show["seconds"](tr("{first} and {second}", first=known[0], second=known[1]))
-
-    def _show_matrix(self, a: Agreement) -> None:
-        most = max(1, int(a.confusion.max()))
-        for i in range(4):
-            for j in range(4):
-                count = int(a.confusion[i, j])
-                item = QTableWidgetItem(str(count))
-                item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
-                colour = QColor("#2f6fb3" if i == j else "#a35a28")
-                colour.setAlpha(int(30 + 190 * count / most) if count else 0)
-                item.setBackground(colour)
-                self._matrix.setItem(i, j, item)
-
-    def _show_plot(self, a: Agreement) -> None:
-        self._plot.clear()
-        if len(a.agatston) == 0:
-            return
-        mean, difference = a.agatston.mean(axis=1), a.agatston[:, 1] - a.agatston[:, 0]
-        self._plot.plot(mean, difference, pen=None, symbol="o", symbolSize=7, symbolBrush="#7db8ff", symbolPen=None)
-        if a.bland_altman is not None:
-            ba = a.bland_altman
-            for estimate, style, name in (
-                (ba.bias, Qt.PenStyle.SolidLine, tr("bias")),
-                (ba.lower, Qt.PenStyle.DashLine, tr("−1.96 SD")),
-                (ba.upper, Qt.PenStyle.DashLine, tr("+1.96 SD")),
-            ):
-                label = f"{name} {_minus(estimate.value, 1)}"
-                options = {"position": 0.9, "color": "#ffffff", "movable": False}
-                line = pg.InfiniteLine(
-                    estimate.value,
-                    angle=0,
-                    pen=pg.mkPen("#ffb454", width=1.5, style=style),
-                    label=label,
-                    labelOpts=options,
-                )
-                self._plot.addItem(line)
-        low, high = float(np.min(difference)), float(np.max(difference))
-        self._plot.setAccessibleDescription(tr("{n} exams, differences {a:.0f} to {b:.0f}", n=len(mean), a=low, b=high))
 
     def _show_differences(self, a: Agreement) -> None:
         names = self._exam_names()
@@ -363,8 +286,8 @@ class AgreementDialog(LetteredDialog):
             cells = (
                 names.get(exam_id, str(exam_id)),
                 *(f"{g:g}" for g in grades[exam_id]),
-                *(_NOTHING if s is None else f"{s:.0f}" for s in scores),
-                _NOTHING if decided is None else f"{decided:g}",
+                *(NOTHING if s is None else f"{s:.0f}" for s in scores),
+                NOTHING if decided is None else f"{decided:g}",
             )
             for column, text in enumerate(cells):
                 item = QTableWidgetItem(text)

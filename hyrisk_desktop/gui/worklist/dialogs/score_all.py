@@ -95,6 +95,14 @@ class ScoreAllDialog(LetteredDialog):
         )  # fmt: skip
         self._model = RowsModel(titles, row_texts, row_colour, self)
         self._table = self._make_table()
+        self._lay_out(browse)
+        scoring.row.connect(self._add)
+        scoring.progressed.connect(self._show_progress)
+        scoring.ended.connect(self._end)
+        scoring.failed.connect(self._fail)
+        self._show_states()
+
+    def _lay_out(self, browse: QPushButton) -> None:
         where = QHBoxLayout()
         where.addWidget(QLabel(tr("Write to")))
         where.addWidget(self._out, 1)
@@ -108,11 +116,6 @@ class ScoreAllDialog(LetteredDialog):
             layout.addLayout(item)
         for widget in (self._bar, self._message, self._table):
             layout.addWidget(widget)
-        scoring.row.connect(self._add)
-        scoring.progressed.connect(self._show_progress)
-        scoring.ended.connect(self._end)
-        scoring.failed.connect(self._fail)
-        self._show_states()
 
     def _make_table(self) -> QTableView:
         table = QTableView()
