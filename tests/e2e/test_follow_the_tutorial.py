@@ -86,6 +86,7 @@ def test_story(program: Program, tutorial: Tutorial, tmp_path: Path) -> None:
     assert tutorial.says(f"about {program.text('riskValue')}")
     program.wait(lambda: "The read is complete: Ctrl+S exports it." in status(program))
     graded = program.text("riskValue")
+    program.wait(lambda: " to " in program.text("riskInterval"))
     picture(window, "reading")
     press(program, Qt.Key.Key_0, ALT)
     program.wait_for_risk()
@@ -109,6 +110,7 @@ def test_story(program: Program, tutorial: Tutorial, tmp_path: Path) -> None:
     # 6: why, and the whole heart.
     press(program, Qt.Key.Key_G)
     program.wait(lambda: axial.heat.shown, timeout=120_000)
+    program.wait(lambda: " to " in program.text("riskInterval"))
     picture(window, "explain")
     press(program, Qt.Key.Key_G)
     press(program, Qt.Key.Key_B)

@@ -28,7 +28,7 @@ MOST_BYTES = 150_000
 _WIDEST = 1280
 _GREY = 3
 """Largest minus smallest of red, green and blue up to which a pixel is grey."""
-_COMMON, _RARE = 40, 110
+_COMMON = 40
 _CALL = re.compile(r"picture\([^\"]+\"([\w-]+)\"")
 
 
@@ -56,7 +56,7 @@ def picture(widget: QWidget, name: str, texts: Mapping[str, str] | None = None) 
 def _save(image: Image.Image, path: Path) -> None:
     """With as many greys as the size allows."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    for greys in (96, 64, 48, 32, 24, 16):
+    for greys in (96, 64, 48, 32, 24, 16, 12):
         _reduced(image, greys).save(path, optimize=True)
         if path.stat().st_size <= MOST_BYTES:
             return
@@ -72,7 +72,9 @@ def _reduced(image: Image.Image, greys: int) -> Image.Image:
     palette = common[:_COMMON].ravel().tolist()
     if len(rare := common[_COMMON:]):
         # Each colour once: how much of the picture it covers says nothing about how much it tells.
-        palette += (Image.fromarray(rare[None]).quantize(_RARE).getpalette() or [])[: 3 * _RARE]
+        most = 256 - greys - _COMMON
+        found = Image.fromarray(rare[None]).quantize(most, method=Image.Quantize.MAXCOVERAGE)
+        palette += (found.getpalette() or [])[: 3 * most]
     colours = np.array(palette, int).reshape(-1, 3)
     index = np.rint(seen.mean(axis=1) * (greys - 1) / 255).astype(int)
     for place in np.flatnonzero(coloured):

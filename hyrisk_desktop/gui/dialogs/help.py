@@ -21,7 +21,7 @@ from hyrisk_desktop.risk.bundle_files import read_card
 
 
 class HelpCommands(QObject):
-    """One method for each action's key."""
+    """One method for each action's key; takes the parts of `Services` that these need."""
 
     def __init__(
         self,
