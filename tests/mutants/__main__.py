@@ -22,9 +22,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
-from tests.mutants.table import MUTANTS
 
 from tests.mutants.mutant import ROOT, Mutant
+from tests.mutants.table import MUTANTS
 
 KILLED, SURVIVED, TIMED_OUT, BROKEN = "killed", "survived", "timed out", "broken"
 _LEFT_BEHIND = shutil.ignore_patterns(".*", "__pycache__", "scratch", "build", "dist", "*.egg-info")
