@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -182,3 +185,23 @@ def test_a_dropped_operation_says_nothing_and_a_cancelled_one_does(qtbot: QtBot,
         qtbot.waitUntil(lambda: not runner.busy)
         assert told == end
         assert not operation.running
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread's priority can't be asked for in this way")
+def test_work_stands_back_for_the_window(qtbot: QtBot, runner: JobRunner) -> None:
+    """With the threads that it starts, such as a network's; the window's own thread keeps its priority."""
+    found: list[tuple[int, int]] = []
+
+    def priority() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    def work(_: JobContext) -> tuple[int, int]:
+        with ThreadPoolExecutor(1) as pool:
+            return priority(), pool.submit(priority).result()
+
+    own = priority()
+    for submit in (runner.run_model, runner.run_io, runner.run_background, runner.run_batch):
+        submit(Job("test", work, found.append, found.append))
+    qtbot.waitUntil(lambda: len(found) == 4)
+    assert all(own < mine == started for mine, started in found)
+    assert priority() == own
