@@ -152,6 +152,7 @@ def build_menus(
     """Fill ``bar`` from the table; each action calls ``trigger`` with its key.
 
     Args:
+        owner: of the actions.
         submenu_of_view: title of the menu that is put inside View instead of on the bar.
 
     Returns:

@@ -142,6 +142,7 @@ def write_bundle(directory: Path, bundle: ModelBundle, model: HyRiskNet, card: s
     """Write a bundle with fp16 weights beside its target, then swap it in; the last good bundle survives a crash.
 
     Args:
+        model: the network whose weights are written.
         directory: the bundle's folder; replaced if it exists.
         card: text of ``CARD.md``; ``{sha256}`` in it is filled in.
 

@@ -18,6 +18,11 @@ from hyrisk_desktop.risk.novelty import Novelty
 from hyrisk_desktop.risk.preprocessing import Preprocessing
 from hyrisk_desktop.risk.self_test import KNOWN_ANSWER, known_answer
 
+CALIBRATION = {"risknet": PlattCalibration(0.8, 0.1, 0.4), "hyrisknet": PlattCalibration(1.1, -0.3, 0.3)}
+"""Different for the two heads, and of no prevalence whose logit is 0: neither curve can stand in for the other."""
+REFERENCE = {"risknet": np.linspace(0, 1, 51) ** 2, "hyrisknet": np.linspace(0, 1, 101)}
+"""Risks of the reference cohort, to the five digits that a bundle keeps."""
+
 
 def write_tiny_bundle(folder: Path, *, seed: int = 0, name: str = "Tiny test network") -> ModelBundle:
     """ResNet-18 at 64 pixels whose grade matters."""
@@ -37,8 +42,8 @@ def write_tiny_bundle(folder: Path, *, seed: int = 0, name: str = "Tiny test net
         depth=18,
         preprocessing=Preprocessing(input_size=64),
         demonstration=True,
-        calibration={head: PlattCalibration(0.8, 0.1, 0.5) for head in ("risknet", "hyrisknet")},
-        reference={head: np.linspace(0, 1, 101) for head in ("risknet", "hyrisknet")},
+        calibration=dict(CALIBRATION),
+        reference=dict(REFERENCE),
         novelty=Novelty(np.zeros(512, np.float32), np.eye(8, 512, dtype=np.float32), 1e6, {"pixel_mm": (0.4, 1.0)}),
         training={"note": "random weights for tests"},
     )

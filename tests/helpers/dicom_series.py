@@ -15,6 +15,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian
 
 ROOT = "1.2.826.0.1.3680043.10.9999"
+PIXEL = (0.8, 0.7)
+"""PixelSpacing unless a test asks for another: mm between rows, then between columns; never square, so that none stands in for the other."""
 Edit = Callable[[list[Dataset]], list[Dataset] | None]
 
 
@@ -39,7 +41,7 @@ def slices(
     columns: int = 64,
     *,
     increment: float = 2.5,
-    pixel: tuple[float, float] = (0.7, 0.7),
+    pixel: tuple[float, float] = PIXEL,
     origin: tuple[float, float, float] = (-180.0, -170.0, -300.0),
     orientation: Sequence[float] = (1, 0, 0, 0, 1, 0),
     slope: float = 1,
@@ -47,7 +49,12 @@ def slices(
     seed: int = 0,
     series: str = "1",
 ) -> list[Dataset]:
-    """Data sets of an axial series, feet to head, InstanceNumber from the head down as scanners do."""
+    """Data sets of an axial series, feet to head, InstanceNumber from the head down as scanners do.
+
+    Args:
+        count, rows, columns: size. increment, pixel, origin: mm. orientation: ImageOrientationPatient.
+        slope, intercept: of the stored values. seed: of the noise. series: part of the UIDs.
+    """
     hu = anatomy(count, rows, columns, seed)
     stored = np.rint((hu - intercept) / slope)
     row, column = np.array(orientation[:3], float), np.array(orientation[3:], float)
@@ -135,7 +142,7 @@ def enhanced(count: int = 8, rows: int = 32, columns: int = 32, *, increment: fl
     ds.NumberOfFrames = count
     shared, reconstruction = Dataset(), Dataset()
     shared.PlaneOrientationSequence = [_item(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])]
-    shared.PixelMeasuresSequence = [_item(PixelSpacing=[0.7, 0.7], SliceThickness=increment)]
+    shared.PixelMeasuresSequence = [_item(PixelSpacing=list(PIXEL), SliceThickness=increment)]
     shared.PixelValueTransformationSequence = [_item(RescaleSlope=1, RescaleIntercept=-1024, RescaleType="HU")]
     reconstruction.ConvolutionKernel = "B30f"
     shared.CTReconstructionSequence = [reconstruction]

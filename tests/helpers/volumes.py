@@ -15,7 +15,7 @@ def block_volume(
     lesions: Sequence[tuple[tuple[slice, slice, slice], int]] = (),
     *,
     shape: tuple[int, int, int] = (25, 240, 260),
-    spacing: tuple[float, float, float] = (0.7, 0.7, 3.0),
+    spacing: tuple[float, float, float] = (0.7, 0.8, 3.0),
     series_uid: str = "1.2.3",
     patient: str = "Synthetic^Test",
     seed: int = 0,

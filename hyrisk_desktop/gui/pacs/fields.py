@@ -27,7 +27,11 @@ def text_field(name: str, title: str, text: str = "") -> QLineEdit:
 
 
 def file_row(name: str, title: str, empty: str, text: str = "") -> tuple[QLineEdit, QWidget]:
-    """A field for a PEM file, and the row that holds it and its button; ``empty``: what no file means."""
+    """A field for a PEM file, and the row that holds it and its button; ``empty``: what no file means.
+
+    Args:
+        name: objectName. title: for screen readers. text: what the field begins with.
+    """
     field = text_field(name, title, text)
     field.setPlaceholderText(empty)
     row = QWidget()

@@ -56,6 +56,18 @@ def test_goes_on_where_it_stopped(path: Path) -> None:
         assert table.done["e2-aa"] == ("g", "b")
 
 
+def test_a_row_made_again_stands_where_it_was_made_last(path: Path) -> None:
+    with open_table(path, IDS) as table:
+        for row_id in IDS:
+            table.append(row(row_id))
+        table.append(row("e1-aa", "failed"))
+        assert set(table.done) == {"e2-aa", "e3-aa"}, "what failed now is no longer done"
+    assert ids(path) == ["e2-aa", "e3-aa", "e1-aa"]
+    with open_table(path, [*IDS, "e4-aa"]) as table:
+        assert set(table.done) == {"e2-aa", "e3-aa"}
+        assert table.done["e2-aa"] == ("f", "b")
+
+
 def test_nothing_is_rewritten_needlessly(path: Path) -> None:
     with open_table(path, IDS) as table:
         table.append(row("e1-aa"))

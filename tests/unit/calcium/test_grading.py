@@ -6,7 +6,7 @@ from hyrisk_desktop.calcium.grading import check_grade, consistency_findings, gr
 from hyrisk_desktop.errors import InputError
 
 
-@pytest.mark.parametrize("grade", [-0.1, 3.1, float("nan"), float("inf")])
+@pytest.mark.parametrize("grade", [-0.001, 3.001, float("nan"), float("inf")])
 def test_grades_outside_the_range_are_refused(grade: float) -> None:
     with pytest.raises(InputError):
         check_grade(grade)
@@ -14,7 +14,7 @@ def test_grades_outside_the_range_are_refused(grade: float) -> None:
 
 def test_words() -> None:
     assert [grade_word(g) for g in range(4)] == ["none", "minimal", "moderate", "severe"]
-    assert check_grade(1.5) == 1.5
+    assert [check_grade(grade) for grade in (0, 1.5, 3)] == [0, 1.5, 3]
 
 
 @pytest.mark.parametrize(

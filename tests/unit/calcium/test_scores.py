@@ -12,7 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from hyrisk_desktop.calcium import Region, agatston_category, get_profile, score_box, score_region
+from hyrisk_desktop.calcium import (
+    Region,
+    agatston_category,
+    category_bounds,
+    component_voxels,
+    get_profile,
+    score_box,
+    score_region,
+)
 from hyrisk_desktop.calcium.profiles import FOUR_CONNECTED, NO_SPACING_CORRECTION, STANDARD, ScoringProfile
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.imaging.volume import CTVolume
@@ -127,7 +135,7 @@ def test_whole_heart_box() -> None:
     volume = block_volume([(box((CX + 40, CY, CZ + 6), (4, 4, 1)), 350)])
     assert score_region(volume, HEART_CENTRE).agatston == 0
     whole = score_box(volume, Region((CX - 60, CY - 60, 0), (CX + 60, CY + 60, 25)))
-    assert whole.agatston == pytest.approx(16 * 0.49 * 3)
+    assert whole.agatston == pytest.approx(16 * 0.7 * 0.8 * 3)
     assert whole.centre is None
 
 
@@ -136,6 +144,14 @@ def test_whole_heart_box() -> None:
 )
 def test_categories(agatston: float, category: int) -> None:
     assert agatston_category(agatston) == category
+
+
+@pytest.mark.parametrize(("bound", "category"), [(0.0, 0), (10.0, 1), (100.0, 2), (400.0, 3)])
+def test_a_category_ends_with_its_bound(bound: float, category: int) -> None:
+    assert agatston_category(bound) == category
+    assert agatston_category(math.nextafter(bound, math.inf)) == category + 1
+    said = ["A = 0", "0 < A ≤ 10", "10 < A ≤ 100", "100 < A ≤ 400", "A > 400"]
+    assert [category_bounds(n) for n in range(5)] == said
 
 
 def test_unknown_profile() -> None:
@@ -270,6 +286,178 @@ def test_calcium_outside_a_drawn_box_or_taken_out_by_the_reader_is_not_said() ->
     assert score_box(volume, Region((68, 68, 18), (133, 133, 23))).findings == ()
     assert score_region(volume, (100, 100, 20), excluded=[(103, 103, 24)]).findings == ()
     assert len(score_region(volume, (100, 100, 20), excluded=[(99, 103, 24)]).findings) == 1
+
+
+def test_what_lies_partly_inside_or_is_cut_by_the_margin_on_any_side_is_not_nearby() -> None:
+    """Pixels of 0.4 x 0.5 mm: the margin of 10 mm holds 25 columns and 20 rows, so 43 to 157 and 48 to 152."""
+    side = slice(96, 104)
+    for place, said in (
+        ((side, slice(43, 51)), False), ((side, slice(44, 52)), True), ((side, slice(150, 158)), False),
+        ((side, slice(149, 157)), True), ((slice(48, 56), side), False), ((slice(49, 57), side), True),
+        ((slice(145, 153), side), False), ((slice(144, 152), side), True),
+        ((side, slice(60, 69)), False), ((side, slice(60, 68)), True),  # reaches into the region's first column; stops before it
+    ):  # fmt: skip
+        array = np.zeros((40, 200, 210), np.int16)
+        array[20][place] = 250
+        codes = [f.code for f in score_region(plain(array, (0.4, 0.5, 2.0)), (100, 100, 20)).findings]
+        assert ("calcium_nearby" in codes) is said, place
+
+
+def test_the_largest_lesion_nearby_and_the_category_that_it_would_change() -> None:
+    array = np.zeros((40, 200, 200), np.int16)
+    array[24, 100:124, 100:125] = 250  # 600 pixels of 0.25 mm2
+    spaced = (0.5, 0.5, 2.0)
+    assert score_region(plain(array, spaced), (100, 100, 20)).findings
+    array[24, 124, 100] = 250
+    assert not score_region(plain(array, spaced), (100, 100, 20)).findings
+    # 95 inside and 21 beside it: another category together, though the 21 alone are of the 95's.
+    array[24] = 0
+    array[24, 100:108, 100:108] = 250
+    array[20, 90:101, 90:103] = 450
+    scores = score_region(plain(array, spaced), (100, 100, 20))
+    assert scores.agatston == pytest.approx(11 * 13 * 0.25 * 4 * 2 / 3)
+    assert [(f.code, str(f.severity)) for f in scores.findings] == [("calcium_nearby", "warning")]
+
+
+def test_the_least_area_to_the_last_digit() -> None:
+    """Eight pixels of 0.25 x 0.5 mm are 1 mm2; three of 0.7 x 0.47 are 0.987, and one hundred of 0.1 x 0.1 are 1 again."""
+    for spacing, pixels, counted in (
+        ((0.25, 0.5, 3.0), 8, True),
+        ((0.7, 0.47, 3.0), 3, False),
+        ((0.7, 0.4761, 3.0), 3, False),  # 0.99981
+        ((0.7, 0.4763, 3.0), 3, True),  # 1.00023
+        ((0.2, 0.1, 3.0), 50, True),
+        ((0.35, 0.2, 3.0), 15, True),
+    ):
+        array = np.zeros((5, 70, 75), np.int16)
+        array[2, 30, 10 : 10 + pixels] = 250
+        scores = score_box(plain(array, spacing), Region((0, 0, 0), (75, 70, 5)))
+        assert bool(scores.lesions) is counted, spacing
+        area = pixels * spacing[0] * spacing[1]
+        assert scores.agatston == pytest.approx(area * 2 if counted else 0)
+
+
+def region_of_one_lesion(place: tuple[slice, slice], profile: ScoringProfile = STANDARD) -> tuple[bool, int]:
+    """Whether a lesion at [y, x] of a region of columns 8 to 14 and rows 6 to 14 is cut, and its pixels inside."""
+    array = np.zeros((3, 20, 24), np.int16)
+    array[1][place] = 200
+    scores = score_region(plain(array, (1.0, 1.5, 3.0)), (11, 10, 1), size_xyz=(7, 9, 1), profile=profile)
+    (lesion,) = scores.lesions
+    assert ("lesion_cut" in {f.code for f in scores.findings}) is lesion.cut_by_border
+    return lesion.cut_by_border, round(lesion.area_mm2 / 1.5)
+
+
+def test_every_side_of_the_region_cuts() -> None:
+    row, column = slice(10, 11), slice(11, 12)
+    assert region_of_one_lesion((row, slice(7, 10))) == (True, 2)
+    assert region_of_one_lesion((row, slice(8, 10))) == (False, 2)
+    assert region_of_one_lesion((row, slice(13, 16))) == (True, 2)
+    assert region_of_one_lesion((row, slice(13, 15))) == (False, 2)
+    assert region_of_one_lesion((slice(5, 8), column)) == (True, 2)
+    assert region_of_one_lesion((slice(6, 8), column)) == (False, 2)
+    assert region_of_one_lesion((slice(13, 16), column)) == (True, 2)
+    assert region_of_one_lesion((slice(13, 15), column)) == (False, 2)
+
+
+def test_a_corner_joins_only_eight_connected_pixels() -> None:
+    array = np.zeros((3, 20, 24), np.int16)
+    array[1, 6, 9] = array[1, 5, 10] = 200  # inside, and outside across a corner
+    volume = plain(array, (1.0, 1.5, 3.0))
+    how = {"size_xyz": (7, 9, 1)}
+    assert score_region(volume, (11, 10, 1), **how).lesions[0].cut_by_border  # type: ignore[arg-type]
+    assert not score_region(volume, (11, 10, 1), profile=FOUR_CONNECTED, **how).lesions[0].cut_by_border  # type: ignore[arg-type]
+    array[1, 5, 9] = 200
+    assert score_region(volume, (11, 10, 1), profile=FOUR_CONNECTED, **how).lesions[0].cut_by_border  # type: ignore[arg-type]
+
+
+def test_nothing_goes_on_beyond_the_volume() -> None:
+    """The first column's neighbour is not the last one, nor is the first row's."""
+    array = np.zeros((3, 9, 13), np.int16)
+    array[1, 4, 0] = array[1, 4, 12] = array[1, 0, 6] = array[1, 8, 6] = 200
+    scores = score_box(plain(array, (1.0, 1.5, 3.0)), Region((0, 0, 0), (13, 9, 3)))
+    assert [lesion.cut_by_border for lesion in scores.lesions] == [False] * 4
+    # At the volume's edge as well, what is too small inside may be a lesion outside.
+    array = np.zeros((3, 20, 24), np.int16)
+    array[1, 1, 2:5] = array[1, 2, 4] = 200
+    found = score_region(plain(array, (0.5, 0.5, 3.0)), (7, 5, 1), size_xyz=(9, 9, 1))
+    assert (found.lesions, [f.code for f in found.findings]) == ((), ["lesion_cut"])
+
+
+def test_how_far_a_small_part_is_followed_outside() -> None:
+    """One pixel of four lies inside: 0.25 of 1 mm2."""
+    for outside, cut in ((3, 1), (2, 0)):
+        array = np.zeros((5, 200, 200), np.int16)
+        array[2, 100, 68 - outside : 69] = 250
+        assert len(score_region(plain(array, (0.5, 0.5, 3.0)), (100, 100, 2)).findings) == cut
+
+
+def test_an_excluded_lesion_is_neither_cut_nor_somebody_elses() -> None:
+    array = np.zeros((3, 20, 24), np.int16)
+    array[1, 10, 13:16] = 200
+    array[1, 11, 9] = 250
+    volume = plain(array, (1.0, 1.5, 3.0))
+    how = {"size_xyz": (7, 9, 1)}
+    cut = score_region(volume, (11, 10, 1), excluded={(13, 10, 1)}, **how)  # type: ignore[arg-type]
+    assert cut.findings == ()
+    assert [lesion.excluded for lesion in cut.lesions] == [True, False]
+    # Another voxel, although it has the same number where rows are taken for columns: 4 * 9 + 13 is 5 * 9 + 4.
+    wide = np.zeros((4, 9, 21), np.int16)
+    wide[2, 4, 13] = 200
+    (lesion,) = score_box(plain(wide, (1.0, 1.5, 3.0)), Region((0, 0, 0), (21, 9, 4)), excluded={(4, 5, 2)}).lesions
+    assert not lesion.excluded
+
+
+def test_two_lesions_of_a_slice_are_measured_each_by_itself() -> None:
+    """A ring with a hole and a bar beside it, in a volume of three different spacings."""
+    array = np.full((7, 30, 40), 40, np.int16)
+    array[3, 10:13, 20:24] = 210
+    array[3, 11, 21:23] = 100  # the hole
+    array[3, 10, 20] = 305
+    array[3, 12, 26:29] = (140, 450, 160)
+    array[4, 12, 26] = 131
+    scores = score_region(plain(array, (0.7, 0.8, 2.5)), (22, 13, 3), size_xyz=(20, 16, 4))
+    ring, bar = scores.lesions
+    assert (ring.slice, ring.peak, ring.max_hu, ring.weight) == (3, (20, 10, 3), 305, 3)
+    assert ring.area_mm2 == pytest.approx(10 * 0.56)
+    assert ring.mean_hu == pytest.approx((9 * 210 + 305) / 10)
+    assert ring.center_xyz == pytest.approx((21.5, 11, 3))
+    assert ring.volume_mm3 == pytest.approx(10 * 0.7 * 0.8 * 2.5)
+    assert ring.agatston == pytest.approx(10 * 0.56 * 3 * 2.5 / 3)
+    assert (bar.peak, bar.max_hu, bar.weight) == ((27, 12, 3), 450, 4)
+    assert bar.center_xyz == (27, 12, 3)
+    assert bar.mean_hu == pytest.approx(250)
+    assert scores.region.start == (13, 6, 2)  # an even size has its extra voxel after the middle
+    assert scores.region.stop == (33, 22, 6)
+    assert scores.region_mm == pytest.approx((20 * 0.7, 16 * 0.8, 4 * 2.5))
+    assert scores.volume_mm3 == pytest.approx(13 * 1.4)
+    labels = np.zeros((4, 16, 20), np.int32)
+    labels[1, 4:7, 7:11] = 1
+    labels[1, 5, 8:10] = 0
+    labels[1, 6, 13:16] = 2
+    np.testing.assert_array_equal(scores.labels, labels)
+
+
+def test_all_voxels_of_a_component_beyond_any_region() -> None:
+    array = np.zeros((3, 20, 30), np.int16)
+    array[1, 4, 10:14] = 200
+    array[1, 5, 14] = 200
+    array[1, 7, 14] = 200
+    array[2, 4, 10] = 200
+    volume = plain(array)
+    (lesion,) = score_region(volume, (11, 4, 1), size_xyz=(3, 3, 1)).lesions
+    assert component_voxels(volume, lesion, STANDARD) == {(10, 4, 1), (11, 4, 1), (12, 4, 1), (13, 4, 1), (14, 5, 1)}
+    assert component_voxels(volume, lesion, FOUR_CONNECTED) == {(10, 4, 1), (11, 4, 1), (12, 4, 1), (13, 4, 1)}
+
+
+def test_regions_at_and_beyond_the_ends() -> None:
+    volume = plain(np.zeros((5, 20, 30), np.int16))
+    assert Region((-3, 15, 1), (4, 25, 3)).clipped(volume) == Region((0, 15, 1), (4, 20, 3))
+    gone = Region((-9, 25, -4), (-2, 40, -1)).clipped(volume)
+    assert gone == Region((0, 20, 0), (0, 20, 0))
+    assert Region.around((5, 6, 7), (1, 2, 3)) == Region((5, 6, 6), (6, 8, 9))
+    for size in ((0, 3, 3), (3, 0, 3), (3, 3, 0)):
+        with pytest.raises(InputError, match="at least one voxel"):
+            Region.around((5, 6, 7), size)
 
 
 @pytest.mark.real_data

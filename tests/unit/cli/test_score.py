@@ -47,7 +47,7 @@ def test_score_prints_one_json_object(
     assert code == 0
     assert set(document) >= {"exam", "geometry", "center", "calcium", "risk", "findings", "versions"}
     assert document["center"]["voxel_xyz"] == [CX, CY, CZ]
-    assert document["calcium"]["agatston"] == pytest.approx(36 * 0.49 * 3)
+    assert document["calcium"]["agatston"] == pytest.approx(36 * 0.7 * 0.8 * 3)
     assert document["calcium"]["region_voxels_xyz"] == [65, 65, 5]
     lesion = document["calcium"]["lesions"][0]
     assert set(lesion) == {"slice", "center_xyz", "area_mm2", "max_hu", "mean_hu", "agatston", "volume_mm3"}
@@ -132,7 +132,7 @@ def test_without_a_usable_model_calcium_scores_go_on(
     document = json.loads(out)
     assert code == 0
     assert document["risk"] is None
-    assert document["calcium"]["agatston"] == pytest.approx(36 * 0.49 * 3)
+    assert document["calcium"]["agatston"] == pytest.approx(36 * 0.7 * 0.8 * 3)
     missing = next(f for f in document["findings"] if f["code"] == "bundle_missing")
     assert missing["severity"] == "warning"
     code, out, _ = hyrisk(monkeypatch, capsys, "score", exam, "--center", CX, CY, CZ)
@@ -147,7 +147,7 @@ def test_the_readout_for_people_is_complete(
     _, out, _ = hyrisk(monkeypatch, capsys, "score", exam, "--center", CX, CY, CZ, "--grade", 2, "--model", model)
     for part in (
         "2 (10 < A ≤ 100)",
-        "46 × 46 × ",
+        "46 × 52 × ",
         "RiskNet",
         "of the reference cohort",
         "assumes 50.0 % non-survivors",

@@ -311,7 +311,7 @@ def test_a_valid_variant_loads(name: str, syntax: str, tmp_path: Path) -> None:
     if name == "slope two":
         wanted = (wanted + 1024) // 2 * 2 - 1024
     assert np.array_equal(volume.hu, wanted)
-    assert volume.spacing_mm == pytest.approx((0.7, 0.7, 2.5), abs=1e-3)
+    assert volume.spacing_mm == pytest.approx((0.7, 0.8, 2.5), abs=1e-3)
     codes = {f.code for f in volume.findings}
     assert ("localizer_set_aside" in codes) == ("localizer" in name)
     assert ("copies_left_out" in codes) == (name == "exact copies")
@@ -350,10 +350,19 @@ def test_every_way_of_lying_is_turned_to_the_usual_view(orientation, seen, tmp_p
     write(slices(COUNT, 48, 64, orientation=orientation, seed=2), tmp_path)
     volume = read_volume(find_series(tmp_path)[0])
     assert np.array_equal(volume.hu, seen(anatomy(COUNT, 48, 64, 2)))
+    # 0.8 mm between stored rows, 0.7 between stored columns, wherever turning puts them.
+    assert volume.spacing_mm == pytest.approx((0.7, 0.8, 2.5) if orientation[0] else (0.8, 0.7, 2.5))
     assert np.allclose(volume.direction, np.eye(3))
     corner = {tuple(np.round(volume.voxel_to_mm((x, y, z)), 3)) for x in (0, volume.hu.shape[2] - 1)
               for y in (0, volume.hu.shape[1] - 1) for z in (0, volume.hu.shape[0] - 1)}  # fmt: skip
     assert (-180.0, -170.0, -300.0) in corner
+    # The mark of each stored slice's first pixel, where the file says that this pixel lies.
+    row, column = np.array(orientation[:3], float), np.array(orientation[3:], float)
+    for z in (0, 5):
+        place = np.array((-180.0, -170.0, -300.0)) + np.cross(row, column) * z * 2.5
+        x, y, k = volume.mm_to_voxel(tuple(place))
+        assert volume.hu[k, y, x] == -1024 + z % 7
+        assert volume.voxel_to_mm((x, y, k)) == pytest.approx(tuple(place))
 
 
 def test_a_file_changed_after_finding_is_read_anew(tmp_path: Path) -> None:

@@ -182,7 +182,7 @@ def test_an_enhanced_ct_is_read_like_a_series(tmp_path: Path) -> None:
     assert record.kernel == "B30f"
     volume = read_volume(record)
     assert np.array_equal(volume.hu, anatomy(12, 32, 32))
-    assert volume.spacing_mm == (0.7, 0.7, 2.5)
+    assert volume.spacing_mm == (0.7, 0.8, 2.5)
     assert volume.origin_mm == (-180.0, -170.0, -300.0)
 
 

@@ -16,6 +16,7 @@ from hyrisk_desktop.errors import BundleError
 from hyrisk_desktop.risk import bundle as bundle_module
 from hyrisk_desktop.risk.bundle import load_bundle, read_description, seal_description
 from hyrisk_desktop.risk.preprocessing import Preprocessing
+from tests.helpers import bundles
 from tests.helpers.bundles import edit_description, write_tiny_bundle
 
 PLATT = {"slope": 1.0, "intercept": 0.0, "prevalence": 0.5}
@@ -195,7 +196,7 @@ def test_an_unusable_new_bundle_does_not_replace_the_last_good_one(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = (folder / "model.json").read_bytes()
-    monkeypatch.setattr("tests.helpers.bundles.np.linspace", lambda *_: np.array([0.5, 1.5]))
+    monkeypatch.setitem(bundles.REFERENCE, "hyrisknet", np.array([0.5, 1.5]))
     assert code_of(lambda f: write_tiny_bundle(f, seed=1), folder) == "bundle_malformed"
     assert (folder / "model.json").read_bytes() == before
 

@@ -6,16 +6,23 @@ import numpy as np
 import pytest
 
 from hyrisk_desktop.errors import BundleError, InputError
+from hyrisk_desktop.imaging.volume import CTVolume
 from hyrisk_desktop.risk import Predictor
+from hyrisk_desktop.risk.preprocessing import Crop, prepare
 from tests.helpers.bundles import edit_description, write_tiny_bundle
 from tests.helpers.volumes import HEART_CENTRE, block_volume, box
 
 
 @pytest.fixture(scope="module")
-def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model") / "tiny"
     write_tiny_bundle(folder)
-    return Predictor(folder, "cpu")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def predictor(model_folder: Path) -> Predictor:
+    return Predictor(model_folder, "cpu")
 
 
 def test_reading_is_complete(predictor: Predictor) -> None:
@@ -26,17 +33,114 @@ def test_reading_is_complete(predictor: Predictor) -> None:
     assert reading.bundle_sha256 == predictor.bundle.bundle_sha256 != reading.sha256
     assert reading.demonstration
     assert reading.hyrisknet == reading.risk == reading.by_grade[2]
-    assert reading.interval[0] <= reading.risk <= reading.interval[1]
-    assert reading.interval[0] < reading.interval[1]
     assert list(reading.by_grade) == sorted(reading.by_grade)
-    assert reading.percentile == pytest.approx(100 * reading.risk, abs=2)
 
 
 def test_without_a_grade_the_image_speaks(predictor: Predictor) -> None:
     reading = predictor.predict(block_volume(), HEART_CENTRE)
     assert reading.hyrisknet is None
     assert reading.risk == reading.risknet
-    assert reading.interval[0] <= reading.risknet <= reading.interval[1]
+    assert (reading.prevalence, reading.calibrated) == (0.4, True)
+
+
+def odds_apart(predictor: Predictor, volume: CTVolume, score: float | None) -> np.ndarray:
+    """Log odds of the eleven views, worked out from the network alone: patches cut one by one, logits subtracted by hand."""
+    import torch
+
+    p, model = predictor.bundle.preprocessing, predictor.network
+    cx, cy, cz = HEART_CENTRE
+    looks = [(0, 0, 0, 0.7), (3, 0, 0, 0.7), (-3, 0, 0, 0.7), (0, 3, 0, 0.7), (0, -3, 0, 0.7), (0, 0, -1, 0.7), (0, 0, 1, 0.7),
+             (3, 3, -1, 0.7), (-3, -3, 1, 0.7), (0, 0, 0, 0.6), (0, 0, 0, 0.8)]  # fmt: skip
+    inputs = []
+    for dx, dy, dz, ratio in looks:
+        side = round(161 * ratio)
+        half = (161 - side) // 2
+        x, y, z = cx + dx - 80 + half, cy + dy - 80 + half, cz + dz
+        patch = volume.hu[z - 1 : z + 2, y : y + side, x : x + side].astype(np.float32)
+        inputs.append(prepare(torch.from_numpy(patch)[None], [Crop(0, 0, side)], p))
+    with torch.inference_mode():
+        features = model.trunk(torch.cat(inputs))
+        if score is None:
+            logits = features @ model.image_head.weight.T + model.image_head.bias
+        else:
+            whole = torch.cat([features, torch.full((len(looks), 1), score)], 1)
+            logits = whole @ model.fused_head.weight.T + model.fused_head.bias
+    return (logits[:, 1] - logits[:, 0]).double().numpy()
+
+
+def logistic(z: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-z))
+
+
+@pytest.mark.parametrize("prevalence", [None, 0.1])
+def test_each_head_has_its_own_curve_prevalence_and_reference(
+    predictor: Predictor, model_folder: Path, prevalence: float | None
+) -> None:
+    """Risks, interval, strip and percentile against the views' log odds, computed apart, and the curves written out."""
+    model = Predictor(model_folder, "cpu", prevalence)
+    volume = block_volume([(box((110, 100, 10), (30, 20, 3)), 300), (box((150, 130, 13), (9, 25, 2)), -400)])
+    logit = {0.1: np.log(0.1 / 0.9), 0.3: np.log(0.3 / 0.7), 0.4: np.log(0.4 / 0.6)}
+
+    def risks(head: str, odds: np.ndarray) -> np.ndarray:
+        slope, intercept, own = {"risknet": (0.8, 0.1, 0.4), "hyrisknet": (1.1, -0.3, 0.3)}[head]
+        return logistic(slope * odds + intercept + (0 if prevalence is None else logit[prevalence] - logit[own]))
+
+    alone = risks("risknet", odds_apart(predictor, volume, None))
+    close = {"rtol": 0, "atol": 2e-6}
+    image = model.predict(volume, HEART_CENTRE)
+    assert image.risknet == pytest.approx(alone[0], abs=2e-6)
+    np.testing.assert_allclose(image.interval, (alone.min(), alone.max()), **close)
+    assert image.prevalence == (prevalence or 0.4)
+    fused = [risks("hyrisknet", odds_apart(predictor, volume, g * 2 / 3 - 1)) for g in range(4)]
+    for grade in (1, 3):
+        reading = model.predict(volume, HEART_CENTRE, grade)
+        assert reading.risknet == pytest.approx(alone[0], abs=2e-6)
+        assert reading.hyrisknet == pytest.approx(fused[grade][0], abs=2e-6)
+        np.testing.assert_allclose(reading.by_grade, [f[0] for f in fused], **close)
+        np.testing.assert_allclose(reading.interval, (fused[grade].min(), fused[grade].max()), **close)
+        assert reading.prevalence == (prevalence or 0.3)
+    # The view of the reader's own click is not the outermost one, or the interval's ends were not looked at.
+    assert alone.min() < alone[0] < alone.max()
+    assert fused[1].min() < fused[1][0] < fused[1].max()
+    # The place in the cohort is that of the head's own reference, at the model's own prevalence.
+    own = {"risknet": logistic(0.8 * odds_apart(predictor, volume, None)[0] + 0.1),
+           "hyrisknet": logistic(1.1 * odds_apart(predictor, volume, 1.0)[0] - 0.3)}  # fmt: skip
+    assert image.percentile == 100 * np.count_nonzero(np.linspace(0, 1, 51) ** 2 < own["risknet"]) / 51
+    assert model.predict(volume, HEART_CENTRE, 3).percentile == (
+        100 * np.count_nonzero(np.linspace(0, 1, 101) < own["hyrisknet"]) / 101
+    )
+    assert model.prevalences == ((0.4, 0.3) if prevalence is None else (0.1,))
+
+
+def test_the_newest_centres_are_remembered(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hyrisk_desktop.risk.predictor._CACHED_CENTRES", 2)
+    predictor._seen.clear()
+    ran: list[int] = []
+    maps = predictor._maps
+    monkeypatch.setattr(predictor, "_maps", lambda batch: (ran.append(1), maps(batch[:1]))[1])
+    volume = block_volume(seed=9)
+    for x, runs in ((120, 1), (121, 2), (120, 2), (122, 3), (120, 3), (121, 4)):
+        predictor.features_at(volume, (x, 120, 12))
+        assert len(ran) == 2 * runs, x  # the reader's own view, and then the others
+    predictor._seen.clear()
+
+
+@pytest.mark.parametrize(
+    ("z", "slices"), [(1, [[0, 1, 2], [0, 0, 1], [1, 2, 3]]), (23, [[22, 23, 24], [21, 22, 23], [23, 24, 24]])]
+)
+def test_the_intervals_slices_beyond_an_end_are_the_nearest_one(
+    predictor: Predictor, z: int, slices: list[list[int]]
+) -> None:
+    """Near an end there is no click beyond it: its slice stands in, and not emptiness."""
+    import torch
+
+    volume = block_volume(seed=3)
+    batch, outside = predictor.input_batch(volume.hu, (130, 120, z))
+    assert not outside
+    p = predictor.bundle.preprocessing
+    for view, where in zip((batch[0], batch[5], batch[6]), slices, strict=True):
+        patch = torch.from_numpy(volume.hu[where, 40:201, 50:211].astype(np.float32))[None]
+        torch.testing.assert_close(view, prepare(patch, [Crop(24, 24, 113)], p)[0])
 
 
 def test_a_model_that_takes_the_agatston_score(tmp_path: Path) -> None:
@@ -61,8 +165,8 @@ def test_another_prevalence_moves_the_risk_and_not_the_rank(predictor: Predictor
     write_tiny_bundle(tmp_path)
     rare = Predictor(tmp_path, "cpu", prevalence=0.05).predict(block_volume(), HEART_CENTRE, 2)
     plain = predictor.predict(block_volume(), HEART_CENTRE, 2)
-    assert (rare.prevalence, plain.prevalence) == (0.05, 0.5)
-    odds = plain.risk / (1 - plain.risk) * (0.05 / 0.95)
+    assert (rare.prevalence, plain.prevalence) == (0.05, 0.3)
+    odds = plain.risk / (1 - plain.risk) * (0.05 / 0.95) / (0.3 / 0.7)
     assert rare.risk == pytest.approx(odds / (1 + odds), abs=1e-6)
     assert rare.percentile == plain.percentile
     assert rare.interval[0] <= rare.risk == rare.by_grade[2] <= rare.interval[1]
@@ -114,7 +218,10 @@ def test_patch_outside_the_volume_is_a_finding(predictor: Predictor) -> None:
     assert "patch_outside" not in [f.code for f in predictor.predict(volume, (130, 120, 1), 1).findings]
 
 
-@pytest.mark.parametrize(("centre", "grade"), [((999, 0, 0), 1.0), (HEART_CENTRE, 4.0), (HEART_CENTRE, -1.0)])
+@pytest.mark.parametrize(
+    ("centre", "grade"),
+    [((999, 0, 0), 1.0), ((260, 0, 0), 1.0), ((0, 240, 0), 1.0), (HEART_CENTRE, 3.01), (HEART_CENTRE, -0.01)],
+)
 def test_bad_questions_are_refused(predictor: Predictor, centre: tuple[int, int, int], grade: float) -> None:
     with pytest.raises(InputError):
         predictor.predict(block_volume(), centre, grade)

@@ -17,7 +17,7 @@ from hyrisk_desktop.risk.preprocessing import (
     prepare,
     random_crop,
 )
-from hyrisk_desktop.risk.uncertainty import interval_views
+from hyrisk_desktop.risk.uncertainty import View, interval_views
 
 DEFAULT = Preprocessing()
 
@@ -67,12 +67,64 @@ def test_inference_crop_is_centred_on_the_click() -> None:
     assert crop.top + crop.side // 2 == 80
 
 
-def test_random_crops_stay_inside() -> None:
+def test_random_crops_stay_inside_and_reach_every_end() -> None:
     rng = np.random.default_rng(0)
-    crops = [random_crop(DEFAULT, rng) for _ in range(500)]
-    assert min(c.side for c in crops) >= round(161 * 0.6)
-    assert max(c.side for c in crops) <= round(161 * 0.8)
-    assert all(c.top >= 0 and c.left >= 0 and max(c.top, c.left) + c.side <= 161 for c in crops)
+    crops = [random_crop(DEFAULT, rng) for _ in range(3000)]
+    assert {c.side for c in crops} == set(range(97, 130))
+    for low in ([c.top for c in crops], [c.left for c in crops]):
+        assert min(low) == 0
+        assert max(a + c.side for a, c in zip(low, crops, strict=True)) == 161
+    assert abs(np.corrcoef([c.top for c in crops], [c.left for c in crops])[0, 1]) < 0.5
+
+
+def triangle(length: int, size: int) -> np.ndarray:
+    """[size, length] weights of bilinear resizing that smooths when it shrinks, by their definition."""
+    scale = length / size
+    middle = (np.arange(size)[:, None] + 0.5) * scale - 0.5
+    weights = np.maximum(0, 1 - np.abs(np.arange(length)[None] - middle) / max(scale, 1))
+    return weights / weights.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize("each", [1, 2])
+def test_resizing_smooths_first_and_keeps_rows_and_columns_apart(each: int) -> None:
+    """Noise of the finest grain against the definition, in both ways of calling; a crop that is not in the middle."""
+    import torch
+
+    p = Preprocessing(mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 2.0), input_size=32)
+    hu = np.random.default_rng(3).uniform(-400, 700, (each, 3, 161, 161)).astype(np.float32)
+    crops = [Crop(5, 40, 100), Crop(31, 2, 119)][:each]
+    out = prepare(torch.from_numpy(hu), crops, p).numpy()
+    for patch, crop, found in zip(hu, crops, out, strict=True):
+        cut = ((patch.clip(-200, 500) + 200) / 700)[
+            :, crop.top : crop.top + crop.side, crop.left : crop.left + crop.side
+        ]
+        w = triangle(crop.side, 32)
+        wanted = w @ cut @ w.T
+        wanted = (wanted - np.array(p.mean)[:, None, None]) / np.array(p.std)[:, None, None]
+        np.testing.assert_allclose(found, wanted, atol=2e-5)
+    # Enlarged the same way.
+    small = torch.from_numpy(hu[:1, :, :20, :20].copy())
+    grown = prepare(small, [Crop(0, 0, 20)], p).numpy()[0]
+    w = triangle(20, 32)
+    np.testing.assert_allclose(
+        grown[0] * 0.5 + 0.1, w @ ((hu[0, 0, :20, :20].clip(-200, 500) + 200) / 700) @ w.T, atol=2e-5
+    )
+
+
+def test_a_shift_to_the_right_moves_the_crop_to_the_right() -> None:
+    assert centred_crop(DEFAULT, shift=(3, 0)) == Crop(24, 27, 113)
+    assert centred_crop(DEFAULT, shift=(0, -5)) == Crop(19, 24, 113)
+    assert centred_crop(DEFAULT, 0.8, shift=(99, -99)) == Crop(0, 32, 129)
+
+
+def test_the_views_of_an_interval() -> None:
+    def view(dz: int, x: int, y: int) -> View:
+        return View(dz, Crop(24 + y, 24 + x, 113))
+
+    assert interval_views(DEFAULT) == (
+        view(0, 0, 0), view(0, 3, 0), view(0, -3, 0), view(0, 0, 3), view(0, 0, -3), view(-1, 0, 0), view(1, 0, 0),
+        view(-1, 3, 3), view(1, -3, -3), View(0, Crop(32, 32, 97)), View(0, Crop(16, 16, 129)),
+    )  # fmt: skip
 
 
 def test_one_crop_for_all_equals_one_each() -> None:

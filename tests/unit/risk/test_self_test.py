@@ -62,9 +62,9 @@ def test_the_known_answer_is_what_the_program_reads(folder: Path) -> None:
     predictor = Predictor(folder, "cpu")
     reading = predictor.predict(*known_answer_volume())
     stored = predictor.bundle.training[KNOWN_ANSWER]
-    calibration = predictor.bundle.calibration["hyrisknet"]
-    np.testing.assert_allclose(reading.by_grade, calibration.risk(stored["by_grade"]), atol=1e-5)
-    assert reading.risknet == pytest.approx(float(calibration.risk(stored["risknet"])), abs=1e-5)
+    calibration = predictor.bundle.calibration
+    np.testing.assert_allclose(reading.by_grade, calibration["hyrisknet"].risk(stored["by_grade"]), atol=1e-5)
+    assert reading.risknet == pytest.approx(float(calibration["risknet"].risk(stored["risknet"])), abs=1e-5)
 
 
 def test_a_full_precision_model_gets_the_answer_of_its_stored_weights(tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import f
 from sklearn.metrics import cohen_kappa_score
 
 from hyrisk_desktop.errors import InputError
@@ -16,6 +18,7 @@ from hyrisk_desktop.worklist.agreement import (
     compare,
     confusion,
     icc,
+    is_adjudicated,
     kappa_with_interval,
     mean_read,
     weighted_kappa,
@@ -66,6 +69,45 @@ def test_icc_is_that_of_the_published_example() -> None:
     assert (estimate.low, estimate.high) == (pytest.approx(0.02, abs=0.005), pytest.approx(0.76, abs=0.005))
 
 
+def icc_apart(scores: np.ndarray) -> tuple[float, float, float]:
+    """ICC(2,1) and its interval from the sums of squares of a two-way table, as in McGraw & Wong 1996, tables 4 and 7."""
+    n, k = scores.shape
+    grand = scores.sum() ** 2 / (n * k)
+    between = sum(row.sum() ** 2 for row in scores) / k - grand
+    judges = sum(column.sum() ** 2 for column in scores.T) / n - grand
+    rest = (scores**2).sum() - grand - between - judges
+    msr, msc, mse = between / (n - 1), judges / (k - 1), rest / ((n - 1) * (k - 1))
+    value = (msr - mse) / (msr + (k - 1) * mse + k / n * (msc - mse))
+    a, b = k * value / (n * (1 - value)), 1 + k * value * (n - 1) / (n * (1 - value))
+    v = (a * msc + b * mse) ** 2 / ((a * msc) ** 2 / (k - 1) + (b * mse) ** 2 / ((n - 1) * (k - 1)))
+    lower, upper = f.ppf(0.975, n - 1, v), f.ppf(0.975, v, n - 1)
+    low = n * (msr - lower * mse) / (lower * (k * msc + (k * n - k - n) * mse) + n * msr)
+    high = n * (upper * msr - mse) / (k * msc + (k * n - k - n) * mse + n * upper * msr)
+    return value, low, high
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_icc_is_that_of_the_sums_of_squares(k: int) -> None:
+    rng = np.random.default_rng(k)
+    scores = rng.gamma(1, 100, (9, 1)) + rng.normal(0, 30, (9, k)) + 25 * np.arange(k)
+    found = icc(scores)
+    assert (found.value, found.low, found.high) == pytest.approx(icc_apart(scores))
+    assert icc(SHROUT).value == pytest.approx(icc_apart(SHROUT)[0])
+
+
+@pytest.mark.parametrize("weights", ["linear", "quadratic"])
+def test_kappas_interval_is_that_of_resamples_drawn_apart(weights: str) -> None:
+    rng = np.random.default_rng(8)
+    a = rng.integers(0, 4, 70)
+    b = np.clip(a + rng.choice([-1, 0, 0, 0, 1, 2], 70), 0, 3)
+    found = kappa_with_interval(a, b, weights)
+    draws = rng.integers(0, 70, (700, 70))
+    kappas = [cohen_kappa_score(a[d], b[d], weights=weights, labels=[0, 1, 2, 3]) for d in draws]
+    wanted = np.percentile(kappas, [2.5, 97.5])
+    # An interval of 90 % would be narrower by 16 %.
+    assert (found.low, found.high) == pytest.approx(tuple(wanted), abs=0.07 * (wanted[1] - wanted[0]))
+
+
 def test_icc_at_its_ends() -> None:
     same = np.repeat(np.arange(5.0)[:, None], 2, axis=1)
     assert icc(same).value == 1
@@ -82,8 +124,37 @@ def test_bland_altman_by_hand() -> None:
     assert result.bias.value == 3
     assert (result.lower.value, result.upper.value) == (pytest.approx(3 - 1.96 * sd), pytest.approx(3 + 1.96 * sd))
     assert result.bias.high - result.bias.value == pytest.approx(3.182446 * sd / 2, rel=1e-5)
+    half = 3.182446 * sd * math.sqrt(1 / 4 + 1.96**2 / 6)
+    for limit in (result.lower, result.upper):
+        assert (limit.low, limit.high) == (pytest.approx(limit.value - half), pytest.approx(limit.value + half))
+    assert (result.bias.low, result.bias.high) == (
+        pytest.approx(3 - 3.182446 * sd / 2),
+        pytest.approx(3 + 3.182446 * sd / 2),
+    )
     with pytest.raises(InputError):
         bland_altman(scores[:2])
+    assert bland_altman(scores[:3]).bias.value == 3
+
+
+def test_fractions_of_grades_and_seconds_to_the_grade() -> None:
+    first = [
+        read(n, g, float(n), seconds_to_grade=s)
+        for n, g, s in ((1, 1.6, 2.0), (2, 0.4, 4.0), (3, 2.4, 60.0), (4, None, 900.0))
+    ]
+    second = [
+        read(n, g, float(n) + 1, seconds_to_grade=s)
+        for n, g, s in ((1, 2.4, None), (2, 1.0, None), (3, 2.0, None), (4, 1.0, 5.0))
+    ]
+    result = compare(first, second)
+    assert result.confusion[2, 2] == 2
+    assert result.confusion[0, 1] == 1
+    assert result.grades.tolist() == [[1.6, 2.4], [0.4, 1.0], [2.4, 2.0]]
+    assert result.differing == (1, 2, 3), "0.8, 0.6 and 0.4"
+    assert result.seconds[0] == 4.0, "the median of those that both graded"
+    assert math.isnan(result.seconds[1])
+    assert result.bland_altman is not None
+    assert result.bland_altman.bias.value == 1
+    assert compare(first[:2], second[:2]).bland_altman is None
 
 
 def test_only_what_both_readers_read_counts() -> None:
@@ -124,6 +195,19 @@ def test_a_mean_consensus() -> None:
     assert consensus.results == {}, "numbers are computed for the new centre, never averaged"
     with pytest.raises(InputError, match="at least two"):
         mean_read(reads[1:], 9)
+    with pytest.raises(InputError, match="same series"):
+        mean_read([reads[0], dataclasses.replace(reads[1], series_uid="1.3")], 9)
+
+
+def test_a_consensus_began_with_the_first_and_ended_with_the_last_grade() -> None:
+    reads = [
+        read(1, 1.0, started_at="2026-01-02", graded_at="2026-01-09", list_id=4, content_sha256="a"),
+        read(1, 3.0, started_at="2026-01-01", graded_at="2026-01-03", list_id=4, content_sha256="a"),
+    ]
+    mean = mean_read(reads, 9)
+    assert (mean.started_at, mean.graded_at, mean.list_id, mean.content_sha256) == ("2026-01-01", "2026-01-09", 4, "a")
+    assert (is_adjudicated(mean), is_adjudicated(adjudicated_read(reads, 3.0, 9))) == (False, True)
+    assert mean.centre is None
 
 
 def test_an_adjudicated_consensus_has_the_grade_decided() -> None:

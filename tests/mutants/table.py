@@ -1,0 +1,12 @@
+"""The table of all mutants."""
+
+from __future__ import annotations
+
+from tests.mutants.calcium import CALCIUM
+from tests.mutants.imaging import IMAGING
+from tests.mutants.reading import READING
+from tests.mutants.reports import REPORTS
+from tests.mutants.risk import RISK
+from tests.mutants.training import TRAINING
+
+MUTANTS = (*CALCIUM, *RISK, *IMAGING, *READING, *REPORTS, *TRAINING)
