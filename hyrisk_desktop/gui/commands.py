@@ -26,6 +26,7 @@ from hyrisk_desktop.gui.pacs.commands import PacsCommands
 from hyrisk_desktop.gui.pacs.sending_reading import SendingReading
 from hyrisk_desktop.gui.results import results_text
 from hyrisk_desktop.gui.retrain.controller import Retraining, leaving_question
+from hyrisk_desktop.gui.sentences import sentence_of
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Tool
 from hyrisk_desktop.gui.viewer.desk import Desk
@@ -369,7 +370,7 @@ class Commands(QObject):
     @Slot(object)
     def show_error(self, error: Exception) -> ErrorDialog:
         """One sentence, with details to copy."""
-        self.message.emit(error.message if isinstance(error, HyRiskError) else tr("Something went wrong; see the log."))
+        self.message.emit(sentence_of(error))
         # Over the dialog that asked; but no error goes with another that is closed.
         asking = QApplication.activeModalWidget() or QApplication.activeWindow()
         dialog = ErrorDialog(error, self._window if isinstance(asking, ErrorDialog) else asking or self._window)

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QWidget
 
-from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.i18n import tr
-
-
-def sentence_of(error: Exception) -> str:
-    """An error as one sentence."""
-    return error.message if isinstance(error, HyRiskError) else tr("Something went wrong; see the log.")
 
 
 def shown_name(text: str) -> str:

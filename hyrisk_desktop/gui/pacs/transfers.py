@@ -13,9 +13,9 @@ from hyrisk_desktop.exchange.pacs.credentials import secret_of
 from hyrisk_desktop.exchange.pacs.inbox import Inbox
 from hyrisk_desktop.exchange.pacs.node import Node, Retrieval
 from hyrisk_desktop.exchange.pacs.query import SeriesMatch, StudyMatch
-from hyrisk_desktop.gui.pacs.fields import sentence_of
 from hyrisk_desktop.gui.pacs.nodes import Nodes
 from hyrisk_desktop.gui.pacs.receiving import Receiving
+from hyrisk_desktop.gui.sentences import sentence_of
 from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.i18n import tr
 
