@@ -93,9 +93,7 @@ class Commands(QObject):
         )
         self.pacs.message.connect(self.message)
         self.pacs.failed.connect(self.show_error)
-        self.help = HelpCommands(
-            services.runner, services.log, services.risk, services.session, services.worklist, window
-        )
+        self.help = HelpCommands(services.runner, services.log, services.risk, services.worklist, window)
         desk.confirmed.connect(self.worklist.confirm)
         self.worklist.retrain_wanted.connect(self.retraining.show_wizard)
         self.retraining.worklist_wanted.connect(self.worklist.export_cohort)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QDialog, QLabel, QLineEdit, QListWidget, QWidget
+from PySide6.QtWidgets import QDialog, QLabel, QLineEdit, QListWidget, QPushButton, QWidget
 
 from hyrisk_desktop.gui.viewer.display import Plane
 from hyrisk_desktop.manual import find_page, plain_text, read_pages
@@ -103,9 +103,11 @@ def test_story(program: Program, tutorial: Tutorial, tmp_path: Path) -> None:
     QTest.mouseDClick(axial.viewport(), Qt.MouseButton.LeftButton, NONE, axial.position_of(lesion.peak).toPoint())
     assert float(program.text("agatstonValue")) < float(score)
     picture(window.calcium_panel, "lesion")
+    program.wait_for_risk()
     assert program.text("riskValue") == graded
     press(program, Qt.Key.Key_Z, CTRL)
     assert program.text("agatstonValue") == score
+    program.wait_for_risk()
 
     # 6: why, and the whole heart.
     press(program, Qt.Key.Key_G)
@@ -126,6 +128,8 @@ def test_story(program: Program, tutorial: Tutorial, tmp_path: Path) -> None:
     program.qtbot.waitExposed(dialog)
     folder = dialog.findChild(QLineEdit, "exportFolder")
     folder.setText(str(tmp_path))
+    # Only with the risk's interval is the reading whole; the dialog says so as long as it is not.
+    program.wait(dialog.findChild(QPushButton, "startExport").isEnabled)
     picture(dialog, "export", {"exportFolder": "~/reports", "exportReader": "Ada Mueller"})
     QTest.keyClick(dialog, Qt.Key.Key_Return)
     program.wait(lambda: len(list(tmp_path.iterdir())) == 3, timeout=60_000)

@@ -12,7 +12,6 @@ from hyrisk_desktop.gui.dialogs.shortcuts import ShortcutsDialog
 from hyrisk_desktop.gui.log import MemoryLog
 from hyrisk_desktop.gui.services.job_runner import JobRunner
 from hyrisk_desktop.gui.services.risk import RiskService
-from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.manual import INDEX
@@ -28,13 +27,12 @@ class HelpCommands(QObject):
         runner: JobRunner,
         log: MemoryLog,
         risk: RiskService,
-        session: Session,
         worklist: Worklist,
         window: QWidget,
     ) -> None:
         super().__init__(window)
         self._runner, self._log, self._risk = runner, log, risk
-        self._session, self._worklist, self._window = session, worklist, window
+        self._worklist, self._window = worklist, window
         self._manual: ManualWindow | None = None
 
     def show_manual(self) -> None:
@@ -46,7 +44,7 @@ class HelpCommands(QObject):
     def _topic(self) -> str:
         if (reading_list := self._worklist.reading_list) is not None:
             return "readers" if reading_list.blinded else "worklist"
-        return INDEX if self._session.exam is None else "reading"
+        return INDEX if self._worklist.session.exam is None else "reading"
 
     def show_log(self) -> None:
         """Show what the program has noted; it holds no patient data."""
