@@ -150,7 +150,7 @@ def test_the_readout_for_people_is_complete(
         "46 × 52 × ",
         "RiskNet",
         "of the reference cohort",
-        "assumes 50.0 % non-survivors",
+        "assumes 30.0 % non-survivors",
     ):
         assert part in out
     assert "demonstration model" in out
