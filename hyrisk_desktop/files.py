@@ -111,7 +111,11 @@ def replacing(path: Path, opener: Opener | None = None, *, durable: bool = True)
 
 
 def replace_file(path: Path, content: bytes, opener: Opener | None = None, *, durable: bool = True) -> None:
-    """Replace a file whole; arguments and errors as `replacing`."""
+    """Replace a file whole; arguments and errors as `replacing`.
+
+    Args:
+        path: the file. content: all of it. opener, durable: as there.
+    """
     with replacing(path, opener, durable=durable) as stream:
         stream.write(content)
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import os
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,6 +13,7 @@ from dataclasses import dataclass, field
 from hyrisk_desktop.errors import Cancelled
 
 _POLL_S = 0.05
+_BELOW_NORMAL = -1  # THREAD_PRIORITY_BELOW_NORMAL
 Progress = Callable[[int, int], None]
 """Called as ``progress(done, total)``, from the thread that does the work."""
 
@@ -73,3 +78,21 @@ class PauseToken:
         while not self._open.wait(_POLL_S):
             if cancel:
                 cancel.raise_if_cancelled()
+
+
+def leave_room(niceness: int = 10) -> None:
+    """Let the calling thread, and those that it starts, stand back for the window's own where both want the processor.
+
+    A network on all cores would otherwise make the window wait for the end of a time slice. Linux has priorities of threads,
+    Windows too; elsewhere nothing happens.
+
+    Args:
+        niceness: 0 to 19, as of the command ``nice``.
+    """
+    if sys.platform == "linux":
+        # Refused in some sandboxes; the work is done all the same.
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+    elif sys.platform == "win32":
+        kernel = ctypes.windll.kernel32
+        kernel.SetThreadPriority(kernel.GetCurrentThread(), _BELOW_NORMAL)

@@ -72,6 +72,7 @@ def survey(
     """The half of `measure` that needs no model, with the same arguments.
 
     Args:
+        grade, region, profile, excluded, also: as there.
         centre: None only with a ``box``.
         scan: findings of the whole scan where they are known already; None: the scan is checked.
         whole: False where of the pixels only those around ``centre`` were read.
@@ -119,6 +120,7 @@ def measure(
     """Score and predict at ``centre`` (x, y, z).
 
     Args:
+        profile: how lesions are found and weighted.
         grade: 0 to 3, or None for the image-only risk.
         predictor: the model, or None to score calcium only.
         region: size of the score region in voxels; ``box``: scored instead of it.
@@ -143,7 +145,12 @@ def collect_findings(
     grade: float | None,
     risk: RiskReading | None,
 ) -> tuple[Finding, ...]:
-    """Everything that qualifies the numbers, one finding per code, worst first."""
+    """Everything that qualifies the numbers, one finding per code, worst first.
+
+    Args:
+        scan, centre: findings of the whole scan and around the heart centre.
+        scores, grade, risk: what else is there; None where it is not.
+    """
     found = [*scan, *centre]
     if scores is not None:
         if scores.drawn:

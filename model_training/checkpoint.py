@@ -33,7 +33,11 @@ def load_weights(path: Path, model: HyRiskNet) -> HyRiskNet:
 
 
 def save_checkpoint(folder: Path, model: HyRiskNet, optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Tensors first, then the small file that names them: a kill between the two leaves the older pair whole."""
+    """Tensors first, then the small file that names them: a kill between the two leaves the older pair whole.
+
+    Args:
+        folder: where. model, optimiser: whose tensors. state: what else is needed to go on, as JSON.
+    """
     tensors = {f"model.{key}": value.contiguous() for key, value in model.state_dict().items()}
     for index, values in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{key}": value.contiguous() for key, value in values.items()}

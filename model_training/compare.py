@@ -83,7 +83,11 @@ def evaluate_bundle(directory: Path, data: CohortData, device: str | None = None
 def compare_models(
     directory: Path, data: CohortData, new: Predictions, device: str, start: ModelBundle | None = None
 ) -> dict[str, Any]:
-    """The installed model and the new network's out-of-fold predictions on the same cases; ``start`` is what it began as."""
+    """The installed model and the new network's out-of-fold predictions on the same cases; ``start`` is what it began as.
+
+    Args:
+        directory: the installed model's. data: the cohort. device: "cpu", "cuda" or "" to choose.
+    """
     old = score_bundle(directory, data, device)
     d = delong(new.hyrisknet, old.hyrisknet, data.outcome)
     return {

@@ -72,6 +72,11 @@ def paper_config(
     get a rate of 1e-3, without which a hundred steps of 1e-5 would leave the score's weight where it was. Heads that
     come trained with a bundle are the caller's to slow down (`TRAINED_HEAD_RATE`).
 
+    Args:
+        depth: of the ResNet. strategy: scratch, finetune or frozen. epochs: of stage one. size: of the input in
+            pixels.
+        score: "grade" or "agatston".
+
     Raises:
         InputError: unknown depth, strategy or score, or a number out of range.
     """

@@ -73,6 +73,10 @@ def cross_validate(
 ) -> dict[str, Any]:
     """Train, evaluate and export; returns ``results.json``'s content.
 
+    Args:
+        settings: of the run. folder: where it is kept. name: of the model; "" to make one.
+        compare: an installed model, measured on the same cases. cluster: where the folds run; None for here.
+
     Raises:
         Cancelled: asked for through the control file. HyRiskError: what can't be done, in one sentence.
     """

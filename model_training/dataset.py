@@ -102,6 +102,9 @@ def load_cohort(
 ) -> CohortData:
     """Read and check a cohort's table, and cut its patches where that hasn't been done.
 
+    Args:
+        path: of the table. cache: where cut patches lie. progress: called as ``progress(cases cut, cases in all)``.
+
     Raises:
         InputError: the table or an exam can't be used; row and column are named.
         Cancelled: ``cancel`` was set.
@@ -174,7 +177,11 @@ def order_of_epoch(indices: I64, seed: int, epoch: int) -> I64:
 def load_batch(
     data: CohortData, chosen: I64, crops: list[Crop], preprocessing: Preprocessing, size: int, device: torch.device
 ) -> Tensor:
-    """Network input [len(chosen), 3, size, size] of the patches ``chosen``, in channels-last layout, on ``device``."""
+    """Network input [len(chosen), 3, size, size] of the patches ``chosen``, in channels-last layout, on ``device``.
+
+    Args:
+        data: the cohort. crops: one per patch. preprocessing: window and normalisation.
+    """
     patches = torch.from_numpy(np.ascontiguousarray(data.patches[np.asarray(chosen)])).to(device)
     return prepare(patches, crops, preprocessing, size).contiguous(memory_format=torch.channels_last)
 
@@ -188,7 +195,11 @@ def training_batch(
     step: int,
     device: torch.device,
 ) -> Tensor:
-    """A batch with a random crop per patch, drawn from ``seed`` and ``step`` alone."""
+    """A batch with a random crop per patch, drawn from ``seed`` and ``step`` alone.
+
+    Args:
+        data: the cohort. chosen: [n] case numbers. preprocessing, size, device: as of `load_batch`.
+    """
     rng = np.random.default_rng([seed, 2, step])
     return load_batch(data, chosen, [random_crop(preprocessing, rng) for _ in chosen], preprocessing, size, device)
 
@@ -196,7 +207,11 @@ def training_batch(
 def evaluation_batches(
     data: CohortData, indices: I64, preprocessing: Preprocessing, size: int, device: torch.device, batch: int = 64
 ) -> Iterator[Tensor]:
-    """All of ``indices`` in order, each with the centred inference crop."""
+    """All of ``indices`` in order, each with the centred inference crop.
+
+    Args:
+        data: the cohort. preprocessing, size, device: as of `load_batch`. batch: cases in each.
+    """
     crop = [centred_crop(preprocessing)]
     for start in range(0, len(indices), batch):
         yield load_batch(data, indices[start : start + batch], crop, preprocessing, size, device)

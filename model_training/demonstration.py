@@ -72,7 +72,13 @@ def build_demonstration(
     progress: Progress = no_progress,
     watch: Watch | None = None,
 ) -> ModelBundle:
-    """All of it; ``notes`` go into the card as they are."""
+    """All of it; ``notes`` go into the card as they are.
+
+    Args:
+        work: folder of everything on the way. out: the bundle's. config, device: of stage one.
+        parts: cohorts to make. inner: cases of the training part that choose the weights.
+        progress: of the phantoms. watch: told after each step.
+    """
     for part in parts:
         write_cohort(work / part.name, part.count, part.first_seed, os.cpu_count() or 1, progress)
     model, preprocessing = train_demonstration(work, config, device, inner=inner, progress=progress, watch=watch)
@@ -88,7 +94,11 @@ def train_demonstration(
     progress: Progress = no_progress,
     watch: Watch | None = None,
 ) -> tuple[HyRiskNet, Preprocessing]:
-    """Stage one on the training part in ``work``; resumes."""
+    """Stage one on the training part in ``work``; resumes.
+
+    Args:
+        config: of the fit. device: where. inner, progress, watch: as of `build_demonstration`.
+    """
     data = load_part(work, "training", progress)
     cases = np.arange(len(data))
     training, held = cases[: len(data) - inner], cases[len(data) - inner :]
@@ -138,7 +148,12 @@ def export_demonstration(
     inner: int = INNER,
     notes: str = "",
 ) -> ModelBundle:
-    """Stage two on reserved phantoms, calibration, percentiles, novelty guard, results on the test part; writes the bundle."""
+    """Stage two on reserved phantoms, calibration, percentiles, novelty guard, results on the test part; writes the bundle.
+
+    Args:
+        work, out: folders. model, preprocessing: of stage one. config, parts, inner, notes: as of
+            `build_demonstration`.
+    """
     model = model.to("cpu", memory_format=torch.channels_last)  # type: ignore[call-overload]
     cohorts = {part.name: load_part(work, part.name) for part in parts}
     second, calibration, test = cohorts["stage-two"], cohorts["calibration"], cohorts["test"]
@@ -199,7 +214,11 @@ def _agatston_odds(
 
 
 def evaluate_test(data: CohortData, networks: dict[str, F64]) -> dict[str, Any]:
-    """AUC of the networks and of every score on one cohort, in several ways, and within kernels."""
+    """AUC of the networks and of every score on one cohort, in several ways, and within kernels.
+
+    Args:
+        data: the test part. networks: log odds [n] by name.
+    """
     candidates = {**networks, **data.scores()}
     table = {}
     for name, values in candidates.items():

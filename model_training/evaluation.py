@@ -50,7 +50,7 @@ class Predictions:
 
 
 def auc_or_none(score: F64, outcome: I64) -> float | None:
-    """`auc`, or None where there is only one outcome."""
+    """`auc` of ``score`` [n] for ``outcome`` [n], or None where there is only one outcome."""
     value = auc(score, outcome)
     return None if math.isnan(value) else round(value, 4)
 
@@ -63,12 +63,19 @@ def evaluate_run(
     shuffled: tuple[F64, I64],
     overlap: int,
 ) -> dict[str, Any]:
-    """``results.json`` without the comparison and the bundle."""
+    """``results.json`` without the comparison and the bundle.
+
+    Args:
+        settings: as JSON. data: the cohort. folds: of all cases. predictions: of each network, out of fold.
+        shuffled: log odds [m] of folds trained on shuffled outcomes, and those outcomes [m].
+        overlap: patients on two sides of a fold.
+    """
     main = predictions[0]
     baselines = {**data.scores(), **_combined(data, folds)}
     heads = {"hyrisknet": main.hyrisknet, "risknet": main.risknet}
     risks = {name: cross_fitted_risk(values, data.outcome, folds) for name, values in heads.items()}
     everything = {**heads, **baselines}
+    pairs = [("hyrisknet", "risknet"), *((head, name) for head in heads for name in baselines)]
     return {
         "schema_version": SCHEMA_VERSION,
         "synthetic": data.synthetic,
@@ -85,10 +92,7 @@ def evaluate_run(
             "hyrisknet": _pooled(main.hyrisknet, data, folds),
         },
         "baselines": {name: _pooled(values, data, folds) for name, values in baselines.items()},
-        "differences": [
-            _difference(a, b, everything, data)
-            for a, b in [("hyrisknet", "risknet"), *((head, name) for head in heads for name in baselines)]
-        ],
+        "differences": [_difference(a, b, everything, data) for a, b in pairs],
         "roc": {name: roc(values, data.outcome) for name, values in everything.items()},
         "calibration": {name: _calibration(risk, data.outcome) for name, risk in risks.items()},
         "decision_curve": _decision_curve(risks, data.outcome),
@@ -182,7 +186,11 @@ def _combined(data: CohortData, folds: Sequence[Fold]) -> dict[str, F64]:
 
 
 def cross_fitted_risk(score: F64, outcome: I64, folds: Sequence[Fold]) -> F64:
-    """Each fold's risks by Platt's fit on the other folds' predictions: nobody calibrates their own risk."""
+    """Each fold's risks by Platt's fit on the other folds' predictions: nobody calibrates their own risk.
+
+    Args:
+        score, outcome: [n], of all cases. folds: which of them are each fold's.
+    """
     risk = np.full(len(score), np.nan)
     for fold in folds:
         others = np.setdiff1d(np.arange(len(score)), fold.test)

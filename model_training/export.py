@@ -56,15 +56,17 @@ def export_run(
     results: dict[str, Any],
     name: str,
 ) -> ModelBundle:
-    """Write the bundle of a finished cross-validation: the final fit, calibrated on out-of-fold predictions."""
+    """Write the bundle of a finished cross-validation: the final fit, calibrated on out-of-fold predictions.
+
+    Args:
+        directory: of the bundle. settings, data, run: of the training. main: the first network's predictions.
+        results: of the run. name: of the model; "" to make one.
+    """
     model, preprocessing = final_network(settings, run)
     rule = score_rule(settings, data)
     fold = fold_of(settings, Unit(settings.depths[0], 0), data)
     features = image_features(model, data, np.arange(len(data)), preprocessing)
-    calibration = {
-        "risknet": platt_calibration(main.risknet, data.outcome),
-        "hyrisknet": platt_calibration(main.hyrisknet, data.outcome),
-    }
+    calibration = {h: platt_calibration(getattr(main, h), data.outcome) for h in ("risknet", "hyrisknet")}
     start = bundle_of(settings.init)
     earlier = [] if start is None else [*start.training.get("earlier_cohorts", ()), start.training.get("cohort_sha256")]
     training: dict[str, Any] = {
@@ -96,7 +98,11 @@ def export_run(
 
 
 def finish(directory: Path, bundle: ModelBundle, model: HyRiskNet, card: str) -> ModelBundle:
-    """Store the known answer with the bundle, and write it."""
+    """Store the known answer with the bundle, and write it.
+
+    Args:
+        directory: of the bundle. model: the network. card: its text.
+    """
     answered = replace(bundle, training=bundle.training | {KNOWN_ANSWER: known_answer(model, bundle)})
     return write_bundle(directory, answered, model, card)
 
@@ -113,6 +119,9 @@ def platt_calibration(score: F64, outcome: NDArray[np.int64]) -> PlattCalibratio
     """Platt's logistic fit of ``outcome`` on log odds ``score``; a slope outside 0.05 to 5 is taken to its end.
 
     A network that ranks no better than chance would get a slope of about zero or below, and turn its answers round.
+
+    Args:
+        score, outcome: [n].
     """
     fit = LogisticRegression(C=1e6).fit(score[:, None], outcome)
     slope = float(np.clip(fit.coef_[0, 0], *_PLATT_RANGE))
@@ -129,6 +138,9 @@ def novelty_statistics(reference: Tensor, held_out: Tensor, data: CohortData, fl
 
     It is their `NOVELTY_QUANTILE`, and no lower than that quantile of the reference, nor than ``floor``: a small cohort
     has few held-out cases. The number of components grows with the cases, which in small cohorts have no more to say.
+
+    Args:
+        data: the cohort, for its pixel sizes and increments.
     """
     x = reference.double().numpy()
     mean = x.mean(axis=0)

@@ -34,6 +34,9 @@ class Fold:
 def make_folds(outcome: I64, patient: Sequence[str], k: int, seed: int) -> list[Fold]:
     """``k`` folds over all cases.
 
+    Args:
+        outcome: [n], 0 or 1. patient: of each case; one patient is in one fold. seed: of the drawing.
+
     Raises:
         InputError: fewer patients of one outcome than folds.
     """
@@ -59,7 +62,11 @@ def final_fold(outcome: I64, patient: Sequence[str], seed: int) -> Fold:
 
 
 def inner_split(rest: I64, outcome: I64, groups: I64, seed: int) -> tuple[I64, I64]:
-    """Part ``rest`` into what is trained on and what chooses the weights."""
+    """Part ``rest`` into what is trained on and what chooses the weights.
+
+    Args:
+        rest: [m] case numbers. outcome, groups: [n], of all cases. seed: of the drawing.
+    """
     labels, members = outcome[rest], groups[rest]
     fewest = min((len(set(members[labels == value])) for value in (0, 1)), default=0)
     if fewest < _FEWEST_INNER:

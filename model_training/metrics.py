@@ -14,7 +14,11 @@ F64 = NDArray[np.float64]
 
 
 def weighted_auc(score: F64, positive: F64, negative: F64) -> float:
-    """Probability that a positive outranks a negative, ties counting half; cases carry weights of both kinds."""
+    """Probability that a positive outranks a negative, ties counting half; cases carry weights of both kinds.
+
+    Args:
+        score: [n]. positive, negative: weights [n].
+    """
     _, level = np.unique(score, return_inverse=True)
     positives = np.bincount(level, positive)
     negatives = np.bincount(level, negative)
@@ -24,7 +28,11 @@ def weighted_auc(score: F64, positive: F64, negative: F64) -> float:
 
 
 def auc(score: F64, outcome: NDArray[np.int64]) -> float:
-    """Area under the ROC curve of ``score`` for ``outcome`` (1 = non-survivor); may be below 0.5."""
+    """Area under the ROC curve of ``score`` for ``outcome`` (1 = non-survivor); may be below 0.5.
+
+    Args:
+        score: [n]. outcome: [n], 0 or 1.
+    """
     positive = outcome.astype(np.float64)
     return weighted_auc(score, positive, 1.0 - positive)
 
@@ -33,12 +41,19 @@ def expected_auc(score: F64, risk: F64) -> float:
     """Expected AUC when outcomes are drawn with the known probabilities ``risk`` (synthetic cohorts only).
 
     The ratio of the expected pair counts, which for large cohorts is the mean over outcome draws.
+
+    Args:
+        score, risk: [n].
     """
     return weighted_auc(score, risk, 1.0 - risk)
 
 
 def auc_over_draws(score: F64, risk: F64, draws: int, seed: int) -> tuple[float, float]:
-    """Mean and SD of the AUC over ``draws`` outcome draws from ``risk``."""
+    """Mean and SD of the AUC over ``draws`` outcome draws from ``risk``.
+
+    Args:
+        score, risk: [n]. draws: how many. seed: of the draws.
+    """
     rng = np.random.default_rng(seed)
     values = [auc(score, (rng.random(len(risk)) < risk).astype(np.int64)) for _ in range(draws)]
     return float(np.mean(values)), float(np.std(values))
@@ -52,7 +67,11 @@ def bootstrap_ci(
     level: float = 0.95,
     groups: NDArray[np.int64] | None = None,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of `auc` over cases, or over ``groups`` (patients) of cases drawn together."""
+    """Percentile bootstrap interval of `auc` over cases, or over ``groups`` (patients) of cases drawn together.
+
+    Args:
+        score, outcome, groups: [n]. resamples: how many. seed: of the resampling. level: of the interval, 0 to 1.
+    """
     rng = np.random.default_rng(seed)
     codes = np.arange(len(score)) if groups is None else groups
     count = int(codes.max()) + 1
@@ -80,6 +99,9 @@ def delong(a: F64, b: F64, outcome: NDArray[np.int64]) -> Difference:
     """AUC of ``a`` minus AUC of ``b``, with DeLong's variance (DeLong, DeLong, Clarke-Pearson 1988).
 
     The placement values come from midranks (Sun, Xu 2014), so ties count half.
+
+    Args:
+        a, b: scores [n]. outcome: [n], 0 or 1.
     """
     first, second = _placements(a, outcome), _placements(b, outcome)
     difference = auc(a, outcome) - auc(b, outcome)
@@ -104,19 +126,31 @@ def _placements(score: F64, outcome: NDArray[np.int64]) -> tuple[F64, F64]:
 
 
 def roc(score: F64, outcome: NDArray[np.int64]) -> dict[str, list[float]]:
-    """Corners of the ROC curve: false and true positive rates, rising."""
+    """Corners of the ROC curve: false and true positive rates, rising.
+
+    Args:
+        score: [n]. outcome: [n], 0 or 1.
+    """
     false, true, _ = roc_curve(outcome, score)
     return {"fpr": [round(float(v), 5) for v in false], "tpr": [round(float(v), 5) for v in true]}
 
 
 def sensitivity_at(score: F64, outcome: NDArray[np.int64], specificity: float) -> float:
-    """Highest sensitivity of a threshold on ``score`` with at least ``specificity``."""
+    """Highest sensitivity of a threshold on ``score`` with at least ``specificity``.
+
+    Args:
+        score: [n]. outcome: [n], 0 or 1.
+    """
     false, true, _ = roc_curve(outcome, score, drop_intermediate=False)
     return float(true[1.0 - false >= specificity - 1e-12].max())
 
 
 def calibration_points(risk: F64, outcome: NDArray[np.int64], bins: int = 10) -> list[dict[str, float]]:
-    """Mean predicted risk and observed share in bins of equal counts."""
+    """Mean predicted risk and observed share in bins of equal counts.
+
+    Args:
+        risk: [n]. outcome: [n], 0 or 1. bins: how many.
+    """
     parts = np.array_split(np.argsort(risk, kind="stable"), min(bins, max(2, len(risk) // 8)))
     return [
         {"mean_risk": float(risk[part].mean()), "observed": float(outcome[part].mean()), "n": len(part)}
@@ -126,7 +160,11 @@ def calibration_points(risk: F64, outcome: NDArray[np.int64], bins: int = 10) ->
 
 
 def net_benefit(risk: F64, outcome: NDArray[np.int64], threshold: float) -> float:
-    """Net benefit of acting on a risk of ``threshold`` or more (Vickers, Elkin 2006)."""
+    """Net benefit of acting on a risk of ``threshold`` or more (Vickers, Elkin 2006).
+
+    Args:
+        risk: [n]. outcome: [n], 0 or 1.
+    """
     acted = risk >= threshold
     true, false = float((acted & (outcome == 1)).mean()), float((acted & (outcome == 0)).mean())
     return true - false * threshold / (1.0 - threshold)

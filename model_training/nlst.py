@@ -73,6 +73,9 @@ def build_nlst(
 ) -> NLSTCohort:
     """Choose and match.
 
+    Args:
+        participants, series: the tables. stages: how many participants of each stage. seed: of the drawing.
+
     Raises:
         InputError: a table lacks columns, has no survival, or holds too few participants of a stage.
     """

@@ -71,6 +71,9 @@ def cut_patches(
 ) -> Patches:
     """The patches of every case of ``table``, from the cache below ``cache`` where it has them.
 
+    Args:
+        progress: called as ``progress(cases cut, cases in all)``.
+
     Raises:
         InputError: exams can't be read, or a centre lies outside; rows and columns are named.
         Cancelled: ``cancel`` was set; what was cut stays.

@@ -35,7 +35,11 @@ Cell = str | float | int | None
 
 
 def write_report(run: Path, results: dict[str, Any], data: CohortData, predictions: Sequence[Predictions]) -> None:
-    """Write ``figures/``, ``report.html`` and ``predictions.csv`` into ``run``."""
+    """Write ``figures/``, ``report.html`` and ``predictions.csv`` into ``run``.
+
+    Args:
+        results: of the run. data: the cohort.
+    """
     pictures = write_figures(run / "figures", results)
     replace_file(run / "report.html", _page(results, pictures).encode())
     replace_file(run / "predictions.csv", _predictions(data, results, predictions).encode())

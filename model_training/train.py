@@ -108,7 +108,11 @@ class Watch:
     """Who wants to know how a fit goes; this one doesn't."""
 
     def step(self, stage: int, epoch: int, step: int, steps: int, loss: float) -> None:
-        """After every step; may raise `Cancelled`."""
+        """After every step; may raise `Cancelled`.
+
+        Args:
+            stage, epoch, step: which, from 1. steps: in this stage. loss: of the batch.
+        """
 
     def epoch(self, stage: int, values: dict[str, Any]) -> None:
         """After every epoch: losses, AUC of the inner split, whether it is the best so far."""
@@ -130,6 +134,7 @@ def fit(job: Fit, folder: Path, start: Callable[[], HyRiskNet], watch: Watch | N
     """Run or resume a fit in ``folder``; returns the network with the best weights of the last phase, in eval mode.
 
     Args:
+        job: what is fitted, and how.
         start: makes the network with its first weights, on the CPU.
 
     Raises:
@@ -228,7 +233,12 @@ def image_features(
     bfloat16: bool = False,
     device: torch.device | None = None,
 ) -> Tensor:
-    """Trunk features [n, F] of the centred crops, float32, on the CPU; ``size`` defaults to the bundle's."""
+    """Trunk features [n, F] of the centred crops, float32, on the CPU; ``size`` defaults to the bundle's.
+
+    Args:
+        model: the network. data, indices: which cases. preprocessing: window and normalisation.
+        bfloat16: compute in it. device: None for the model's own.
+    """
     model.eval()
     where = device or torch.device("cpu")
     parts = []

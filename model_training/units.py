@@ -143,7 +143,11 @@ class UnitWatch(Watch):
         self._unit, self._emit, self._control, self._share = unit.name, emit, control, share
 
     def step(self, stage: int, epoch: int, step: int, steps: int, loss: float) -> None:
-        """One event; a pause waits here, a cancel leaves from here."""
+        """One event; a pause waits here, a cancel leaves from here.
+
+        Args:
+            stage, epoch, step: which, from 1. steps: in this stage. loss: of the batch.
+        """
         share = self._share((stage - 1 + step / steps) / 2)
         values = {"stage": stage, "epoch": epoch, "step": step, "steps": steps, "loss": round(loss, 5)}
         self._emit("step", unit=self._unit, **values, **share)
@@ -156,6 +160,9 @@ class UnitWatch(Watch):
 
 def run_unit(settings: Settings, unit: Unit, run: Path, watch: Watch) -> dict[str, Any]:
     """Both stages of ``unit`` in ``run/folds/NAME``; resumes, and returns at once what is done already.
+
+    Args:
+        settings: of the run.
 
     Returns:
         ``{"test": indices, "risknet": log odds, "hyrisknet": ..., "stage_one": ..., "score_weight": ...}``.

@@ -82,7 +82,7 @@ class Heartbeat:
         self.started = self._news = time.monotonic()
         self._every = every
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._beat, daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Heartbeat:
         self._thread.start()
@@ -100,10 +100,18 @@ class Heartbeat:
         self._news = time.monotonic()
         say(f"  {self.seconds:4.0f} s  {text}")
 
-    def _beat(self) -> None:
-        while not self._done.wait(max(0.01, self._news + self._every - time.monotonic())):
-            if time.monotonic() - self._news >= self._every:
-                self.say("still installing…")
+    def due(self) -> float:
+        """Seconds until it is time to say something."""
+        return self._news + self._every - time.monotonic()
+
+    def beat(self) -> None:
+        """Say that the work goes on, unless there has been news."""
+        if self.due() <= 0:
+            self.say("still installing…")
+
+    def _run(self) -> None:
+        while not self._done.wait(max(0.01, self.due())):
+            self.beat()
 
 
 def python() -> Path:

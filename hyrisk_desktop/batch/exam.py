@@ -112,6 +112,7 @@ def list_exams(
     The whole folder is looked through before anything is scored: an exam may go on in a later folder.
 
     Args:
+        reads: known centres and grades by series UID.
         root: folder or file, as `imaging.scan_exams` takes.
         progress: called as ``progress(files looked at, 0)``.
         cancel: polled between files.

@@ -58,6 +58,7 @@ def run_on_cluster(
     """As `batch.run_batch`, on the workers of ``cluster``; rows come as they are ready.
 
     Args:
+        exams, settings, on_row, progress, cancel, pause, done, also: as there.
         model: the bundle's folder, which every worker sees under the same path. Each loads it once.
 
     Raises:

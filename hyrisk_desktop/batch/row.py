@@ -165,6 +165,7 @@ def load_exam(
         What waits for the model; or the row that says why it can't be read; or None for a row that is there already.
 
     Args:
+        settings: what decides the numbers beside exam and model.
         is_done: whether the row of that id and fingerprint is there already.
         also: findings that stand beside every row, such as another model than the chosen one.
 

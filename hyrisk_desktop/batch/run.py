@@ -126,6 +126,10 @@ def read_ahead(
 ) -> Iterator[list[Item]]:
     """What `load_exam` makes of each exam, in their order, read by ``workers`` threads a few exams ahead.
 
+    Args:
+        exams, settings, is_done, also, cancel: as of `load_exam`. workers: how many threads read.
+        pause: makes the reading wait. pace: is told how long it waited.
+
     Raises:
         Cancelled: ``cancel`` was set.
     """

@@ -84,6 +84,7 @@ def find_lesions(
     """Label and measure the lesions of ``region``.
 
     Args:
+        volume, region: where to look. profile: threshold, connectivity and least area.
         excluded: voxels (x, y, z); a lesion that holds one of them is marked excluded.
     """
     region = region.clipped(volume)

@@ -33,6 +33,7 @@ def agatston_nearby(
     """Agatston score, by ``profile``, of the lesions in the margin around ``region``; 0 where it is noise only.
 
     Args:
+        volume, region: what was scored.
         excluded: voxels (x, y, z) whose lesions the reader took out; they don't count here either.
     """
     sx, sy, sz = volume.spacing_mm

@@ -89,6 +89,7 @@ def score_region(
     """Score the box of ``size_xyz`` voxels around the heart centre.
 
     Args:
+        profile: how lesions are found and weighted.
         centre: voxel (x, y, z) inside ``volume``.
         excluded: voxels whose lesions do not count.
 
@@ -118,7 +119,13 @@ def score_box(
     profile: ScoringProfile = STANDARD,
     excluded: Collection[Voxel] = (),
 ) -> CalciumScores:
-    """Score a box that the reader drew, e.g. around the whole heart."""
+    """Score a box that the reader drew, e.g. around the whole heart.
+
+    Args:
+        volume: the exam. region: the box; what lies outside the volume is left out.
+        centre: heart centre (x, y, z) that the scores shall name, None for none.
+        profile: how lesions are found and weighted. excluded: voxels whose lesions do not count.
+    """
     return _score(volume, region, centre, profile, excluded, drawn=True)
 
 

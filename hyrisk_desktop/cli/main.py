@@ -17,6 +17,7 @@ from hyrisk_desktop import __version__, paths, unfinished
 from hyrisk_desktop.cli import display
 from hyrisk_desktop.cli.batch import batch
 from hyrisk_desktop.cli.failures import sentences
+from hyrisk_desktop.cli.help import help_
 from hyrisk_desktop.cli.models import models_cli
 from hyrisk_desktop.cli.pacs import pacs_cli
 from hyrisk_desktop.cli.score import score
@@ -29,7 +30,20 @@ if TYPE_CHECKING:
     pass
 
 _TRAINING = ("phantom", "train", "evaluate", "nlst", "train-demonstration")
-_COMMANDS = ("gui", "demo", "score", "batch", *_TRAINING, "models", "store", "pacs", "replay", "audit", "doctor")
+_COMMANDS = (
+    "gui",
+    "demo",
+    "score",
+    "batch",
+    *_TRAINING,
+    "models",
+    "store",
+    "pacs",
+    "replay",
+    "audit",
+    "doctor",
+    "help",
+)
 _LATER_COMMANDS: tuple[str, ...] = ()
 
 cli = typer.Typer(
@@ -132,6 +146,7 @@ def doctor() -> None:
     raise typer.Exit(0 if all(row.ok for row in rows) else 1)
 
 
+cli.command("help", help=tr("Print a page of the manual, or list its pages."))(help_)
 cli.command("score", help=tr("Score one exam at a heart centre, without a window."))(score)
 cli.command("batch", help=tr("Score every exam below a folder, one row each; goes on where it stopped."))(batch)
 cli.add_typer(models_cli, name="models")

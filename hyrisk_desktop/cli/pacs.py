@@ -86,7 +86,7 @@ def add(
 @pacs_cli.command("test", help=tr("Ask a node, or all, whether they answer, and say why not."))
 def ask_nodes(node: Annotated[str | None, typer.Argument(metavar="[NODE]")] = None) -> None:
     """C-ECHO or a DICOMweb question."""
-    from hyrisk_desktop.exchange.pacs.archive import check_connection
+    from hyrisk_desktop.exchange.pacs.archive import open_archive
 
     settings = _settings()
     asked = _nodes(settings) if node is None else (_node(settings, node),)
@@ -96,7 +96,8 @@ def ask_nodes(node: Annotated[str | None, typer.Argument(metavar="[NODE]")] = No
     for one in asked:
         began = time.monotonic()
         try:
-            check_connection(one, settings["pacs_ae_title"], _secret(one))
+            with open_archive(one, settings["pacs_ae_title"], _secret(one)) as archive:
+                archive.test()
         except PacsError as e:
             failed += 1
             typer.echo(f"BAD  {one.name}\t{e.message}")
@@ -116,15 +117,21 @@ def find(
     date_from: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"])] = None,
     date_to: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"])] = None,
 ) -> None:
-    """C-FIND or QIDO-RS."""
-    from hyrisk_desktop.exchange.pacs.archive import find_studies
+    """C-FIND or QIDO-RS.
+
+    Args:
+        node: its name. date_from, date_to: of the study, both included; the rest as `--help` says.
+    """
+    from hyrisk_desktop.exchange.pacs.archive import open_archive
     from hyrisk_desktop.exchange.pacs.query import Query
 
     settings = _settings()
     chosen = _node(settings, node)
     first, last = (d.date() if d is not None else None for d in (date_from, date_to))
     query = Query(patient_id, name, accession, description, modality, first, last)
-    for study in find_studies(chosen, settings["pacs_ae_title"], query, _secret(chosen)):
+    with open_archive(chosen, settings["pacs_ae_title"], _secret(chosen)) as archive:
+        studies = archive.find_studies(query)
+    for study in studies:
         typer.echo(json.dumps(asdict(study)))
 
 
@@ -135,7 +142,7 @@ def get(
     out: Annotated[Path | None, typer.Option(help=tr("Folder; default: the window's PACS inbox."))] = None,
 ) -> None:
     """C-GET, C-MOVE or WADO-RS."""
-    from hyrisk_desktop.exchange.pacs.archive import find_series
+    from hyrisk_desktop.exchange.pacs.archive import open_archive
     from hyrisk_desktop.exchange.pacs.classes import RETRIEVED_MODALITIES
     from hyrisk_desktop.exchange.pacs.inbox import Inbox
     from hyrisk_desktop.exchange.pacs.retrieve import retrieve
@@ -144,7 +151,8 @@ def get(
     settings = _settings()
     chosen = _node(settings, node)
     own, secret, inbox = settings["pacs_ae_title"], _secret(chosen), Inbox(out or inbox_dir())
-    series = [s for s in find_series(chosen, own, study_uid, secret) if s.modality in RETRIEVED_MODALITIES]
+    with open_archive(chosen, own, secret) as archive:
+        series = [s for s in archive.find_series(study_uid) if s.modality in RETRIEVED_MODALITIES]
     if not series:
         raise PacsError("nothing", tr("{node} knows no CT series of this study.", node=chosen.name))
     result = retrieve(chosen, own, series, inbox, receiver=_receiver(settings, inbox), password=secret)

@@ -158,6 +158,7 @@ def write_exports(
     """Write the wanted reports of one reading; returns what was written without identity, if that was wanted.
 
     Args:
+        targets: which, and where. measurement: the reading. reader: who read.
         record: what ``volume`` was read from. predictor: the model that answered; for the PDF's heat map and model card.
 
     Raises:
@@ -224,6 +225,7 @@ def write_files(
     """Make the files of a reading and put all in place, or none.
 
     Args:
+        report: the reading. progress: called as ``progress(files made, files in all)``.
         places: where to write, by the key of a format (see `formats`).
         replace: the places whose files may be replaced; None for all.
         check: called now and then; what it raises stops the work with nothing changed.
@@ -238,7 +240,11 @@ def write_files(
 def make_files(
     places: Mapping[str, Place], report: Report, *, progress: Progress = no_progress, check: Check = no_check
 ) -> dict[Place, bytes]:
-    """The bytes of the files of a reading, by what ``places`` gives for their formats' keys. Raises as `write_files`."""
+    """The bytes of the files of a reading, by what ``places`` gives for their formats' keys. Raises as `write_files`.
+
+    Args:
+        report: the reading. progress, check: as of `write_files`.
+    """
     wanted = [f for f in formats() if f.key in places]
     making = Making(report, "seg" in places, check)
     made: dict[Place, bytes] = {}

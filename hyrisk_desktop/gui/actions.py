@@ -121,8 +121,9 @@ def action_table() -> tuple[ActionSpec, ...]:
         a("retrain", tr("&Retrain…"), tools, (), needs_exam=False),
         a("set_prevalence", tr("Assumed &prevalence…"), tools, (), needs_exam=False),
         a("show_log", tr("Show the &log"), tools, (), needs_exam=False),
-        a("show_shortcuts", tr("&Keyboard shortcuts"), help_, ("?", "F1"), needs_exam=False),
-        a("show_model_card", tr("&Model card"), help_, (), needs_exam=False),
+        a("show_manual", tr("&Manual"), help_, ("F1",), needs_exam=False),
+        a("show_shortcuts", tr("&Keyboard shortcuts"), help_, ("?",), needs_exam=False),
+        a("show_model_card", tr("Model &card"), help_, (), needs_exam=False),
         a("show_about", tr("&About HyRisk Desktop"), help_, (), needs_exam=False),
         a("", tr("Scroll through the slices"), mouse, (tr("Wheel"), "PgUp / PgDn", "↑ ↓")),
         a("", tr("Slice nearest the head, nearest the feet"), mouse, ("Home / End",)),
@@ -151,6 +152,7 @@ def build_menus(
     """Fill ``bar`` from the table; each action calls ``trigger`` with its key.
 
     Args:
+        owner: of the actions.
         submenu_of_view: title of the menu that is put inside View instead of on the bar.
 
     Returns:

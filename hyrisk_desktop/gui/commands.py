@@ -12,10 +12,9 @@ from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QInputDialog, 
 
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.gui.actions import presets
-from hyrisk_desktop.gui.dialogs.about import about_text
-from hyrisk_desktop.gui.dialogs.message import ErrorDialog, TextDialog
+from hyrisk_desktop.gui.dialogs.help import HelpCommands
+from hyrisk_desktop.gui.dialogs.message import ErrorDialog
 from hyrisk_desktop.gui.dialogs.series import SeriesDialog
-from hyrisk_desktop.gui.dialogs.shortcuts import ShortcutsDialog
 from hyrisk_desktop.gui.export.commands import ReadingFiles
 from hyrisk_desktop.gui.export.deidentified_writer import Deidentifying
 from hyrisk_desktop.gui.export.restoring import Restoring
@@ -27,6 +26,7 @@ from hyrisk_desktop.gui.pacs.commands import PacsCommands
 from hyrisk_desktop.gui.pacs.sending_reading import SendingReading
 from hyrisk_desktop.gui.results import results_text
 from hyrisk_desktop.gui.retrain.controller import Retraining, leaving_question
+from hyrisk_desktop.gui.sentences import sentence_of
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Tool
 from hyrisk_desktop.gui.viewer.desk import Desk
@@ -34,8 +34,6 @@ from hyrisk_desktop.gui.viewer.display import default_box, dicom_window
 from hyrisk_desktop.gui.worklist.commands import WorklistCommands
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import SeriesRecord
-from hyrisk_desktop.paths import bundled_model_dir
-from hyrisk_desktop.risk.bundle_files import read_card
 from hyrisk_desktop.risk.model_store import ActiveModel
 from hyrisk_desktop.settings import Settings
 
@@ -95,6 +93,7 @@ class Commands(QObject):
         )
         self.pacs.message.connect(self.message)
         self.pacs.failed.connect(self.show_error)
+        self.help = HelpCommands(services.runner, services.log, services.risk, services.worklist, window)
         desk.confirmed.connect(self.worklist.confirm)
         self.worklist.retrain_wanted.connect(self.retraining.show_wizard)
         self.retraining.worklist_wanted.connect(self.worklist.export_cohort)
@@ -123,7 +122,7 @@ class Commands(QObject):
     def handler(self, key: str) -> Callable[[], object]:
         """What carries out the action ``key``: a method of that name, here or among the others' commands."""
         found = self.worklist.handler(key) or self.pacs.handler(key) or getattr(self.reading_files, key, None)
-        return found or getattr(self, key)
+        return found or getattr(self.help, key, None) or getattr(self, key)
 
     def refuse(self, keys: QKeyCombination, actions: dict[str, QAction]) -> bool:
         """Say why the action on ``keys`` does nothing now; False where no action that is switched off has them."""
@@ -307,7 +306,7 @@ class Commands(QObject):
         """Esc: end the tool; with none, show whole slices."""
         self._desk.escape()
 
-    # --- model, log and help
+    # --- model
 
     def show_models(self) -> None:
         """The installed models: compare, choose, import, export."""
@@ -359,23 +358,6 @@ class Commands(QObject):
             self.message.emit(active.warning)
         self.states_changed.emit()
 
-    def show_log(self) -> None:
-        """Show what the program has noted; it holds no patient data."""
-        self._open(TextDialog(tr("Log"), "\n".join(self._services.log.lines), self._window))
-
-    def show_shortcuts(self) -> None:
-        """The "?" sheet."""
-        self._open(ShortcutsDialog(self._window))
-
-    def show_model_card(self) -> None:
-        """The model's own account of its data, results and limits."""
-        card = read_card(self._services.risk.model_dir or bundled_model_dir())
-        self._open(TextDialog(tr("Model card"), card, self._window, markdown=True))
-
-    def show_about(self) -> None:
-        """What this is, and what it is not for."""
-        self._open(TextDialog(tr("About HyRisk Desktop"), about_text(), self._window, size=(620, 380)))
-
     def _open(self, dialog: QDialog) -> None:
         dialog.open()
 
@@ -388,7 +370,7 @@ class Commands(QObject):
     @Slot(object)
     def show_error(self, error: Exception) -> ErrorDialog:
         """One sentence, with details to copy."""
-        self.message.emit(error.message if isinstance(error, HyRiskError) else tr("Something went wrong; see the log."))
+        self.message.emit(sentence_of(error))
         # Over the dialog that asked; but no error goes with another that is closed.
         asking = QApplication.activeModalWidget() or QApplication.activeWindow()
         dialog = ErrorDialog(error, self._window if isinstance(asking, ErrorDialog) else asking or self._window)

@@ -87,7 +87,11 @@ def red_if(bad: Callable[[Any], bool]) -> Callable[[Any, int], QColor | None]:
 
 
 def table_view(model: RowsModel, name: str, title: str, widths: Sequence[int]) -> QTableView:
-    """A view of whole rows; the last column takes what is left."""
+    """A view of whole rows; the last column takes what is left.
+
+    Args:
+        model: the rows. name: objectName. title: for screen readers. widths: of the columns, in pixels.
+    """
     view = QTableView()
     view.setObjectName(name)
     view.setAccessibleName(title)

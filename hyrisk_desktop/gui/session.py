@@ -139,6 +139,7 @@ class Session(Measured):
         """Show a read that was stored, if that exam is still open; what the reader has done meanwhile goes first.
 
         Args:
+            read: as it was stored. exam_id: of the exam that was asked about.
             risk: the reading that was stored with it; it stays on screen, with its model's name, until the read is
                 changed or `compute_risk_again` is asked for. read_at: when the stored read was made.
             memory_first: what this program remembers of the read is newer, and waits to be stored.
@@ -163,7 +164,11 @@ class Session(Measured):
             self._read_at[self._key] = read_at
 
     def take_stored(self, read: ReadState, exam_id: int, risk: RiskReading | None, read_at: datetime | None) -> None:
-        """Show a stored read instead of the one on screen, whatever has been done to that."""
+        """Show a stored read instead of the one on screen, whatever has been done to that.
+
+        Args:
+            read: as it was stored. exam_id, risk, read_at: as of `restore`.
+        """
         if self.exam is not None and self.exam.exam_id == exam_id and self.can_measure:
             self.read = ReadState()
             self.restore(read, exam_id, risk, read_at)

@@ -47,6 +47,7 @@ def slices_needed(centre_z: int, depth: int, spacing_z_mm: float, half_slices: i
     """The slices of ``depth`` that everything measured at slice ``centre_z`` looks at, ascending.
 
     Args:
+        spacing_z_mm: distance of slices.
         half_slices: what is scored or shown to the network, to either side; at least one more is read to tell whether it
             fits in, and as many as `NEAR_Z_MM` holds.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 import zipfile
 import zlib
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.headers.attributes import quiet_pydicom
+from hyrisk_desktop.imaging.headers.damage import parsing_errors
 from hyrisk_desktop.imaging.headers.header import BadHeader, NotDicom
 from hyrisk_desktop.imaging.headers.tags import read_header
 from hyrisk_desktop.imaging.listing import Walk, entries
@@ -155,8 +157,6 @@ def _from_dicomdir(path: Path) -> Source:
 
 
 def _dicomdir_names(path: Path) -> list[tuple[str, ...]]:
-    import warnings
-
     import pydicom
 
     quiet_pydicom()
@@ -175,7 +175,7 @@ def _dicomdir_names(path: Path) -> list[tuple[str, ...]]:
                 if reference and str(record.get("DirectoryRecordType", "")).strip() in ("IMAGE", ""):
                     parts = (reference,) if isinstance(reference, str) else tuple(reference)
                     names.append(tuple(str(part) for part in parts))
-    except (Exception, RecursionError) as e:
+    except parsing_errors() as e:
         raise damaged from e
     return names
 

@@ -74,6 +74,7 @@ def parts_of(
     """Part slices or frames by what differs, so that as many as possible of the parts make a volume.
 
     Args:
+        items: slices or frames. always, perhaps: attributes that part them wherever they differ, or where that helps.
         value: an attribute's value.
         check: whether a part makes a volume.
 

@@ -130,9 +130,11 @@ def load_bundle(directory: Path) -> tuple[ModelBundle, HyRiskNet]:
         tensors = load(weights)
         statistics = {k: v.float().numpy() for k, v in tensors.items() if k.startswith("novelty.")}
         bundle = _parse(directory, data, statistics)
-        model = HyRiskNet(bundle.depth)
+        # Without weights of its own: to draw eleven million at random takes longer than to read these.
+        with torch.device("meta"):
+            model = HyRiskNet(bundle.depth)
         state = {k: v.to(torch.float32) if v.is_floating_point() else v for k, v in tensors.items()}
-        model.load_state_dict({k: v for k, v in state.items() if not k.startswith("novelty.")})
+        model.load_state_dict({k: v for k, v in state.items() if not k.startswith("novelty.")}, assign=True)
     except (SafetensorError, RuntimeError, ValueError) as e:
         raise _malformed(directory) from e
     return bundle, model.eval()
@@ -142,6 +144,7 @@ def write_bundle(directory: Path, bundle: ModelBundle, model: HyRiskNet, card: s
     """Write a bundle with fp16 weights beside its target, then swap it in; the last good bundle survives a crash.
 
     Args:
+        model: the network whose weights are written.
         directory: the bundle's folder; replaced if it exists.
         card: text of ``CARD.md``; ``{sha256}`` in it is filled in.
 

@@ -61,7 +61,7 @@ def _logit(p: float) -> float:
 
 
 def percentile(risk: float, reference: NDArray[np.float64]) -> float | None:
-    """Share of the sorted ``reference`` risks below ``risk``, 0 to 100; None where there is no reference."""
+    """Share of the sorted ``reference`` risks [n] below ``risk``, 0 to 100; None where there is no reference."""
     if reference.size == 0:
         return None
     return 100.0 * float(np.searchsorted(reference, risk)) / reference.size

@@ -84,6 +84,9 @@ def explain(
 ) -> Explanation:
     """Explain what `Predictor.predict` answers to the same question; on the thread that owns the predictor.
 
+    Args:
+        volume, centre, grade, agatston: as of `Predictor.predict`.
+
     Raises:
         InputError: as `Predictor.predict`. BundleError: the answer is not a finite number.
     """

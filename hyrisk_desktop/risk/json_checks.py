@@ -23,7 +23,11 @@ def check_number(name: str, value: object) -> float:
 
 
 def check_integer(name: str, value: object, lowest: int, highest: int) -> int:
-    """``value`` if it is a whole number in ``lowest`` to ``highest``; raises ValueError otherwise."""
+    """``value`` if it is a whole number in ``lowest`` to ``highest``; raises ValueError otherwise.
+
+    Args:
+        name: of the value, for the error.
+    """
     if isinstance(value, bool) or not isinstance(value, Integral) or not lowest <= int(value) <= highest:
         raise ValueError(f"{name} must be a whole number in {lowest} to {highest}")
     return int(value)

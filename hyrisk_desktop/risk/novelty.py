@@ -57,7 +57,11 @@ def told_apart(value: float, other: float) -> str:
 
 
 def novelty_findings(novelty: Novelty | None, features: NDArray[np.float32], volume: CTVolume) -> tuple[Finding, ...]:
-    """Findings where the image or its acquisition lies outside what the model has seen."""
+    """Findings where the image or its acquisition lies outside what the model has seen.
+
+    Args:
+        novelty: what the model has seen, None where it does not know. features: [F] of the patch. volume: the exam.
+    """
     if novelty is None:
         return ()
     found = []

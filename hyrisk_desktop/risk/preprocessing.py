@@ -111,6 +111,9 @@ def random_crop(preprocessing: Preprocessing, rng: np.random.Generator) -> Crop:
 def cut_block(hu: HuArray, centre: Voxel, size_xyz: tuple[int, int, int], fill: float) -> tuple[HuArray, bool]:
     """Copy the block of ``size_xyz`` voxels (odd) around ``centre``; outside the volume it holds ``fill``.
 
+    Args:
+        hu: [z, y, x].
+
     Returns:
         The block [z, y, x] in the volume's dtype, and whether any of it lay outside the volume.
     """
@@ -138,6 +141,7 @@ def prepare(
     """HU patches to network input.
 
     Args:
+        preprocessing: window, size and normalisation.
         patches: [N, 3, rows, columns] HU, any real dtype, on the device the result shall be on.
         crops: one per patch, or a single one for all.
         input_size: overrides the bundle's, for training at a smaller size first.

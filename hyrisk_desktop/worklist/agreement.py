@@ -126,6 +126,9 @@ def weighted_kappa(table: NDArray[np.int64], weights: Weights) -> float:
     """Cohen's weighted kappa of a confusion matrix: 1 - observed / expected weighted disagreement.
 
     NaN where there is nothing to agree on: no exams, or both readers gave one and the same grade throughout.
+
+    Args:
+        table: counts [first reader's grade, second's]. weights: linear or quadratic.
     """
     i, j = np.indices(table.shape)
     distance = np.abs(i - j) if weights == "linear" else (i - j) ** 2
@@ -140,7 +143,12 @@ def weighted_kappa(table: NDArray[np.int64], weights: Weights) -> float:
 def kappa_with_interval(
     a: NDArray[np.int64], b: NDArray[np.int64], weights: Weights, *, resamples: int = _RESAMPLES, seed: int = _SEED
 ) -> Estimate:
-    """Weighted kappa with the percentile bootstrap's 95 % interval, exams resampled, always from the same seed."""
+    """Weighted kappa with the percentile bootstrap's 95 % interval, exams resampled, always from the same seed.
+
+    Args:
+        a, b: grades [n] of the two readers, 0 to 3. weights: linear or quadratic.
+        resamples: how many. seed: of the resampling.
+    """
     value = weighted_kappa(confusion(a, b), weights)
     if len(a) < 3 or np.isnan(value):
         return Estimate(value, float("nan"), float("nan"))
@@ -195,6 +203,9 @@ def icc(scores: NDArray[np.float64]) -> Estimate:
 
 def bland_altman(scores: NDArray[np.float64]) -> BlandAltman:
     """Bias and limits of agreement of two columns, second minus first, with t-based intervals.
+
+    Args:
+        scores: [n, 2].
 
     Raises:
         InputError: fewer than three pairs.

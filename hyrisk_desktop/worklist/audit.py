@@ -36,7 +36,12 @@ class AuditEntry:
 
 
 def append(session: Session, reader: str, action: str, subject: str, detail: dict[str, Any]) -> None:
-    """Add a row within the session's transaction, so that a change and its trace are saved together or not at all."""
+    """Add a row within the session's transaction, so that a change and its trace are saved together or not at all.
+
+    Args:
+        reader: who did it, "" for the program. action: a word. subject: what it is about, such as ``read:7``.
+        detail: what changed; never a name.
+    """
     head = session.scalars(select(AuditHeadRow).where(AuditHeadRow.id == 1).with_for_update()).one()
     number, at = head.number + 1, now()
     digest = _digest(head.sha256, number, at, reader, action, subject, detail)

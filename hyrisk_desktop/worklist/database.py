@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import sqlite3
@@ -284,8 +285,6 @@ def _damaged(path: Path | None) -> StoreError:
 
 
 def _errnos(*names: str) -> tuple[int, ...]:
-    import errno
-
     return tuple(getattr(errno, name) for name in names if hasattr(errno, name))
 
 

@@ -103,7 +103,11 @@ def voxel_of(row: Any) -> Voxel | None:
 
 
 def entry_of(exam: ExamRow, s: Any, count: int, p: Any, r: Any) -> ExamEntry:
-    """A row of the list, from the exam, its first of ``count`` series, what is prepared, and a reader's read of it."""
+    """A row of the list, from the exam, its first of ``count`` series, what is prepared, and a reader's read of it.
+
+    Args:
+        exam: the row. s: of its chosen series. p: of what is prepared. r: of the read; each None where there is none.
+    """
     fits = p is not None and s is not None and p.series_uid == s.series_uid
     voxel = voxel_of(p) if fits else None
     series = " · ".join(part for part in (s.description, s.kernel) if part) if s else ""

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from hyrisk_desktop.errors import ConflictError, InputError, StoreError
+from hyrisk_desktop.errors import InputError, StoreError
 from hyrisk_desktop.findings import Finding, finding_rows
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import ScannedExam, SeriesRecord
@@ -33,6 +33,7 @@ from hyrisk_desktop.worklist.models import (
     ReadRow,
     SeriesRow,
 )
+from hyrisk_desktop.worklist.read_rows import check_change, row_of_read
 from hyrisk_desktop.worklist.records import ExamEntry, Proposal, Read, Reader, ReadingList, now, reading_order
 from hyrisk_desktop.worklist.row_values import (
     changes_of,
@@ -86,7 +87,11 @@ class Store:
     # --- lists and exams
 
     def reading_list(self, root: Path, *, blinded: bool = False, seed: int = 0, reader: str = "") -> ReadingList:
-        """The list of the exams below ``root``, made if new; a blinded and an open list of one folder are two lists."""
+        """The list of the exams below ``root``, made if new; a blinded and an open list of one folder are two lists.
+
+        Args:
+            seed: of a blinded list's orders. reader: who makes it, for the audit trail.
+        """
         with self.database.write() as session:
             where = (ListRow.root == path_text(root)) & (ListRow.blinded == blinded)
             row = session.scalars(select(ListRow).where(where)).one_or_none()
@@ -169,7 +174,12 @@ class Store:
         findings: tuple[Finding, ...],
         content_sha256: str = "",
     ) -> None:
-        """Keep the thumbnail (PNG), the proposed centre, the findings of the pixels and the hash of the files."""
+        """Keep the thumbnail (PNG), the proposed centre, the findings of the pixels and the hash of the files.
+
+        Args:
+            exam_id, series_uid: of what. thumbnail, findings: as said. proposal: None where there is none.
+            content_sha256: "" where the files were not hashed.
+        """
         with self.database.write() as session:
             x, y, z = proposal.voxel if proposal else (None, None, None)
             session.merge(
@@ -233,7 +243,7 @@ class Store:
     def read_of(self, exam_id: int, reader: Reader, *, blinded: bool = False) -> Read | None:
         """This reader's open or blinded read of the exam."""
         with self.database.read() as session:
-            row = _row_of_read(session, exam_id, reader, blinded)
+            row = row_of_read(session, exam_id, reader, blinded)
             read = read_of_row(row) if row else None
         self._revisions[exam_id, reader.reader_id, blinded] = read.revision if read else -1
         return read
@@ -270,13 +280,13 @@ class Store:
         """
         key = (read.exam_id, reader.reader_id, read.blinded)
         with self.database.write() as session:
-            row = _row_of_read(session, read.exam_id, reader, read.blinded, to_write=True)
+            row = row_of_read(session, read.exam_id, reader, read.blinded, to_write=True)
             before = read_of_row(row) if row else None
             changes = changes_of(before, read)
             if before and not changes:
                 saved = before
             else:
-                _check_change(before, read, self._based_on(read, key))
+                check_change(before, read, self._based_on(read, key))
                 saved = self._write_read(session, row, before, read, reader, changes)
         # Not before the commit: what was rolled back is not known to anybody.
         self._revisions[key] = saved.revision
@@ -316,7 +326,7 @@ class Store:
             The read as it is stored now; None where there is none.
         """
         with self.database.write() as session:
-            row = _row_of_read(session, exam_id, reader, blinded=False, to_write=True)
+            row = row_of_read(session, exam_id, reader, blinded=False, to_write=True)
             if row is None:
                 return None
             if row.locked:
@@ -331,7 +341,12 @@ class Store:
     # --- batches and audit
 
     def note_batch(self, list_id: int | None, out: Path, settings: dict[str, Any], bundle_sha256: str) -> int:
-        """A bulk scoring has begun; returns its number."""
+        """A bulk scoring has begun; returns its number.
+
+        Args:
+            list_id: of which list, None for none. out: the table. settings: of the run, for the audit trail.
+            bundle_sha256: of the model, "" without one.
+        """
         with self.database.write() as session:
             row = BatchRow(
                 list_id=list_id, out=path_text(out), settings=settings, bundle_sha256=bundle_sha256, started_at=now(),
@@ -350,7 +365,11 @@ class Store:
             audit.append(session, "", "batch_ended", f"batch:{row.id}", {"done": done, "failed": failed})
 
     def note(self, reader: str, action: str, subject: str, detail: dict[str, Any]) -> None:
-        """Add a row to the audit trail for something that changed no table, such as an export."""
+        """Add a row to the audit trail for something that changed no table, such as an export.
+
+        Args:
+            reader: who. action: a word. subject: what it is about, such as ``exam:7``. detail: no names.
+        """
         with self.database.write() as session:
             audit.append(session, reader, action, subject, detail)
 
@@ -364,24 +383,6 @@ class Store:
         with self.database.read() as session:
             row = _there(session.get(AuditHeadRow, 1))
             return row.number, row.sha256
-
-
-def _row_of_read(
-    session: Session, exam_id: int, reader: Reader, blinded: bool, *, to_write: bool = False
-) -> ReadRow | None:
-    mine = (ReadRow.exam_id == exam_id) & (ReadRow.reader_id == reader.reader_id) & (ReadRow.blinded == blinded)
-    query = select(ReadRow).where(mine)
-    # SQLite's writers wait for each other anyway; on a server the row is held until the commit.
-    return session.scalars(query.with_for_update() if to_write else query).one_or_none()
-
-
-def _check_change(before: Read | None, read: Read, known: int | None) -> None:
-    if before and known is not None and before.revision > known:
-        raise ConflictError(
-            tr("This read was changed in another window since it was opened here, so this change is not saved."), before
-        )
-    if before and before.locked and (read.grade, read.vessels, read.locked) != (before.grade, before.vessels, True):
-        raise InputError("read_locked", tr("The grade of this read is locked and can't be changed."))
 
 
 def _there(row: Any) -> Any:

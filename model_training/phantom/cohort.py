@@ -117,6 +117,9 @@ def write_cohort(
 ) -> None:
     """Render seeds ``first_seed`` .. ``first_seed + count - 1`` into ``directory``; continues what a killed run left.
 
+    Args:
+        workers: processes that render. progress: called as ``progress(phantoms made, phantoms in all)``.
+
     Raises:
         InputError: the folder holds another cohort.
     """

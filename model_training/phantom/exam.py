@@ -76,6 +76,10 @@ def write_exam(directory: Path, seed: int, workers: int = 2, progress: Progress 
     """Write the exam of ``seed`` as one DICOM file per slice, and `CENTRE_FILE` with the true heart centre.
 
     Instances are numbered from head to feet, as most scanners do; the centre's z counts from the feet.
+
+    Args:
+        directory: where to. workers: processes that render. progress: called as ``progress(slices made, slices in
+            all)``.
     """
     directory.mkdir(parents=True, exist_ok=True)
     phantom = make_phantom(seed)
@@ -133,7 +137,11 @@ def _write_slices(task: tuple[str, int, int, int]) -> int:
 
 
 def slice_dataset(phantom: Phantom, layout: ExamLayout, index: int, hu: NDArray[np.int16]) -> Dataset:
-    """The CT Image Storage object of slice ``index`` (feet first) with HU values [512, 512]."""
+    """The CT Image Storage object of slice ``index`` (feet first) with HU values [512, 512].
+
+    Args:
+        phantom, layout: of the exam. hu: of this slice.
+    """
     seed, scanner = phantom.subject.seed, phantom.scanner
     instance = layout.slices - index
     dataset = Dataset()

@@ -71,7 +71,11 @@ def block(
     pixel_mm: float,
     increment_mm: float,
 ) -> Grid:
-    """A `Grid` of ``shape_xyz`` voxels whose voxel (0, 0, 0) relative to the click lies at ``centre_mm``."""
+    """A `Grid` of ``shape_xyz`` voxels whose voxel (0, 0, 0) relative to the click lies at ``centre_mm``.
+
+    Args:
+        first_index: of voxel (0, 0, 0). pixel_mm, increment_mm: spacing in the plane and across.
+    """
     steps = (pixel_mm, pixel_mm, increment_mm)
     axes = [
         (np.float64(centre_mm[axis]) + (first_index[axis] + np.arange(shape_xyz[axis])) * steps[axis]).astype(
@@ -154,7 +158,7 @@ def noise(x: F32, y: F32, z: F32, scale_mm: float, offset: NDArray[np.float64]) 
 
 
 def ellipsoid(points: Points, centre: Triple, radii: Triple) -> F32:
-    """Approximate signed distance (mm) to an axis-aligned ellipsoid (first-order, exact on the surface)."""
+    """Approximate signed distance [z, y, x] (mm) to an axis-aligned ellipsoid (first-order, exact on the surface)."""
     x, y, z = (points[axis] - np.float32(centre[axis]) for axis in range(3))
     a, b, c = (np.float32(1.0 / radius) for radius in radii)
     x, y, z = x * a, y * b, z * c
@@ -166,7 +170,11 @@ def ellipsoid(points: Points, centre: Triple, radii: Triple) -> F32:
 
 
 def capsule(points: Points, start: Triple, end: Triple, radius: float, end_radius: float | None = None) -> F32:
-    """Signed distance (mm) to a capsule whose radius goes linearly from ``radius`` to ``end_radius``."""
+    """Signed distance [z, y, x] (mm) to a capsule whose radius goes linearly from ``radius`` to ``end_radius``.
+
+    Args:
+        points: an open mesh, mm. start, end: middle of its ends, mm.
+    """
     axis = [float(end[i]) - float(start[i]) for i in range(3)]
     length2 = sum(value * value for value in axis) + 1e-9
     x, y, z = (points[i] - np.float32(start[i]) for i in range(3))
@@ -180,7 +188,11 @@ def capsule(points: Points, start: Triple, end: Triple, radius: float, end_radiu
 
 
 def tube(points: Points, path: NDArray[np.float64], radius: float, end_radius: float | None = None) -> F32:
-    """Signed distance (mm) to a tube through the rows of ``path`` [n, 3], tapering to ``end_radius``."""
+    """Signed distance (mm) to a tube through the rows of ``path`` [n, 3], tapering to ``end_radius``.
+
+    Args:
+        points: an open mesh, mm. radius: at the path's beginning, mm.
+    """
     radii = np.linspace(radius, radius if end_radius is None else end_radius, len(path))
     distance: F32 | None = None
     for i in range(len(path) - 1):
@@ -191,18 +203,18 @@ def tube(points: Points, path: NDArray[np.float64], radius: float, end_radius: f
 
 
 def smooth_min(a: F32, b: F32, width_mm: float) -> F32:
-    """Union of two shapes, filleted over ``width_mm`` (polynomial smooth minimum)."""
+    """Union of two shapes [z, y, x], filleted over ``width_mm`` (polynomial smooth minimum)."""
     blend = np.maximum(np.float32(width_mm) - np.abs(a - b), 0)
     union: F32 = np.minimum(a, b) - blend * blend * np.float32(0.25 / width_mm)
     return union
 
 
 def smooth_max(a: F32, b: F32, width_mm: float) -> F32:
-    """Intersection of two shapes, filleted over ``width_mm``."""
+    """Intersection of two shapes [z, y, x], filleted over ``width_mm``."""
     return -smooth_min(-a, -b, width_mm)
 
 
 def coverage(distance: F32, width_mm: float) -> F32:
-    """Share of a pixel inside a shape: a linear ramp of ``width_mm`` across its border."""
+    """Share of a pixel inside a shape, given distances [z, y, x] in mm: a linear ramp of ``width_mm`` across its border."""
     share: F32 = np.clip(np.float32(0.5) - distance * np.float32(1.0 / width_mm), 0, 1)
     return share

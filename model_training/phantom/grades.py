@@ -41,7 +41,7 @@ def write_grades(directory: Path) -> None:
 
 
 def png_bytes(grey: NDArray[np.uint8]) -> bytes:
-    """An 8-bit grey PNG (ISO/IEC 15948) with a note that the picture is synthetic."""
+    """An 8-bit grey PNG (ISO/IEC 15948) of a picture [rows, columns], with a note that it is synthetic."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

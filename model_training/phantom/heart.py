@@ -116,7 +116,7 @@ class Heart:
         return world
 
     def to_local(self, points: Points) -> Points:
-        """World to heart frame, mm."""
+        """World to heart frame, mm; an open mesh of three arrays that broadcast to [z, y, x]."""
         m = (self.turn / self.scale).astype(np.float32)
         x, y, z = points
         local = tuple(m[0, i] * x + m[1, i] * y + m[2, i] * z for i in range(3))
@@ -140,7 +140,7 @@ class Heart:
         return ellipsoid((along[0], along[1], along[2]), (0, 0, 0), radii)
 
     def fields(self, points: Points) -> HeartFields:
-        """All surfaces at open-mesh ``points``."""
+        """All surfaces [z, y, x] at open-mesh ``points``."""
         local = self.to_local(self._warped(points))
         parts = {name: self._chamber(name, local) for name in self._chambers}
         muscle = parts["lv"]

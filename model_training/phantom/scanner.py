@@ -118,7 +118,11 @@ def _tiles(seed: int, first: int, count: int, amplitude: F32) -> F32:
 
 
 def add_noise(image: F32, seed: int, scanner: Scanner, grid: Grid, centre_mm: tuple[float, float]) -> None:
-    """Add noise in place to ``image`` [z, y, x]; it is strongest at ``centre_mm``, the middle of the body."""
+    """Add noise in place to ``image`` [z, y, x]; it is strongest at ``centre_mm``, the middle of the body.
+
+    Args:
+        seed: of the noise. scanner: how much and how grained. grid: where the image lies.
+    """
     i, j, k = grid.first_index
     tiles = _tiles(seed, k, len(grid.z) + 1, _amplitude(scanner))
     rows = (j + np.arange(len(grid.y))) % TILE

@@ -212,7 +212,7 @@ class Thorax:
         return smooth_min(middle, behind, 12.0)
 
     def fields(self, points: Points, paracardiac: F32) -> ThoraxFields:
-        """All surfaces at open-mesh ``points``, given the distance to the paracardiac fat there."""
+        """All surfaces [z, y, x] at open-mesh ``points``, given the distance [z, y, x] to the paracardiac fat there."""
         x, y, z = points
         m, s = self.midline, self.spine_y
         ripple = noise(x.ravel(), y.ravel(), z.ravel(), 34.0, self.offset)

@@ -24,7 +24,7 @@ from pydicom import dcmread
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from hyrisk_desktop.exchange.pacs.find import find_series, find_studies
+from hyrisk_desktop.exchange.pacs.find import DimseArchive
 from hyrisk_desktop.exchange.pacs.inbox import Inbox
 from hyrisk_desktop.exchange.pacs.outbox import Outbox
 from hyrisk_desktop.exchange.pacs.query import Query, SeriesMatch
@@ -114,8 +114,8 @@ class Bench:
         return took
 
     def found(self) -> tuple[SeriesMatch, ...]:
-        (study,) = find_studies(self.pacs.node(), OUR_TITLE, Query(patient_id="P001"))
-        return find_series(self.pacs.node(), OUR_TITLE, study.study_uid)
+        (study,) = DimseArchive(self.pacs.node(), OUR_TITLE).find_studies(Query(patient_id="P001"))
+        return DimseArchive(self.pacs.node(), OUR_TITLE).find_series(study.study_uid)
 
     def ours(self, node: orthanc.Node) -> float:
         inbox = Inbox(fresh(self.folder / "inbox"))
@@ -152,8 +152,8 @@ def memory(pacs: Orthanc, folder: Path, count: int) -> None:
     pacs.clear()
     many = write_exam(folder / "many", 1, count=count, size=16)
     pacs.put_files(sorted(many.rglob("*.dcm")))
-    (study,) = find_studies(pacs.node(), OUR_TITLE, Query(patient_id="P001"))
-    series = find_series(pacs.node(), OUR_TITLE, study.study_uid)
+    (study,) = DimseArchive(pacs.node(), OUR_TITLE).find_studies(Query(patient_id="P001"))
+    series = DimseArchive(pacs.node(), OUR_TITLE).find_series(study.study_uid)
     process, sizes = psutil.Process(), {}
 
     def note(done: int, _: int) -> None:

@@ -19,6 +19,7 @@ from hyrisk_desktop.gui.viewer.display import Plane
 from hyrisk_desktop.settings import Settings
 from tests.gui.conftest import Program
 from tests.helpers import dicom_series, readings
+from tests.helpers.pictures import picture
 
 NONE, ALT, CTRL = (
     Qt.KeyboardModifier.NoModifier,
@@ -138,6 +139,7 @@ def test_story(desks: list[Program], tmp_path: Path, qtbot: QtBot, monkeypatch: 
     assert "Ada Mueller" in program.text("restoreText")
     assert QApplication.focusWidget() is view(program), "the images keep the keyboard"
     assert program.session.read.centre is None
+    picture(program.window, "restore")
     click(program.window, "restoreOffered")
     program.wait(lambda: program.session.read.centre is not None)
     program.wait_for_risk()

@@ -18,6 +18,7 @@ from tests.e2e.test_export_and_restore import ALT, CTRL, LEFT, NONE, SHOWN, clic
 from tests.gui.conftest import Program
 from tests.helpers import dicom_series, orthanc, readings
 from tests.helpers.orthanc import Orthanc
+from tests.helpers.pictures import picture
 
 __all__ = ["desks"]
 SHIFT = Qt.KeyboardModifier.ShiftModifier
@@ -56,6 +57,7 @@ def fetch(program: Program, window: PacsWindow) -> None:
     QTest.keyClick(window.findChild(QLineEdit, "query_patient_id"), Qt.Key.Key_Return)
     studies = window.findChild(QTableView, "pacsStudies")
     program.wait(lambda: studies.model().rowCount() == 1 and studies.hasFocus())
+    picture(window, "pacs")
     QTest.keyClick(studies, Qt.Key.Key_Return)
     program.wait(lambda: program.session.can_measure and program.session.stored_id is not None, timeout=60_000)
     window.close()

@@ -20,6 +20,7 @@ from hyrisk_desktop.settings import Settings
 from hyrisk_desktop.worklist.records import Status
 from tests.gui.conftest import Program
 from tests.helpers.exams import write_exam
+from tests.helpers.pictures import picture
 
 ALT = Qt.KeyboardModifier.AltModifier
 REAL = ("nlst_101287_T0", "lidc_idri_0001")
@@ -54,7 +55,9 @@ def day(qtbot: QtBot, qapp: object, isolated_home: Path) -> Iterator[list[Progra
 
 def start(day: list[Program], home: Path, qtbot: QtBot) -> Program:
     make_application(["test"])
-    window, services = build_window(Settings(home / "config" / "settings.json"), home / "log")
+    settings = Settings(home / "config" / "settings.json")
+    settings["reader"] = "Ada Mueller"
+    window, services = build_window(settings, home / "log")
     window.resize(1600, 1000)
     window.show()
     qtbot.waitExposed(window)
@@ -111,6 +114,7 @@ def test_story(day: list[Program], folder: Path, isolated_home: Path, qtbot: QtB
     assert len(centres) == 5
     place = session.stored_id
     program.wait(lambda: worklist.model.counts()[Status.SCORED] == 5)
+    picture(program.window, "worklist")
     program.window.close()
 
     # The next day.

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QComboBox, QLabel, QLineEdit, QSpinBox, QTableWidget, QWidget
+from PySide6.QtWidgets import QAbstractButton, QComboBox, QDialog, QLabel, QLineEdit, QSpinBox, QTableWidget, QWidget
 
 from hyrisk_desktop.gui.retrain.controller import Retraining
 from hyrisk_desktop.gui.retrain.training_process import RunState
 from hyrisk_desktop.paths import training_process
 from tests.gui.conftest import Program
+from tests.helpers.pictures import picture
 from tests.helpers.volumes import HEART_CENTRE, block_volume
 
 LEFT = Qt.MouseButton.LeftButton
@@ -63,6 +64,7 @@ def start_training(program: Program, retraining: Retraining, cohort: Path) -> No
     name = wizard.findChild(QLineEdit, "runName")
     name.clear()
     QTest.keyClicks(name, "My cohort")
+    picture(wizard, "retrain", {"runFolder": "~/runs/my-cohort"})
     click(wizard, "wizardNext")
     program.wait(lambda: retraining.wizard is None and retraining.window is not None)
 
@@ -93,10 +95,17 @@ def test_story(program: Program, cohort: Path) -> None:
     assert float(folds.item(0, 3).text()) >= 0.0
     assert (window._run.directory / "report.html").is_file()
 
+    picture(window, "results")
     click(window, "installModel")
     program.wait(lambda: session.model != before, timeout=120_000)
     assert session.model[0] == "My cohort"
     click(window, "closeRetrain")
+    program.window.commands.run("show_models")
+    models = program.window.findChild(QDialog, "modelsDialog")
+    table = models.findChild(QTableWidget, "modelsTable")
+    program.wait(lambda: table.rowCount() == 2)
+    picture(models, "models")
+    models.close()
 
     program.show(block_volume())
     session.place_centre(HEART_CENTRE)

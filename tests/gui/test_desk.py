@@ -300,7 +300,8 @@ def test_a_prediction_under_way_is_dropped_when_the_exam_changes(ready: Program)
     ready.session.place_centre(HEART_CENTRE)
     ready.wait_for_risk()
     assert ready.session.risk.series_uid == "9.8.7"
-    ready.qtbot.wait(50)
+    ready.wait(lambda: not ready.services.runner.busy)
+    ready.qtbot.wait(1)
     assert ready.session.risk.series_uid == "9.8.7"
 
 

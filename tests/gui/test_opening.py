@@ -129,7 +129,8 @@ def test_the_newest_of_two_quick_openings_wins(program: Program, tmp_path: Path)
     program.services.loader.open_path(slow)
     program.services.loader.open_path(quick)
     program.wait(lambda: not program.services.loader.loading)
-    program.qtbot.wait(100)
+    program.wait(lambda: not program.services.runner.busy)
+    program.qtbot.wait(1)
     np.testing.assert_array_equal(program.session.volume.hu, block_volume(seed=2).hu)
 
 

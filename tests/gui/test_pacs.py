@@ -15,7 +15,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QComboBox, QDialog, QLabel, QLineEdit, QListWidget, QSpinBox, QTableView
 
 from hyrisk_desktop.errors import InputError
-from hyrisk_desktop.exchange.pacs import archive
+from hyrisk_desktop.exchange.pacs.find import DimseArchive
 from hyrisk_desktop.exchange.pacs.outbox import State
 from hyrisk_desktop.exchange.pacs.query import StudyMatch
 from hyrisk_desktop.gui.pacs import commands as pacs_commands
@@ -211,7 +211,7 @@ def test_the_answer_to_a_stopped_search_is_not_shown(desk: Desk, monkeypatch: py
         go_on.wait(10)
         return (StudyMatch("1.2.3", patient_id="LATE"),)
 
-    monkeypatch.setattr(archive, "find_studies", slow)
+    monkeypatch.setattr(DimseArchive, "find_studies", slow)
     desk.type("query_patient_id", "LATE")
     desk.click("pacsSearch")
     desk.click("pacsSearch")
@@ -219,7 +219,8 @@ def test_the_answer_to_a_stopped_search_is_not_shown(desk: Desk, monkeypatch: py
     monkeypatch.undo()
     desk.search("P001")
     go_on.set()
-    desk.program.qtbot.wait(200)
+    desk.program.wait(lambda: not desk.program.services.runner.busy)
+    desk.program.qtbot.wait(1)
     assert [row[1] for row in desk.cells("pacsStudies")] == ["P001"]
 
 

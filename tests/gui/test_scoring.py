@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from PySide6.QtWidgets import QAbstractButton, QCheckBox, QLabel, QLineEdit, QTa
 
 from hyrisk_desktop.batch import run as batch_module
 from hyrisk_desktop.gui.worklist.dialogs.score_all import ScoreAllDialog
+from hyrisk_desktop.jobs import CancelToken, PauseToken
 from tests.gui.conftest import Program
 from tests.gui.test_worklist import Reading
 from tests.helpers.exams import write_exam
@@ -111,11 +113,19 @@ def test_a_run_is_paused_stopped_and_gone_on_with(
             reading.program.services.scoring.pause()
         return row
 
+    waits = threading.Event()
+    wait = PauseToken.wait
+
+    def waited(token: PauseToken, cancel: CancelToken | None = None) -> None:
+        if token.paused:
+            waits.set()
+        wait(token, cancel)
+
     monkeypatch.setattr(batch_module, "predict_row", noted)
+    monkeypatch.setattr(PauseToken, "wait", waited)
     dialog = opened(reading, tmp_path / "out.csv", proposed=True)
     click(dialog, "startScoring")
-    reading.program.wait(lambda: len(made) >= 1)
-    reading.program.qtbot.wait(300)
+    reading.program.wait(waits.is_set)
     assert len(made) < 4
     dialog._show_states()
     assert dialog.findChild(QAbstractButton, "pauseScoring").text() == "Go on"

@@ -191,7 +191,7 @@ def opens(name: str) -> Callable[[Program], object]:
 
 @pytest.mark.parametrize(
     "name", ["show_models", "show_log", "show_shortcuts", "show_about", "show_model_card", "export_reading",
-             "deidentified_copy", "set_prevalence", "set_reader", "retrain", "show_pacs"],
+             "deidentified_copy", "set_prevalence", "set_reader", "retrain", "show_pacs", "show_manual"],
 )  # fmt: skip
 def test_every_button_of_every_dialog_has_a_letter_of_its_own(ready: Program, name: str) -> None:
     with_lesions(ready)

@@ -327,7 +327,8 @@ def test_a_blinded_list_hides_who_it_is_and_what_it_scores(reading: Reading, exa
     reading.program.wait(lambda: reading.program.window.desk.tool is Tool.PLACE_CENTRE)
     reading.key(Qt.Key.Key_Return)
     reading.key(Qt.Key.Key_3, ALT)
-    reading.program.qtbot.wait(400)
+    reading.program.wait(lambda: not reading.program.services.runner.busy)
+    reading.program.qtbot.wait(1)
     assert reading.session.scores is None
     assert reading.session.risk is None
     assert reading.program.text("agatstonValue") == reading.program.text("riskValue") == "–"
@@ -532,7 +533,9 @@ def test_a_row_asked_for_in_the_open_list_never_reaches_the_blinded_one(reading:
         reading.program.qtbot.wait(1)
         if reading.session.blinded:
             break
-    reading.program.qtbot.wait(100)
+    reading.program.wait(lambda: not reading.program.services.runner.busy)
+    reading.saved()
+    reading.program.qtbot.wait(1)
     assert reading.session.blinded
     assert Status.SCORED not in reading.statuses()
     assert all(e.read is None for e in worklist.model.entries)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from hyrisk_desktop.paths import training_process
-from tests.training.test_run import OPTIONS, events, finish, start
+from tests.helpers.training_runs import OPTIONS, events, finish, start
 
 
 def free_port() -> int:
@@ -54,7 +54,7 @@ def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]
 
 
 def test_a_killed_worker_costs_nothing_but_time(
-    cohort: Path, cache: Path, tmp_path: Path, cluster: tuple[str, list[subprocess.Popen[bytes]]]
+    finished: Path, cohort: Path, cache: Path, tmp_path: Path, cluster: tuple[str, list[subprocess.Popen[bytes]]]
 ) -> None:
     address, workers = cluster
     run = tmp_path / "run"
@@ -66,9 +66,7 @@ def test_a_killed_worker_costs_nothing_but_time(
     os.kill(workers[0].pid, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
     code, _, err = finish(process)
     assert code == 0, err
-    alone = tmp_path / "alone"
-    assert finish(start(cohort, cache, alone))[0] == 0
-    found, expected = (json.loads((path / "results.json").read_text()) for path in (run, alone))
+    found, expected = (json.loads((path / "results.json").read_text()) for path in (run, finished))
     assert found["pooled"] == expected["pooled"]
     assert found["folds"] == expected["folds"]
     assert {"start", "step", "epoch", "unit", "finished"} <= {e["event"] for e in events(run)}

@@ -14,7 +14,7 @@ import pytest
 from hyrisk_desktop.files import replace_file
 from hyrisk_desktop.paths import training_process
 from model_training.run_folder import RunFolder
-from tests.training.test_run import OPTIONS
+from tests.helpers.training_runs import OPTIONS
 
 LIMITED = """
 import resource, signal, sys, runpy

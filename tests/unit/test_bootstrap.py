@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-import time
 from pathlib import Path
 from types import ModuleType
 
@@ -89,15 +88,17 @@ def test_news_from_pip(bootstrap: ModuleType, line: str, news: str) -> None:
 
 
 def test_the_heart_beats_only_in_silence(bootstrap: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
-    with bootstrap.Heartbeat(every=0.3) as heartbeat:
-        for _ in range(5):
-            time.sleep(0.06)
-            heartbeat.say("news")
+    with bootstrap.Heartbeat(every=3600) as heartbeat:
+        heartbeat.say("news")
+        assert heartbeat.due() > 3500
         assert "still" not in capsys.readouterr().out
-        time.sleep(0.5)
-    assert "still installing" in capsys.readouterr().out
-    time.sleep(0.4)
-    assert capsys.readouterr().out == ""
+        heartbeat.beat()
+        assert "still" not in capsys.readouterr().out, "there was news a moment ago"
+    heard = []
+    with bootstrap.Heartbeat(every=0.05) as heartbeat:
+        while "still installing" not in "".join(heard):
+            heard.append(capsys.readouterr().out)
+    assert not heartbeat._thread.is_alive(), "it ends with the work"
 
 
 def test_pip_is_watched_and_its_last_lines_shown_when_it_fails(

@@ -7,7 +7,6 @@ import os
 import shutil
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -32,8 +31,8 @@ for i in range(3):
 # Silent, and with a worker that holds stderr open as the real one's do.
 SILENT = """
 import subprocess, sys, time
-subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-time.sleep(60)
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
+time.sleep(3600)
 """
 
 
@@ -106,10 +105,8 @@ def test_cancelled_while_the_generator_is_silent(monkeypatch: pytest.MonkeyPatch
     use_generator(monkeypatch, tmp_path, SILENT)
     token = CancelToken()
     threading.Timer(0.5, token.cancel).start()
-    started = time.monotonic()
     with pytest.raises(Cancelled):
         prepare_demonstration(cancel=token)
-    assert time.monotonic() - started < 40
     assert leftovers(cache_dir()) == []
 
 
@@ -118,10 +115,8 @@ def test_an_error_in_progress_ends_the_generator(monkeypatch: pytest.MonkeyPatch
         raise KeyboardInterrupt
 
     use_generator(monkeypatch, tmp_path, 'import sys\nprint("progress 1 2", file=sys.stderr, flush=True)\n' + SILENT)
-    started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         prepare_demonstration(fail)
-    assert time.monotonic() - started < 40
 
 
 def test_an_exam_finished_meanwhile_by_another_process_is_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,6 +40,7 @@ from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume, Kind, SeriesRecord, check_volume, find_series, read_volume
 from hyrisk_desktop.imaging.headers.attributes import parse_header
+from hyrisk_desktop.imaging.headers.damage import parsing_errors
 from hyrisk_desktop.imaging.headers.header import Header
 from hyrisk_desktop.imaging.pixels.enhanced import frames_of
 from hyrisk_desktop.imaging.pixels.native import rescale_of
@@ -72,6 +73,9 @@ class DeidentifiedExport:
 
 def check_request(record: SeriesRecord, folder: Path, subject: str | None = None, secret: bytes | None = None) -> None:
     """Refuse early what `write_deidentified` would refuse.
+
+    Args:
+        record: the exam. folder, subject, secret: as of `write_deidentified`.
 
     Raises:
         InputError: the folder holds something, has no parent or lies within the exam; the subject code is no plain code;
@@ -214,7 +218,7 @@ class _Export:
                 return image_without_identity(parsed, self.identity, header.text("SOPClassUID"))
         except OSError:
             raise
-        except (Exception, RecursionError) as e:  # pydicom raises of every kind on damaged headers
+        except parsing_errors() as e:
             raise ExamError(
                 "unsafe_header",
                 tr(

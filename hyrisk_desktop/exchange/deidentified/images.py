@@ -266,6 +266,10 @@ def set_pixels(
 ) -> None:  # fmt: skip
     """Write these slices of the volume, in this order, as the pixels of ``ds``.
 
+    Args:
+        ds, volume, slices: as said. source: the images that the volume was read from.
+        scale: (slope, intercept) of each slice. dtype: of the stored values.
+
     Raises:
         ExamError: stored values would not give back the very HU.
     """

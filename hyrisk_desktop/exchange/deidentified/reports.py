@@ -59,6 +59,7 @@ def identity_left(identifiers: Identifiers, stage: Path, clean: Report, reports:
     """Search the files in ``stage`` for values of the input.
 
     Args:
+        identifiers: what the input's headers say.
         clean: the report about the exported images. reports: the report files that were written, by name.
 
     Returns:

@@ -126,6 +126,8 @@ def associate(
     """An association with ``node``, released at the end, aborted where something went wrong or ``cancel`` was set.
 
     Args:
+        own_ae_title: whom the node knows this program as. contexts, roles: what is negotiated.
+        handlers: of pynetdicom's events.
         give_up: asked several times a second; the association is aborted once it says so.
 
     Raises:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 from hyrisk_desktop.errors import PacsError
 from hyrisk_desktop.exchange.pacs.association import associate, lost, refused_context, status_text
@@ -21,6 +22,7 @@ from hyrisk_desktop.exchange.pacs.query import (
     study_of,
 )
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging.headers.damage import parsing_errors
 from hyrisk_desktop.jobs import CancelToken
 
 if TYPE_CHECKING:
@@ -30,93 +32,86 @@ if TYPE_CHECKING:
 _MOST_IMAGES = 100_000
 
 
-def echo(node: Node, own_ae_title: str, cancel: CancelToken | None = None) -> None:
-    """C-ECHO.
+@dataclass(frozen=True, slots=True)
+class DimseArchive:
+    """An `archive.Archive` by C-ECHO and C-FIND; each question is an association of its own.
 
-    Raises:
-        PacsError: it fails; the sentence says why.
-        Cancelled: ``cancel`` was set.
+    Attributes:
+        node: where it listens. own_ae_title: whom it knows this program as. cancel: ends a question that is under way.
     """
-    from pynetdicom.presentation import build_context
-    from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
-    with associate(node, own_ae_title, [build_context(Verification)], cancel=cancel) as assoc:
-        status = assoc.send_c_echo()
-        if cancel:
-            cancel.raise_if_cancelled()
-        if getattr(status, "Status", None) != 0x0000:
-            raise _failed(node, status)
+    node: Node
+    own_ae_title: str
+    cancel: CancelToken | None = None
 
+    def __enter__(self) -> Self:
+        return self
 
-def find_studies(
-    node: Node, own_ae_title: str, query: Query, cancel: CancelToken | None = None
-) -> tuple[StudyMatch, ...]:
-    """Studies that fit, newest first; at most `LIMIT`.
+    def __exit__(self, *_: object) -> None:
+        """Nothing is open between two questions."""
 
-    Raises:
-        InputError: the query asks for nothing.
-        PacsError: the node can't be asked.
-        Cancelled: ``cancel`` was set.
-    """
-    query.check()
-    answers = _find(node, own_ae_title, [("STUDY", STUDY_KEYS, query.keys())], LIMIT, cancel)
-    return sorted_studies((study_of(values) for values in answers), query)
+    def test(self) -> None:
+        """C-ECHO."""
+        from pynetdicom.presentation import build_context
+        from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+
+        with associate(self.node, self.own_ae_title, [build_context(Verification)], cancel=self.cancel) as assoc:
+            status = assoc.send_c_echo()
+            if self.cancel:
+                self.cancel.raise_if_cancelled()
+            if getattr(status, "Status", None) != 0x0000:
+                raise _failed(self.node, status)
+
+    def find_studies(self, query: Query) -> tuple[StudyMatch, ...]:
+        """As `archive.Archive.find_studies`; at most `LIMIT`."""
+        query.check()
+        answers = self._find([("STUDY", STUDY_KEYS, query.keys())], LIMIT)
+        return sorted_studies((study_of(values) for values in answers), query)
+
+    def find_series(self, study_uid: str) -> tuple[SeriesMatch, ...]:
+        """As `archive.Archive.find_series`; at most `LIMIT`."""
+        answers = self._find([("SERIES", SERIES_KEYS, {"StudyInstanceUID": study_uid})], LIMIT)
+        found = {s.series_uid: s for s in (series_of(study_uid, values) for values in answers) if s is not None}
+        return tuple(found.values())
+
+    def find_images(self, series: Sequence[SeriesMatch]) -> dict[str, tuple[str, ...]]:
+        """As `archive.Archive.find_images`, all on one association."""
+        found: dict[str, dict[str, None]] = {s.series_uid: {} for s in series}
+        levels = [
+            ("IMAGE", ("SOPInstanceUID", "SeriesInstanceUID"), {"StudyInstanceUID": s.study_uid, "SeriesInstanceUID": s.series_uid})
+            for s in series
+        ]  # fmt: skip
+        for values in self._find(levels, _MOST_IMAGES):
+            uid, mine = values.get("SOPInstanceUID", "").strip(), found.get(values.get("SeriesInstanceUID", "").strip())
+            if mine is not None and is_uid(uid):
+                mine[uid] = None
+        return {series_uid: tuple(uids) for series_uid, uids in found.items()}
+
+    def _find(
+        self, questions: Iterable[tuple[str, tuple[str, ...], Mapping[str, str]]], limit: int
+    ) -> Iterator[dict[str, str]]:
+        """Answers to questions (level, wanted keywords, values asked for), on one association."""
+        from pynetdicom.presentation import build_context
+        from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as Find  # type: ignore[attr-defined]
+
+        node = self.node
+        with associate(node, self.own_ae_title, [build_context(Find)], cancel=self.cancel) as assoc:
+            if not assoc.accepted_contexts:
+                raise refused_context(node, tr("search (C-FIND)"))
+            for level, wanted, asked in questions:
+                answers = _answers(node, assoc, identifier(level, wanted, asked), Find, self.cancel)
+                for count, values in enumerate(answers, 1):
+                    yield values
+                    if count >= limit:
+                        # More would only be thrown away; the node is told so by the end of the association.
+                        assoc.abort()
+                        return
 
 
 def sorted_studies(found: Iterable[StudyMatch | None], query: Query) -> tuple[StudyMatch, ...]:
     """Matches, each study once, newest first."""
     studies = {study.study_uid: study for study in found if study is not None and fits(study, query)}
     return tuple(sorted(studies.values(), key=lambda s: (s.study_date, s.study_time), reverse=True))
-
-
-def find_series(
-    node: Node, own_ae_title: str, study_uid: str, cancel: CancelToken | None = None
-) -> tuple[SeriesMatch, ...]:
-    """The series of a study. Raises as `find_studies`."""
-    answers = _find(node, own_ae_title, [("SERIES", SERIES_KEYS, {"StudyInstanceUID": study_uid})], LIMIT, cancel)
-    found = {s.series_uid: s for s in (series_of(study_uid, values) for values in answers) if s is not None}
-    return tuple(found.values())
-
-
-def find_images(
-    node: Node, own_ae_title: str, series: Iterable[SeriesMatch], cancel: CancelToken | None = None
-) -> dict[str, tuple[str, ...]]:
-    """SOP instance UIDs by series UID; a series without any is one that the node doesn't list. Raises as `find_studies`."""
-    wanted = list(series)
-    found: dict[str, dict[str, None]] = {s.series_uid: {} for s in wanted}
-    levels = [
-        ("IMAGE", ("SOPInstanceUID", "SeriesInstanceUID"), {"StudyInstanceUID": s.study_uid, "SeriesInstanceUID": s.series_uid})
-        for s in wanted
-    ]  # fmt: skip
-    for values in _find(node, own_ae_title, levels, _MOST_IMAGES, cancel):
-        uid, mine = values.get("SOPInstanceUID", "").strip(), found.get(values.get("SeriesInstanceUID", "").strip())
-        if mine is not None and is_uid(uid):
-            mine[uid] = None
-    return {series_uid: tuple(uids) for series_uid, uids in found.items()}
-
-
-def _find(
-    node: Node,
-    own_ae_title: str,
-    questions: Iterable[tuple[str, tuple[str, ...], Mapping[str, str]]],
-    limit: int,
-    cancel: CancelToken | None,
-) -> Iterator[dict[str, str]]:
-    """Answers to questions (level, wanted keywords, values asked for), on one association."""
-    from pynetdicom.presentation import build_context
-    from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as Find  # type: ignore[attr-defined]
-
-    with associate(node, own_ae_title, [build_context(Find)], cancel=cancel) as assoc:
-        if not assoc.accepted_contexts:
-            raise refused_context(node, tr("search (C-FIND)"))
-        for level, wanted, asked in questions:
-            answers = _answers(node, assoc, identifier(level, wanted, asked), Find, cancel)
-            for count, values in enumerate(answers, 1):
-                yield values
-                if count >= limit:
-                    # More would only be thrown away; the node is told so by the end of the association.
-                    assoc.abort()
-                    return
 
 
 def _answers(
@@ -161,7 +156,7 @@ def values_of(answer: Dataset) -> dict[str, str]:
             element = answer[tag]
             if element.keyword and element.VR != "SQ" and element.value is not None:
                 found[element.keyword] = multi_text(element.value)
-        except Exception:  # noqa: BLE001  pydicom raises of every kind on hostile values
+        except parsing_errors():
             continue
     return found
 

@@ -22,6 +22,7 @@ from hyrisk_desktop.exchange.pacs.query import is_uid
 from hyrisk_desktop.exchange.pacs.receiver import Confirmation
 from hyrisk_desktop.files import move, sync_folder
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging.headers.damage import parsing_errors
 from hyrisk_desktop.private_files import make_private, private_opener, tighten
 
 _SCHEMA = """
@@ -219,7 +220,7 @@ def _row(node: str, data: bytes) -> dict[str, Any]:
         ds = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True)
         uids = {k: str(ds[k].value) for k in ("SOPInstanceUID", "SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID")}
         kind, patient = str(ds.Modality), f"{ds.get('PatientName', '')} ({ds.get('PatientID', '')})"
-    except Exception as e:  # pydicom raises of every kind on damaged input
+    except parsing_errors() as e:
         raise _not_sendable() from e
     if not all(map(is_uid, uids.values())):
         raise _not_sendable()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import ipaddress
 import logging
 import shutil
@@ -19,6 +20,7 @@ from hyrisk_desktop.exchange.pacs.classes import CT_CLASSES, RESULT_CLASSES, TRA
 from hyrisk_desktop.exchange.pacs.inbox import Inbox, Kept, Refused
 from hyrisk_desktop.exchange.pacs.node import Node
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging.headers.damage import parsing_errors
 
 if TYPE_CHECKING:
     from pynetdicom.ae import ApplicationEntity
@@ -364,12 +366,10 @@ def confirmation_of(ds: Any) -> Confirmation:
 
 def _series_uid(data: bytes) -> str:
     """SeriesInstanceUID of an object in memory, "" where it can't be read; nothing is trusted to it but a comparison."""
-    import io
-
     import pydicom
 
     try:
         ds = pydicom.dcmread(io.BytesIO(data), specific_tags=["SeriesInstanceUID"], stop_before_pixels=True)
         return str(ds.SeriesInstanceUID)
-    except Exception:  # noqa: BLE001  pydicom raises of every kind on damaged input
+    except parsing_errors():
         return ""

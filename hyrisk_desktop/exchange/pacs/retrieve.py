@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hyrisk_desktop.errors import Cancelled, PacsError
+from hyrisk_desktop.exchange.pacs.archive import open_archive
 from hyrisk_desktop.exchange.pacs.association import (
     associate,
     lost,
@@ -20,7 +21,6 @@ from hyrisk_desktop.exchange.pacs.association import (
     stored_object,
 )
 from hyrisk_desktop.exchange.pacs.classes import CT_CLASSES, RESULT_CLASSES, TRANSFER_SYNTAXES
-from hyrisk_desktop.exchange.pacs.find import find_images
 from hyrisk_desktop.exchange.pacs.inbox import Inbox, Kept, Refused
 from hyrisk_desktop.exchange.pacs.node import Node, Retrieval
 from hyrisk_desktop.exchange.pacs.query import SeriesMatch
@@ -169,6 +169,7 @@ def retrieve(
     """Fetch series into the inbox by C-GET, C-MOVE or WADO-RS, as the node is set up.
 
     Args:
+        node: where from. own_ae_title: whom it knows this program as. series: what. inbox: where to.
         receiver: who listens for what a C-MOVE sends; needed for nodes of that kind.
         password: of a DICOMweb node.
         progress: called as ``progress(objects here, objects in all)``.
@@ -182,7 +183,9 @@ def retrieve(
     require_pacs()
     inbox.prepare()
     run = _Run(inbox, progress, cancel)
-    listed = _listed(node, own_ae_title, series, password, cancel)
+    # All are listed first, so that none is fetched twice and none forgotten.
+    with open_archive(node, own_ae_title, password, cancel) as archive:
+        listed = archive.find_images(series)
     run.asked = {(s.study_uid, s.series_uid): frozenset(listed[s.series_uid]) for s in series}
     run.total = sum(len(uids) for uids in listed.values())
     fetch = _fetcher(node, own_ae_title, receiver, password)
@@ -192,18 +195,6 @@ def retrieve(
     folders = dict.fromkeys(inbox.study_folder(s.study_uid) for s in series)
     kept = tuple(f for f in folders if f.is_dir())
     return Retrieved(kept, len(run.arrived), run.already, absent, tuple(run.reasons))
-
-
-def _listed(
-    node: Node, own_ae_title: str, series: Sequence[SeriesMatch], password: str | None, cancel: CancelToken | None
-) -> dict[str, tuple[str, ...]]:
-    """The objects of each series, so that none is fetched twice and none forgotten."""
-    if node.is_web:
-        from hyrisk_desktop.exchange.pacs.web import Web
-
-        with Web(node, password, cancel) as web:
-            return {s.series_uid: web.find_images(s) for s in series}
-    return find_images(node, own_ae_title, series, cancel)
 
 
 def _fetcher(node: Node, own_ae_title: str, receiver: Receiver | None, password: str | None) -> Fetch:

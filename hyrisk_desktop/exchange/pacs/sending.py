@@ -15,6 +15,7 @@ from hyrisk_desktop.exchange.pacs.node import Node
 from hyrisk_desktop.exchange.pacs.outbox import MOST_ASKED, Item, Outbox, State
 from hyrisk_desktop.exchange.pacs.receiver import Receiver, confirmation_of
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging.headers.damage import parsing_errors
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def send(
     """Send all that waits for ``node``; what became of each object stands in the outbox.
 
     Args:
+        own_ae_title: whom the node knows this program as. password: of a DICOMweb node.
         receiver: who hears the node's confirmations; without one they are heard only on the association that asks.
         progress: called as ``progress(objects tried, objects in all)``.
         wait_s: how long to wait for confirmations; those that come later are heard while the receiver listens.
@@ -174,7 +176,7 @@ def _read(outbox: Outbox, item: Item) -> Dataset | None:
 
     try:
         return pydicom.dcmread(outbox.path_of(item))
-    except Exception:  # noqa: BLE001  pydicom raises of every kind on a damaged file
+    except parsing_errors():
         outbox.failed(item, _damaged())
         return None
 
@@ -184,7 +186,7 @@ def _syntax(outbox: Outbox, item: Item) -> str:
 
     try:
         return str(pydicom.filereader.read_file_meta_info(outbox.path_of(item)).TransferSyntaxUID)
-    except Exception:  # noqa: BLE001  `_read` tells of it
+    except parsing_errors():  # `_read` tells of it
         return ""
 
 

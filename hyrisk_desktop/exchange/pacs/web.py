@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 from hyrisk_desktop.errors import HyRiskError, PacsError
 from hyrisk_desktop.exchange.pacs.association import ANSWER_S, CONNECT_S, require_pacs
@@ -23,6 +24,7 @@ from hyrisk_desktop.exchange.pacs.query import (
     study_of,
 )
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging.headers.damage import parsing_errors
 from hyrisk_desktop.jobs import CancelToken
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ _ABOUT_THE_OBJECT = (400, 409, 413, 415, 422)
 
 
 class Web:
-    """One DICOMweb service, for use in a ``with`` block.
+    """An `archive.Archive` by DICOMweb, which also fetches and stores.
 
     Args:
         secret: the user's password, or a bearer token where the node names no user.
@@ -61,7 +63,7 @@ class Web:
         # Whether to try again is decided where it is known what has arrived.
         self._client.set_http_retry_params(retry=False)
 
-    def __enter__(self) -> Web:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -77,7 +79,7 @@ class Web:
         self._ask(lambda: self._client.search_for_studies(limit=1, fields=["StudyInstanceUID"]))
 
     def find_studies(self, query: Query) -> tuple[StudyMatch, ...]:
-        """As `find.find_studies`, by QIDO-RS."""
+        """As `archive.Archive.find_studies`, by QIDO-RS."""
         query.check()
         answers = self._rows(
             lambda: self._client.search_for_studies(
@@ -87,13 +89,16 @@ class Web:
         return sorted_studies(map(study_of, answers), query)
 
     def find_series(self, study_uid: str) -> tuple[SeriesMatch, ...]:
-        """As `find.find_series`, by QIDO-RS."""
+        """As `archive.Archive.find_series`, by QIDO-RS."""
         answers = self._rows(lambda: self._client.search_for_series(study_uid, limit=LIMIT, fields=list(SERIES_KEYS)))
         found = (series_of(study_uid, v) for v in answers)
         return tuple({s.series_uid: s for s in found if s is not None}.values())
 
-    def find_images(self, series: SeriesMatch) -> tuple[str, ...]:
-        """SOP instance UIDs of a series."""
+    def find_images(self, series: Sequence[SeriesMatch]) -> dict[str, tuple[str, ...]]:
+        """As `archive.Archive.find_images`."""
+        return {s.series_uid: self._images(s) for s in series}
+
+    def _images(self, series: SeriesMatch) -> tuple[str, ...]:
         found: dict[str, None] = {}
         while len(found) < _MOST_IMAGES:
             answers = self._rows(
@@ -123,7 +128,7 @@ class Web:
         ds = self._ask(lambda: self._client.retrieve_instance(series.study_uid, series.series_uid, uid))
         try:
             return str(ds.SOPClassUID), _bytes_of(ds)
-        except Exception as e:  # pydicom raises of every kind on damaged input
+        except parsing_errors() as e:
             raise PacsError("damaged", tr("{node} sent an object that is damaged.", node=self._node.name)) from e
 
     def store(self, ds: Dataset) -> None:
@@ -168,7 +173,7 @@ class Web:
             raise PacsError(
                 "connection_lost", tr("{node} can't be reached, or the connection broke off.", node=self._node.name)
             ) from e
-        except Exception as e:  # the client passes on whatever its parsers raise on a strange answer
+        except parsing_errors() as e:  # the client passes on what its parsers raise on a strange answer
             raise PacsError(
                 "bad_answer", tr("{node} gave an answer that is no DICOMweb; check the address.", node=self._node.name)
             ) from e

@@ -28,7 +28,11 @@ def score_document(
     risk: RiskReading | None,
     findings: tuple[Finding, ...],
 ) -> dict[str, Any]:
-    """The JSON object of one reading (DICOM keywords become the contract's snake case)."""
+    """The JSON object of one reading (DICOM keywords become the contract's snake case).
+
+    Args:
+        volume: the exam. centre, scores, risk, findings: of its `Measurement`.
+    """
     a = volume.attributes
     return {
         "exam": {

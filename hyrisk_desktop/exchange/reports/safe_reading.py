@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.headers.attributes import quiet_pydicom
+from hyrisk_desktop.imaging.headers.damage import parsing_errors
 from hyrisk_desktop.imaging.headers.header import EXPLICIT_LE, IMPLICIT_LE, BadHeader, NotDicom
 from hyrisk_desktop.imaging.headers.tags import read_header
 
@@ -52,7 +53,7 @@ def read_object(path: Path, sop_class: str) -> Dataset:
         raise foreign_object() from e
     except BadHeader as e:
         raise damaged from e
-    except Exception as e:  # pydicom raises of every kind on damaged input
+    except parsing_errors() as e:
         raise damaged from e
 
 

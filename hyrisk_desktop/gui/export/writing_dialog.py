@@ -8,9 +8,9 @@ from typing import Any
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QLineEdit, QProgressBar, QPushButton, QWidget
 
-from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.gui.export.writer import ReadingWriter
 from hyrisk_desktop.gui.letters import LetteredDialog
+from hyrisk_desktop.gui.sentences import sentence_of
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import tr
 
@@ -97,7 +97,7 @@ class WritingDialog(LetteredDialog):
     def _fail(self, error: Exception) -> None:
         self._show()
         unexpected = tr("Nothing was written; see the log.")
-        self._message.setText(error.message if isinstance(error, HyRiskError) else unexpected)
+        self._message.setText(sentence_of(error, unexpected))
 
     def _leave(self) -> None:
         """Another exam has come on screen: this dialog was about the one before."""

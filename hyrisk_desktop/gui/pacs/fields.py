@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QWidget
 
-from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.i18n import tr
-
-
-def sentence_of(error: Exception) -> str:
-    """An error as one sentence."""
-    return error.message if isinstance(error, HyRiskError) else tr("Something went wrong; see the log.")
 
 
 def shown_name(text: str) -> str:
@@ -27,7 +21,11 @@ def text_field(name: str, title: str, text: str = "") -> QLineEdit:
 
 
 def file_row(name: str, title: str, empty: str, text: str = "") -> tuple[QLineEdit, QWidget]:
-    """A field for a PEM file, and the row that holds it and its button; ``empty``: what no file means."""
+    """A field for a PEM file, and the row that holds it and its button; ``empty``: what no file means.
+
+    Args:
+        name: objectName. title: for screen readers. text: what the field begins with.
+    """
     field = text_field(name, title, text)
     field.setPlaceholderText(empty)
     row = QWidget()

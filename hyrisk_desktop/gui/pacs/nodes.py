@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
@@ -12,6 +12,9 @@ from hyrisk_desktop.exchange.pacs.node import Node, nodes_of, with_node, without
 from hyrisk_desktop.exchange.pacs.query import Query, SeriesMatch, StudyMatch
 from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.settings import Settings
+
+if TYPE_CHECKING:
+    from hyrisk_desktop.exchange.pacs.archive import Archive
 
 Failed = Callable[[Exception], None]
 
@@ -43,6 +46,7 @@ class Nodes(QObject):
         """Add a node, or change the one called ``before``.
 
         Args:
+            failed: called where the keyring refuses.
             secret: password or token; None leaves what the keyring has.
         """
         self._apply(with_node(self._settings["pacs_nodes"], node, before))
@@ -77,36 +81,39 @@ class Nodes(QObject):
     # --- questions
 
     def test(self, node: Node, secret: str | None, done: Callable[[], None], failed: Failed) -> Job:
-        """Ask whether a node answers; ``secret`` as typed, None for the one in the keyring."""
+        """Ask whether ``node`` answers; ``secret`` as typed, None for the one in the keyring; ``done`` or ``failed`` is called."""
 
         def work(context: JobContext) -> None:
-            from hyrisk_desktop.exchange.pacs.archive import check_connection
-
-            check_connection(node, self.own_ae_title, secret_of(node) if secret is None else secret, context.token)
+            with self._open(node, context, secret) as archive:
+                archive.test()
 
         return self._run("testing a node", work, lambda _: done(), failed)
 
     def search(self, node: Node, query: Query, done: Callable[[tuple[StudyMatch, ...]], None], failed: Failed) -> Job:
-        """Search for studies."""
+        """Ask ``node`` for the studies that fit ``query``; ``done`` gets them, ``failed`` the error."""
 
         def work(context: JobContext) -> tuple[StudyMatch, ...]:
-            from hyrisk_desktop.exchange.pacs.archive import find_studies
-
-            return find_studies(node, self.own_ae_title, query, secret_of(node), context.token)
+            with self._open(node, context) as archive:
+                return archive.find_studies(query)
 
         return self._run("searching a PACS", work, done, failed)
 
     def series(
         self, node: Node, study_uid: str, done: Callable[[tuple[SeriesMatch, ...]], None], failed: Failed
     ) -> Job:
-        """List the series of a study."""
+        """Ask ``node`` for the series of ``study_uid``; ``done`` gets them, ``failed`` the error."""
 
         def work(context: JobContext) -> tuple[SeriesMatch, ...]:
-            from hyrisk_desktop.exchange.pacs.archive import find_series
-
-            return find_series(node, self.own_ae_title, study_uid, secret_of(node), context.token)
+            with self._open(node, context) as archive:
+                return archive.find_series(study_uid)
 
         return self._run("listing series", work, done, failed)
+
+    def _open(self, node: Node, context: JobContext, secret: str | None = None) -> Archive:
+        """On a worker thread; ``secret`` None: the one in the keyring."""
+        from hyrisk_desktop.exchange.pacs.archive import open_archive
+
+        return open_archive(node, self.own_ae_title, secret_of(node) if secret is None else secret, context.token)
 
     def _run(self, name: str, work: Callable[[JobContext], Any], done: Callable[[Any], None], failed: Failed) -> Job:
         return self._runner.run_network(Job(name, work, done, failed))

@@ -22,8 +22,9 @@ from PySide6.QtWidgets import (
 
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.exchange.pacs.node import Node, Retrieval
-from hyrisk_desktop.gui.pacs.fields import file_row, sentence_of, text_field
+from hyrisk_desktop.gui.pacs.fields import file_row, text_field
 from hyrisk_desktop.gui.pacs.service import Pacs
+from hyrisk_desktop.gui.sentences import sentence_of
 from hyrisk_desktop.gui.services.job_runner import Job
 from hyrisk_desktop.i18n import tr
 

@@ -6,9 +6,10 @@ from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from hyrisk_desktop.exchange.pacs.outbox import Item, State
-from hyrisk_desktop.gui.pacs.fields import sentence_of, shown_name
+from hyrisk_desktop.gui.pacs.fields import shown_name
 from hyrisk_desktop.gui.pacs.service import Pacs
 from hyrisk_desktop.gui.plain_table import RowsModel, red_if, selected, table_view
+from hyrisk_desktop.gui.sentences import sentence_of
 from hyrisk_desktop.i18n import tr
 
 

@@ -20,8 +20,9 @@ from PySide6.QtWidgets import (
 
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.exchange.pacs.node import check_ae_title, check_host
-from hyrisk_desktop.gui.pacs.fields import file_row, sentence_of
+from hyrisk_desktop.gui.pacs.fields import file_row
 from hyrisk_desktop.gui.pacs.service import Pacs
+from hyrisk_desktop.gui.sentences import sentence_of
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.paths import inbox_dir
 from hyrisk_desktop.private_files import make_private

@@ -21,10 +21,11 @@ from PySide6.QtWidgets import (
 
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.exchange.pacs.query import LIMIT, Query, SeriesMatch, StudyMatch
-from hyrisk_desktop.gui.pacs.fields import sentence_of, shown_name
+from hyrisk_desktop.gui.pacs.fields import shown_name
 from hyrisk_desktop.gui.pacs.service import Pacs
 from hyrisk_desktop.gui.pacs.transfers import Transfer, TransferState
 from hyrisk_desktop.gui.plain_table import RowsModel, red_if, selected, table_view
+from hyrisk_desktop.gui.sentences import sentence_of
 from hyrisk_desktop.gui.services.job_runner import Job
 from hyrisk_desktop.gui.viewer.overlay_text import dicom_date
 from hyrisk_desktop.i18n import tr

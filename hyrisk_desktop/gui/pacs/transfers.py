@@ -13,9 +13,9 @@ from hyrisk_desktop.exchange.pacs.credentials import secret_of
 from hyrisk_desktop.exchange.pacs.inbox import Inbox
 from hyrisk_desktop.exchange.pacs.node import Node, Retrieval
 from hyrisk_desktop.exchange.pacs.query import SeriesMatch, StudyMatch
-from hyrisk_desktop.gui.pacs.fields import sentence_of
 from hyrisk_desktop.gui.pacs.nodes import Nodes
 from hyrisk_desktop.gui.pacs.receiving import Receiving
+from hyrisk_desktop.gui.sentences import sentence_of
 from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.i18n import tr
 
@@ -109,15 +109,15 @@ class Transfers(QObject):
         number, own = transfer.number, self._nodes.own_ae_title
 
         def work(context: JobContext) -> Transfer:
-            from hyrisk_desktop.exchange.pacs.archive import find_series
+            from hyrisk_desktop.exchange.pacs.archive import open_archive
             from hyrisk_desktop.exchange.pacs.retrieve import retrieve
 
             node, secret = transfer.node, secret_of(transfer.node)
-            series = transfer.series or tuple(
-                s
-                for s in find_series(node, own, transfer.study.study_uid, secret, context.token)
-                if s.modality in RETRIEVED_MODALITIES
-            )
+            series = transfer.series
+            if not series:
+                with open_archive(node, own, secret, context.token) as archive:
+                    known = archive.find_series(transfer.study.study_uid)
+                series = tuple(s for s in known if s.modality in RETRIEVED_MODALITIES)
             receiver = self._receiving.receiver_for_moves() if node.retrieval is Retrieval.MOVE else None
             result = retrieve(
                 node, own, series, self._inbox, receiver=receiver, password=secret, progress=context.progress, cancel=context.token

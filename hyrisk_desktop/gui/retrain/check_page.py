@@ -21,9 +21,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.gui.retrain.plan import ask_process
 from hyrisk_desktop.gui.retrain.training_process import Command
+from hyrisk_desktop.gui.sentences import sentence_of
 from hyrisk_desktop.gui.services.job_runner import JobContext, JobRunner, Operation
 from hyrisk_desktop.i18n import tr
 
@@ -210,7 +210,7 @@ class CheckPage(QWidget):
         self._verdict.setText(text)
 
     def _failed(self, error: Exception) -> None:
-        sentence = error.message if isinstance(error, HyRiskError) else tr("The check failed; the log has the details.")
+        sentence = sentence_of(error, tr("The check failed; the log has the details."))
         self._show(None, sentence, busy=False)
 
     def _show(self, answer: dict[str, Any] | None, verdict: str, *, busy: bool) -> None:

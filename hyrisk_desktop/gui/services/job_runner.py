@@ -18,7 +18,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Qt, Signal, Slot
 
 from hyrisk_desktop.errors import Cancelled, HyRiskError, safe_traceback
-from hyrisk_desktop.jobs import CancelToken, Progress
+from hyrisk_desktop.jobs import CancelToken, Progress, leave_room
 
 _log = logging.getLogger(__name__)
 _PROGRESS_INTERVAL_S = 0.03
@@ -62,11 +62,11 @@ class JobRunner(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._model = ThreadPoolExecutor(1, "hyrisk-model")
-        self._io = ThreadPoolExecutor(2, "hyrisk-io")
-        self._background = ThreadPoolExecutor(1, "hyrisk-background")
-        self._batch = ThreadPoolExecutor(1, "hyrisk-batch-run")
-        self._network = ThreadPoolExecutor(3, "hyrisk-network")
+        self._model = ThreadPoolExecutor(1, "hyrisk-model", leave_room)
+        self._io = ThreadPoolExecutor(2, "hyrisk-io", leave_room)
+        self._background = ThreadPoolExecutor(1, "hyrisk-background", leave_room, (15,))
+        self._batch = ThreadPoolExecutor(1, "hyrisk-batch-run", leave_room, (19,))
+        self._network = ThreadPoolExecutor(3, "hyrisk-network", leave_room)
         self._jobs: set[Job] = set()
         self._closed = False
         self._deliver.connect(self._call, Qt.ConnectionType.QueuedConnection)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal, Slot
 
 from hyrisk_desktop.errors import HyRiskError
+from hyrisk_desktop.gui.sentences import sentence_of
 from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import RiskRequest, RiskStatus
@@ -90,7 +91,7 @@ class RiskService(QObject):
             if self._predictor is not None:
                 self.failed.emit(error)
                 return
-            message = error.message if isinstance(error, HyRiskError) else tr("The model can't be loaded; see the log.")
+            message = sentence_of(error, tr("The model can't be loaded; see the log."))
             self._session.set_model(None, tr("No risk: {reason} Calcium scoring goes on.", reason=message))
 
         job = Job("loading the model", work, succeeded, failed)
@@ -136,9 +137,7 @@ class RiskService(QObject):
                 self._ask()
                 return
             expected = isinstance(error, HyRiskError)
-            message = (
-                error.message if isinstance(error, HyRiskError) else tr("The risk could not be computed; see the log.")
-            )
+            message = sentence_of(error, tr("The risk could not be computed; see the log."))
             self._session.set_risk_status(RiskStatus.FAILED, message)
             if not expected:
                 self.failed.emit(error)

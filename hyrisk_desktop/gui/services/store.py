@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from PySide6.QtCore import QMetaMethod, QObject, Qt, QTimer, Signal, Slot
 
 from hyrisk_desktop.errors import ConflictError, HyRiskError, StoreError, safe_traceback
+from hyrisk_desktop.gui.sentences import sentence_of
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk.preload import lasting_imports
 from hyrisk_desktop.worklist.records import Read, Reader
@@ -217,7 +218,7 @@ class StoreService(QObject):
 
         def failed(error: Exception) -> None:
             self._saving = False
-            self._after([error.message if isinstance(error, HyRiskError) else tr("Not saved yet; see the log.")])
+            self._after([sentence_of(error, tr("Not saved yet; see the log."))])
 
         self.ask(work, done, failed)
 

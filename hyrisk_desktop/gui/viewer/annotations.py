@@ -62,7 +62,12 @@ class Annotations:
 
 
 def paint_marks(painter: QPainter, marks: Marks, geometry: PlaneGeometry, index: int, to_widget: ToWidget) -> None:
-    """Draw cursor lines, region, patch, box and heart centre where they cross this slice."""
+    """Draw cursor lines, region, patch, box and heart centre where they cross this slice.
+
+    Args:
+        painter: in widget pixels. marks: what to draw. geometry, index: the plane and slice on show.
+        to_widget: millimetres in the plane to widget pixels.
+    """
 
     def corners(region: Region) -> QRectF:
         u0, v0, u1, v1 = geometry.rectangle(region)
@@ -153,7 +158,13 @@ def paint_annotations(
     ruler: tuple[tuple[float, float], tuple[float, float]] | None,
     to_widget: ToWidget,
 ) -> None:
-    """Draw the texts in the corners, the letters at the edges, the scale, the hint and the ruler."""
+    """Draw the texts in the corners, the letters at the edges, the scale, the hint and the ruler.
+
+    Args:
+        painter: in widget pixels. annotations: the texts. size: width and height in pixels.
+        zoom: screen pixels per image pixel. geometry: of the plane. ruler: both ends in mm, None for none.
+        to_widget: millimetres in the plane to widget pixels.
+    """
     width, height = size
     font = QFont(painter.font())
     font.setPixelSize(13 if min(width, height) > 380 else 11)
@@ -184,12 +195,16 @@ def paint_annotations(
         hint = metrics.elidedText(annotations.hint, Qt.TextElideMode.ElideRight, width - 2 * _MARGIN)
         _line(painter, metrics, hint, CENTRE, width / 2, height - _MARGIN - metrics.height() * (below + 0.6))
     if ruler is not None:
-        a, b = to_widget(*ruler[0]), to_widget(*ruler[1])
-        for pen in (QPen(_SHADOW, 3.5), QPen(CENTRE, 1.6)):
-            painter.setPen(pen)
-            painter.drawLine(a, b)
-        length = tr("{mm:.1f} mm", mm=interaction.distance_mm(a=ruler[0], b=ruler[1]))
-        _text(painter, length, CENTRE, b.x() + 8, b.y() - 6)
+        _ruler(painter, *ruler, to_widget)
+
+
+def _ruler(painter: QPainter, one: tuple[float, float], other: tuple[float, float], to_widget: ToWidget) -> None:
+    a, b = to_widget(*one), to_widget(*other)
+    for pen in (QPen(_SHADOW, 3.5), QPen(CENTRE, 1.6)):
+        painter.setPen(pen)
+        painter.drawLine(a, b)
+    length = tr("{mm:.1f} mm", mm=interaction.distance_mm(a=one, b=other))
+    _text(painter, length, CENTRE, b.x() + 8, b.y() - 6)
 
 
 def wrapped(lines: tuple[str, ...], metrics: QFontMetricsF, room: float) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ def heat_colours(heat: NDArray[np.float32], opacity: float) -> NDArray[np.uint8]
     """RGBA picture of a heat map in 0 to 1 (NaN: nothing there); the hotter, the less transparent.
 
     Args:
+        heat: [rows, columns].
         opacity: 0 to 1, of the hottest place.
     """
     known = np.nan_to_num(heat, nan=0.0)
@@ -57,7 +58,7 @@ def _shrunk(area: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def patch_region(centre: Voxel, heat: NDArray[np.float32]) -> Region:
-    """The patch that the heat map covers: its three slices around ``centre``."""
+    """The patch that the heat map [rows, columns] covers: its three slices around ``centre``."""
     rows, columns = heat.shape
     return Region.around(centre, (columns, rows, PATCH_SLICES))
 
@@ -86,7 +87,12 @@ class HeatOverlay:
             self._item.clear()
 
     def place(self, geometry: PlaneGeometry | None, index: int, slab: int, visible: bool) -> None:
-        """Paint on slice ``index``, or nothing where the patch is not what is shown: other slices, and a projection."""
+        """Paint on slice ``index``, or nothing where the patch is not what is shown: other slices, and a projection.
+
+        Args:
+            geometry: of the view, None without an exam. index: slice on show. slab: how many slices it is made of.
+            visible: whether marks are shown at all.
+        """
         region, picture = self._region, self._picture
         fits = geometry is not None and geometry.plane is Plane.AXIAL and slab == 1 and visible
         if not fits or geometry is None or region is None or picture is None or not geometry.crosses(region, index):

@@ -19,7 +19,11 @@ MAX_BOX_MM = 180.0
 
 
 def drag_window(*, level: float, width: float, dx_px: float, dy_px: float) -> tuple[float, float]:
-    """Level and width after a drag: right widens, down raises the level (darker), faster for wide windows."""
+    """Level and width after a drag: right widens, down raises the level (darker), faster for wide windows.
+
+    Args:
+        level, width: before the drag, in HU. dx_px, dy_px: how far it went, right and down.
+    """
     gain = max(0.5, width / 400.0)
     new_width = min(max(width + dx_px * gain, _MIN_WIDTH), _MAX_WIDTH)
     new_level = min(max(level + dy_px * gain, -2000.0), 5000.0)
@@ -73,7 +77,11 @@ def hit_corner(
 
 
 def drag_corner(*, region: Region, geometry: PlaneGeometry, corner: Corner, point: tuple[float, float]) -> Region:
-    """``region`` with ``corner`` at ``point`` (u, v), inside the volume and at least three voxels wide."""
+    """``region`` with ``corner`` at ``point`` (u, v), inside the volume and at least three voxels wide.
+
+    Args:
+        region: the box before. geometry: of the view. corner: the one that is dragged. point: where to.
+    """
     axis_u, axis_v = {Plane.AXIAL: (0, 1), Plane.CORONAL: (0, 2), Plane.SAGITTAL: (1, 2)}[geometry.plane]
     # A face lies half a voxel outside its voxels: in voxels it is `start` on the low side and `stop` on the high one.
     face_u, face_v = round(point[0] + 0.5), round(point[1] + 0.5)

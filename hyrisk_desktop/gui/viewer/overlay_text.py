@@ -65,6 +65,10 @@ def axial_corners(exam: Exam, view: ViewState, zoom: float, under_pointer: str, 
     """Patient top left, study top right, technique bottom left, slice and window bottom right.
 
     Slices are numbered as everywhere else in the program, in its tables, files and coordinates: z, from 0. A blinded reader sees neither who was scanned nor when or where.
+
+    Args:
+        exam, view: what is on screen, and how. zoom: screen pixels per image pixel.
+        under_pointer: `pointer_text`. blinded: whether names, dates and places are hidden.
     """
     a, volume = exam.volume.attributes, exam.volume
     who = (
@@ -114,6 +118,10 @@ def pointer_text(
     """HU under the pointer; with a probe radius, mean and SD of the axial disc around it too, on a line of their own.
 
     While a slab is shown the picture is a maximum, so the text says that its value is the single voxel's.
+
+    Args:
+        volume, voxel: what lies under the pointer. slab: whether a projection is shown.
+        probe_radius_mm: of the disc; None for no probe.
     """
     if voxel is None:
         return ""

@@ -85,6 +85,7 @@ class Scoring(QObject):
         """Score the exams of a list with ``reader``'s centres and grades into ``out`` (CSV or Parquet).
 
         Args:
+            reading_list: whose exams. reader: whose reads. out: the table.
             proposed: also exams without a heart centre, at the one that the program proposes; such rows say so.
         """
         if self.running:
@@ -140,7 +141,11 @@ class Scoring(QObject):
 
 
 def listed_exams(store: Store, reading_list: ReadingList, reader: Reader, *, proposed: bool) -> list[BatchExam]:
-    """The exams of a list as `run_batch` takes them, each with this reader's read of it."""
+    """The exams of a list as `run_batch` takes them, each with this reader's read of it.
+
+    Args:
+        store: the worklist's. reading_list, reader: as said. proposed: also exams without a read.
+    """
     mine = {
         read.exam_id: read
         for read in store.reads(list_id=reading_list.list_id)

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from hyrisk_desktop.imaging.headers.damage import parsing_errors
 from hyrisk_desktop.imaging.headers.header import DEFLATED_LE, Header
 from hyrisk_desktop.imaging.headers.kinds import NATURE_KEYWORDS, words_of
 from hyrisk_desktop.imaging.headers.tags import MAX_HEADER_BYTES, inflate
@@ -89,7 +90,7 @@ def read_attributes(header: Header) -> Mapping[str, str]:
             for keyword, tag in zip(SHOWN, _shown_tags(), strict=True):
                 if (text := text_of(dataset, tag)) is not None:
                     texts[keyword] = text
-    except (Exception, RecursionError):  # noqa: BLE001 - pydicom raises of every kind on damaged headers
+    except parsing_errors():
         for keyword in SHOWN:
             if keyword in ("Modality", "SeriesInstanceUID", "StudyInstanceUID", "PatientID"):
                 texts.setdefault(keyword, header.text(keyword))
@@ -107,7 +108,7 @@ def nested_words(header: Header) -> tuple[list[str], list[float]]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return words_of(parse_header(header, [Tag(k) for k in ("SpecificCharacterSet", *NATURE_KEYWORDS)]))
-    except (Exception, RecursionError):  # noqa: BLE001 - pydicom raises of every kind on damaged headers
+    except parsing_errors():
         return [], []
 
 
@@ -127,7 +128,7 @@ def parse_header(header: Header, tags: list[Any] | None = None) -> Any:
     """A pydicom data set of the header's bytes, pixels excluded; only these ``tags`` where given.
 
     Raises:
-        Exception: of any kind that pydicom raises on damaged input, RecursionError among them.
+        Exception: one of `damage.parsing_errors`.
     """
     import pydicom
     from pydicom.filereader import read_dataset
@@ -165,7 +166,7 @@ def text_of(dataset: Any, tag: Any) -> str | None:
         if tag not in dataset:
             return None
         value = dataset[tag].value
-    except Exception:  # noqa: BLE001 - one undecodable value must not cost the others
+    except parsing_errors():  # one undecodable value must not cost the others
         return None
     if value is None or str(value) == "None":
         return ""

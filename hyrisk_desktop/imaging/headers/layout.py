@@ -73,7 +73,13 @@ class Layouts:
         explicit: bool,
         pixels: tuple[int, int],
     ) -> None:
-        """Keep the layout of a file just walked; ``trace`` holds begin and end of every steering stretch of bytes."""
+        """Keep the layout of a file just walked; ``trace`` holds begin and end of every steering stretch of bytes.
+
+        Args:
+            buffer: the file's first bytes. wanted: tag, begin and end of each value. syntax, explicit: how it is
+                encoded.
+            pixels: where the pixel data begin, and their length.
+        """
         places = np.concatenate([np.arange(begin, end, dtype=np.intp) for begin, end in trace])
         if places.size and int(places[-1]) < len(buffer):
             steering = np.frombuffer(buffer, np.uint8)[places].tobytes()

@@ -31,7 +31,12 @@ def new_volume(
     grid: Any,
     new_array: Callable[[tuple[int, int, int], Any], NDArray[Any]] = np.empty,
 ) -> CTVolume:
-    """A volume of air of this record on this grid; its array is to be filled in place."""
+    """A volume of air of this record on this grid; its array is to be filled in place.
+
+    Args:
+        record: the series. shape: slices, rows, columns. dtype: of the HU. stack_findings: of its geometry.
+        grid: where it lies. new_array: makes the array [z, y, x].
+    """
     if shape[0] * shape[1] * shape[2] > MAX_VOXELS:
         raise ExamError("too_large", tr("This series is too large to be opened."))
     return CTVolume(

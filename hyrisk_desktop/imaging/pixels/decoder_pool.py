@@ -321,5 +321,9 @@ def shutdown_decoders() -> None:
 
 
 def frame_from(memory: memoryview, dtype: Any, rows: int, columns: int) -> NDArray[Any]:
-    """The decoded frame [row, column] lying in a child's segment."""
+    """The decoded frame [row, column] lying in a child's segment.
+
+    Args:
+        memory: the segment. dtype, rows, columns: of the frame.
+    """
     return np.ndarray((rows, columns), dtype, buffer=memory)

@@ -284,7 +284,11 @@ def read_enhanced(
     cancel: CancelToken | None,
     on_first: Callable[[CTVolume, int], None] | None,
 ) -> CTVolume:
-    """Read an enhanced CT; see `imaging.dicom.read_volume` for arguments and errors."""
+    """Read an enhanced CT.
+
+    Args:
+        record, progress, cancel, on_first: as of `imaging.read_volume`, whose errors it raises.
+    """
     frames = frames_of(record)
     whole = all(value.is_integer() for pair in frames.rescale for value in pair)
     dtype: Any = np.int16 if whole else np.float32

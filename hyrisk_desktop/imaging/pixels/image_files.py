@@ -117,7 +117,11 @@ def read_image(
     cancel: CancelToken | None,
     on_first: Callable[[CTVolume, int], None] | None,
 ) -> CTVolume:
-    """Read an image file; see `imaging.dicom.read_volume` for arguments and errors."""
+    """Read an image file.
+
+    Args:
+        record, progress, cancel, on_first: as of `imaging.read_volume`, whose errors it raises.
+    """
     path = record.files[0]
     with _opened(path):
         if (path, *data_files(path)) != record.files:

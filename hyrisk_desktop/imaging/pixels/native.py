@@ -133,7 +133,11 @@ def read_native_slices(headers: Sequence[Header], target: NDArray[Any], recipe: 
 def tagged_in_stored(
     stored: NDArray[Any], padding: Padding, slope: float, intercept: float
 ) -> NDArray[np.bool_] | None:
-    """Where stored values are padding that only their unused bits may tell from tissue; call it before these are cleared."""
+    """Where stored values are padding that only their unused bits may tell from tissue; call it before these are cleared.
+
+    Args:
+        stored: values [z, y, x] or [y, x]. padding: the rule in HU. slope, intercept: to HU.
+    """
     return padding.in_stored(slope, intercept).tagged(stored) if slope > 0 else None
 
 
@@ -278,6 +282,7 @@ def apply_rescale(
     """Write ``stored * slope + intercept`` to ``target``, padding as air.
 
     Args:
+        stored, target: of the same shape, [y, x] or [z, y, x]. slope, intercept: to HU. padding: the rule.
         outside: where padding was seen already.
 
     Returns:

@@ -78,7 +78,7 @@ class Padding:
         return mask
 
     def below(self, values: NDArray[Any]) -> NDArray[np.bool_] | None:
-        """Where pixels lie below all air; None for nowhere. Costs a pass only where the pixels' type reaches so low."""
+        """Where pixels, of any shape, lie below all air; None for nowhere. Costs a pass only where their type reaches so low."""
         if values.dtype.kind in "iu" and self.low < np.iinfo(values.dtype).min:
             return None
         return values <= self.low if values.size and values.min() <= self.low else None
@@ -90,6 +90,7 @@ def padding_in_hu(
     """The rule for pixels in HU.
 
     Args:
+        slope, intercept: from stored values to HU.
         tags: PixelPaddingValue and, if given, PixelPaddingRangeLimit as stored values, read as the pixels are.
         unsigned_bits: BitsStored of unsigned pixels that may have lost their unused bits before they are looked at.
     """

@@ -22,10 +22,10 @@ Work = Callable[[Sequence[int]], None]
 class _Shared:
     """The items that both threads take from: ``bare`` ones could still be prepared, ``ready`` ones needn't be."""
 
-    def __init__(self, items: Sequence[int], work: Work, prepare: Work | None) -> None:
+    def __init__(self, items: Sequence[int], work: Work, prepare: Work | None, cancel: CancelToken | None) -> None:
         self._bare = list(items) if prepare else []
         self._ready = [] if prepare else list(items)
-        self._work, self._prepare = work, prepare
+        self._work, self._prepare, self._cancel = work, prepare, cancel
         self._lock = threading.Lock()
         self.failures: list[BaseException] = []
         self.done = 0
@@ -50,10 +50,11 @@ class _Shared:
                 after()
 
     def _cut(self, end: slice, *, bare: bool = False) -> Sequence[int]:
-        """Take the next few items of one end, only ``bare`` ones if so wished; none once something failed."""
+        """Take the next few items of one end, only ``bare`` ones if so wished; none once something failed or was cancelled."""
         with self._lock:
             items = self._bare if bare or self._bare else self._ready
-            batch = [] if self.failures else items[end]
+            over = self.failures or (self._cancel is not None and self._cancel.cancelled)
+            batch = [] if over else items[end]
             del items[end]
             return batch
 
@@ -85,14 +86,14 @@ def share(
         items: what to work on.
         work: called from both threads, with a few different items each time.
         report: called in this thread with the number of items done so far, and with whether ``prepare`` is through.
-        cancel: polled in this thread.
+        cancel: polled in both threads.
         prepare: called on the items that nobody works on yet, if after a moment there are any.
 
     Raises:
         Exception: the first that ``work``, ``prepare`` or ``report`` raised.
         Cancelled: ``cancel`` was set.
     """
-    shared = _Shared(items, work, prepare)
+    shared = _Shared(items, work, prepare, cancel)
 
     def after() -> None:
         if cancel:

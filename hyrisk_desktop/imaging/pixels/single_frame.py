@@ -84,6 +84,12 @@ def read_series(
     on_first: OnFirst | None,
     choose: Callable[[Stack], Sequence[int]] | None = None,
 ) -> CTVolume:
+    """Read a series of single-frame files.
+
+    Args:
+        record, progress, cancel, on_first: as of `imaging.read_volume`, whose errors it raises.
+        choose: the slices to read of the checked stack; None for all.
+    """
     stack = record.stack or stack_slices(current_headers(record))
     dtype: Any = np.int16 if all_whole(stack.headers) else np.float32
     for attempt in range(3):

@@ -194,7 +194,7 @@ def test_without_a_model_calcium_is_scored(folder: Path) -> None:
     assert (row.status, row.agatston, row.risknet, row.model) == ("scored", 0.0, None, "")
 
 
-def test_cancel_ends_it_at_the_next_exam_with_all_rows_told(folder: Path, predictor: Predictor) -> None:
+def test_cancel_ends_it_quickly_with_all_rows_told(folder: Path, predictor: Predictor) -> None:
     token, rows = CancelToken(), list[BatchRow]()
 
     def on_row(row: BatchRow) -> None:
@@ -209,20 +209,29 @@ def test_cancel_ends_it_at_the_next_exam_with_all_rows_told(folder: Path, predic
 
 
 def test_pause_and_go_on(folder: Path, predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
-    gate, rows, waited = PauseToken(), list[BatchRow](), list[int]()
+    gate, rows = PauseToken(), list[BatchRow]()
 
     def on_row(row: BatchRow) -> None:
         rows.append(row)
-        if len(rows) == 2:
+        if len(rows) == 1:
             gate.pause()
 
-    def wait(gate: PauseToken, _: CancelToken | None) -> None:
-        waited.append(len(rows))
-        gate.resume()
+    waits = threading.Event()
+    wait = PauseToken.wait
 
-    monkeypatch.setattr(PauseToken, "wait", wait)
-    run_batch(exams_in(folder), BatchSettings(), predictor, on_row=on_row, pause=gate)
-    assert waited == [2], "it waits before the next exam, and once"
+    def noted(token: PauseToken, cancel: CancelToken | None = None) -> None:
+        if token.paused:
+            waits.set()
+        wait(token, cancel)
+
+    monkeypatch.setattr(PauseToken, "wait", noted)
+    how = {"on_row": on_row, "pause": gate}
+    worker = threading.Thread(target=run_batch, args=(exams_in(folder), BatchSettings(), predictor), kwargs=how)
+    worker.start()
+    assert waits.wait(60)
+    assert len(rows) == 1
+    gate.resume()
+    worker.join(30)
     assert len(rows) == 5
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,10 +75,8 @@ def test_receiving_prints_what_comes(pacs: Orthanc, tmp_path: Path) -> None:
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         assert "Listening" in process.stderr.readline()
-        began = time.monotonic()
         pacs.ask("POST", "/modalities/us/store", pacs.get("/studies")[0].encode())
         out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert time.monotonic() - began < 60
     assert len(out.splitlines()) == 3
     assert all(Path(path).is_file() for path in out.splitlines())

@@ -201,7 +201,7 @@ def test_odd_names_neither_stay_nor_stop_the_export(tmp_path: Path) -> None:
     count = 0
 
     @settings(
-        max_examples=30, deadline=None, derandomize=True, database=None, phases=[Phase.explicit, Phase.generate],
+        max_examples=12, deadline=None, derandomize=True, database=None, phases=[Phase.explicit, Phase.generate],
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(NAMES, NAMES)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import struct
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -224,17 +223,15 @@ def test_a_dying_decoder_is_one_sentence_and_the_next_exam_opens(kind: str, tmp_
     assert np.array_equal(read_volume(record).hu, anatomy(12, 64, 64, 8))
 
 
-def test_cancelling_while_children_decode_is_quick(tmp_path: Path, monkeypatch: Any) -> None:
+def test_cancelling_does_not_wait_for_a_child_that_hangs(tmp_path: Path, monkeypatch: Any) -> None:
     from hyrisk_desktop.imaging.pixels import single_frame
 
     record = find_series(_rle(tmp_path))[0]
     monkeypatch.setattr(single_frame, "FrameTask", lambda *a: FaultTask("hang"))
     token = CancelToken()
     token.cancel()
-    began = time.monotonic()
     with pytest.raises(Cancelled):
         read_volume(record, cancel=token)
-    assert time.monotonic() - began < 20
 
 
 def test_a_deflate_bomb_is_refused_without_inflating_it(tmp_path: Path) -> None:

@@ -65,16 +65,15 @@ def test_a_failure_in_either_thread_is_raised_here_and_ends_both(wrong: int) -> 
 
 def test_a_cancelled_share_stops_both_threads() -> None:
     token = CancelToken()
-    done: list[int] = []
+    begun: list[int] = []
 
     def work(batch: Sequence[int]) -> None:
-        done.extend(batch)
+        begun.append(batch[0])
         token.cancel()
-        time.sleep(0.001)
 
     with pytest.raises(Cancelled):
         sharing.share(range(400), work, _ignore, token)
-    assert len(done) < 40
+    assert 1 <= len(begun) <= 2, "each thread ends what it has begun, and begins no more"
 
 
 def test_a_slow_series_shows_its_first_image_among_air(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

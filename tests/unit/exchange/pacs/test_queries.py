@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom import dcmread
 
 from hyrisk_desktop.errors import Cancelled, InputError, PacsError
 from hyrisk_desktop.exchange.pacs import credentials
-from hyrisk_desktop.exchange.pacs.archive import check_connection, find_series, find_studies
-from hyrisk_desktop.exchange.pacs.find import find_images, identifier
+from hyrisk_desktop.exchange.pacs.archive import open_archive
+from hyrisk_desktop.exchange.pacs.find import identifier
 from hyrisk_desktop.exchange.pacs.node import Node, Retrieval, nodes_of, stored_nodes
 from hyrisk_desktop.exchange.pacs.query import STUDY_KEYS, Query, StudyMatch, fits, series_of, study_of
-from hyrisk_desktop.exchange.pacs.web import Web
 from hyrisk_desktop.jobs import CancelToken
 from tests.helpers import orthanc
 from tests.helpers.exams import write_exam
@@ -23,9 +23,23 @@ from tests.helpers.orthanc import OUR_TITLE, PASSWORD, Orthanc
 from tests.unit.exchange.pacs.conftest import unclosed_by_pynetdicom
 
 
+class asked:
+    """An archive that is opened for each question."""
+
+    def __init__(self, *how: Any) -> None:
+        self._how = how
+
+    def __getattr__(self, name: str) -> Any:
+        def ask(*question: Any) -> Any:
+            with open_archive(*self._how) as archive:
+                return getattr(archive, name)(*question)
+
+        return ask
+
+
 def test_an_echo_is_answered(pacs: Orthanc) -> None:
-    check_connection(pacs.node(), OUR_TITLE)
-    check_connection(pacs.web_node(), OUR_TITLE, PASSWORD)
+    asked(pacs.node(), OUR_TITLE).test()
+    asked(pacs.web_node(), OUR_TITLE, PASSWORD).test()
 
 
 @unclosed_by_pynetdicom
@@ -42,14 +56,14 @@ def test_an_echo_is_answered(pacs: Orthanc) -> None:
 )
 def test_a_failed_echo_says_why(pacs: Orthanc, changes: dict[str, object], title: str, code: str) -> None:
     with pytest.raises(PacsError) as failure:
-        check_connection(replace(pacs.node(), **changes), title)  # type: ignore[arg-type]
+        asked(replace(pacs.node(), **changes), title).test()  # type: ignore[arg-type]
     assert failure.value.code == code
     assert failure.value.message.endswith(".")
 
 
 def test_a_server_that_is_no_pacs_is_told_from_one_that_refuses(pacs: Orthanc) -> None:
     with pytest.raises(PacsError, match="opens no DICOM connection"):
-        check_connection(pacs.node(port=pacs.http_port), OUR_TITLE)
+        asked(pacs.node(port=pacs.http_port), OUR_TITLE).test()
 
 
 @pytest.mark.parametrize(
@@ -62,15 +76,15 @@ def test_a_server_that_is_no_pacs_is_told_from_one_that_refuses(pacs: Orthanc) -
 )
 def test_a_failed_web_test_says_why(pacs: Orthanc, changes: dict[str, object], secret: str, words: str) -> None:
     with pytest.raises(PacsError, match=words):
-        check_connection(pacs.web_node(**changes), OUR_TITLE, secret)
+        asked(pacs.web_node(**changes), OUR_TITLE, secret).test()
 
 
 def test_a_wrong_path_and_a_page_that_is_no_dicomweb(pacs: Orthanc) -> None:
     base = pacs.web_node().url
     with pytest.raises(PacsError, match="nothing at this address"):
-        check_connection(pacs.web_node(url=f"{base}-not"), OUR_TITLE, PASSWORD)
+        asked(pacs.web_node(url=f"{base}-not"), OUR_TITLE, PASSWORD).test()
     with pytest.raises(PacsError):
-        check_connection(pacs.web_node(url=base.replace("/dicom-web", "/app")), OUR_TITLE, PASSWORD)
+        asked(pacs.web_node(url=base.replace("/dicom-web", "/app")), OUR_TITLE, PASSWORD).test()
 
 
 @unclosed_by_pynetdicom
@@ -79,16 +93,16 @@ def test_tls_with_a_trusted_and_an_untrusted_certificate(tmp_path: Path) -> None
     with orthanc.running(
         tmp_path / "orthanc", orthanc.free_port(), certificate=certificate, key=key, authorities=authority
     ) as secure:
-        check_connection(secure.node(), OUR_TITLE)
+        asked(secure.node(), OUR_TITLE).test()
         with pytest.raises(PacsError) as untrusted:
-            check_connection(secure.node(ca_file=""), OUR_TITLE)
+            asked(secure.node(ca_file=""), OUR_TITLE).test()
         assert untrusted.value.code == "untrusted"
         with pytest.raises(PacsError):
-            check_connection(secure.node(tls=False, ca_file=""), OUR_TITLE)
+            asked(secure.node(tls=False, ca_file=""), OUR_TITLE).test()
         with orthanc.tls_front(secure) as url:
-            check_connection(secure.web_node(url=url, ca_file=str(authority)), OUR_TITLE, PASSWORD)
+            asked(secure.web_node(url=url, ca_file=str(authority)), OUR_TITLE, PASSWORD).test()
             with pytest.raises(PacsError) as untrusted:
-                check_connection(secure.web_node(url=url), OUR_TITLE, PASSWORD)
+                asked(secure.web_node(url=url), OUR_TITLE, PASSWORD).test()
             assert untrusted.value.code == "untrusted"
 
 
@@ -140,7 +154,7 @@ def test_a_search_finds_what_fits(
     library: dict[int, str], server: Orthanc, query: Query, expected: set[int], web: bool
 ) -> None:
     node, secret = (server.web_node(), PASSWORD) if web else (server.node(), None)
-    found = find_studies(node, OUR_TITLE, query, secret)
+    found = asked(node, OUR_TITLE, secret).find_studies(query)
     numbers = {uid: n for n, uid in library.items()}
     assert {numbers[s.study_uid] for s in found} == expected
     assert [s.study_date for s in found] == sorted((s.study_date for s in found), reverse=True)
@@ -148,26 +162,22 @@ def test_a_search_finds_what_fits(
 
 @pytest.mark.parametrize("name", ["Müller", "Ιωάννου"])
 def test_names_beyond_ascii_are_found_and_shown(library: dict[int, str], server: Orthanc, name: str) -> None:
-    (study,) = find_studies(server.node(), OUR_TITLE, Query(name=name))
+    (study,) = asked(server.node(), OUR_TITLE).find_studies(Query(name=name))
     assert study.patient_name.startswith(name)
 
 
 def test_a_study_lists_series_and_images(library: dict[int, str], server: Orthanc) -> None:
     for node, secret in ((server.node(), None), (server.web_node(), PASSWORD)):
-        (series,) = find_series(node, OUR_TITLE, library[2], secret)
+        archive = asked(node, OUR_TITLE, secret)
+        (series,) = archive.find_series(library[2])
         assert (series.modality, series.instances) == ("CT", 2)
-        if secret is None:
-            (uids,) = find_images(node, OUR_TITLE, [series]).values()
-        else:
-            with Web(node, secret) as client:
-                uids = client.find_images(series)
-        assert len(uids) == 2
+        assert [len(uids) for uids in archive.find_images([series]).values()] == [2]
 
 
 @pytest.mark.parametrize("query", [Query(), Query(name="*"), Query(patient_id=" ? ", modality="CT")])
 def test_a_search_for_everything_is_refused(server: Orthanc, query: Query) -> None:
     with pytest.raises(InputError, match="at least one field"):
-        find_studies(server.node(), OUR_TITLE, query)
+        asked(server.node(), OUR_TITLE).find_studies(query)
 
 
 @pytest.mark.parametrize("text", ["a\\b", "x" * 65, "line\nbreak", "\0"])
@@ -193,7 +203,7 @@ def test_a_cancelled_search_is_cancelled(server: Orthanc) -> None:
     token = CancelToken()
     token.cancel()
     with pytest.raises(Cancelled):
-        find_studies(server.node(), OUR_TITLE, Query(patient_id="P*"), None, token)
+        asked(server.node(), OUR_TITLE, None, token).find_studies(Query(patient_id="P*"))
 
 
 def test_answers_are_checked_and_shown_on_one_line() -> None:

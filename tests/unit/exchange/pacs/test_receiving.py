@@ -25,6 +25,7 @@ from pynetdicom.association import Association
 
 from hyrisk_desktop.errors import PacsError
 from hyrisk_desktop.exchange.pacs import inbox as inbox_module
+from hyrisk_desktop.exchange.pacs import listener as listener_module
 from hyrisk_desktop.exchange.pacs.inbox import Inbox, Kept, Refused
 from hyrisk_desktop.exchange.pacs.listener import Limits
 from hyrisk_desktop.exchange.pacs.node import Node
@@ -396,54 +397,69 @@ def test_silence_in_the_middle_ends_by_itself(inbox: Inbox) -> None:
 
 
 def test_silent_connections_do_not_hold_up_stopping(inbox: Inbox) -> None:
-    with Heard(inbox, [SCANNER]).listening() as heard:
+    with Heard(inbox, [SCANNER], limits=Limits(silence_s=3600)).listening() as heard:
         peers = [socket.create_connection(("127.0.0.1", heard.receiver.port)) for _ in range(4)]
         for peer in peers:
             peer.sendall(b"\x01\x00\x00")
-        time.sleep(0.2)
-        began = time.monotonic()
+        wait_for_connections(heard, 4)
         heard.receiver.stop()
-        took = time.monotonic() - began
         for peer in peers:
             peer.close()
-    assert took < Limits().silence_s / 2
+
+
+def wait_for_connections(heard: Heard, count: int) -> None:
+    """Until the listener talks with that many peers."""
+    listener = heard.receiver._server
+    deadline = time.monotonic() + 30
+    while len(listener.active_associations) != count:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @unclosed_by_pynetdicom
 def test_no_more_connections_than_allowed(inbox: Inbox, images: list[Dataset]) -> None:
     with Heard(inbox, [SCANNER], limits=Limits(connections=2)).listening() as heard:
         idle = [socket.create_connection(("127.0.0.1", heard.receiver.port)) for _ in range(2)]
-        time.sleep(0.3)
+        wait_for_connections(heard, 2)
         with socket.create_connection(("127.0.0.1", heard.receiver.port)) as third:
             third.settimeout(10)
             with suppress(ConnectionError):
                 assert third.recv(10) == b""
         for peer in idle:
             peer.close()
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            time.sleep(0.3)
-            assoc = heard.association()
-            if established := assoc.is_established:
-                assoc.release()
-                assoc.join(10)
-                break
-        assert established
+        wait_for_connections(heard, 0)
+        assoc = heard.association()
+        assert assoc.is_established
+        assoc.release()
+        assoc.join(10)
 
 
-def test_the_rate_is_limited(inbox: Inbox, images: list[Dataset]) -> None:
-    limit = 20_000.0
+def test_the_rate_is_limited(inbox: Inbox, images: list[Dataset], monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a clock that only the limit moves: all that is beyond the first second's budget has been waited for."""
+    limit, clock = 20_000.0, Clock()
+    monkeypatch.setattr(listener_module, "time", clock)
     with Heard(inbox, [SCANNER], limits=Limits(bytes_per_second=limit)).listening() as heard:
         assoc = heard.association()
-        began = time.monotonic()
         for ds in images:
             assert assoc.send_c_store(ds).Status == 0
-        took = time.monotonic() - began
         assoc.release()
         assoc.join(10)
     total = sum(f.stat().st_size for f in received(inbox))
-    # One second's budget is there from the beginning.
-    assert took >= (total - limit) / limit * 0.8
+    assert total > 2 * limit
+    assert (total - limit) / limit * 0.9 < clock.now < 3 * total / limit
+
+
+class Clock:
+    """Stands in for the module `time`: it stands still but for those who sleep."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
 
 
 def test_receiving_with_tls(inbox: Inbox, images: list[Dataset], tmp_path: Path) -> None:
@@ -472,8 +488,8 @@ def test_no_thread_outlives_the_receiver(heard: Heard, images: list[Dataset]) ->
 
 
 def test_thousands_of_objects_in_a_row_with_flat_memory(inbox: Inbox, tmp_path: Path) -> None:
-    """5,000 objects from DCMTK's storescu on one association: nothing lost, nothing twice, no growth after the first thousand."""
-    count = 5000
+    """2,000 objects from DCMTK's storescu on one association: nothing lost, nothing twice, no growth after the first 500."""
+    count = 2000
     folder = tmp_path / "many"
     template = dcmread(sorted(write_exam(tmp_path / "exam", 4, count=2).rglob("*.dcm"))[0])
     template.Rows = template.Columns = 16
@@ -489,7 +505,7 @@ def test_thousands_of_objects_in_a_row_with_flat_memory(inbox: Inbox, tmp_path: 
 
         def note(kept: Kept) -> None:
             heard.kept.append(kept)
-            if len(heard.kept) % 1000 == 0:
+            if len(heard.kept) % 500 == 0:
                 sizes[len(heard.kept)] = process.memory_info().rss
 
         heard.receiver._on_kept = note
@@ -498,4 +514,4 @@ def test_thousands_of_objects_in_a_row_with_flat_memory(inbox: Inbox, tmp_path: 
             check=True, capture_output=True, timeout=200, env=os.environ | {"TCP_NODELAY": "1"},
         )  # fmt: skip
     assert len(heard.kept) == len({k.sop_uid for k in heard.kept}) == len(received(inbox)) == count
-    assert max(sizes.values()) - sizes[1000] < 20e6, sizes
+    assert max(sizes.values()) - sizes[500] < 20e6, sizes

@@ -1,0 +1,53 @@
+"""`model_training train` as a process of its own, and what it tells while it runs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from hyrisk_desktop.paths import training_process
+
+OPTIONS = [
+    "--network", "hyrisknet-18", "--folds", "2", "--epochs", "2", "--size", "32", "--batch", "6", "--permutation-folds", "1",
+    "--precision", "fp32", "--threads", "1", "--seed", "7",
+]  # fmt: skip
+
+
+def start(cohort: Path, cache: Path, run: Path, *more: str) -> subprocess.Popen[str]:
+    command, environment = training_process(
+        "train", str(cohort), *OPTIONS, "--cache", str(cache), "--out", str(run), *more
+    )
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=200)
+    return process.returncode, out, err
+
+
+def events(run: Path) -> list[dict[str, Any]]:
+    lines = (run / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+
+
+def epochs(run: Path) -> dict[tuple[str, int, int], tuple[float, float]]:
+    """Losses by unit, stage and epoch; of an epoch told twice, the last."""
+    return {
+        (e["unit"], e["stage"], e["epoch"]): (e["training_loss"], e["validation_loss"])
+        for e in events(run)
+        if e["event"] == "epoch"
+    }
+
+
+def wait_for(run: Path, event: str, stage: int, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if (run / "events.jsonl").is_file() and any(
+            e["event"] == event and e.get("stage") == stage for e in events(run)
+        ):
+            return
+        time.sleep(0.02)
+    raise AssertionError(process.communicate())
