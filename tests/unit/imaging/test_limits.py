@@ -58,6 +58,16 @@ def test_a_few_crosswise_images_are_set_aside(
         assert finding.message.startswith(f"{across} ")
 
 
+def test_crosswise_images_of_both_kinds_are_counted_apart(tmp_path: Path) -> None:
+    parts = slices(12, 16, 20)
+    for number, columns in enumerate((20, 12, 12)):
+        (ds,) = slices(1, 16, columns, orientation=(0, 1, 0, 0, 0, -1))
+        ds.SOPInstanceUID = f"{ROOT}.1.9.{number}"
+        parts.append(ds)
+    (record,) = find_series(write(parts, tmp_path))
+    assert [(f.code, f.message[:2]) for f in record.findings] == [("localizer_set_aside", "2 "), ("stray_slices", "1 ")]
+
+
 def test_one_unreadable_image_file_beside_a_sound_one(tmp_path: Path) -> None:
     sitk = pytest.importorskip("SimpleITK")
     sitk.WriteImage(sitk.GetImageFromArray(anatomy(12, 16, 20)), str(tmp_path / "sound.nrrd"))
@@ -110,6 +120,7 @@ def notes(record: SeriesRecord) -> list[str]:
     ("numbers", "found"),
     [
         (range(1, 13), ""), (range(12, 0, -1), ""), ([5] * 12, ""), ([None, *range(2, 13)], ""),
+        ([None, 3, 2, *range(4, 13)], ""), ([*range(1, 7), *range(1, 7), 40], "refused"),
         ([*range(1, 12), 11], "instance_order"),  # counted twice once, but never against the order
         ([*range(1, 5)] * 3, "instance_order"), ([*range(1, 7), *range(1, 6), 7], "refused"), ([1, 3, 2, *range(4, 13)], "refused"),
         ([n for i in range(4) for n in (i, 4 + i, 8 + i)], "instance_order"), ([n for i in range(6) for n in (i, 6 - i)], "refused"),
@@ -118,7 +129,7 @@ def notes(record: SeriesRecord) -> list[str]:
     ],
 )  # fmt: skip
 def test_instance_numbers_against_positions(numbers: Sequence[int | None], found: str, tmp_path: Path) -> None:
-    parts = slices(12, 16, 20)
+    parts = slices(len(numbers), 16, 20)
     for part, number in zip(parts, numbers, strict=True):
         part.InstanceNumber = number
     (record,) = find_series(write(parts, tmp_path))
