@@ -162,6 +162,10 @@ def test_parts_are_three_slices_or_more() -> None:
     assert found(9, 4, 3) == [9, 4, 3]
     assert found(3, 3, 2) == []
     assert found(8) == []
+    # What has a value of its own in each slice is nobody's set.
+    items = [{"KVP": str(n // 6), "ReconstructionDiameter": str(n)} for n in range(12)]
+    parts = parts_of(items, lambda item, name: item.get(name, ""), lambda part: len({i["KVP"] for i in part}) == 1)
+    assert [(part.by, part.values, len(part.items)) for part in parts] == [(("KVP",), ("0",), 6), (("KVP",), ("1",), 6)]
 
 
 @pytest.mark.parametrize(
@@ -207,6 +211,7 @@ CHOICES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {"attributes": {"KVP": "131"}},
         "farther from 120 kVp",
     ),
+    "lower voltage": ({"attributes": {"KVP": "130"}}, {"attributes": {"KVP": "109"}}, "farther from 120 kVp"),
     "kernel": ({"count": 50, "increment": 5.0}, {"kernel": "B50f"}, "sharper"),
     "increment": ({"count": 80, "increment": 3.0}, {"count": 200, "increment": 1.9}, "farther from 2.5 mm"),
     "slices": ({"count": 101}, {"order": -1.0}, "nothing better"),
