@@ -59,7 +59,7 @@ TRAINING = [
         ("rest = np.concatenate([fold.training, fold.inner])", "rest = fold.training"),
         ("bootstrap_ci(score, data.outcome, groups=np.unique(data.patient, return_inverse=True)[1])", "bootstrap_ci(score, data.outcome)"),
         ("np.std(per_fold, ddof=1)", "np.std(per_fold)"),
-        ("abs(value - 0.5) <= 3.0 * sd", "abs(value - 0.5) <= 3.01 * sd"),
+        ("abs(value - 0.5) <= 3.0 * sd", "abs(value - 0.5) <= 3.05 * sd"),
         ("abs(value - 0.5) <= 3.0 * sd", "value - 0.5 <= 3.0 * sd"),
         ("math.sqrt((m + n + 1) / (12.0 * m * n))", "math.sqrt((m + n) / (12.0 * m * n))"),
         ("_FEWEST_OF_A_GROUP = 10", "_FEWEST_OF_A_GROUP = 11"),

@@ -441,6 +441,8 @@ def test_the_rule_in_stored_values() -> None:
     # A value that lost its upper bits is padding as well, but never for sure.
     lost = padding_in_hu((63536,), 1.0, -1024.0, unsigned_bits=12)
     assert lost.ranges == ((62512.0, 62512.0, True), (2096.0 - 1024, 2096.0 - 1024, False))
+    dark = padding_in_hu((0xF00A,), 1.0, -1024.0, unsigned_bits=12)
+    assert dark.ranges[1] == (-1014.0, -1014.0, False)
 
 
 def test_a_sound_series_of_different_sizes_is_read_as_it_is(tmp_path: Path) -> None:
