@@ -239,12 +239,12 @@ def test_how_little_may_hold_a_heart(count: int, increment: float, suitable: boo
 # --- what is looked at
 
 
-@pytest.mark.parametrize(("z", "depth", "spacing"), [(30, 60, 1.25), (30, 60, 1.3), (3, 60, 2.5), (58, 60, 0.625), (10, 30, 5.0), (10, 30, 5.1), (10, 30, 8.0)])  # fmt: skip
+@pytest.mark.parametrize(("z", "depth", "spacing"), [(30, 60, 1.25), (30, 60, 1.3), (3, 60, 2.5), (58, 60, 0.625), (10, 30, 5.0), (10, 30, 5.1), (10, 30, 8.0), (30, 60, 1.1), (10, 30, 12.0)])  # fmt: skip
 def test_the_slices_that_a_centre_needs(z: int, depth: int, spacing: float) -> None:
     """Two to either side, as many more as 5 mm hold and at least one; and every 4 mm within 30 mm."""
-    more = {1.25: 4, 1.3: 3, 2.5: 2, 0.625: 8, 5.0: 1, 5.1: 1, 8.0: 1}[spacing]
-    step = {1.25: 3, 1.3: 3, 2.5: 2, 0.625: 6, 5.0: 1, 5.1: 1, 8.0: 1}[spacing]
-    half = {1.25: 24, 1.3: 23, 2.5: 12, 0.625: 48, 5.0: 6, 5.1: 6, 8.0: 4}[spacing]
+    more = {12.0: 1, 1.1: 4, 1.25: 4, 1.3: 3, 2.5: 2, 0.625: 8, 5.0: 1, 5.1: 1, 8.0: 1}[spacing]
+    step = {12.0: 1, 1.1: 4, 1.25: 3, 1.3: 3, 2.5: 2, 0.625: 6, 5.0: 1, 5.1: 1, 8.0: 1}[spacing]
+    half = {12.0: 2, 1.1: 27, 1.25: 24, 1.3: 23, 2.5: 12, 0.625: 48, 5.0: 6, 5.1: 6, 8.0: 4}[spacing]
     near = set(range(z - 2 - more, z + 3 + more))
     ball = {z + step * n for n in range(-60, 60) if abs(step * n) <= half}
     assert slices_needed(z, depth, spacing) == tuple(sorted(n for n in near | ball if 0 <= n < depth))
