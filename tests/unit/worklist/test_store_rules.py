@@ -14,6 +14,7 @@ from hyrisk_desktop.worklist import audit, database
 from hyrisk_desktop.worklist.database import backups_of
 from hyrisk_desktop.worklist.records import Read, Reader, ReadingList, ReadSummary, Status, reading_order
 from hyrisk_desktop.worklist.store import Store
+from hyrisk_desktop.worklist.store_file import StoreFile
 from tests.helpers.exams import scanned
 
 VESSELS = {"LM": 0, "LAD": 2, "LCx": 0, "RCA": 1}
@@ -137,6 +138,41 @@ def test_the_newest_backups_are_kept(store: Store, path: Path) -> None:
     for day in range(10):
         store.database.back_up(label=f"2026-01-{day:02d}")
     assert [b.stem.rpartition("-")[2] for b in backups_of(path)] == ["09", "08", "07", "06", "05", "04", "03"]
+
+
+def test_a_damaged_copy_is_no_backup(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "damage_in", lambda _: "a page is missing")
+    with pytest.raises(StoreError):
+        store.database.back_up(label="one")
+    assert backups_of(path) == list((path.parent / "backups").iterdir()) == []
+
+
+def test_what_is_taken_away_just_before_the_commit_is_not_taken_for_saved(
+    store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, read = begun(store)
+    check, looks = StoreFile.check, list[int]()
+
+    def looked(file: StoreFile) -> None:
+        check(file)
+        looks.append(1)
+        if len(looks) == 2:
+            path.rename(path.with_name("elsewhere.sqlite"))
+
+    monkeypatch.setattr(StoreFile, "check", looked)
+    with pytest.raises(StoreError):
+        store.save_read(dataclasses.replace(read, grade=0.0), reader)
+    assert len(looks) == 2
+
+
+def test_a_row_shows_the_chosen_one_of_several_series(store: Store) -> None:
+    exam = scanned(1)
+    other = dataclasses.replace(exam.records[0], series_uid="1.2.77", kernel="B70f", slice_count=9)
+    listed = store.reading_list(Path("/data"))
+    store.add_exams(listed.list_id, [dataclasses.replace(exam, records=(*exam.records, other)), scanned(2)])
+    first, second = store.entries(listed, None)
+    assert (first.series_uid, first.slice_count, first.series_count) == ("1.2.1", 120, 2)
+    assert (second.series_uid, second.series_count) == ("1.2.2", 1)
 
 
 def test_the_list_that_was_read_last_and_the_place_in_it(store: Store) -> None:
