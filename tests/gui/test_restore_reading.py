@@ -403,7 +403,7 @@ def test_another_prevalence_is_said_once_the_risk_is_there(
     open_exam(ready, exam)
     choose(ready, monkeypatch, sr)
     ready.wait(lambda: bar(ready).isVisible())
-    assert "assumed a prevalence of 50.0 %, the risk shown assumes 10.0 %" in ready.text("restoreText")
+    assert "assumed a prevalence of 30.0 %, the risk shown assumes 10.0 %" in ready.text("restoreText")
 
 
 def test_an_earlier_read_that_comes_late_is_not_mixed_with_the_report(

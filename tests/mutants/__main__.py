@@ -10,10 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import queue
-import shutil
-import subprocess
 import sys
 import tempfile
 import threading
@@ -21,13 +18,9 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psutil
-
+from tests.mutants.bench import BROKEN, KILLED, SURVIVED, TIMED_OUT, Bench
 from tests.mutants.mutant import ROOT, Mutant
 from tests.mutants.table import MUTANTS
-
-KILLED, SURVIVED, TIMED_OUT, BROKEN = "killed", "survived", "timed out", "broken"
-_LEFT_BEHIND = shutil.ignore_patterns(".*", "__pycache__", "scratch", "build", "dist", "*.egg-info")
 
 
 def main() -> int:
@@ -36,15 +29,14 @@ def main() -> int:
     chosen = [m for m in MUTANTS if all(word in m.name for word in options.words)]
     record = _Record(options.out, again=options.again)
     todo = [m for m in chosen if record.result_of(m) is None]
-    copies: queue.Queue[Path] = queue.Queue()
+    benches: queue.Queue[Bench] = queue.Queue()
     with tempfile.TemporaryDirectory(prefix="hyrisk-mutants-") as folder:
         for number in range(min(options.jobs, len(todo))):
-            copy = Path(folder, str(number))
-            shutil.copytree(ROOT, copy, ignore=_LEFT_BEHIND)
-            copies.put(copy)
+            benches.put(Bench(Path(folder, str(number)), options.timeout))
         with ThreadPoolExecutor(options.jobs) as pool:
-            for _ in pool.map(lambda m: _try(m, copies, record, options.timeout), todo):
-                pass
+            list(pool.map(lambda m: _try(m, benches, record), todo))
+        while not benches.empty():
+            benches.get().close()
     return _summary(chosen, record)
 
 
@@ -85,11 +77,11 @@ class _Record:
                 stream.write(json.dumps({"key": _key(mutant), "result": result, "name": mutant.name}) + "\n")
             print(f"{result:9}  {mutant.name}", flush=True)  # noqa: T201
 
-    def sound(self, tests: str, copy: Path, timeout: float) -> bool:
+    def sound(self, tests: str, bench: Bench) -> bool:
         """Whether these tests pass in an untouched copy; asked once of each."""
         with self._lock:
             if tests not in self._sound:
-                self._sound[tests] = _run(tests, copy, timeout) == SURVIVED
+                self._sound[tests] = bench.run(tests) == SURVIVED
             return self._sound[tests]
 
 
@@ -97,48 +89,21 @@ def _key(mutant: Mutant) -> str:
     return hashlib.sha256(repr(mutant).encode()).hexdigest()
 
 
-def _try(mutant: Mutant, copies: queue.Queue[Path], record: _Record, timeout: float) -> None:
-    copy = copies.get()
+def _try(mutant: Mutant, benches: queue.Queue[Bench], record: _Record) -> None:
+    bench = benches.get()
     try:
-        if not record.sound(mutant.tests, copy, timeout):
+        if not record.sound(mutant.tests, bench):
             record.note(mutant, BROKEN)
             return
-        file = copy / mutant.file
+        file = bench.folder / mutant.file
         whole = file.read_text(encoding="utf-8")
         try:
             file.write_text(mutant.mutate(whole), encoding="utf-8")
-            record.note(mutant, _run(mutant.tests, copy, timeout))
+            record.note(mutant, bench.run(mutant.tests))
         finally:
             file.write_text(whole, encoding="utf-8")
     finally:
-        copies.put(copy)
-
-
-def _run(tests: str, copy: Path, timeout: float) -> str:
-    """Run tests in a copy of the tree, up to the first failure."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests.split()]
-    # No bytecode: two versions of a file within one second, of one length, would be taken for the same.
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(copy),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "QT_QPA_PLATFORM": "offscreen",
-    }
-    environment.pop("HYRISK_TEST_DATA", None)
-    process = psutil.Popen(
-        command, cwd=copy, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    try:
-        out, _ = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        for one in (*process.children(recursive=True), process):
-            one.kill()
-        process.communicate()
-        return TIMED_OUT
-    # 1: tests failed; 2: a module could not even be imported; anything else is a mistake in the table.
-    if process.returncode not in (0, 1, 2):
-        print(out)  # noqa: T201
-    return {0: SURVIVED, 1: KILLED, 2: KILLED}.get(process.returncode, BROKEN)
+        benches.put(bench)
 
 
 def _summary(chosen: list[Mutant], record: _Record) -> int:

@@ -16,8 +16,8 @@ REPORTS = [
         ("    if ahead_left:\n", "    if ahead_left and ahead_right:\n"),
         ("        2: ((x - 1, y), (x - 1, y - 1)),", "        2: ((x - 1, y - 1), (x - 1, y)),"),
         ("        if turn:\n", "        if True:\n"),
-        ("np.vstack((points, points[:1]))", "points"),
-        ("        if at == start and heading == 0:", "        if at == start:"),
+        ("np.vstack((points, points[:1]))", "points", "", "the start is the first pixel's top left corner, where the outline always turns, so that it is the last corner too"),
+        ("        if at == start and heading == 0:", "        if at == start:", "", "a second way through the start would need a pixel before the first one"),
     ),
     *mutants(
         "hyrisk_desktop/exchange/reports/structured_report.py",

@@ -6,8 +6,18 @@ from tests.mutants.mutant import mutants
 
 _CALIBRATION = "tests/unit/risk/test_calibration_and_novelty.py"
 _INPUT = "tests/unit/risk/test_preprocessing.py"
-_PREDICTOR = "tests/unit/risk/test_predictor.py"
-_BUNDLE = "tests/unit/risk/test_bundle.py tests/unit/risk/test_hostile_bundles.py"
+_PREDICTOR = "tests/unit/risk/test_predictor.py::test_each_head_has_its_own_curve_prevalence_and_reference"
+_ANY_VIEW = "tests/unit/risk/test_predictor.py::test_any_view_may_be_an_end_of_the_interval"
+_CLICKS = "tests/unit/risk/test_predictor.py::test_the_interval_grows_from_nearby_clicks"
+_CACHE = "tests/unit/risk/test_predictor.py::test_the_newest_centres_are_remembered"
+_ENDS = "tests/unit/risk/test_predictor.py::test_the_intervals_slices_beyond_an_end_are_the_nearest_one"
+_PATCH = "tests/unit/risk/test_predictor.py::test_patch_outside_the_volume_is_a_finding"
+_REFUSED = "tests/unit/risk/test_predictor.py::test_bad_questions_are_refused"
+_AGATSTON = "tests/unit/risk/test_predictor.py::test_a_model_that_takes_the_agatston_score"
+_FINITE = "tests/unit/risk/test_predictor.py::test_an_answer_that_is_no_number_is_refused"
+_PIXELS = "tests/unit/risk/test_predictor.py::test_features_belong_to_pixels_and_not_to_names"
+_FIRST = "tests/unit/risk/test_predictor.py::test_the_first_answer_is_the_reading_without_its_interval"
+_BUNDLE = "tests/unit/risk/test_bundle.py"
 _SCORE = "tests/unit/risk/test_score_input.py"
 
 RISK = [
@@ -77,7 +87,8 @@ RISK = [
         ('risknet=float(self._risks("risknet", image_odds)[0])', 'risknet=float(self._risks("hyrisknet", image_odds)[0])'),
         ('head = "risknet" if score is None else "hyrisknet"', 'head = "hyrisknet"'),
         ("interval=(float(risks.min()), float(risks.max()))", "interval=(float(risks[0]), float(risks.max()))"),
-        ("interval=(float(risks.min()), float(risks.max()))", "interval=(float(risks.min()), float(risks[:-1].max()))"),
+        ("interval=(float(risks.min()), float(risks.max()))", "interval=(float(risks.min()), float(risks[:-1].max()))", _ANY_VIEW),
+        ("interval=(float(risks.min()), float(risks.max()))", "interval=(float(np.sort(risks)[1]), float(risks.max()))", _ANY_VIEW),
         ("interval=(float(risks.min()), float(risks.max()))", "interval=(float(risks.min()), float(risks[0]))"),
         ("self._calibration(head).risk(odds[:1])[0]), bundle", "risks[0]), bundle"),
         ("bundle.reference.get(head, np.empty(0))", 'bundle.reference.get("hyrisknet", np.empty(0))'),
@@ -85,20 +96,20 @@ RISK = [
         ("prevalence=self.prevalence or self._calibration(head).prevalence", 'prevalence=self.prevalence or self._calibration("risknet").prevalence'),
         ("return self._calibration(head).risk(odds, self.prevalence)", "return self._calibration(head).risk(odds)"),
         ("return own if self.prevalence is None else (self.prevalence,)", "return own"),
-        ("            self._seen.move_to_end(key)\n", ""),
+        ("            self._seen.move_to_end(key)\n", "", _CACHE),
         ("            others = self._model.averaged(self._maps(batch[1:]))", "            others = self._model.averaged(self._maps(batch[:-1]))"),
-        ("            on_first(seen)\n", ""),
+        ("            on_first(seen)\n", "", _FIRST),
         ("torch.cat([seen.features, others])", "torch.cat([others, seen.features])"),
-        ("self._seen.popitem(last=False)", "self._seen.popitem()"),
-        ("CLICK_SHIFT_SLICES + view.slice_shift)", "CLICK_SHIFT_SLICES - view.slice_shift)"),
-        ("inside = min(max(z - half + i, 0), depth - 1)", "inside = min(max(z - half + i, 0), depth - 2)"),
-        ("                block = _repeat_edge_slices(block, hu.shape[0], centre[2])", "                pass"),
-        ("outside = cut_block(hu, centre, (columns, rows, slices), 0.0)[1]", "outside = True"),
-        ("if grade is not None and not 0 <= grade <= 3:", "if grade is not None and not 0 <= grade <= 3.05:"),
-        ("if agatston is not None and not agatston >= 0:", "if agatston is not None and agatston < 0:"),
-        ("        if not np.isfinite(odds).all():", "        if False:"),
-        ("block.tobytes() + str(block.dtype).encode()", "repr(centre).encode()"),
-        ('agatston if self.bundle.score_input == "agatston" else grade', "grade"),
+        ("self._seen.popitem(last=False)", "self._seen.popitem()", _CACHE),
+        ("CLICK_SHIFT_SLICES + view.slice_shift)", "CLICK_SHIFT_SLICES - view.slice_shift)", _CLICKS),
+        ("inside = min(max(z - half + i, 0), depth - 1)", "inside = min(max(z - half + i, 0), depth - 2)", _ENDS),
+        ("                block = _repeat_edge_slices(block, hu.shape[0], centre[2])", "                pass", _ENDS),
+        ("outside = cut_block(hu, centre, (columns, rows, slices), 0.0)[1]", "outside = True", _PATCH),
+        ("if grade is not None and not 0 <= grade <= 3:", "if grade is not None and not 0 <= grade <= 3.05:", _REFUSED),
+        ("if agatston is not None and not agatston >= 0:", "if agatston is not None and agatston < 0:", _AGATSTON),
+        ("        if not np.isfinite(odds).all():", "        if False:", _FINITE),
+        ("block.tobytes() + str(block.dtype).encode()", "repr(centre).encode()", _PIXELS),
+        ('agatston if self.bundle.score_input == "agatston" else grade', "grade", _AGATSTON),
         ("torch.backends.cuda.matmul.allow_tf32 = False", "torch.backends.cuda.matmul.allow_tf32 = True", "",
          "it changes digits on a CUDA device only; test_cpu_and_cuda_agree runs where there is one"),
     ),
@@ -112,7 +123,7 @@ RISK = [
         ("if not ((found >= 0) & (found <= 1)).all():", "if not (found >= 0).all():"),
         ("return np.sort(found.astype(np.float64))", "return found.astype(np.float64)"),
         ("if key != _SEAL}", "if key not in (_SEAL, \"calibration\")}"),
-        ('f"{self.sha256}{self.description_sha256}"', 'f"{self.sha256}"'),
+        ('f"{self.sha256}{self.description_sha256}"', 'f"{self.sha256}"', "tests/unit/risk/test_predictor.py::test_reading_is_complete tests/unit/risk/test_bundle.py"),
         ('data.get("schema_version") != SCHEMA_VERSION:', 'data.get("schema_version") < SCHEMA_VERSION:'),
         ("        written = load_bundle(staging)[0]", "        written = bundle"),
     ),

@@ -21,6 +21,7 @@ from model_training.evaluation import (
     Predictions,
     _permutation_band,
     _pooled,
+    _subgroups,
     auc_or_none,
     cross_fitted_risk,
     evaluate_run,
@@ -164,6 +165,21 @@ def test_calibration_decision_curve_and_subgroups(
     assert groups["increment_mm", "1.25"]["hyrisknet"] == round(
         pairs(predictions.hyrisknet[thin], data.outcome[thin]), 4
     )
+
+
+@pytest.mark.parametrize(("dead", "alive", "shown"), [(10, 10, True), (9, 11, False), (11, 9, False)])
+def test_ten_of_each_outcome_are_enough_for_a_group(
+    dead: int, alive: int, shown: bool, data: CohortData, predictions: Predictions
+) -> None:
+    members = [*np.flatnonzero(data.outcome == 1)[:dead], *np.flatnonzero(data.outcome == 0)[:alive]]
+    increment = np.full(N, 2.5)
+    increment[members] = 1.0
+    (row,) = [
+        r
+        for r in _subgroups({"x": predictions.hyrisknet}, replace(data, increment_mm=increment))
+        if (r["by"], r["group"]) == ("increment_mm", "1")
+    ]
+    assert (row["n"], row["non_survivors"], row["x"] is not None) == (dead + alive, dead, shown)
 
 
 @pytest.mark.parametrize(("won", "passed"), [(94, False), (95, True), (210, True), (325, True), (326, False)])

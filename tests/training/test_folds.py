@@ -74,6 +74,9 @@ def test_more_folds_than_patients_are_refused() -> None:
         make_folds(np.array([0] * 9 + [1] * 3), [str(i) for i in range(12)], 4, 0)
     with pytest.raises(InputError, match="between 2 and 5"):
         make_folds(np.array([0] * 9 + [1] * 5), [str(i) for i in range(14)], 1, 0)
+    twice = [*map(str, range(9)), "x", "x", "y", "y", "z", "z"]
+    with pytest.raises(InputError, match="between 2 and 3"):
+        make_folds(np.array([0] * 9 + [1] * 6), twice, 4, 0)
     assert len(make_folds(np.array([0] * 9 + [1] * 3), [str(i) for i in range(12)], 3, 0)) == 3
 
 

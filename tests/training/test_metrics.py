@@ -119,7 +119,9 @@ def test_bootstrap_interval_is_that_of_resamples_drawn_apart(level: float, ends:
     wanted = np.percentile(aucs, ends)
     # Intervals of 90 and 95 % differ by four times as much.
     assert (low, high) == pytest.approx(tuple(wanted), abs=0.06 * (wanted[1] - wanted[0]))
-    assert bootstrap_ci(score, outcome, seed=1) == bootstrap_ci(score, outcome, groups=np.arange(45), seed=1)
+    assert bootstrap_ci(score, outcome, seed=1) == bootstrap_ci(
+        score, outcome, level=0.95, groups=np.arange(45), seed=1
+    )
 
 
 def test_delong_of_a_score_with_itself_is_nothing() -> None:

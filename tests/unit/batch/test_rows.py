@@ -16,14 +16,15 @@ from hyrisk_desktop.batch.reads_file import BatchRead, read_reads
 from hyrisk_desktop.batch.row import BatchRow, BatchSettings, with_numbers
 from hyrisk_desktop.batch.run import run_batch
 from hyrisk_desktop.calcium import Region, get_profile
-from hyrisk_desktop.errors import InputError
+from hyrisk_desktop.errors import Cancelled, InputError
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.imaging import ScannedExam, find_series, read_volume
+from hyrisk_desktop.jobs import CancelToken
 from hyrisk_desktop.measurement import collect_findings, measure, survey
 from hyrisk_desktop.risk import Predictor
 from tests.helpers import dicom_series
 from tests.helpers.batch import exams_in, timeless
-from tests.helpers.bundles import write_tiny_bundle
+from tests.helpers.bundles import edit_description, write_tiny_bundle
 
 CENTRE = (36, 30, 12)
 LESIONS = {(12, 30, 36): 320, (12, 31, 36): 200, (10, 29, 40): 450, (14, 33, 30): 150, (20, 40, 36): 260, (3, 30, 20): 410, (12, 26, 30): 240,
@@ -141,6 +142,31 @@ def test_a_model_is_asked_with_the_region_and_not_with_the_box(exam: Path) -> No
     volume, asked = read_volume(find_series(exam)[0]), Asked()
     m = measure(volume, CENTRE, 1.0, asked, box=Region((15, 20, 2), (50, 45, 22)))  # type: ignore[arg-type]
     assert asked.agatston == survey(volume, CENTRE, 1.0).scores.agatston != m.scores.agatston
+
+
+def test_a_row_of_a_model_that_takes_the_agatston_score(exam: Path, tmp_path: Path) -> None:
+    write_tiny_bundle(tmp_path)
+    edit_description(tmp_path, score_input="agatston", agatston_scale=1000.0)
+    model, read = Predictor(tmp_path, "cpu"), READS["box"]
+    (row,) = rows_of(exam, model, read)
+    m = measure(read_volume(find_series(exam)[0]), CENTRE, read.grade, model, box=read.box)
+    assert m.risk is not None
+    assert (row.hyrisknet, row.score_input, row.agatston) == (m.risk.hyrisknet, "agatston", m.scores.agatston)
+    assert m.risk.agatston != m.scores.agatston
+
+
+def test_cancelling_counts_between_two_reads_of_one_exam_as_well(exam: Path) -> None:
+    token, rows = CancelToken(), list[BatchRow]()
+    reads = [dataclasses.replace(READS["plain"], reader=name) for name in ("Ann", "Ben", "Cem")]
+    exams = exams_in(exam, {find_series(exam)[0].series_uid: reads})
+
+    def on_row(row: BatchRow) -> None:
+        rows.append(row)
+        token.cancel()
+
+    with pytest.raises(Cancelled):
+        run_batch(exams, BatchSettings(), None, on_row=on_row, cancel=token)
+    assert [row.reader for row in rows] == ["Ann"]
 
 
 def finding(code: str, severity: Severity, words: str = "x") -> Finding:

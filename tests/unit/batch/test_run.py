@@ -296,6 +296,7 @@ def test_rate_and_time_left_leave_pauses_out() -> None:
     pace.count(skipped=True)
     assert (pace.progress.per_minute, pace.progress.seconds_left) == (None, None)
     pace.count()
+    assert pace.progress.per_minute is None, "one row has no rate"
     pace.count(failed=True)
     pace.paused_for(100.0)
     pace.count()

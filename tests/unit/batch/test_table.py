@@ -103,6 +103,17 @@ def test_a_kill_at_any_byte_of_a_row(tmp_path: Path) -> None:
         assert ids(path) == [*(["e1-aa"] if whole <= size else []), "e3-aa"]
 
 
+def test_what_a_kill_left_of_a_row_is_gone_however_long_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    with open_table(path, IDS) as table:
+        table.append(row("e1-aa"))
+    path.write_bytes(path.read_bytes() + b"e2-aa," + b"x" * 5000)
+    with open_table(path, IDS) as table:
+        table.append(row("e3-aa"))
+    assert ids(path) == ["e1-aa", "e3-aa"]
+    assert b"x" * 10 not in path.read_bytes()
+
+
 def test_a_kill_while_parquet_rows_are_kept_aside(tmp_path: Path) -> None:
     path, journal = tmp_path / "out.parquet", tmp_path / ".out.parquet.rows"
     table = open_table(path, IDS)

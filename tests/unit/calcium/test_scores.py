@@ -286,6 +286,11 @@ def test_calcium_outside_a_drawn_box_or_taken_out_by_the_reader_is_not_said() ->
     assert score_box(volume, Region((68, 68, 18), (133, 133, 23))).findings == ()
     assert score_region(volume, (100, 100, 20), excluded=[(103, 103, 24)]).findings == ()
     assert len(score_region(volume, (100, 100, 20), excluded=[(99, 103, 24)]).findings) == 1
+    assert score_region(volume, (100, 100, 20), excluded=[(107, 100, 24)]).findings == ()
+    assert len(score_region(volume, (100, 100, 20), excluded=[(107, 99, 24)]).findings) == 1
+    array[24, 103:108, 100:108] = 0  # eight columns and three rows
+    assert len(score_region(volume, (100, 100, 20), excluded=[(102, 105, 24)]).findings) == 1
+    assert score_region(volume, (100, 100, 20), excluded=[(105, 102, 24)]).findings == ()
 
 
 def test_what_lies_partly_inside_or_is_cut_by_the_margin_on_any_side_is_not_nearby() -> None:
@@ -299,8 +304,9 @@ def test_what_lies_partly_inside_or_is_cut_by_the_margin_on_any_side_is_not_near
     ):  # fmt: skip
         array = np.zeros((40, 200, 210), np.int16)
         array[20][place] = 250
-        codes = [f.code for f in score_region(plain(array, (0.4, 0.5, 2.0)), (100, 100, 20)).findings]
-        assert ("calcium_nearby" in codes) is said, place
+        found = {f.code: f.message for f in score_region(plain(array, (0.4, 0.5, 2.0)), (100, 100, 20)).findings}
+        assert ("calcium_nearby" in found) is said, place
+        assert not said or "score of 17," in found["calcium_nearby"]  # 64 pixels of 0.2 mm2, x 2 x 2 / 3
 
 
 def test_the_largest_lesion_nearby_and_the_category_that_it_would_change() -> None:

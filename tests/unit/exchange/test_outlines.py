@@ -104,7 +104,6 @@ def regions(sr: Dataset) -> Iterator[tuple[str, str, np.ndarray]]:
 WAYS = {
     "usual": (1, 0, 0, 0, 1, 0),
     "prone": (-1, 0, 0, 0, -1, 0),
-    "transposed": (0, 1, 0, 1, 0, 0),
     "turned": (0, 1, 0, -1, 0, 0),
 }
 

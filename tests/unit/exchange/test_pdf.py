@@ -64,7 +64,7 @@ def test_the_text_holds_the_numbers_of_the_screen(reading: Report, tmp_path: Pat
         f"{100 * risk.risk:.1f} %",
         f"{100 * risk.interval[0]:.1f} % to {100 * risk.interval[1]:.1f} %",
         f"{risk.percentile:.0f} of 100",
-        "50.0 % non-survivors, calibrated",
+        "30.0 % non-survivors, calibrated",
         *(f"{100 * value:.1f} %" for value in risk.by_grade),
         f"Tiny test network, {risk.sha256[:12]}",
         "Test, Person",

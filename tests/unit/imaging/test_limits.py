@@ -58,6 +58,16 @@ def test_a_few_crosswise_images_are_set_aside(
         assert finding.message.startswith(f"{across} ")
 
 
+def test_crosswise_images_of_both_kinds_are_counted_apart(tmp_path: Path) -> None:
+    parts = slices(12, 16, 20)
+    for number, columns in enumerate((20, 12, 12)):
+        (ds,) = slices(1, 16, columns, orientation=(0, 1, 0, 0, 0, -1))
+        ds.SOPInstanceUID = f"{ROOT}.1.9.{number}"
+        parts.append(ds)
+    (record,) = find_series(write(parts, tmp_path))
+    assert [(f.code, f.message[:2]) for f in record.findings] == [("localizer_set_aside", "2 "), ("stray_slices", "1 ")]
+
+
 def test_one_unreadable_image_file_beside_a_sound_one(tmp_path: Path) -> None:
     sitk = pytest.importorskip("SimpleITK")
     sitk.WriteImage(sitk.GetImageFromArray(anatomy(12, 16, 20)), str(tmp_path / "sound.nrrd"))
@@ -110,6 +120,7 @@ def notes(record: SeriesRecord) -> list[str]:
     ("numbers", "found"),
     [
         (range(1, 13), ""), (range(12, 0, -1), ""), ([5] * 12, ""), ([None, *range(2, 13)], ""),
+        ([None, 3, 2, *range(4, 13)], ""), ([*range(1, 7), *range(1, 7), 40], "refused"),
         ([*range(1, 12), 11], "instance_order"),  # counted twice once, but never against the order
         ([*range(1, 5)] * 3, "instance_order"), ([*range(1, 7), *range(1, 6), 7], "refused"), ([1, 3, 2, *range(4, 13)], "refused"),
         ([n for i in range(4) for n in (i, 4 + i, 8 + i)], "instance_order"), ([n for i in range(6) for n in (i, 6 - i)], "refused"),
@@ -118,7 +129,7 @@ def notes(record: SeriesRecord) -> list[str]:
     ],
 )  # fmt: skip
 def test_instance_numbers_against_positions(numbers: Sequence[int | None], found: str, tmp_path: Path) -> None:
-    parts = slices(12, 16, 20)
+    parts = slices(len(numbers), 16, 20)
     for part, number in zip(parts, numbers, strict=True):
         part.InstanceNumber = number
     (record,) = find_series(write(parts, tmp_path))
@@ -151,6 +162,10 @@ def test_parts_are_three_slices_or_more() -> None:
     assert found(9, 4, 3) == [9, 4, 3]
     assert found(3, 3, 2) == []
     assert found(8) == []
+    # What has a value of its own in each slice is nobody's set.
+    items = [{"KVP": str(n // 6), "ReconstructionDiameter": str(n)} for n in range(12)]
+    parts = parts_of(items, lambda item, name: item.get(name, ""), lambda part: len({i["KVP"] for i in part}) == 1)
+    assert [(part.by, part.values, len(part.items)) for part in parts] == [(("KVP",), ("0",), 6), (("KVP",), ("1",), 6)]
 
 
 @pytest.mark.parametrize(
@@ -196,6 +211,7 @@ CHOICES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {"attributes": {"KVP": "131"}},
         "farther from 120 kVp",
     ),
+    "lower voltage": ({"attributes": {"KVP": "130"}}, {"attributes": {"KVP": "109"}}, "farther from 120 kVp"),
     "kernel": ({"count": 50, "increment": 5.0}, {"kernel": "B50f"}, "sharper"),
     "increment": ({"count": 80, "increment": 3.0}, {"count": 200, "increment": 1.9}, "farther from 2.5 mm"),
     "slices": ({"count": 101}, {"order": -1.0}, "nothing better"),
@@ -223,12 +239,12 @@ def test_how_little_may_hold_a_heart(count: int, increment: float, suitable: boo
 # --- what is looked at
 
 
-@pytest.mark.parametrize(("z", "depth", "spacing"), [(30, 60, 1.25), (30, 60, 1.3), (3, 60, 2.5), (58, 60, 0.625), (10, 30, 5.0), (10, 30, 5.1), (10, 30, 8.0)])  # fmt: skip
+@pytest.mark.parametrize(("z", "depth", "spacing"), [(30, 60, 1.25), (30, 60, 1.3), (3, 60, 2.5), (58, 60, 0.625), (10, 30, 5.0), (10, 30, 5.1), (10, 30, 8.0), (30, 60, 1.1), (10, 30, 12.0)])  # fmt: skip
 def test_the_slices_that_a_centre_needs(z: int, depth: int, spacing: float) -> None:
     """Two to either side, as many more as 5 mm hold and at least one; and every 4 mm within 30 mm."""
-    more = {1.25: 4, 1.3: 3, 2.5: 2, 0.625: 8, 5.0: 1, 5.1: 1, 8.0: 1}[spacing]
-    step = {1.25: 3, 1.3: 3, 2.5: 2, 0.625: 6, 5.0: 1, 5.1: 1, 8.0: 1}[spacing]
-    half = {1.25: 24, 1.3: 23, 2.5: 12, 0.625: 48, 5.0: 6, 5.1: 6, 8.0: 4}[spacing]
+    more = {12.0: 1, 1.1: 4, 1.25: 4, 1.3: 3, 2.5: 2, 0.625: 8, 5.0: 1, 5.1: 1, 8.0: 1}[spacing]
+    step = {12.0: 1, 1.1: 4, 1.25: 3, 1.3: 3, 2.5: 2, 0.625: 6, 5.0: 1, 5.1: 1, 8.0: 1}[spacing]
+    half = {12.0: 2, 1.1: 27, 1.25: 24, 1.3: 23, 2.5: 12, 0.625: 48, 5.0: 6, 5.1: 6, 8.0: 4}[spacing]
     near = set(range(z - 2 - more, z + 3 + more))
     ball = {z + step * n for n in range(-60, 60) if abs(step * n) <= half}
     assert slices_needed(z, depth, spacing) == tuple(sorted(n for n in near | ball if 0 <= n < depth))
@@ -425,6 +441,8 @@ def test_the_rule_in_stored_values() -> None:
     # A value that lost its upper bits is padding as well, but never for sure.
     lost = padding_in_hu((63536,), 1.0, -1024.0, unsigned_bits=12)
     assert lost.ranges == ((62512.0, 62512.0, True), (2096.0 - 1024, 2096.0 - 1024, False))
+    dark = padding_in_hu((0xF00A,), 1.0, -1024.0, unsigned_bits=12)
+    assert dark.ranges[1] == (-1014.0, -1014.0, False)
 
 
 def test_a_sound_series_of_different_sizes_is_read_as_it_is(tmp_path: Path) -> None:

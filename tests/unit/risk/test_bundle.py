@@ -53,6 +53,11 @@ def test_round_trip(folder: Path) -> None:
     assert read_description(folder).bundle_sha256 == bundle.bundle_sha256
 
 
+def test_reference_risks_are_sorted_whatever_their_order(folder: Path) -> None:
+    edit_description(folder, reference={"risknet": [0.9, 0.1, 0.5], "hyrisknet": [0.2]})
+    assert read_description(folder).reference["risknet"].tolist() == [0.1, 0.5, 0.9]
+
+
 def test_one_flipped_bit_is_refused(folder: Path) -> None:
     weights = folder / "weights.safetensors"
     data = bytearray(weights.read_bytes())

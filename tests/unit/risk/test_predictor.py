@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,10 +44,13 @@ def test_without_a_grade_the_image_speaks(predictor: Predictor) -> None:
     assert (reading.prevalence, reading.calibrated) == (0.4, True)
 
 
-def odds_apart(predictor: Predictor, volume: CTVolume, score: float | None) -> np.ndarray:
-    """Log odds of the eleven views, worked out from the network alone: patches cut one by one, logits subtracted by hand."""
+@pytest.fixture(scope="module")
+def odds_apart(predictor: Predictor) -> tuple[CTVolume, dict[float | None, np.ndarray]]:
+    """A volume, and the log odds of its eleven views by grade, worked out from the network alone: patches cut one by one,
+    logits subtracted by hand; None for the image-only head."""
     import torch
 
+    volume = block_volume([(box((110, 100, 10), (30, 20, 3)), 300), (box((150, 130, 13), (9, 25, 2)), -400)])
     p, model = predictor.bundle.preprocessing, predictor.network
     cx, cy, cz = HEART_CENTRE
     looks = [(0, 0, 0, 0.7), (3, 0, 0, 0.7), (-3, 0, 0, 0.7), (0, 3, 0, 0.7), (0, -3, 0, 0.7), (0, 0, -1, 0.7), (0, 0, 1, 0.7),
@@ -60,12 +64,11 @@ def odds_apart(predictor: Predictor, volume: CTVolume, score: float | None) -> n
         inputs.append(prepare(torch.from_numpy(patch)[None], [Crop(0, 0, side)], p))
     with torch.inference_mode():
         features = model.trunk(torch.cat(inputs))
-        if score is None:
-            logits = features @ model.image_head.weight.T + model.image_head.bias
-        else:
-            whole = torch.cat([features, torch.full((len(looks), 1), score)], 1)
-            logits = whole @ model.fused_head.weight.T + model.fused_head.bias
-    return (logits[:, 1] - logits[:, 0]).double().numpy()
+        logits = {None: features @ model.image_head.weight.T + model.image_head.bias}
+        for grade in (0.0, 1.0, 2.0, 3.0):
+            whole = torch.cat([features, torch.full((len(looks), 1), grade * 2 / 3 - 1)], 1)
+            logits[grade] = whole @ model.fused_head.weight.T + model.fused_head.bias
+    return volume, {grade: (both[:, 1] - both[:, 0]).double().numpy() for grade, both in logits.items()}
 
 
 def logistic(z: np.ndarray) -> np.ndarray:
@@ -74,24 +77,24 @@ def logistic(z: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("prevalence", [None, 0.1])
 def test_each_head_has_its_own_curve_prevalence_and_reference(
-    predictor: Predictor, model_folder: Path, prevalence: float | None
+    odds_apart: tuple[CTVolume, dict[float | None, np.ndarray]], model_folder: Path, prevalence: float | None
 ) -> None:
     """Risks, interval, strip and percentile against the views' log odds, computed apart, and the curves written out."""
     model = Predictor(model_folder, "cpu", prevalence)
-    volume = block_volume([(box((110, 100, 10), (30, 20, 3)), 300), (box((150, 130, 13), (9, 25, 2)), -400)])
+    volume, apart = odds_apart
     logit = {0.1: np.log(0.1 / 0.9), 0.3: np.log(0.3 / 0.7), 0.4: np.log(0.4 / 0.6)}
 
     def risks(head: str, odds: np.ndarray) -> np.ndarray:
         slope, intercept, own = {"risknet": (0.8, 0.1, 0.4), "hyrisknet": (1.1, -0.3, 0.3)}[head]
         return logistic(slope * odds + intercept + (0 if prevalence is None else logit[prevalence] - logit[own]))
 
-    alone = risks("risknet", odds_apart(predictor, volume, None))
+    alone = risks("risknet", apart[None])
     close = {"rtol": 0, "atol": 2e-6}
     image = model.predict(volume, HEART_CENTRE)
     assert image.risknet == pytest.approx(alone[0], abs=2e-6)
     np.testing.assert_allclose(image.interval, (alone.min(), alone.max()), **close)
     assert image.prevalence == (prevalence or 0.4)
-    fused = [risks("hyrisknet", odds_apart(predictor, volume, g * 2 / 3 - 1)) for g in range(4)]
+    fused = [risks("hyrisknet", apart[g]) for g in range(4)]
     for grade in (1, 3):
         reading = model.predict(volume, HEART_CENTRE, grade)
         assert reading.risknet == pytest.approx(alone[0], abs=2e-6)
@@ -103,13 +106,34 @@ def test_each_head_has_its_own_curve_prevalence_and_reference(
     assert alone.min() < alone[0] < alone.max()
     assert fused[1].min() < fused[1][0] < fused[1].max()
     # The place in the cohort is that of the head's own reference, at the model's own prevalence.
-    own = {"risknet": logistic(0.8 * odds_apart(predictor, volume, None)[0] + 0.1),
-           "hyrisknet": logistic(1.1 * odds_apart(predictor, volume, 1.0)[0] - 0.3)}  # fmt: skip
+    own = {"risknet": logistic(0.8 * apart[None][0] + 0.1), "hyrisknet": logistic(1.1 * apart[3][0] - 0.3)}
     assert image.percentile == 100 * np.count_nonzero(np.linspace(0, 1, 51) ** 2 < own["risknet"]) / 51
     assert model.predict(volume, HEART_CENTRE, 3).percentile == (
         100 * np.count_nonzero(np.linspace(0, 1, 101) < own["hyrisknet"]) / 101
     )
     assert model.prevalences == ((0.4, 0.3) if prevalence is None else (0.1,))
+
+
+@pytest.mark.parametrize("view", range(11))
+def test_any_view_may_be_an_end_of_the_interval(
+    predictor: Predictor, view: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Features made up so that one view stands out to either side."""
+    import torch
+
+    for head, grade in ((predictor.network.image_head, None), (predictor.network.fused_head, 2.0)):
+        along = (head.weight[1, :512] - head.weight[0, :512]).detach()
+        for sense in (-1, 1):
+            features = torch.zeros((11, 512))
+            features[view] = sense * along / (along @ along)
+            seen = replace(predictor._look_inside(block_volume(), HEART_CENTRE), features=features)
+            monkeypatch.setattr(predictor, "_look_inside", lambda *_, seen=seen: seen)
+            low, high = predictor.predict(block_volume(), HEART_CENTRE, grade).interval
+            monkeypatch.undo()
+            plain = (head.bias[1] - head.bias[0]).item() + (0 if grade is None else 2 * (2 * 2 / 3 - 1))
+            slope, intercept = (0.8, 0.1) if grade is None else (1.1, -0.3)
+            ends = logistic(slope * np.sort([plain, plain + sense]) + intercept)
+            assert (low, high) == pytest.approx(tuple(ends), abs=1e-6)
 
 
 def test_the_newest_centres_are_remembered(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:

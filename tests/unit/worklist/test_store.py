@@ -242,6 +242,11 @@ def test_a_trail_that_was_tampered_with_shows_where(store: Store) -> None:
     assert audit.verify(iter([*trail[:1], *trail[2:]]), head) == 2
     assert audit.verify(iter(trail[:-1]), head) == 5, "a trail cut short is not whole"
     assert audit.verify(iter(trail), (head[0], "0" * 64)) == 6
+    # A chain that is sound in itself, but whose numbers leap.
+    last = trail[-1]
+    values = (last.at, last.reader, last.action, last.subject, last.detail)
+    forged = dataclasses.replace(last, number=7, previous=head[1], sha256=audit._digest(head[1], 7, *values))
+    assert audit.verify(iter([*trail, forged]), (6, forged.sha256)) == 6
 
 
 def test_two_desks_at_once_lose_nothing(store: Store, place: Path | str) -> None:
