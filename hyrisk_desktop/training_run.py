@@ -18,25 +18,27 @@ from hyrisk_desktop.private_files import private_opener
 
 RECORD, NOTE, CONTROL, EVENTS, LOCK = "run.json", "window.json", "control.json", "events.jsonl", "run.lock"
 LOG, PROCESS_LOG, RESULTS, REPORT, BUNDLE = "log.txt", "process.log", "results.json", "report.html", "bundle"
-MAX_JSON_BYTES = 64 << 20
+_MESSAGE_BYTES = 1 << 20
+RESULT_BYTES = 64 << 20
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path, most_bytes: int = _MESSAGE_BYTES) -> dict[str, Any]:
     """The object in a JSON file of a run; {} while it is missing, half written, too large or not an object."""
     try:
-        data = read_json_file(path, MAX_JSON_BYTES)
+        data = read_json_file(path, most_bytes)
     except (OSError, ValueError):
         return {}
     return data if isinstance(data, dict) else {}
 
 
-def write_json(path: Path, data: object, *, durable: bool = True) -> None:
-    """Replace ``path`` at once, so that the other side never sees half of it; raises OSError.
+def write_json(path: Path, data: object) -> None:
+    """Replace ``path`` at once and for good, so that the other side never sees half of it; raises OSError."""
+    replace_file(path, (json.dumps(data, indent=1) + "\n").encode())
 
-    Args:
-        durable: wait until the disk has it; False for requests, which matter only while both sides live.
-    """
-    replace_file(path, (json.dumps(data, indent=1) + "\n").encode(), private_opener, durable=durable)
+
+def write_message(path: Path, data: object) -> None:
+    """`write_json` for what the window asks or notes: this user's alone, and without waiting for the disk."""
+    replace_file(path, (json.dumps(data, indent=1) + "\n").encode(), private_opener, durable=False)
 
 
 class EventTail:

@@ -35,19 +35,18 @@ def note(path: Path) -> Path:
     """
     if _NAMES.fullmatch(path.name) is None:
         raise ValueError(f"{path.name} is no name of an unfinished file")
+    _write_down(path)
+    return path
+
+
+def _write_down(path: Path) -> bool:
     with contextlib.suppress(OSError, NotImplementedError, Timeout), _guard:
         # As JSON: a path on Linux may hold bytes that are no text, and line ends.
         line = json.dumps(str(path.absolute())).encode("ascii") + b"\n"
         with open(_own_list(), "ab", opener=private_opener) as stream:
             stream.write(line)
-    return path
-
-
-def note_family(folder: Path) -> str:
-    """Remember all files of ``folder`` that begin with what is returned and end in ``.part``; for names by the thousand."""
-    family = f".{secrets.token_hex(8)}-"
-    note(folder / f"{family}*.part")
-    return family
+        return True
+    return False
 
 
 def part_beside(target: Path) -> Path:
@@ -56,9 +55,12 @@ def part_beside(target: Path) -> Path:
     What a killed run leaves under it is deleted at the next start. Each folder is noted once, not each name.
     """
     place = (os.getpid(), unfinished_dir(), target.parent.absolute())
-    if place not in _families:
-        _families[place] = note_family(target.parent)
-    return target.with_name(f"{_families[place]}{secrets.token_hex(8)}.part")
+    family = _families.get(place)
+    if family is None:
+        family = f".{secrets.token_hex(8)}-"
+        if _write_down(target.with_name(f"{family}*.part")):
+            _families[place] = family
+    return target.with_name(f"{family}{secrets.token_hex(8)}.part")
 
 
 def sweep() -> int:

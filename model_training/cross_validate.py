@@ -19,7 +19,7 @@ from hyrisk_desktop.dask_client import Cluster, Tasks, WorkerLost
 from hyrisk_desktop.errors import HyRiskError, InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.jobs import CancelToken
-from hyrisk_desktop.training_run import BUNDLE, EVENTS, RESULTS, EventTail, read_json, write_json
+from hyrisk_desktop.training_run import BUNDLE, EVENTS, RESULT_BYTES, RESULTS, EventTail, read_json, write_json
 from model_training.compare import compare_models
 from model_training.dataset import CohortData, load_cohort
 from model_training.evaluation import Predictions, auc_or_none, evaluate_run
@@ -155,7 +155,7 @@ def _load(settings: Settings, emit: Emit, control: Control) -> CohortData:
 def _claim(run: Path, settings: Settings, data: CohortData) -> None:
     """Refuse to go on with a run whose settings or cohort were others."""
     claim = {"settings": settings_json(settings), "cohort_sha256": data.sha256}
-    earlier = read_json(run / "claim.json")
+    earlier = read_json(run / "claim.json", RESULT_BYTES)
     if earlier and _essential(earlier) != _essential(claim):
         raise InputError(
             "run_differs",

@@ -25,7 +25,7 @@ from hyrisk_desktop.risk.bundle import ModelBundle
 from hyrisk_desktop.risk.network import HyRiskNet, log_odds
 from hyrisk_desktop.risk.preprocessing import Preprocessing
 from hyrisk_desktop.risk.score_input import ScoreInput
-from hyrisk_desktop.training_run import read_json
+from hyrisk_desktop.training_run import RESULT_BYTES, read_json
 from model_training.card import demonstration_card
 from model_training.config import Phase, TrainConfig
 from model_training.dataset import CohortData, load_cohort, score_inputs, with_statistics
@@ -131,7 +131,7 @@ def _facts(work: Path, config: TrainConfig, parts: tuple[Part, ...], *, inner: i
         "notes": notes,
         "soft_target": config.soft_target,
         "n": parts[0].count,
-        "cohorts": {part.name: read_json(work / part.name / "cohort.json") for part in parts},
+        "cohorts": {part.name: read_json(work / part.name / "cohort.json", RESULT_BYTES) for part in parts},
         "seeds": {part.name: [part.first_seed, part.first_seed + part.count - 1] for part in parts},
         "sizes": {part.name: part.count for part in parts},
     }

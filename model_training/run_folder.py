@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 from hyrisk_desktop.errors import Cancelled, InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.training_run import CONTROL, EVENTS, LOCK, LOG, RECORD, read_json, write_json
+from hyrisk_desktop.unfinished import sweep
 
 SCHEMA_VERSION = 1
 _STEP_INTERVAL_S = 0.5
@@ -109,6 +110,8 @@ class RunFolder:
     """
 
     def __init__(self, path: Path, arguments: list[str], facts: dict[str, Any], echo: TextIO | None = None) -> None:
+        # A killed training leaves half a checkpoint, which may be a hundred megabytes.
+        sweep()
         path.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._lock = FileLock(path / LOCK)

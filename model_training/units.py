@@ -25,7 +25,8 @@ from hyrisk_desktop.risk.network import NON_SURVIVOR, HyRiskNet, log_odds
 from hyrisk_desktop.risk.predictor import choose_device
 from hyrisk_desktop.risk.preprocessing import Preprocessing
 from hyrisk_desktop.risk.score_input import ScoreInput
-from hyrisk_desktop.training_run import read_json, write_json
+from hyrisk_desktop.training_run import RESULT_BYTES, read_json, write_json
+from hyrisk_desktop.unfinished import sweep
 from model_training.checkpoint import load_weights
 from model_training.config import TRAINED_HEAD_RATE, TrainConfig, paper_config
 from model_training.dataset import CohortData, load_cohort, score_inputs, with_statistics
@@ -174,7 +175,7 @@ def run_unit(settings: Settings, unit: Unit, run: Path, watch: Watch) -> dict[st
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / "unit.lock", timeout=5):
-            done = read_json(folder / "predictions.json")
+            done = read_json(folder / "predictions.json", RESULT_BYTES)
             return done or _run_unit(settings, unit, folder, watch)
     except Timeout as e:
         raise InputError("unit_busy", tr("Another process already trains “{name}”.", name=unit.name)) from e
@@ -219,7 +220,7 @@ def final_network(settings: Settings, run: Path) -> tuple[HyRiskNet, Preprocessi
     unit = Unit(settings.depths[0], 0)
     folder = run / "folds" / unit.name
     model = load_weights(folder / "stage-2" / BEST, HyRiskNet(unit.depth)).eval()
-    return model, Preprocessing.from_json(read_json(folder / "predictions.json")["preprocessing"])
+    return model, Preprocessing.from_json(read_json(folder / "predictions.json", RESULT_BYTES)["preprocessing"])
 
 
 def _with_score(model: HyRiskNet, settings: Settings, job: Fit) -> HyRiskNet:
@@ -270,6 +271,7 @@ def _score_weight(model: HyRiskNet) -> float:
 def run_unit_remotely(settings: dict[str, Any], unit: dict[str, Any], run: str) -> dict[str, Any]:
     """`run_unit` on a cluster's worker, which sees the same disk: events go to the unit's own file."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    sweep()
     one = Unit(**unit)
     folder = Path(run) / "folds" / one.name
     folder.mkdir(parents=True, exist_ok=True)

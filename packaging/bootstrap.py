@@ -10,6 +10,7 @@ already there is left alone, so the second time takes seconds. Standard library 
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import ctypes
 import hashlib
 import os
@@ -154,6 +155,9 @@ def install(extra: str) -> None:
     target = f".[{extra}]" if extra else "."
     command = [python(), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
     command += ["--constraint", CONSTRAINTS, "--editable", target]
+    if extra == "test":
+        # Most of what is installed is never imported by a test, and compiling all of it takes a minute.
+        command.append("--no-compile")
     recent: list[str] = []
     pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
     with Heartbeat() as heartbeat, subprocess.Popen(command, cwd=ROOT, **pipe) as process:
@@ -225,12 +229,16 @@ def install_system_packages(packages: list[str]) -> None:
 
 def set_up(extra: str, *, programs: dict[str, str], with_display: bool) -> None:
     check_python()
+    packages: list[str] = []
     if sys.platform.startswith("linux"):
-        libraries = OFFSCREEN_LIBRARIES | (XCB_LIBRARIES if with_display else {})
-        if packages := missing_packages(libraries, programs):
-            install_system_packages(packages)
-    make_environment()
-    install(extra)
+        packages = missing_packages(OFFSCREEN_LIBRARIES | (XCB_LIBRARIES if with_display else {}), programs)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        # Beside pip, which mostly waits for the disk.
+        system = pool.submit(install_system_packages, packages) if packages else None
+        make_environment()
+        install(extra)
+        if system is not None:
+            system.result()
 
 
 def has_display() -> bool:
@@ -252,26 +260,55 @@ def test(arguments: list[str]) -> int:
     if arguments:
         return subprocess.call([*tests, *arguments], cwd=ROOT, env=offscreen)
     virtual_display = on_virtual_display(linux)
-    checks = (
-        ("ruff", [python(), "-m", "ruff", "check", "."]),
-        ("ruff format", [python(), "-m", "ruff", "format", "--check", "--quiet", "."]),
-        ("mypy", [python(), "-m", "mypy"]),
-        ("import-linter", [python(), "-c", "from importlinter.cli import lint_imports_command as c; c()"]),
-        ("pytest", [*tests, *side_by_side(), "--ignore=tests/e2e", "--ignore=tests/benchmarks"]),
-    )
+    quick = {
+        "ruff": [python(), "-m", "ruff", "check", "."],
+        "ruff format": [python(), "-m", "ruff", "format", "--check", "--quiet", "."],
+        "import-linter": [python(), "-c", "from importlinter.cli import lint_imports_command as c; c()"],
+    }
     failed = []
-    for name, command in checks:
+    for name, command in quick.items():
         say(f"Running {name}")
         if subprocess.call(command, cwd=ROOT, env=offscreen):
             failed.append(name)
-    say("Running the user stories in a real window" + (" under Xvfb" if linux else ""))
-    if subprocess.call([*virtual_display, *tests, "tests/e2e"], cwd=ROOT, env=window_environment()):
-        failed.append("user stories")
+    # The stories mostly wait, and so do many tests: side by side they use what the others leave.
+    beside = {
+        "the user stories in a real window" + (" under Xvfb" if linux else ""): (
+            [*virtual_display, *tests, "tests/e2e"],
+            window_environment(),
+        ),
+        "mypy": ([python(), "-m", "mypy"], offscreen),
+    }
+    with concurrent.futures.ThreadPoolExecutor(len(beside)) as pool:
+        ends = {name: pool.submit(call_quietly, *how) for name, how in beside.items()}
+        say(f"Running pytest, and beside it {' and '.join(beside)}, which are shown afterwards")
+        command = [*tests, *side_by_side(), "--ignore=tests/e2e", "--ignore=tests/benchmarks"]
+        if subprocess.call(command, cwd=ROOT, env=offscreen):
+            failed.append("pytest")
+        for name, end in ends.items():
+            code, said = end.result()
+            say(f"{name}:")
+            print(said, flush=True)
+            if code:
+                failed.append(name)
     if failed:
         say(f"FAILED: {', '.join(failed)}")
         return 1
     say("Everything passed")
     return 0
+
+
+def call_quietly(command: list[object], environment: dict[str, str]) -> tuple[int, str]:
+    """A command's exit status and what it said."""
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    return done.returncode, done.stdout
 
 
 def side_by_side() -> list[str]:

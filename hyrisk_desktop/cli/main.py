@@ -9,7 +9,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -25,9 +25,6 @@ from hyrisk_desktop.cli.worklist import audit, replay, store_cli
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.private_files import tighten
-
-if TYPE_CHECKING:
-    pass
 
 _TRAINING = ("phantom", "train", "evaluate", "nlst", "train-demonstration")
 _COMMANDS = (

@@ -18,7 +18,7 @@ from hyrisk_desktop.gui.services.store import StoreService
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.gui.worklist.scoring import Scoring
-from hyrisk_desktop.imaging import shutdown_decoders, warm_decoders
+from hyrisk_desktop.imaging import prepare_decoders, shutdown_decoders, warm_decoders
 from hyrisk_desktop.paths import private_roots
 from hyrisk_desktop.private_files import repair
 from hyrisk_desktop.risk.model_store import ActiveModel, ModelStore, installed_models
@@ -74,6 +74,7 @@ class Services:
         self.store.look_for_others()
         self.pacs.start()
         self.runner.run_io(Job("tidying up", lambda _: _tidy_up(), lambda _: None, lambda _: None))
+        prepare_decoders()
         self.runner.run_io(Job("starting the decoders", lambda _: warm_decoders(), lambda _: None, lambda _: None))
 
     def load_model(self, directory: Path | None = None) -> None:

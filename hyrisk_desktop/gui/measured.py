@@ -124,7 +124,7 @@ class Measured(QObject):
         """What the worker should answer now, or None while there is nothing to ask."""
         if not self.can_measure or self.exam is None or self.read.centre is None or self.model is None:
             return None
-        if self.survey is None:
+        if self.survey is None or self.hides_results:
             return None
         uid, agatston = self.exam.volume.series_uid, self.survey.region_agatston
         return RiskRequest(self.exam.exam_id, uid, self.read.centre, self.read.grade, agatston)
@@ -242,10 +242,18 @@ class Measured(QObject):
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """All findings that qualify the numbers on screen, worst first."""
+        """All findings that qualify what is kept of the numbers on screen, worst first."""
+        return self._findings(self.risk)
+
+    @property
+    def shown_findings(self) -> tuple[Finding, ...]:
+        """`findings`, and those of a risk that is shown while its interval is still being worked out."""
+        return self._findings(self.shown_risk)
+
+    def _findings(self, risk: RiskReading | None) -> tuple[Finding, ...]:
         scan = (*self.exam.findings, *self._kept.get(self.exam.exam_id, _Kept()).findings) if self.exam else ()
         scan = (*scan, *self.model_findings, *self._other_model_finding())
-        return collect_findings(scan, self._around, self.scores, self.read.grade, self.shown_risk)
+        return collect_findings(scan, self._around, self.scores, self.read.grade, risk)
 
     def _other_model_finding(self) -> tuple[Finding, ...]:
         if self.risk is None or self.model is None or not self.risk_is_another_models:

@@ -9,7 +9,7 @@ from hyrisk_desktop.imaging.checks import check_centre, check_volume
 from hyrisk_desktop.imaging.hashing import content_sha256, hash_files
 from hyrisk_desktop.imaging.headers.kinds import Kind
 from hyrisk_desktop.imaging.heart_centre import ProposedCentre, propose_centre
-from hyrisk_desktop.imaging.pixels.decoder_pool import shutdown_decoders, warm_decoders
+from hyrisk_desktop.imaging.pixels.decoder_pool import prepare_decoders, shutdown_decoders, warm_decoders
 from hyrisk_desktop.imaging.read import read_volume
 from hyrisk_desktop.imaging.records import SeriesRecord
 from hyrisk_desktop.imaging.scan import ScannedExam, reopen, scan_exams, scanned_exam
@@ -33,6 +33,7 @@ __all__ = [
     "content_sha256",
     "find_series",
     "hash_files",
+    "prepare_decoders",
     "propose_centre",
     "read_slab",
     "read_volume",

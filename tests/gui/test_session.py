@@ -133,7 +133,10 @@ def test_a_first_risk_is_shown_and_never_kept(session: Session) -> None:
     first = reading(request, interval=(0.5, 0.5), findings=(unlike,))
     session.apply_first_risk(request, first)
     assert (session.risk, session.shown_risk, session.risk_status) == (None, first, RiskStatus.COMPUTING)
-    assert unlike in session.findings
+    assert unlike in session.shown_findings
+    assert unlike not in session.findings, "what is kept waits for the reading with its interval"
+    assert session.measurement.risk is None
+    assert unlike not in session.measurement.findings
     session.set_grade(1)
     assert session.shown_risk is None
     for stale in ({"series_uid": "9.9.9"}, {"centre": (1, 2, 3)}, {"grade": 2.0}, {"bundle_sha256": "cd" * 32}):
@@ -151,6 +154,17 @@ def test_a_first_risk_is_shown_and_never_kept(session: Session) -> None:
     session.apply_first_risk(again, reading(again, interval=(0.5, 0.5)))
     assert session.shown_risk is whole
     opened(session, block_volume(series_uid="4.5.6", patient="Other^Patient"))
+    assert session.shown_risk is None
+
+
+def test_a_list_that_becomes_blinded_takes_no_risk_of_the_open_one(session: Session) -> None:
+    session.place_centre(HEART_CENTRE)
+    session.set_grade(2)
+    request = session.risk_request()
+    session.set_blinded(True)
+    assert session.risk_request() is None
+    session.apply_first_risk(request, reading(request))
+    assert not session.apply_risk(request, reading(request))
     assert session.shown_risk is None
 
 

@@ -42,10 +42,9 @@ def open_archive(
         password: of a DICOMweb node. cancel: ends a question that is under way.
 
     Raises:
-        InputError: the node's settings can't be right, or the libraries are missing.
+        InputError: the libraries are missing, or a DICOMweb node's settings can't be right.
     """
     require_pacs()
-    node.check()
     if node.is_web:
         from hyrisk_desktop.exchange.pacs.web import Web
 

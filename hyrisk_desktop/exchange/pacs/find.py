@@ -55,6 +55,7 @@ class DimseArchive:
         from pynetdicom.presentation import build_context
         from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
+        self.node.check()
         with associate(self.node, self.own_ae_title, [build_context(Verification)], cancel=self.cancel) as assoc:
             status = assoc.send_c_echo()
             if self.cancel:

@@ -82,7 +82,6 @@ class Inbox:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._family = ""
 
     def prepare(self) -> None:
         """Make the folder, and clear away what an interrupted run left half-written.

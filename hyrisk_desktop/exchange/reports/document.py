@@ -5,6 +5,7 @@ The CLI, the window and (later) batches and reports all build it here, so that t
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import math
 import platform
@@ -18,7 +19,7 @@ from hyrisk_desktop.imaging.volume import CTVolume, Voxel
 from hyrisk_desktop.measurement import calcium_numbers, risk_numbers
 from hyrisk_desktop.risk.risk_reading import RiskReading
 
-_LIBRARIES = ("numpy", "scipy", "pydicom", "SimpleITK", "torch", "torchvision", "captum")
+_LIBRARIES = ("numpy", "scipy", "pydicom", "SimpleITK", "torch", "torchvision")
 
 
 def score_document(
@@ -90,7 +91,15 @@ def _number(text: str | None) -> float | None:
 
 
 def versions() -> dict[str, str]:
-    """Versions of the program, Python and the libraries that numbers pass through; importing none of them."""
+    """Versions of the program, Python and the libraries that numbers pass through; importing none of them.
+
+    The first call reads the libraries' descriptions from the disk, some 30 ms; it is made off the GUI thread.
+    """
+    return dict(_versions())
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
     found = {"hyrisk_desktop": __version__, "python": platform.python_version(), "platform": sys.platform}
     for name in _LIBRARIES:
         try:

@@ -219,7 +219,7 @@ class CalciumPanel(QGroupBox):
         name = agatston_name(scores)
         self._agatston_caption.setText(tr("{name}\n{a:.0f} × {b:.0f} × {c:.0f} mm", name=name, a=a, b=b, c=c))
         self._agatston.setText(f"{scores.agatston:.1f}")
-        self._agatston.mark_unfit(unfit(self._session.findings))
+        self._agatston.mark_unfit(unfit(self._session.shown_findings))
         self._category.setText(tr("{n}  ({bounds})", n=scores.category, bounds=category_bounds(scores.category)))
         self._volume.setText(tr("{v:.1f} mm³", v=scores.volume_mm3))
         self._sqrt.setText(f"{scores.sqrt_volume:.2f}")

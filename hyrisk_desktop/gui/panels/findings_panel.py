@@ -35,7 +35,7 @@ class FindingsPanel(QGroupBox):
 
     @Slot()
     def _show(self) -> None:
-        findings = self._session.findings
+        findings = self._session.shown_findings
         texts = [f"{_SIGNS[f.severity]}  {f.message}" for f in findings]
         if not texts and self._session.can_measure:
             texts = [tr("Nothing to report about this scan.")]

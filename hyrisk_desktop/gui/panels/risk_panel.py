@@ -216,7 +216,7 @@ class RiskPanel(QGroupBox):
 
     def _show_reading(self, reading: RiskReading) -> None:
         self._value.setText(percent(reading.risk))
-        self._value.mark_unfit(unfit(self._session.findings))
+        self._value.mark_unfit(unfit(self._session.shown_findings))
         low, high = reading.interval
         if reading is self._session.risk:
             self._interval.setText(tr("{low} to {high}", low=percent(low), high=percent(high)))

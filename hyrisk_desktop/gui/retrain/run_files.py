@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from hyrisk_desktop.private_files import make_private
-from hyrisk_desktop.training_run import NOTE, RECORD, read_json, write_json
+from hyrisk_desktop.training_run import NOTE, RECORD, read_json, write_message
 
 _ELSEWHERE = "elsewhere.json"
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{kind}{n}" for kind in ("com", "lpt") for n in range(1, 10))}
@@ -41,7 +41,7 @@ def remember_run(directory: Path, run: Path) -> None:
     """Note a run that does not lie in ``directory``, so that `find_runs` finds it again."""
     if run.parent != directory and str(run) not in (known := _elsewhere(directory)):
         make_private(directory)
-        write_json(directory / _ELSEWHERE, {"runs": [*known, str(run)]})
+        write_message(directory / _ELSEWHERE, {"runs": [*known, str(run)]})
 
 
 def _elsewhere(directory: Path) -> list[str]:

@@ -27,7 +27,7 @@ from hyrisk_desktop.gui.retrain.run_files import read_tail
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.paths import training_process
 from hyrisk_desktop.private_files import PRIVATE_UMASK, make_private, private_opener
-from hyrisk_desktop.training_run import BUNDLE, CONTROL, LOCK, NOTE, PROCESS_LOG, RECORD, read_json, write_json
+from hyrisk_desktop.training_run import BUNDLE, CONTROL, LOCK, NOTE, PROCESS_LOG, RECORD, read_json, write_message
 
 Command = Callable[..., tuple[list[str], dict[str, str]]]
 """Called with the arguments of ``model_training``; answers with a command line and its environment."""
@@ -131,7 +131,7 @@ class Launcher:
         try:
             make_private(run)
             started = datetime.now().astimezone().isoformat(timespec="seconds")
-            write_json(run / NOTE, {"name": name, "started": started, "arguments": argv})
+            write_message(run / NOTE, {"name": name, "started": started, "arguments": argv})
             self._launch(run, argv)
         except OSError as e:
             raise InputError(
@@ -283,7 +283,7 @@ def _yield_to_the_reader(pid: int) -> None:
 
 def request(run: Path, what: str) -> None:
     """Ask the process to ``pause``, ``resume`` or ``cancel``; it heeds that between two steps."""
-    write_json(run / CONTROL, {"request": what})
+    write_message(run / CONTROL, {"request": what})
 
 
 def _pending(run: Path, state: RunState) -> str:
@@ -295,7 +295,7 @@ def _pending(run: Path, state: RunState) -> str:
 
 def mark(run: Path, **facts: object) -> None:
     """Note what the window did with a run (``installed``, ``discarded``)."""
-    write_json(run / NOTE, {"name": run.name, **read_json(run / NOTE), **facts})
+    write_message(run / NOTE, {"name": run.name, **read_json(run / NOTE), **facts})
 
 
 def discard(run: Path) -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from PySide6.QtCore import QMetaMethod, QObject, Qt, QTimer, Signal, Slot
 
 from hyrisk_desktop.errors import ConflictError, HyRiskError, StoreError, safe_traceback
+from hyrisk_desktop.exchange.reports.document import versions
 from hyrisk_desktop.gui.sentences import sentence_of
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk.preload import lasting_imports
@@ -142,6 +143,8 @@ class StoreService(QObject):
                     with lasting_imports():
                         importlib.import_module("hyrisk_desktop.worklist.store")
                         importlib.import_module("sqlalchemy.dialects.sqlite")
+                # Every read that is saved names them, and the GUI thread makes the reads.
+                versions()
             finally:
                 # What is missing is said by whoever asks the store first.
                 self._tell(lambda _: done(), None)

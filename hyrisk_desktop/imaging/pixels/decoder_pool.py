@@ -14,6 +14,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import spawn
 from multiprocessing.connection import Connection, wait
@@ -86,6 +87,10 @@ class DecoderPool:
         self._size = size or max(1, min(_MOST_CHILDREN, os.cpu_count() or 1))
         self._idle: list[_Child] = []
         self._lock = threading.Lock()
+        # Children get the priority of the thread that starts them, and those who ask for frames may stand back for the
+        # window: so they are started by a thread that was itself started where the pool was made.
+        self._starter = ThreadPoolExecutor(1, "decoder-start")
+        self._starter.submit(int).result()
 
     def warm(self) -> None:
         """Start the children now, so that the first compressed exam doesn't wait for them."""
@@ -97,6 +102,7 @@ class DecoderPool:
             children, self._idle = self._idle, []
         for child in children:
             child.stop(kill=False)
+        self._starter.shutdown()
 
     def _take(self, count: int) -> list[_Child]:
         with self._lock:
@@ -105,7 +111,7 @@ class DecoderPool:
             taken.remove(child)
             child.stop(kill=True)
         while len(taken) < count:
-            taken.append(_start())
+            taken.append(self._starter.submit(_start).result())
         return taken
 
     def _give_back(self, children: Iterable[_Child]) -> None:
@@ -304,6 +310,11 @@ def decoders() -> DecoderPool:
             _pool = DecoderPool()
             atexit.register(shutdown_decoders)
         return _pool
+
+
+def prepare_decoders() -> None:
+    """Make the pool, in the thread whose priority its children shall have; starts none yet."""
+    decoders()
 
 
 def warm_decoders() -> None:
