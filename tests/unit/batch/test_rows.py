@@ -60,6 +60,7 @@ READS = {
     "plain": BatchRead(CENTRE, 1.0, "Ann"),
     "excluded": BatchRead(CENTRE, 2.0, "Ann", excluded=frozenset({(36, 31, 12), (30, 33, 14)})),
     "box": BatchRead(CENTRE, 2.0, "Ann", box=Region((15, 20, 2), (50, 45, 22))),
+    "excluded from a box": BatchRead(CENTRE, 2.0, "Ann", frozenset({(20, 30, 3)}), Region((15, 20, 2), (50, 45, 22))),
     "profile": BatchRead(CENTRE, 3.0, "Ann", profile="four_connected"),
     "near an end": BatchRead((40, 28, 1), 0.0, "Ann"),
     "beside it": BatchRead((20, 30, 5), None, "Ann"),
@@ -78,6 +79,7 @@ def test_a_row_is_the_readers_own_measurement(exam: Path, predictor: Predictor, 
     )
     assert m.risk is not None
     assert m.scores.agatston > 0
+    assert any(lesion.excluded for lesion in m.scores.lesions) is bool(read.excluded)
     assert (row.agatston, row.volume_mm3, row.category) == (m.scores.agatston, m.scores.volume_mm3, m.scores.category)
     assert row.sqrt_volume_mm1_5 == m.scores.sqrt_volume
     size = m.scores.region.size_xyz

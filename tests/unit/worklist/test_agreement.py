@@ -158,6 +158,7 @@ def test_fractions_of_grades_and_seconds_to_the_grade() -> None:
     assert result.bland_altman is not None
     assert result.bland_altman.bias.value == 1
     assert compare(first[:2], second[:2]).bland_altman is None
+    assert compare(first[:3], second[:3]).bland_altman is not None
 
 
 def test_only_what_both_readers_read_counts() -> None:
@@ -232,4 +233,6 @@ def test_scores_that_are_not_alike_are_left_out_of_the_agatston_figures() -> Non
     assert agreement.agatston_ids == (1, 4)
     assert agreement.agatston.tolist() == [[10.0, 12.0], [44.0, 40.0]]
     assert agreement.left_out == 2
+    turned = compare(second, first)
+    assert (turned.agatston_ids, turned.left_out) == ((1, 4), 2), "a box of either reader"
     assert agreement.exam_ids == (1, 2, 3, 4, 5), "grades are compared all the same"
