@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from hyrisk_desktop.batch.exam import BatchExam, batch_exams
+from hyrisk_desktop.batch.exam import BatchExam, batch_exams, unused_reads
 from hyrisk_desktop.batch.reads_file import BatchRead, read_reads
 from hyrisk_desktop.batch.row import BatchRow, BatchSettings, with_numbers
 from hyrisk_desktop.batch.run import run_batch
@@ -235,6 +236,28 @@ def test_everything_that_decides_a_row_is_in_its_fingerprint(exam: Path) -> None
     os.truncate(file, status.st_size)
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert one.fingerprint(base, settings[0].fingerprint) == prints[0]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_two_exams_for_each_reader_are_ahead(exam: Path, workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    handed: list[int] = []
+
+    class Pool(ThreadPoolExecutor):
+        def submit(self, *what: Any) -> Any:  # type: ignore[override]
+            handed.append(1)
+            return super().submit(*what)
+
+    monkeypatch.setattr("hyrisk_desktop.batch.run.ThreadPoolExecutor", Pool)
+    ahead: list[int] = []
+    exams = [dataclasses.replace(exam_of(exam), reads=(READS["plain"],))] * 8
+    run_batch(exams, BatchSettings(), None, on_row=lambda _: ahead.append(len(handed) - len(ahead)), workers=workers)
+    assert (len(ahead), max(ahead)) == (8, 2 * workers)
+
+
+def test_reads_of_no_exam_are_counted(exam: Path) -> None:
+    one = exam_of(exam)
+    assert unused_reads([one], {"1.2.3": (), "1.2.4": (), one.series_uid: ()}) == 2
+    assert unused_reads([one], {one.series_uid: ()}) == 0
 
 
 def test_slots_tell_series_and_readers_apart(exam: Path) -> None:
