@@ -55,7 +55,7 @@ REPORTS = [
         ("counted[z : z + depth, y : y + rows, x : x + columns]", "counted[z : z + depth, x : x + rows, y : y + columns]"),
         ("stored[n, :, :, COUNTED_SEGMENT - 1] = source.stored(counted[z])", "stored[n, :, :, COUNTED_SEGMENT - 1] = counted[z] if counted[z].shape == stored.shape[1:3] else source.stored(counted[z])"),
         ("found[segment - 1, z] |= source.grid.turn(mask)", "found[segment - 1, z] = source.grid.turn(mask) if segment == 1 else found[1, z]"),
-        ("_PLACE_MM = 0.01", "_PLACE_MM = 9.0", "", "what moves a frame breaks the digest first"),
+        ("_PLACE_MM = 0.01", "_PLACE_MM = 0.02"),
         ("        if self.series_uid != source.study.SeriesInstanceUID:", "        if False:"),
         ("    if {match[1] for match in held if match} != {digest_of(seg)}:", "    if False:"),
         ("region[scores.region.clipped(report.volume).slices()] = True", "region[scores.region.clipped(report.volume).slices()[0]] = True"),

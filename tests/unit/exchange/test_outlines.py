@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from pydicom.dataset import Dataset
 from scipy import ndimage
 
 from hyrisk_desktop.calcium import Region
+from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.exchange.reports.formats import dicom_bytes
 from hyrisk_desktop.exchange.reports.outline import outline
 from hyrisk_desktop.exchange.reports.report import Report
@@ -159,9 +161,18 @@ def test_every_lesion_and_the_region_pixel_for_pixel(orientation: Sequence[float
     assert seen == {1: sum(map(len, LESIONS)), 2: wanted.sum()}
     (path,) = (tmp_path / "seg.dcm",)
     path.write_bytes(dicom_bytes(seg))
-    counted, region = read_segmentation(path).masks(source)
+    back = read_segmentation(path)
+    counted, region = back.masks(source)
     np.testing.assert_array_equal(counted, volume.hu >= 130)
     np.testing.assert_array_equal(region, wanted)
+    # Positions are decimal text; what lies farther off is on no image of this exam.
+    for off, fits in ((0.009, True), (0.011, False)):
+        frames = tuple((number, (*place[:2], place[2] + off), mask) for number, place, mask in back.frames)
+        if fits:
+            np.testing.assert_array_equal(dataclasses.replace(back, frames=frames).masks(source)[0], counted)
+        else:
+            with pytest.raises(ExamError, match="another exam"):
+                dataclasses.replace(back, frames=frames).masks(source)
 
 
 def test_a_drawn_box_and_the_slices_around_the_centre_are_both_evidence(tmp_path: Path) -> None:
