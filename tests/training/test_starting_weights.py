@@ -76,11 +76,13 @@ class Harmful:
         return Path.touch, (Path("never"),)
 
 
-def test_what_is_no_weights_is_one_sentence(tmp_path: Path) -> None:
+def test_what_is_no_weights_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "weights.pth"
     torch.save({"layer": Harmful()}, path)
     with pytest.raises(InputError, match="no weights that can be read"):
         starting_network(str(path), 18, 0)
+    assert not Path("never").exists(), "what a pickle wants to call is not called"
     for name in ("a.pth", "b.safetensors"):
         (tmp_path / name).write_bytes(b"nonsense")
         with pytest.raises(InputError, match="no weights that can be read"):
