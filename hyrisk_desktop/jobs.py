@@ -80,11 +80,12 @@ class PauseToken:
                 cancel.raise_if_cancelled()
 
 
-def leave_room(niceness: int = 10) -> None:
+def leave_room(niceness: int = 3) -> None:
     """Let the calling thread, and those that it starts, stand back for the window's own where both want the processor.
 
-    A network on all cores would otherwise make the window wait for the end of a time slice. Linux has priorities of threads,
-    Windows too; elsewhere nothing happens.
+    A network on all cores would otherwise make the window wait for the end of a time slice. A little is enough for that; much
+    more would starve the work on a machine that other programs keep busy. Linux has priorities of threads, Windows too;
+    elsewhere nothing happens.
 
     Args:
         niceness: 0 to 19, as of the command ``nice``.

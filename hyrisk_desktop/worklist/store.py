@@ -214,6 +214,12 @@ class Store:
         where = (SeriesRow.exam_id == exam_id) & (SeriesRow.series_uid == plain(series_uid))
         for row in session.scalars(select(SeriesRow).where(where)):
             row.content_sha256 = row.content_sha256 or content_sha256
+        # A quick reader is through with an exam before its files are hashed; the read must name them all the same.
+        hasty = (
+            (ReadRow.exam_id == exam_id) & (ReadRow.series_uid == plain(series_uid)) & (ReadRow.content_sha256 == "")
+        )
+        for read in session.scalars(select(ReadRow).where(hasty)):
+            read.content_sha256 = content_sha256
 
     # --- the place in the list
 
@@ -310,6 +316,8 @@ class Store:
             # The first sight of an exam, and the time to the first grade, are measured once.
             for name in ("started_at", "graded_at", "seconds_to_grade"):
                 values[name] = getattr(row, name) or values[name]
+            if values["series_uid"] == row.series_uid:
+                values["content_sha256"] = values["content_sha256"] or row.content_sha256
             for name, value in values.items():
                 setattr(row, name, value)
         session.flush()

@@ -77,7 +77,7 @@ def calls() -> Iterator[tuple[Path, ast.Call, str]]:
 
 
 def test_nothing_turns_the_guessing_on_again() -> None:
-    """Rich text is asked for in two places, markup of others is only the model's card, and nothing else reads HTML."""
+    """Rich text in two places, Markdown for the model's card and the manual's own pages; nothing else reads markup."""
     rich = [
         (path.name, ast.unparse(node))
         for path, node, name in calls()
@@ -86,8 +86,9 @@ def test_nothing_turns_the_guessing_on_again() -> None:
     assert [name for name, _ in rich] == ["cohort_page.py", "wizard.py"]
     for name in ("setHtml", "insertHtml", "appendHtml", "setWhatsThis", "toHtml"):
         assert [path.name for path, _, called in calls() if called == name] == [], name
-    assert [path.name for path, _, called in calls() if called == "setMarkdown"] == ["message.py"]
-    assert not any("TextBrowser" in p.read_text(encoding="utf-8") for p in _SOURCES)
+    assert [path.name for path, _, called in calls() if called == "setMarkdown"] == ["manual_page.py", "message.py"]
+    browsers = [path.name for path in _SOURCES if "TextBrowser" in path.read_text(encoding="utf-8")]
+    assert browsers == ["manual_page.py"], "which shows what the package brought, never a patient's text"
 
 
 def test_the_style_is_the_programs_own(program: Program) -> None:

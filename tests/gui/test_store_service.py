@@ -81,7 +81,7 @@ def test_closing_saves_what_waits(service: StoreService, tmp_path: Path) -> None
 
 def test_reads_outlive_a_server_that_goes_away(qtbot: QtBot, tmp_path_factory: pytest.TempPathFactory) -> None:
     """On PostgreSQL: the server stops in the middle, reading goes on, and everything is there once it is back."""
-    with postgres.server(tmp_path_factory.mktemp("server")) as server:
+    with postgres.server() as server:
         service = StoreService(server.new_database())
         reader, exam_id = prepared(service)
         troubles: list[str] = []

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -43,7 +44,8 @@ class Server:
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [*self._before, str(programs() / program), "-D", str(self._data), *arguments]
-        subprocess.run(command, check=True, capture_output=True, timeout=60, cwd=self._data)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=self._data)
+        assert done.returncode == 0, done.stderr
 
     def start(self) -> None:
         options = f"-c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories= -c fsync=off"
@@ -64,13 +66,17 @@ class Server:
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[Server]:
-    """A running server; stopped at the end if it still runs."""
-    made = Server(folder)
-    made.start()
-    try:
-        yield made
-    finally:
-        # A test may have stopped it.
-        with suppress(subprocess.CalledProcessError):
-            made.stop()
+def server() -> Iterator[Server]:
+    """A running server; stopped at the end if it still runs.
+
+    Not below pytest's own folder: each pytest that starts closes that to all other accounts, and PostgreSQL's is one.
+    """
+    with tempfile.TemporaryDirectory(prefix="hyrisk-postgres-", ignore_cleanup_errors=True) as folder:
+        made = Server(Path(folder))
+        made.start()
+        try:
+            yield made
+        finally:
+            # A test may have stopped it.
+            with suppress(AssertionError):
+                made.stop()

@@ -14,7 +14,7 @@ from tests.helpers import postgres
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Server]:
     """One server for the whole run; every test takes a database of its own from it."""
-    with postgres.server(tmp_path_factory.mktemp("postgres")) as server:
+    with postgres.server() as server:
         yield server
 
 

@@ -150,6 +150,21 @@ def test_thumbnail_proposal_and_hash(store: Store) -> None:
     assert not entry.prepared, "another series was chosen since"
 
 
+def test_a_read_made_before_its_files_were_hashed_names_them_too(store: Store) -> None:
+    listed, ada = store.reading_list(Path("/data")), store.reader("Ada")
+    one, other = store.add_exams(listed.list_id, [scanned(1), scanned(2)])
+    hasty = store.save_read(Read(one, ada.reader_id, "1.2.1", centre=(1, 2, 3)), ada)
+    store.save_read(Read(other, ada.reader_id, "1.2.2", centre=(1, 2, 3), content_sha256="e" * 64), ada)
+    store.save_prepared(one, "1.2.1", b"png", None, (), "c" * 64)
+    store.save_prepared(other, "1.2.2", b"png", None, (), "d" * 64)
+    assert store.read_of(one, ada).content_sha256 == "c" * 64
+    assert store.read_of(other, ada).content_sha256 == "e" * 64, "what was read from other files stays said"
+    again = store.save_read(dataclasses.replace(hasty, grade=2.0), ada)
+    assert (again.grade, again.content_sha256) == (2.0, "c" * 64), "and nobody forgets it again"
+    turned = store.save_read(dataclasses.replace(again, series_uid="1.2.9", content_sha256=""), ada)
+    assert turned.content_sha256 == "", "another series is other files"
+
+
 def test_place_and_last_list(store: Store) -> None:
     ada, ben = store.reader("Ada"), store.reader("Ben")
     one, two = store.reading_list(Path("/one")), store.reading_list(Path("/two"))
