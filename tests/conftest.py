@@ -43,7 +43,7 @@ def no_leaked_threads() -> Iterator[None]:
     """A worker thread that outlives its test would outlive its window too."""
     before = set(threading.enumerate())
     yield
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     leaked: list[threading.Thread] = []
     while time.monotonic() < deadline:
         leaked = [t for t in threading.enumerate() if t not in before and t.name.startswith("hyrisk")]

@@ -41,7 +41,7 @@ def launcher() -> Iterator[Launcher]:
     stop_all(launcher)
 
 
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -50,7 +50,7 @@ def stop_all(launcher: Launcher) -> None:
                     child.kill()
                     child.wait(10)
         # One that is just leaving has no command line any more, and is not killed above.
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while launcher.is_alive(run):
             assert time.monotonic() < deadline, run.name
             time.sleep(0.02)
