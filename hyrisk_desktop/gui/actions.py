@@ -23,6 +23,7 @@ class ActionSpec:
         shortcuts: Qt key sequences; for rows without a menu, what the sheet says.
         needs_exam: disabled while no complete exam is open.
         checkable: shows a check mark.
+        everywhere: its keys work in every window of the program, not only in the main one.
     """
 
     key: str
@@ -31,6 +32,7 @@ class ActionSpec:
     shortcuts: tuple[str, ...] = ()
     needs_exam: bool = True
     checkable: bool = False
+    everywhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ def action_table() -> tuple[ActionSpec, ...]:
         a("retrain", tr("&Retrain…"), tools, (), needs_exam=False),
         a("set_prevalence", tr("Assumed &prevalence…"), tools, (), needs_exam=False),
         a("show_log", tr("Show the &log"), tools, (), needs_exam=False),
-        a("show_manual", tr("&Manual"), help_, ("F1",), needs_exam=False),
+        a("show_manual", tr("&Manual"), help_, ("F1",), needs_exam=False, everywhere=True),
         a("show_shortcuts", tr("&Keyboard shortcuts"), help_, ("?",), needs_exam=False),
         a("show_model_card", tr("Model &card"), help_, (), needs_exam=False),
         a("show_about", tr("&About HyRisk Desktop"), help_, (), needs_exam=False),
@@ -172,7 +174,8 @@ def build_menus(
         action = QAction(spec.text, owner, checkable=spec.checkable)
         action.setObjectName(spec.key)
         action.setShortcuts([QKeySequence(s) for s in spec.shortcuts])
-        action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
+        contexts = Qt.ShortcutContext
+        action.setShortcutContext(contexts.ApplicationShortcut if spec.everywhere else contexts.WindowShortcut)
         action.triggered.connect(_caller(trigger, spec.key))
         menu(spec.menu).addAction(action)
         actions[spec.key] = action

@@ -84,7 +84,23 @@ def test_every_picture_is_taken_by_a_story_and_small() -> None:
             assert not image.info, f"{path.name} tells nothing but what it shows"
 
 
+def test_every_picture_says_that_it_is_synthetic() -> None:
+    assert [what for page in PAGES for what, _ in PICTURE.findall(page.text) if "synthetic" not in what] == []
+
+
 # --- the window
+
+
+@pytest.mark.parametrize("key", ["show_pacs", "retrain", ""])
+def test_f1_works_in_every_window(program: Program, key: str) -> None:
+    if key:
+        program.window.actions_by_key[key].trigger()
+    other = program.window.findChild(QDialog) if key else program.window
+    assert other is not None
+    other.activateWindow()
+    program.wait(other.isActiveWindow)
+    QTest.keyClick(other, Qt.Key.Key_F1)
+    assert program.window.findChild(ManualWindow) is not None
 
 
 @pytest.fixture
