@@ -185,7 +185,8 @@ def blit(application, view) -> tuple[float, float]:
     bare = Bare()
     bare.resize(size)
     bare.show()
-    application.processEvents()
+    # Before it is on the screen there is nothing to paint, and nothing costs nothing.
+    wait(application, lambda: bare.windowHandle().isExposed())
     times = []
     for _ in range(120):
         began = time.perf_counter()

@@ -22,6 +22,7 @@ from hyrisk_desktop.gui.viewer.heat import HeatOverlay, heat_colours, heat_table
 from hyrisk_desktop.risk.explain import Explanation, Split, explain
 from tests.gui.conftest import Program
 from tests.gui.test_session import MODEL, opened, reading
+from tests.helpers.pictures import pixels
 from tests.helpers.volumes import HEART_CENTRE, block_volume
 
 CX, CY, CZ = HEART_CENTRE
@@ -106,11 +107,22 @@ def test_the_heat_is_on_the_three_slices_of_the_patch_only(explained: Program) -
         assert not explained.window.desk.views[plane].heat.shown
 
 
+def colour_around(program: Program, centre: tuple[int, int, int]) -> int:
+    """How far from grey the axial image is, in all, within 60 pixels of ``centre``."""
+    view = program.window.desk.views[Plane.AXIAL]
+    at = view.position_of(centre).toPoint()
+    rgb = pixels(view.viewport())[at.y() - 60 : at.y() + 60, at.x() - 60 : at.x() + 60, :3].astype(int)
+    return int((rgb.max(axis=-1) - rgb.min(axis=-1)).sum())
+
+
 def test_the_slider_fades_it(explained: Program) -> None:
-    item = heat(explained)._item
-    strong = item.image[..., 3].astype(int).sum()
-    explained.window.findChild(QSlider, "heatOpacity").setValue(10)
-    assert item.image[..., 3].astype(int).sum() < strong
+    slider = explained.window.findChild(QSlider, "heatOpacity")
+    colourful = {}
+    for opacity in (60, 10, 0):
+        slider.setValue(opacity)
+        colourful[opacity] = colour_around(explained, HEART_CENTRE)
+    strong, weak = (colourful[opacity] - colourful[0] for opacity in (60, 10))
+    assert strong > 2 * weak > 0
 
 
 def test_a_new_centre_takes_the_old_heat_away_at_once(explained: Program) -> None:

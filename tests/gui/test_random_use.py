@@ -37,11 +37,12 @@ BUTTONS = (Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton, Qt.MouseButton
 def check(program: Program) -> None:
     """What must hold after every action."""
     session = program.session
-    if session.risk is not None:
+    shown = session.shown_risk
+    if shown is not None:
         assert session.exam is not None
         assert session.can_measure
-        assert session.risk.series_uid == session.exam.volume.series_uid
-        assert (session.risk.centre, session.risk.grade) == (session.read.centre, session.read.grade)
+        assert shown.series_uid == session.exam.volume.series_uid
+        assert (shown.centre, shown.grade) == (session.read.centre, session.read.grade)
     else:
         assert program.text("riskValue") == "–"
     if (explanation := session.explanation) is not None:

@@ -495,7 +495,7 @@ def test_a_reader_who_comes_while_an_exam_loads_never_gets_the_others_read(
     exam = session.exam
     assert exam is not None
     # Another exam begins to show, the reader changes, and its loading is cancelled.
-    preview = Exam(exam.volume, exam.record, loading=True)
+    preview = Exam(exam.volume, exam.record, loading=True, stored_id=exam.stored_id)
     session.show_preview(preview, 3)
     reading.worklist.set_reader("Ben")
     program.wait(lambda: reading.worklist.reader is not None and reading.worklist.reader.name == "Ben")

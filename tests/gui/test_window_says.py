@@ -28,8 +28,8 @@ from hyrisk_desktop.gui.retrain.controller import leaving_question
 from hyrisk_desktop.gui.retrain.progress import about, time_left
 from hyrisk_desktop.gui.retrain.training_process import Run, RunState
 from hyrisk_desktop.gui.state import Tool
-from hyrisk_desktop.gui.viewer.annotations import wrapped
 from hyrisk_desktop.gui.viewer.display import Plane
+from hyrisk_desktop.gui.viewer.lettering import wrapped
 from hyrisk_desktop.gui.worklist.columns import Row, columns
 from hyrisk_desktop.worklist.records import ReadSummary
 from tests.gui.conftest import Program

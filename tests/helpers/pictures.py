@@ -17,8 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from PySide6.QtCore import QBuffer, Qt
+from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
 
 FOLDER = "HYRISK_PICTURES"
@@ -51,6 +53,13 @@ def picture(widget: QWidget, name: str, texts: Mapping[str, str] | None = None) 
     buffer = QBuffer()
     assert grabbed.save(buffer, "PNG")
     _save(Image.open(io.BytesIO(bytes(buffer.data().data()))).convert("RGB"), Path(folder) / f"{name}.png")
+
+
+def pixels(widget: QWidget) -> NDArray[np.uint8]:
+    """What ``widget`` shows now, as [rows, columns, RGBA] in widget pixels."""
+    image = widget.grab().toImage().convertToFormat(QImage.Format.Format_RGBA8888)
+    rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine())
+    return rows[:, : 4 * image.width()].reshape(image.height(), image.width(), 4).copy()
 
 
 def _save(image: Image.Image, path: Path) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 
-from PySide6.QtCore import QByteArray, Qt, Signal, Slot
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QByteArray, Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from hyrisk_desktop.calcium import Region
 from hyrisk_desktop.gui.hints import Place, hint_text, situation
 from hyrisk_desktop.gui.session import Session
-from hyrisk_desktop.gui.state import Tool
+from hyrisk_desktop.gui.state import Exam, Tool
 from hyrisk_desktop.gui.viewer import interaction
 from hyrisk_desktop.gui.viewer.annotations import Annotations, Marks
 from hyrisk_desktop.gui.viewer.display import Plane, PlaneGeometry, lesion_at, rgb32, window_table
@@ -43,10 +46,13 @@ class Desk(QWidget):
         self._session = session
         self._overlay_level = 2
         self._pointer: Voxel | None = None
-        self._shown_window: tuple[float, float] | None = None
+        self._table: tuple[tuple[float, float], NDArray[np.uint32]] | None = None
         self._shown: dict[Plane, tuple[object, ...]] = {}
         self._draft_box: Region | None = None
         self.views = {plane: SliceView() for plane in Plane}
+        self._linked = QTimer(self)
+        self._linked.setSingleShot(True)
+        self._linked.timeout.connect(self._show_linked)
         self.keys = ImageKeys(session, self.views, self)
         self.keys.confirmed.connect(self.confirmed)
         self.keys.placed.connect(self._place)
@@ -148,38 +154,53 @@ class Desk(QWidget):
 
     @Slot()
     def _show_view(self) -> None:
-        view_state = self._session.view
-        if (window := (view_state.level, view_state.width)) != self._shown_window:
-            self._shown_window = window
-            table = rgb32(window_table(*window))
-            for view in self.views.values():
-                view.set_window_table(table)
-            self._shown.clear()
-        self._show_slices()
-        self._show_marks()
+        """The image in hand at once, the linked ones when nothing else is waiting: a wheel is not to wait for three images."""
+        self._show((self._in_hand,))
+        self._linked.start(0)
+
+    @property
+    def _in_hand(self) -> Plane:
+        return next((plane for plane, view in self.views.items() if view.hasFocus()), Plane.AXIAL)
 
     @Slot()
-    def _show_slices(self) -> None:
+    def _show_linked(self) -> None:
+        linked = tuple(plane for plane in Plane if plane is not self._in_hand)
+        self._show(linked)
+        for plane in linked:
+            # Now, or the next frame of the image in hand would wait for them.
+            self.views[plane].viewport().repaint()
+
+    def _show(self, planes: Iterable[Plane]) -> None:
+        self._show_slices(planes)
+        self._show_marks(planes)
+
+    def _window_table(self) -> tuple[tuple[float, float], NDArray[np.uint32]]:
+        window = (self._session.view.level, self._session.view.width)
+        if self._table is None or self._table[0] != window:
+            self._table = window, rgb32(window_table(*window))
+        return self._table
+
+    def _show_slices(self, planes: Iterable[Plane] = tuple(Plane)) -> None:
         """Redraw only the planes whose picture has changed: scrolling one plane leaves the other two."""
-        session = self._session
+        session, (window, table) = self._session, self._window_table()
         if session.volume is None:
             return
-        for plane, view in self.views.items():
+        for plane in planes:
             index = session.view.position[AXES[plane]]
             geometry = self._geometry(plane)
             assert geometry is not None
             slab = geometry.slab_slices(session.view.slab_mm)
-            key = (session.volume, index, slab, session.scores)
+            key = (session.volume, index, slab, session.scores, window)
             if self._shown.get(plane) != key:
                 self._shown[plane] = key
-                view.show_slice(index, slab, session.scores)
+                self.views[plane].show_slice(index, slab, session.scores, table)
 
-    @Slot()
-    def _show_marks(self) -> None:
+    def _show_marks(self, planes: Iterable[Plane] = tuple(Plane)) -> None:
         marks = self._marks()
-        for plane, view in self.views.items():
-            view.set_marks(replace(marks, centre_selected=marks.centre_selected and plane is Plane.AXIAL))
-        self._annotate()
+        for plane in planes:
+            selected = marks.centre_selected and plane is Plane.AXIAL
+            self.views[plane].set_marks(replace(marks, centre_selected=selected))
+        self._annotate(planes)
 
     def _marks(self) -> Marks:
         session = self._session
@@ -192,36 +213,34 @@ class Desk(QWidget):
         proposed = session.proposal if centre is None else None
         return Marks(session.view.position, centre, session.view.centre_selected, region, patch, box, proposed)
 
-    @Slot()
-    def _annotate(self) -> None:
-        exam, view_state = self._session.exam, self._session.view
-        if exam is None:
-            return
-        for plane, view in self.views.items():
+    def _annotate(self, planes: Iterable[Plane] = tuple(Plane)) -> None:
+        exam = self._session.exam
+        if exam is not None:
+            for plane in planes:
+                self.views[plane].set_annotations(self._annotations(exam, plane))
+
+    def _annotations(self, exam: Exam, plane: Plane) -> Annotations:
+        session, hint, banner = self._session, "", ""
+        corners: Corners
+        if plane is Plane.AXIAL:
+            zoom = self.views[plane].zoom
+            corners = axial_corners(exam, session.view, zoom, self._pointer_text(), blinded=session.blinded)
+            hint = hint_text(Place.IMAGE, situation(session))
+            banner = tr("SYNTHETIC PHANTOM – NOT A PATIENT") if exam.synthetic else ""
+        else:
             geometry = self._geometry(plane)
             assert geometry is not None
-            corners: Corners
-            hint = banner = ""
-            if plane is Plane.AXIAL:
-                corners = axial_corners(
-                    exam, view_state, view.zoom, self._pointer_text(), blinded=self._session.blinded
-                )
-                hint = hint_text(Place.IMAGE, situation(self._session))
-                banner = tr("SYNTHETIC PHANTOM – NOT A PATIENT") if exam.synthetic else ""
-            else:
-                corners = side_corners(geometry, view_state)
-            view.set_annotations(
-                Annotations(
-                    corners.top_left,
-                    corners.top_right,
-                    corners.bottom_left,
-                    corners.bottom_right,
-                    banner,
-                    hint,
-                    show_marks=self._overlay_level >= 1,
-                    show_texts=self._overlay_level >= 2,
-                )
-            )
+            corners = side_corners(geometry, session.view)
+        return Annotations(
+            corners.top_left,
+            corners.top_right,
+            corners.bottom_left,
+            corners.bottom_right,
+            banner,
+            hint,
+            show_marks=self._overlay_level >= 1,
+            show_texts=self._overlay_level >= 2,
+        )
 
     def _pointer_text(self) -> str:
         volume = self._session.volume

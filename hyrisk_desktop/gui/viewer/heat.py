@@ -6,11 +6,12 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent, QTransform
+from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QSlider, QWidget
 
 from hyrisk_desktop.calcium import Region
 from hyrisk_desktop.gui.viewer.display import Plane, PlaneGeometry
+from hyrisk_desktop.gui.viewer.picture import Picture
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import Voxel
 from hyrisk_desktop.risk.explain import Explanation
@@ -64,44 +65,38 @@ def patch_region(centre: Voxel, heat: NDArray[np.float32]) -> Region:
 
 
 class HeatOverlay:
-    """One image item of a view, shown where the slice on screen crosses the patch."""
+    """One picture of a view, shown where the slice on screen crosses the patch."""
 
-    def __init__(self, box: pg.ViewBox) -> None:
-        self._item = pg.ImageItem(axisOrder="row-major")
-        # Under the lesions' colours, which are measurements.
-        self._item.setZValue(0.5)
-        box.addItem(self._item)
+    def __init__(self) -> None:
+        self.picture = Picture()
         self._region: Region | None = None
-        self._picture: NDArray[np.uint8] | None = None
+        self._colours: NDArray[np.uint8] | None = None
 
     @property
     def shown(self) -> bool:
         """Whether any heat is on screen."""
-        return self._item.image is not None
+        return self.picture.shown
 
     def set_explanation(self, explanation: Explanation | None, opacity: float) -> None:
         """What to paint; `place` paints it."""
         self._region = None if explanation is None else patch_region(explanation.centre, explanation.heat)
-        self._picture = None if explanation is None else heat_colours(explanation.heat, opacity)
+        self._colours = None if explanation is None else heat_colours(explanation.heat, opacity)
         if explanation is None:
-            self._item.clear()
+            self.picture.clear()
 
     def place(self, geometry: PlaneGeometry | None, index: int, slab: int, visible: bool) -> None:
-        """Paint on slice ``index``, or nothing where the patch is not what is shown: other slices, and a projection.
+        """Put it on slice ``index``, or nothing where the patch is not what is shown: other slices, and a projection.
 
         Args:
             geometry: of the view, None without an exam. index: slice on show. slab: how many slices it is made of.
             visible: whether marks are shown at all.
         """
-        region, picture = self._region, self._picture
+        region, colours = self._region, self._colours
         fits = geometry is not None and geometry.plane is Plane.AXIAL and slab == 1 and visible
-        if not fits or geometry is None or region is None or picture is None or not geometry.crosses(region, index):
-            self._item.clear()
+        if not fits or geometry is None or region is None or colours is None or not geometry.crosses(region, index):
+            self.picture.clear()
             return
-        u0, v0, _, _ = geometry.rectangle(region)
-        su, sv = geometry.spacing_uv
-        self._item.setTransform(QTransform.fromTranslate((u0 + 0.5) * su, (v0 + 0.5) * sv).scale(su, sv))
-        self._item.setImage(picture, autoLevels=False, levels=None)
+        self.picture.show_colours(colours, QRectF(*geometry.rectangle_mm(region)))
 
 
 class _ColourBar(QWidget):

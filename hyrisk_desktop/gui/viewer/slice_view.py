@@ -5,6 +5,8 @@ The view holds no truth. It is told what to show, and says in signals what the r
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from PySide6.QtGui import (
     QFocusEvent,
     QMouseEvent,
     QPainter,
+    QPaintEvent,
     QPen,
     QResizeEvent,
     QTransform,
@@ -25,13 +28,10 @@ from hyrisk_desktop.calcium import CalciumScores, Region
 from hyrisk_desktop.gui.state import Tool
 from hyrisk_desktop.gui.viewer import interaction
 from hyrisk_desktop.gui.viewer.annotations import Annotations, Marks, paint_annotations, paint_marks
-from hyrisk_desktop.gui.viewer.display import (
-    PlaneGeometry,
-    calcium_colours,
-    label_region,
-)
+from hyrisk_desktop.gui.viewer.display import PlaneGeometry, calcium_colours, label_region
 from hyrisk_desktop.gui.viewer.heat import HeatOverlay
-from hyrisk_desktop.gui.viewer.picture import Picture
+from hyrisk_desktop.gui.viewer.lettering import Lettering
+from hyrisk_desktop.gui.viewer.picture import Picture, paint_ground
 from hyrisk_desktop.imaging import CTVolume, Voxel
 
 FOCUS = QColor("#4da3ff")
@@ -54,30 +54,23 @@ class SliceView(pg.GraphicsView):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent, background="k")
-        self.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(120, 120)
         self._box = pg.ViewBox(enableMouse=False, enableMenu=False, invertY=True, lockAspect=1.0, border=None)
         self._box.setDefaultPadding(0)
-        self._image = Picture()
-        self._calcium = pg.ImageItem(axisOrder="row-major")
-        self._calcium.setZValue(1)
-        self._box.addItem(self._image, ignoreBounds=True)
-        self._box.addItem(self._calcium)
-        self.heat = HeatOverlay(self._box)
+        self._image, self._calcium, self.heat = Picture(), Picture(), HeatOverlay()
         self.setCentralItem(self._box)
+        # Every pixel is painted here: Qt need not fill the ground first.
+        self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self._volume: CTVolume | None = None
         self._geometry: PlaneGeometry | None = None
         self._index, self._slab = 0, 1
         self._table: NDArray[np.uint32] = np.zeros(65536, np.uint32)
         self._scores: CalciumScores | None = None
-        self._marks = Marks()
-        self._annotations = Annotations()
+        self._marks, self._annotations = Marks(), Annotations()
         self._drag: interaction.Drag | None = None
-        self._wheel_rest = 0
-        self._just_placed = False
-        self._fitted = True
+        self._wheel_rest, self._just_placed, self._fitted = 0, False, True
         self._tool = Tool.WINDOW
         self._ruler: tuple[tuple[float, float], tuple[float, float]] | None = None
         self._ruler_index = 0
@@ -115,17 +108,14 @@ class SliceView(pg.GraphicsView):
             self._calcium.clear()
             self.viewport().update()
             return
-        u, v = geometry.spacing_uv
-        self._image.setTransform(QTransform.fromScale(u, v))
+        (columns, rows), (u, v) = geometry.size_uv, geometry.spacing_uv
+        self._image.area = QRectF(0, 0, columns * u, rows * v)
         if refit:
             self.fit()
 
-    def set_window_table(self, table: NDArray[np.uint32]) -> None:
-        """RGB32 colours [65536] by HU bits, see `display.rgb32`."""
+    def show_slice(self, index: int, slab: int, scores: CalciumScores | None, table: NDArray[np.uint32]) -> None:
+        """Draw slice ``index``, or a projection of ``slab``, with the lesions of ``scores``, in the colours [65536] of ``table``."""
         self._table = table
-
-    def show_slice(self, index: int, slab: int, scores: CalciumScores | None) -> None:
-        """Draw slice ``index``."""
         self._index, self._slab, self._scores = index, slab, scores
         self.refresh()
 
@@ -141,6 +131,7 @@ class SliceView(pg.GraphicsView):
     def place_heat(self) -> None:
         """Paint the explanation where the slice on show crosses its patch."""
         self.heat.place(self._geometry, self._index, self._slab, self._annotations.show_marks)
+        self.viewport().update()
 
     def _show_calcium(self) -> None:
         colours = None
@@ -149,11 +140,7 @@ class SliceView(pg.GraphicsView):
         if colours is None or self._scores is None or self._geometry is None:
             self._calcium.clear()
             return
-        u0, v0, _, _ = self._geometry.rectangle(label_region(self._scores))
-        su, sv = self._geometry.spacing_uv
-        transform = QTransform.fromTranslate((u0 + 0.5) * su, (v0 + 0.5) * sv).scale(su, sv)
-        self._calcium.setTransform(transform)
-        self._calcium.setImage(colours, autoLevels=False, levels=None)
+        self._calcium.show_colours(colours, QRectF(*self._geometry.rectangle_mm(label_region(self._scores))))
 
     def set_marks(self, marks: Marks) -> None:
         """Cursor lines, centre, region, patch and box."""
@@ -176,8 +163,7 @@ class SliceView(pg.GraphicsView):
         self._fitted = True
         self._ruler = None
         if self._geometry is not None:
-            (columns, rows), (su, sv) = self._geometry.size_uv, self._geometry.spacing_uv
-            self._box.setRange(QRectF(0, 0, columns * su, rows * sv), padding=0, disableAutoRange=True)
+            self._box.setRange(self._image.area, padding=0, disableAutoRange=True)
             self.zoomed.emit()
 
     @property
@@ -226,28 +212,45 @@ class SliceView(pg.GraphicsView):
         return self._mm_to_widget((u + 0.5) * su, (v + 0.5) * sv)
 
     def _mm_to_widget(self, x: float, y: float) -> QPointF:
-        return QPointF(self.mapFromScene(self._box.mapViewToScene(QPointF(x, y))))
+        return _placed(self._to_widget(), x, y)
+
+    def _to_widget(self) -> QTransform:
+        """From mm of the plane to widget pixels."""
+        self._box.updateMatrix()
+        return self._box.childGroup.sceneTransform() * self.viewportTransform()
 
     # --- painting
 
-    def drawForeground(self, painter: QPainter, rect: QRectF) -> None:
-        """Marks and texts, in widget pixels so that their lines and letters keep their size."""
-        super().drawForeground(painter, rect)
-        painter.save()
-        painter.resetTransform()
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """The slice, the colours on it, and marks and texts in widget pixels so that their lines and letters keep their size.
+
+        Painted by hand: the scene's own way fills the ground twice and costs more than the picture.
+        """
+        to_widget = self._to_widget()
+        painter = QPainter(self.viewport())
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        shown = to_widget.mapRect(self._image.area) if self._image.shown else QRectF()
+        paint_ground(painter, self.viewport().rect(), shown)
+        for picture in (self._image, self.heat.picture, self._calcium):
+            # Lesions last: those are measurements.
+            picture.paint(painter, to_widget)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
         if self.hasFocus():
             painter.setPen(QPen(FOCUS, 2))
             painter.drawRect(QRectF(self.viewport().rect()).adjusted(1, 1, -1, -1))
-        if self._geometry is None:
-            painter.restore()
-            return
+        if self._geometry is not None:
+            self._paint_marks(painter, to_widget, self._geometry)
+        painter.end()
+
+    def _paint_marks(self, painter: QPainter, to_widget: QTransform, geometry: PlaneGeometry) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        ruler = self._ruler if self._ruler_index == self._index else None
-        if self._annotations.show_marks:
-            paint_marks(painter, self._marks, self._geometry, self._index, self._mm_to_widget)
         size = (self.viewport().width(), self.viewport().height())
-        paint_annotations(painter, self._annotations, size, self.zoom, self._geometry, ruler, self._mm_to_widget)
-        painter.restore()
+        ink = Lettering(painter, 13 if min(size) > 380 else 11)
+        place = partial(_placed, to_widget)
+        if self._annotations.show_marks:
+            paint_marks(ink, self._marks, geometry, self._index, place)
+        ruler = self._ruler if self._ruler_index == self._index else None
+        paint_annotations(ink, self._annotations, size, self.zoom, geometry, ruler, place)
 
     # --- the mouse and the keyboard
 
@@ -389,3 +392,8 @@ class SliceView(pg.GraphicsView):
         """Take the measured line away."""
         self._ruler = None
         self.viewport().update()
+
+
+def _placed(to_widget: QTransform, x: float, y: float) -> QPointF:
+    """Where a place in mm lies, on whole widget pixels."""
+    return QPointF(to_widget.map(QPointF(x, y)).toPoint())
