@@ -191,14 +191,15 @@ def stray_findings(
     stack = record.stack
     if record.kind is not Kind.AXIAL or stack is None or len(stack.headers) < 2:
         return ()
-    mine = {h.path for h in record.headers}
     others = [
         h
         for (uid, kind), headers in groups.items()
         if (uid, kind) != (record.series_uid, record.kind)  # other image sets of the series are told of elsewhere
         for h in (headers if uid == record.series_uid else headers[: _FEW + 1] if len(headers) <= _FEW else ())
-        if h.path not in mine
     ]
+    # Most folders hold no others, and hundreds of paths take a while to compare.
+    mine = {h.path for h in record.headers} if others else set()
+    others = [h for h in others if h.path not in mine]
     count = sum(_goes_on(record, header) for header in others)
     count += sum(h.text("SeriesInstanceUID") == record.series_uid or _goes_on(record, h) for h in aside)
     if not count:
