@@ -256,7 +256,7 @@ def test(arguments: list[str]) -> int:
     linux = sys.platform.startswith("linux")
     set_up("test", programs=TEST_PROGRAMS if linux else {}, with_display=True)
     tests = [python(), "-m", "pytest"]
-    offscreen = os.environ | {"QT_QPA_PLATFORM": "offscreen"}
+    offscreen = test_environment() | {"QT_QPA_PLATFORM": "offscreen"}
     if arguments:
         return subprocess.call([*tests, *arguments], cwd=ROOT, env=offscreen)
     virtual_display = on_virtual_display(linux)
@@ -317,8 +317,15 @@ def side_by_side() -> list[str]:
     return ["--numprocesses", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
-def window_environment() -> dict[str, str]:
+def test_environment() -> dict[str, str]:
+    """Ours, but with compiled modules kept: images of Python turn that off, and each process then compiles torch again."""
     environment = dict(os.environ)
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    return environment
+
+
+def window_environment() -> dict[str, str]:
+    environment = test_environment()
     environment.pop("QT_QPA_PLATFORM", None)
     environment.pop("WAYLAND_DISPLAY", None)
     return environment

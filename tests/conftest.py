@@ -14,6 +14,9 @@ import pytest
 # Before anything imports Qt or torch.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen") if not os.environ.get("DISPLAY") else None
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# A test has one core: the other belongs to the tests beside it, and threads that share a core wait for each other.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
 
 # A shell starts background jobs with Ctrl+C ignored, and children inherit that: then no test could interrupt one.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
