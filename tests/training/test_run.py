@@ -27,6 +27,19 @@ from model_training.report import _page
 from tests.helpers.training_runs import OPTIONS, epochs, events, finish, start, wait_for
 
 
+def run_here(*arguments: str) -> tuple[int, str, str]:
+    """A command's exit code and what it says; in this process, as its libraries take longer to import than most answers."""
+    out, err = io.StringIO(), io.StringIO()
+    code = 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["model_training", *arguments])
+        try:
+            command_line()
+        except SystemExit as e:
+            code = int(e.code or 0)
+    return code, out.getvalue(), err.getvalue()
+
+
 def test_killed_and_resumed_it_learns_exactly_the_same(
     finished: Path, cohort: Path, cache: Path, tmp_path: Path
 ) -> None:
@@ -110,7 +123,8 @@ def test_a_run_is_held_by_one_process_and_keeps_its_settings(finished: Path, coh
         code, _, err = finish(start(cohort, cache, finished))
     assert code == 2
     assert "already runs" in err
-    code, _, err = finish(start(cohort, cache, finished, "--batch", "5"))
+    command = ("train", str(cohort), *OPTIONS, "--cache", str(cache), "--out", str(finished), "--batch", "5")
+    code, _, err = run_here(*command)
     assert code == 2
     assert "another training run" in err
 
@@ -158,16 +172,9 @@ def test_a_bundle_is_where_fine_tuning_starts(finished: Path, cohort: Path, cach
 
 
 def run_json(*arguments: str) -> tuple[int, Any]:
-    """A command's exit code and answer; in this process, as its libraries take longer to import than most answers."""
-    out = io.StringIO()
-    code = 0
-    with contextlib.redirect_stdout(out), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["model_training", *arguments])
-        try:
-            command_line()
-        except SystemExit as e:
-            code = int(e.code or 0)
-    return code, json.loads(out.getvalue())
+    """A command's exit code and answer."""
+    code, out, _ = run_here(*arguments)
+    return code, json.loads(out)
 
 
 def test_check_and_estimate_answer_in_json(cohort: Path, tmp_path: Path) -> None:
@@ -214,27 +221,25 @@ def test_imagenet_out_of_reach_is_one_sentence(
     # A proxy that nobody listens on: no network, whatever this machine can reach.
     for name in ("http_proxy", "https_proxy", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    code, _, err = finish(start(cohort, cache, tmp_path / "run", "--strategy", "finetune"))
+    places = ("--cache", str(cache), "--out", str(tmp_path / "run"))
+    code, _, err = run_here("train", str(cohort), *OPTIONS, *places, "--strategy", "finetune")
     assert code == 2
     assert "ImageNet weights can't be downloaded here" in err
     assert "Traceback" not in err
     assert json.loads((tmp_path / "run" / "run.json").read_text())["state"] == "failed"
 
 
-def test_an_interrupted_terminal_leaves_a_run_that_can_go_on(cohort: Path, cache: Path, tmp_path: Path) -> None:
-    if sys.platform == "win32":
-        interrupt = signal.CTRL_BREAK_EVENT
-    else:
-        interrupt = signal.SIGINT
-    run = tmp_path / "interrupted"
-    process = start(cohort, cache, run)
-    wait_for(run, "step", 1, process)
-    os.kill(process.pid, interrupt)
-    assert finish(process)[0] == 130
-    assert json.loads((run / "run.json").read_text())["state"] == "cancelled"
+if sys.platform == "win32":  # which has no exec: there the command waits for the training; elsewhere the command becomes it
 
+    def test_an_interrupted_terminal_leaves_a_run_that_can_go_on(cohort: Path, cache: Path, tmp_path: Path) -> None:
+        run = tmp_path / "interrupted"
+        process = start(cohort, cache, run)
+        wait_for(run, "step", 1, process)
+        os.kill(process.pid, signal.CTRL_BREAK_EVENT)
+        assert finish(process)[0] == 130
+        assert json.loads((run / "run.json").read_text())["state"] == "cancelled"
 
-if sys.platform != "win32":  # which has no exec: there the command waits for the training
+else:
 
     def test_what_is_sent_to_the_command_reaches_the_training(cohort: Path, cache: Path, tmp_path: Path) -> None:
         """``kill`` and Ctrl+C of ``hyrisk train`` may neither leave the training behind nor cut off its checkpoint."""
