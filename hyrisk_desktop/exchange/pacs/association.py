@@ -152,9 +152,7 @@ def associate(
     finally:
         watcher.stop()
         assoc.join(CONNECT_S)
-        # The library forgets the socket of a connection that broke.
-        for raw in opened:
-            raw.close()
+        _close(opened)
 
 
 def _open(
@@ -188,10 +186,19 @@ def _open(
         if assoc.is_established:
             return assoc
         refusal = _refusal(node, assoc)
+        if opened and assoc.dul.is_alive():
+            assoc.dul.join(CONNECT_S)
+        _close(opened)
         # A node that hangs up at once may have said why, but the end of the connection overtook it: one time in 30.
         if refusal.code != "no_association" or time.monotonic() - began > _AT_ONCE_S:
             break
     raise refusal
+
+
+def _close(opened: Sequence[socket.socket]) -> None:
+    """What the library forgets: the socket of a connection that broke, or on which nothing was agreed."""
+    for raw in opened:
+        raw.close()
 
 
 class _Watcher:
