@@ -229,7 +229,9 @@ def test_imagenet_out_of_reach_is_one_sentence(
     assert json.loads((tmp_path / "run" / "run.json").read_text())["state"] == "failed"
 
 
-if sys.platform == "win32":  # which has no exec: there the command waits for the training; elsewhere the command becomes it
+if (
+    sys.platform == "win32"
+):  # which has no exec: there the command waits for the training; elsewhere the command becomes it
 
     def test_an_interrupted_terminal_leaves_a_run_that_can_go_on(cohort: Path, cache: Path, tmp_path: Path) -> None:
         run = tmp_path / "interrupted"
