@@ -39,6 +39,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def small(model: Path) -> None:
+    """A model in use whose self-test costs little, where the examination is about something else."""
+    shelve(model)
+
+
 def use(**settings: str) -> None:
     config_dir().mkdir(parents=True)
     (config_dir() / "settings.json").write_text(json.dumps(settings))
@@ -75,6 +81,7 @@ def test_a_device_that_is_none_is_bad(model: Path) -> None:
 
 
 @x11_only
+@pytest.mark.usefixtures("small")
 def test_a_dead_display_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISPLAY", ":4321")
     found = row("display")
@@ -83,6 +90,7 @@ def test_a_dead_display_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @x11_only
+@pytest.mark.usefixtures("small")
 def test_no_display_is_fine_while_qt_starts_offscreen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert row("display").ok
     monkeypatch.setattr(display, "qt_problem", lambda platform: f"{platform} is broken")
@@ -90,6 +98,7 @@ def test_no_display_is_fine_while_qt_starts_offscreen(monkeypatch: pytest.Monkey
 
 
 @x11_only
+@pytest.mark.usefixtures("small")
 def test_a_platform_that_cannot_start_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QT_QPA_PLATFORM", "nonsense")
     assert display.display_answers()
