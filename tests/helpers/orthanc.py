@@ -174,8 +174,8 @@ class Orthanc:
 def running(folder: Path, own_port: int, **settings: Any) -> Iterator[Orthanc]:
     """A running Orthanc; stopped at the end if it still runs."""
     server = Orthanc(folder, own_port, **settings)
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.kill()

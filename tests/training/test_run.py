@@ -221,6 +221,8 @@ def test_imagenet_out_of_reach_is_one_sentence(
     # A proxy that nobody listens on: no network, whatever this machine can reach.
     for name in ("http_proxy", "https_proxy", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
+    # Which keeps the proxies that it was first asked with.
+    monkeypatch.setattr("urllib.request._opener", None)
     places = ("--cache", str(cache), "--out", str(tmp_path / "run"))
     code, _, err = run_here("train", str(cohort), *OPTIONS, *places, "--strategy", "finetune")
     assert code == 2
