@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from model_training.reproduction.command import add_commands
+
 if TYPE_CHECKING:
     from hyrisk_desktop.dask_client import Cluster
     from model_training.units import Settings
@@ -29,7 +31,7 @@ def _progress(done: int, total: int) -> None:
 def _phantom_cohort(arguments: argparse.Namespace) -> None:
     from model_training.phantom.cohort import write_cohort
 
-    write_cohort(arguments.out, arguments.n, arguments.seed, arguments.workers, _progress)
+    write_cohort(arguments.out, arguments.n, arguments.seed, arguments.workers, _progress, balanced=arguments.balanced)
 
 
 def _phantom_exam(arguments: argparse.Namespace) -> None:
@@ -241,6 +243,7 @@ def _add_phantom(commands: Any) -> None:
     cohort = phantom.add_parser("cohort", help="a cohort of heart slabs with grades, scores and outcomes")
     cohort.add_argument("-n", type=_positive, required=True, help="number of phantoms")
     cohort.add_argument("--seed", type=int, required=True, help="first seed; the others follow it")
+    cohort.add_argument("--balanced", action="store_true", help="as many survivors as non-survivors")
     cohort.add_argument("--out", type=Path, required=True)
     cohort.add_argument("--workers", type=_positive, default=os.cpu_count() or 1)
     cohort.set_defaults(run=_phantom_cohort, one_thread=True)
@@ -333,9 +336,8 @@ def _add_training(commands: Any) -> None:
     demonstration.set_defaults(run=_train_demonstration)
 
 
-_NLST_HELP = """The paper's cohort from your own NLST files: matched survivors and non-survivors of lung cancer.
-The participant table with survival (death_days, fup_days) needs an approved NCI project (CDAS); public copies hold
-diagnosis and stage, but no survival."""
+_NLST_HELP = """The paper's cohort from your own NLST files: matched survivors and non-survivors of lung cancer. The participant
+table with survival (death_days, fup_days) needs an approved NCI project (CDAS); public copies hold no survival."""
 
 
 def _add_nlst(commands: Any) -> None:
@@ -359,6 +361,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_phantom(commands)
     _add_training(commands)
     _add_nlst(commands)
+    add_commands(commands)
     return parser
 
 

@@ -15,8 +15,11 @@ from matplotlib.figure import Figure
 from hyrisk_desktop.i18n import tr
 
 SYNTHETIC = "#b3261e"
-COLOURS = ("#0b5fa5", "#d1661c", "#2e7d32", "#7b3fa0", "#8a6d00", "#00838f", "#a03050", "#555555")
-_STYLES = ("-", "--", "-.", ":")
+COLOURS = ("#0b5fa5", "#d1661c", "#2e7d32", "#7b3fa0", "#8a6d00", "#00838f", "#a03050", "#555555", "#1a1a1a", "#6b8e23")
+STYLES: tuple[str | tuple[float, tuple[float, ...]], ...] = (
+    "-", "--", "-.", ":", (0, (6, 1)), (0, (1, 3)), (0, (8, 2, 1, 2, 1, 2)), (0, (3, 3)), (0, (10, 3)), (0, (5, 1, 1, 1)),
+)  # fmt: skip
+"""Ten colours and ten lines: five networks with and without the score."""
 
 
 def name_of(key: str, score: str = "grade") -> str:
@@ -72,7 +75,7 @@ def _roc_axes(axes: Axes, title: str) -> None:
 def _curves(axes: Axes, curves: Sequence[tuple[str, dict[str, Any], float | None]]) -> None:
     for index, (label, curve, value) in enumerate(curves):
         text = label if value is None else tr("{label}, AUC {auc:.3f}", label=label, auc=value)
-        style = _STYLES[index % len(_STYLES)]
+        style = STYLES[index % len(STYLES)]
         axes.plot(curve["fpr"], curve["tpr"], color=COLOURS[index % len(COLOURS)], linestyle=style, label=text)
     axes.legend(loc="lower right", fontsize=8)
 
@@ -121,7 +124,7 @@ def _decision_curve(axes: Axes, results: dict[str, Any]) -> None:
     # The networks look as in the other figures.
     for index, key in enumerate(("hyrisknet", "risknet")):
         label = name_of(key, results["settings"]["score"])
-        axes.plot(x, [row[key] for row in rows], color=COLOURS[index], linestyle=_STYLES[index], label=label)
+        axes.plot(x, [row[key] for row in rows], color=COLOURS[index], linestyle=STYLES[index], label=label)
     axes.axhline(0.0, color="#555555", linewidth=0.8)
     best = max(max(row[key] for key in row if key != "threshold") for row in rows)
     axes.set(
@@ -139,7 +142,7 @@ def _folds(axes: Axes, results: dict[str, Any]) -> None:
         axes.plot([f for f, _ in pairs], [v for _, v in pairs], "o" if index == 0 else "s", color=COLOURS[index],
                   label=name_of(head, results["settings"]["score"]))  # fmt: skip
         if (mean := results["pooled"][head]["fold_mean"]) is not None:
-            axes.axhline(mean, color=COLOURS[index], linestyle=_STYLES[index], linewidth=0.9)
+            axes.axhline(mean, color=COLOURS[index], linestyle=STYLES[index], linewidth=0.9)
     axes.axhline(0.5, color="#999999", linewidth=0.8, linestyle=":")
     axes.set(ylim=(0, 1), xlabel=tr("Fold"), ylabel=tr("AUC"), title=tr("AUC by fold; lines are means"))
     axes.set_xticks([row["fold"] for row in rows])
