@@ -12,10 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from model_training.cluster_options import add_cluster_options, cluster_of
 from model_training.reproduction.command import add_commands
 
 if TYPE_CHECKING:
-    from hyrisk_desktop.dask_client import Cluster
     from model_training.units import Settings
 
 EXIT_UNEXPECTED, EXIT_ARGUMENTS, EXIT_FAILED, EXIT_CANCELLED = 1, 2, 3, 130
@@ -66,7 +66,7 @@ def _train(arguments: argparse.Namespace) -> None:
     folder = RunFolder(arguments.out, arguments.words, facts, open_echo(arguments.events))
     try:
         results = cross_validate(
-            settings, folder, name=arguments.name, compare=arguments.compare, cluster=_cluster(arguments)
+            settings, folder, name=arguments.name, compare=arguments.compare, cluster=cluster_of(arguments)
         )
         folder.log.emit("finished", results=RESULTS, report=REPORT, bundle=BUNDLE)
         folder.set_state("finished")
@@ -95,19 +95,6 @@ def _train(arguments: argparse.Namespace) -> None:
         folder.close()
     if not arguments.events:
         _print_results(results)
-
-
-def _cluster(arguments: argparse.Namespace) -> Cluster | None:
-    from hyrisk_desktop.dask_client import Cluster
-    from hyrisk_desktop.errors import InputError
-    from hyrisk_desktop.i18n import tr
-
-    files = (arguments.tls_ca, arguments.tls_cert, arguments.tls_key)
-    if arguments.scheduler:
-        return Cluster(arguments.scheduler, *files)
-    if any(files):
-        raise InputError("tls", tr("--tls-ca, --tls-cert and --tls-key need --scheduler."))
-    return None
 
 
 def _print_results(results: dict[str, Any]) -> None:
@@ -297,15 +284,7 @@ def _add_training(commands: Any) -> None:
     train.add_argument("--out", type=Path, required=True, metavar="RUN")
     train.add_argument("--name", default="", help="of the model; don't name a patient")
     train.add_argument("--compare", type=Path, metavar="BUNDLE", help="an installed model, evaluated on the same cases")
-    train.add_argument(
-        "--scheduler",
-        default="",
-        metavar="ADDRESS",
-        help="a Dask scheduler, tcp:// or tls://; its workers see the same disk",
-    )
-    train.add_argument("--tls-ca", type=Path, metavar="PEM", help="certificate authority of the cluster")
-    train.add_argument("--tls-cert", type=Path, metavar="PEM", help="this client's certificate")
-    train.add_argument("--tls-key", type=Path, metavar="PEM", help="this client's key")
+    add_cluster_options(train)
     train.add_argument("--events", action="store_true", help="print events as JSON lines")
     train.set_defaults(run=_train)
 

@@ -27,7 +27,7 @@ def save_weights(path: Path, model: HyRiskNet) -> None:
 
 
 def save_state(path: Path, state: dict[str, Tensor]) -> None:
-    """`save_weights` for the tensors of a network, by name."""
+    """`save_weights` for the tensors of a network by name, of any shape."""
     replace_file(path, save({key: value.contiguous() for key, value in state.items()}))
 
 

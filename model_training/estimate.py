@@ -61,7 +61,11 @@ def _free_disk(path: Path) -> int:
 
 
 def seconds_per_step(model: HyRiskNet, settings: Settings, device: torch.device, batch: int) -> float:
-    """Time of one optimiser step on a made-up batch, after warming up."""
+    """Time of one optimiser step on a made-up batch [batch, 3, size, size], after warming up.
+
+    Args:
+        model, settings, device: what is trained, how and where. batch: cases in a step.
+    """
     torch.manual_seed(0)
     images = torch.randn(batch, 3, settings.size, settings.size).to(device, memory_format=torch.channels_last)
     target = torch.full((batch,), 0.5, device=device)

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from model_training.cluster_options import add_cluster_options
+
 
 def add_commands(commands: Any) -> None:
     """Add both to the subparsers ``commands``."""
@@ -28,10 +30,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("--cache", type=Path, help="where patches are kept; default: the user's cache")
     parser.add_argument("--no-bundles", action="store_true", help="leave out the fits on everybody and their bundles")
     parser.add_argument("--estimate", action="store_true", help="say how long it would take, and stop")
-    parser.add_argument("--scheduler", default="", metavar="ADDRESS", help="a Dask scheduler; its workers see the disk")
-    parser.add_argument("--tls-ca", type=Path, metavar="PEM", help="certificate authority of the cluster")
-    parser.add_argument("--tls-cert", type=Path, metavar="PEM", help="this client's certificate")
-    parser.add_argument("--tls-key", type=Path, metavar="PEM", help="this client's key")
+    add_cluster_options(parser)
     parser.add_argument("--events", action="store_true", help="print events as JSON lines")
     parser.set_defaults(run=_reproduce)
 

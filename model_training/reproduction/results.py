@@ -9,43 +9,24 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from hyrisk_desktop.i18n import tr
 from model_training.dataset import CohortData
 from model_training.evaluation import auc_or_none
 from model_training.folds import Fold, patient_overlap
 from model_training.metrics import auc, bootstrap_ci, delong, expected_auc, roc
+from model_training.paper import PAPER_FIG2, PAPER_FIG3, PAPER_TABLE1, joint_auc
 from model_training.reproduction.plan import SCRATCH, Plan
 from model_training.reproduction.work import prediction
 from model_training.units import Unit, settings_json
 
 F64 = NDArray[np.float64]
 SCHEMA_VERSION = 1
-PAPER_TABLE1 = {
-    "risknet": {18: (0.67, 0.09), 34: (0.70, 0.08), 50: (0.68, 0.09), 101: (0.66, 0.10), 152: (0.68, 0.07)},
-    "hyrisknet": {18: (0.69, 0.13), 34: (0.75, 0.14), 50: (0.70, 0.10), 101: (0.67, 0.11), 152: (0.72, 0.09)},
-}
-"""Mean and SD of the AUC over ten folds, Table 1 of Yan et al. 2018."""
-PAPER_FIG2 = {"grade": 0.75, "agatston": 0.71}
-PAPER_FIG3 = {
-    "agatston": 0.61, "category": 0.61, "volume": 0.62, "sqrt_volume": 0.62, "grade": 0.64,
-    "risknet": 0.70, "hyrisknet": 0.75,
-}  # fmt: skip
 Columns = dict[str, F64]
 """Out-of-fold log odds [n]: "risknet" after stage one, "joint_risknet" after stage two, and "hyrisknet"."""
 Found = dict[tuple[str, str, int], Columns]
 """By strategy, score and depth."""
 _GRID = np.linspace(0.0, 1.0, 101)
-
-
-def joint_auc(first: float, second: float) -> float:
-    """AUC of the best combination of two independent binormal predictors of AUC ``first`` and ``second``.
-
-    Each separates by d' = sqrt(2) * Phi^-1(AUC); independent ones add in quadrature.
-    """
-    separation = math.hypot(*(math.sqrt(2) * float(norm.ppf(value)) for value in (first, second)))
-    return float(norm.cdf(separation / math.sqrt(2)))
 
 
 def collect(plan: Plan, run: Path, data: CohortData) -> Found:

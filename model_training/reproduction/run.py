@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hyrisk_desktop.dask_client import Cluster
 from hyrisk_desktop.errors import Cancelled, HyRiskError, InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.paths import cache_dir
@@ -18,6 +17,7 @@ from hyrisk_desktop.risk.bundle import DESCRIPTION
 from hyrisk_desktop.risk.network import DEPTHS
 from hyrisk_desktop.risk.predictor import choose_device
 from hyrisk_desktop.training_run import RESULT_BYTES, read_json, write_json
+from model_training.cluster_options import cluster_of
 from model_training.cohort_table import find_table
 from model_training.config import STRATEGIES
 from model_training.dataset import CohortData, load_cohort
@@ -132,10 +132,9 @@ def _work(arguments: argparse.Namespace, plan: Plan, folder: RunFolder) -> dict[
     if arguments.estimate:
         folder.set_state("paused")
         return {}
-    if arguments.scheduler:
-        run_on_cluster(
-            plan, folder, Cluster(arguments.scheduler, arguments.tls_ca, arguments.tls_cert, arguments.tls_key)
-        )
+    cluster = cluster_of(arguments)
+    if cluster is not None:
+        run_on_cluster(plan, folder, cluster)
     else:
         run_here(plan, folder, arguments.workers)
     emit("evaluating")

@@ -77,8 +77,8 @@ TRAINING = [
         ('column[np.array(prediction["test"], np.int64)] = prediction[head]', 'column[np.sort(np.array(prediction["test"], np.int64))[::-1]] = prediction[head]'),
         ("if earlier and _essential(earlier) != _essential(claim):", "if False:"),
         ('"cohort": claim["cohort_sha256"]}', '"cohort": ""}'),
-        ('("cohort", "cache", "device", "threads")', '("cohort", "cache", "device", "threads", "seed")'),
-        ('("cohort", "cache", "device", "threads")', '("cohort", "cache", "threads")'),
+        ('("cohort", "cache", "device", "threads", "checkpoint_s")', '("cohort", "cache", "device", "threads", "checkpoint_s", "seed")'),
+        ('("cohort", "cache", "device", "threads", "checkpoint_s")', '("cohort", "cache", "threads")'),
         ("for fold in sorted(by_fold))", "for fold in by_fold)"),
     ),
     *mutants(
