@@ -128,7 +128,8 @@ def _table_one(results: dict[str, Any]) -> str:
     methods = [(name_of(key), row, PAPER_FIG3.get(key)) for key, row in results["baselines"].items()]
     for network in results["networks"]:
         depth = int(network["network"].partition("-")[2])
-        of_stage_one, of_stage_two = (PAPER_TABLE1[head][depth][0] for head in ("risknet", "hyrisknet"))
+        of_stage_one = PAPER_TABLE1["risknet"][depth][0]
+        of_stage_two: float | None = PAPER_TABLE1["hyrisknet"][depth][0]
         if score != "grade":
             # The paper gives Agatston as the score for one network.
             of_stage_two = PAPER_FIG2[score] if depth == 34 else None

@@ -92,6 +92,33 @@ TRAINING = [
         ('changes["head_learning_rate"] = TRAINED_HEAD_RATE', "pass", _WEIGHTS),
     ),
     *mutants(
+        "model_training/reproduction/plan.py",
+        "tests/training/test_reproduce.py",
+        ("found.sort(key=self.work, reverse=True)", "found.sort(key=self.work)"),
+        ("task.depth == self.figure_depth and task.fold", "task.fold"),
+        ("task.depth == self.figure_depth and task.fold", "task.depth == self.figure_depth"),
+        ("return _FIGURE_DEPTH if _FIGURE_DEPTH in self.base.depths else self.base.depths[0]", "return self.base.depths[0]"),
+    ),
+    *mutants(
+        "model_training/reproduction/results.py",
+        "tests/training/test_reproduce.py",
+        ('(("risknet", "stage_one"), ("joint_risknet", "risknet")', '(("risknet", "stage_one"), ("joint_risknet", "stage_one")', "",
+         "seen in the calibration of bundles alone"),
+        ("float(np.std(known, ddof=1))", "float(np.std(known))"),
+        ('settings_json(plan.base) | {"cohort": "",', "settings_json(plan.base) | {"),
+    ),
+    *mutants(
+        "model_training/paper.py",
+        "tests/training/test_reproduce.py",
+        ("norm.cdf(separation / math.sqrt(2))", "norm.cdf(separation)"),
+    ),
+    *mutants(
+        "model_training/phantom/cohort.py",
+        "tests/training/test_reproduce.py",
+        ("        if left[outcome]:\n", "        if True:\n"),
+        ("    if count % 2:\n", "    if False:\n"),
+    ),
+    *mutants(
         "model_training/dataset.py",
         _EVALUATION,
         ("(self.grade, self.outcome, self.agatston, self.expected_risk)", "(self.grade, self.agatston, self.expected_risk)"),
