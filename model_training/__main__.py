@@ -12,8 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from model_training.cluster_options import add_cluster_options, cluster_of
+from model_training.reproduction.command import add_commands
+
 if TYPE_CHECKING:
-    from hyrisk_desktop.dask_client import Cluster
     from model_training.units import Settings
 
 EXIT_UNEXPECTED, EXIT_ARGUMENTS, EXIT_FAILED, EXIT_CANCELLED = 1, 2, 3, 130
@@ -29,7 +31,7 @@ def _progress(done: int, total: int) -> None:
 def _phantom_cohort(arguments: argparse.Namespace) -> None:
     from model_training.phantom.cohort import write_cohort
 
-    write_cohort(arguments.out, arguments.n, arguments.seed, arguments.workers, _progress)
+    write_cohort(arguments.out, arguments.n, arguments.seed, arguments.workers, _progress, balanced=arguments.balanced)
 
 
 def _phantom_exam(arguments: argparse.Namespace) -> None:
@@ -64,7 +66,7 @@ def _train(arguments: argparse.Namespace) -> None:
     folder = RunFolder(arguments.out, arguments.words, facts, open_echo(arguments.events))
     try:
         results = cross_validate(
-            settings, folder, name=arguments.name, compare=arguments.compare, cluster=_cluster(arguments)
+            settings, folder, name=arguments.name, compare=arguments.compare, cluster=cluster_of(arguments)
         )
         folder.log.emit("finished", results=RESULTS, report=REPORT, bundle=BUNDLE)
         folder.set_state("finished")
@@ -93,19 +95,6 @@ def _train(arguments: argparse.Namespace) -> None:
         folder.close()
     if not arguments.events:
         _print_results(results)
-
-
-def _cluster(arguments: argparse.Namespace) -> Cluster | None:
-    from hyrisk_desktop.dask_client import Cluster
-    from hyrisk_desktop.errors import InputError
-    from hyrisk_desktop.i18n import tr
-
-    files = (arguments.tls_ca, arguments.tls_cert, arguments.tls_key)
-    if arguments.scheduler:
-        return Cluster(arguments.scheduler, *files)
-    if any(files):
-        raise InputError("tls", tr("--tls-ca, --tls-cert and --tls-key need --scheduler."))
-    return None
 
 
 def _print_results(results: dict[str, Any]) -> None:
@@ -241,6 +230,7 @@ def _add_phantom(commands: Any) -> None:
     cohort = phantom.add_parser("cohort", help="a cohort of heart slabs with grades, scores and outcomes")
     cohort.add_argument("-n", type=_positive, required=True, help="number of phantoms")
     cohort.add_argument("--seed", type=int, required=True, help="first seed; the others follow it")
+    cohort.add_argument("--balanced", action="store_true", help="as many survivors as non-survivors")
     cohort.add_argument("--out", type=Path, required=True)
     cohort.add_argument("--workers", type=_positive, default=os.cpu_count() or 1)
     cohort.set_defaults(run=_phantom_cohort, one_thread=True)
@@ -294,15 +284,7 @@ def _add_training(commands: Any) -> None:
     train.add_argument("--out", type=Path, required=True, metavar="RUN")
     train.add_argument("--name", default="", help="of the model; don't name a patient")
     train.add_argument("--compare", type=Path, metavar="BUNDLE", help="an installed model, evaluated on the same cases")
-    train.add_argument(
-        "--scheduler",
-        default="",
-        metavar="ADDRESS",
-        help="a Dask scheduler, tcp:// or tls://; its workers see the same disk",
-    )
-    train.add_argument("--tls-ca", type=Path, metavar="PEM", help="certificate authority of the cluster")
-    train.add_argument("--tls-cert", type=Path, metavar="PEM", help="this client's certificate")
-    train.add_argument("--tls-key", type=Path, metavar="PEM", help="this client's key")
+    add_cluster_options(train)
     train.add_argument("--events", action="store_true", help="print events as JSON lines")
     train.set_defaults(run=_train)
 
@@ -333,9 +315,8 @@ def _add_training(commands: Any) -> None:
     demonstration.set_defaults(run=_train_demonstration)
 
 
-_NLST_HELP = """The paper's cohort from your own NLST files: matched survivors and non-survivors of lung cancer.
-The participant table with survival (death_days, fup_days) needs an approved NCI project (CDAS); public copies hold
-diagnosis and stage, but no survival."""
+_NLST_HELP = """The paper's cohort from your own NLST files: matched survivors and non-survivors of lung cancer. The participant
+table with survival (death_days, fup_days) needs an approved NCI project (CDAS); public copies hold no survival."""
 
 
 def _add_nlst(commands: Any) -> None:
@@ -359,6 +340,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_phantom(commands)
     _add_training(commands)
     _add_nlst(commands)
+    add_commands(commands)
     return parser
 
 

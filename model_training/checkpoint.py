@@ -23,7 +23,12 @@ _MARK = "checkpoint.json"
 
 def save_weights(path: Path, model: HyRiskNet) -> None:
     """Write the network's state, staged and flushed."""
-    replace_file(path, save({key: value.contiguous() for key, value in model.state_dict().items()}))
+    save_state(path, model.state_dict())
+
+
+def save_state(path: Path, state: dict[str, Tensor]) -> None:
+    """`save_weights` for the tensors of a network by name, of any shape."""
+    replace_file(path, save({key: value.contiguous() for key, value in state.items()}))
 
 
 def load_weights(path: Path, model: HyRiskNet) -> HyRiskNet:

@@ -35,7 +35,8 @@ class TrainConfig:
         schedule: "constant"; "step", x 0.9 every 5 epochs (paper); or "cosine" with a ``warm_up`` share of the work.
         soft_target: learn the expected risk instead of the drawn outcome; only synthetic cohorts have it.
         score: where the score input comes from. patience: epochs without a better inner loss before the fit stops
-            (0: never). checkpoint_every: steps, besides every epoch's end.
+            (0: never). checkpoint_every: steps, besides every epoch's end. checkpoint_s: fewest seconds
+            between two checkpoints.
         bfloat16: autocast. seed: of weights, order and crops. hu_window: what the network sees.
     """
 
@@ -53,6 +54,7 @@ class TrainConfig:
     score: str = "grade"
     patience: int = 0
     checkpoint_every: int = 200
+    checkpoint_s: float = 0.0
     bfloat16: bool = False
     seed: int = 20180617
     hu_window: tuple[float, float] = (-200.0, 500.0)

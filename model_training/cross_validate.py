@@ -169,7 +169,9 @@ def _claim(run: Path, settings: Settings, data: CohortData) -> None:
 
 def _essential(claim: dict[str, Any]) -> dict[str, Any]:
     """What two runs must agree in: where things lie and what computes may change between start and resumption."""
-    settings = {k: v for k, v in claim["settings"].items() if k not in ("cohort", "cache", "device", "threads")}
+    settings = {
+        k: v for k, v in claim["settings"].items() if k not in ("cohort", "cache", "device", "threads", "checkpoint_s")
+    }
     return {"settings": settings, "cohort": claim["cohort_sha256"]}
 
 

@@ -19,7 +19,7 @@ _WARM, _TIMED = 1, 2
 _EVALUATION_SHARE = 0.06
 """Inner split and test part are forward passes only: about this share of training's work."""
 _PATCH_BYTES = 3 * 161 * 161 * 2
-_GIGAFLOPS = {18: 1.81, 34: 3.66, 50: 4.09, 101: 7.80, 152: 11.51}
+GIGAFLOPS = {18: 1.81, 34: 3.66, 50: 4.09, 101: 7.80, 152: 11.51}
 """Of one forward pass at 224 px, as torchvision states them: other networks of a run are scaled by these."""
 _PROCESS_BYTES = 1.0e9
 _BYTES_PER_PIXEL = {18: 650, 34: 880, 50: 2240, 101: 3100, 152: 4300}
@@ -35,12 +35,12 @@ def estimate(settings: Settings, cases: int) -> dict[str, Any]:
     model = HyRiskNet(depth).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     model.trunk.requires_grad_(settings.strategy != "frozen")
     batch = min(settings.batch, cases)
-    seconds = _seconds_per_step(model, settings, device, batch)
+    seconds = seconds_per_step(model, settings, device, batch)
     parts = cases * (1 - 1 / settings.folds) * 7 / 8
     steps = 0.0
     for unit in list_units(settings):
         share = 1.0 if unit.fold else settings.folds / (settings.folds - 1)
-        weight = _GIGAFLOPS[unit.depth] / _GIGAFLOPS[depth]
+        weight = GIGAFLOPS[unit.depth] / GIGAFLOPS[depth]
         steps += 2 * settings.epochs * max(1, parts * share // batch) * weight
     values = sum(p.numel() for p in model.parameters())
     activations = batch * settings.size**2 * _BYTES_PER_PIXEL[depth] * (_BF16_SHARE if settings.bfloat16 else 1.0)
@@ -60,8 +60,12 @@ def _free_disk(path: Path) -> int:
     return shutil.disk_usage(existing).free
 
 
-def _seconds_per_step(model: HyRiskNet, settings: Settings, device: torch.device, batch: int) -> float:
-    """Time of one optimiser step on a made-up batch, after warming up."""
+def seconds_per_step(model: HyRiskNet, settings: Settings, device: torch.device, batch: int) -> float:
+    """Time of one optimiser step on a made-up batch [batch, 3, size, size], after warming up.
+
+    Args:
+        model, settings, device: what is trained, how and where. batch: cases in a step.
+    """
     torch.manual_seed(0)
     images = torch.randn(batch, 3, settings.size, settings.size).to(device, memory_format=torch.channels_last)
     target = torch.full((batch,), 0.5, device=device)

@@ -128,6 +128,7 @@ def _network(p: Predictions, data: CohortData, folds: Sequence[Fold]) -> dict[st
         "network": p.network,
         "risknet": _pooled(p.risknet, data, folds),
         "hyrisknet": _pooled(p.hyrisknet, data, folds),
+        "stage_one": _pooled(p.stage_one, data, folds),
         "stage_one_auc": auc_or_none(p.stage_one, data.outcome),
         "score_weights": list(p.score_weights),
         "roc": {"hyrisknet": roc(p.hyrisknet, data.outcome), "risknet": roc(p.risknet, data.outcome)},

@@ -14,13 +14,8 @@ from hyrisk_desktop.files import replace_file
 from hyrisk_desktop.i18n import tr
 from model_training.dataset import CohortData
 from model_training.evaluation import Predictions
-from model_training.figures import name_of, write_figures
-
-PAPER = {"grade": 0.64, "agatston": 0.61, "category": 0.61, "volume": 0.62, "sqrt_volume": 0.62, "risknet": 0.70}
-"""AUCs in the paper (Yan et al. 2018), as far as this project knows them, on 180 NLST participants."""
-PAPER_HYRISKNET = {"grade": 0.75, "agatston": 0.71}
-PAPER_DEPTH = "34"
-"""The networks that these figures belong to; those of other depths are not known here."""
+from model_training.figures import depth_of, name_of, write_figures
+from model_training.paper import PAPER_FIG2, PAPER_FIG3, PAPER_TABLE1
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}
@@ -68,6 +63,7 @@ def _page(results: dict[str, Any], pictures: dict[str, Path]) -> str:
         f"<p class='synthetic'>{escape(banner)}</p>" if synthetic else "",
         f"<p class='synthetic'>{escape(results['warning'])}</p>" if results.get("warning") else "",
         f"<p>{escape(_summary(results))}</p>",
+        f"<p class='note'>{escape(_whose(results))}</p>" if len(results["networks"]) > 1 else "",
         _section(tr("Results"), _table_one(results), synthetic),
         _section(tr("Paired differences (DeLong)"), _differences(results), synthetic),
         _section(tr("Figures"), _figures(pictures, synthetic), synthetic),
@@ -105,6 +101,14 @@ def _summary(results: dict[str, Any]) -> str:
     )
 
 
+def _whose(results: dict[str, Any]) -> str:
+    """Which network the parts are of that are of one alone."""
+    return tr(
+        "Differences, calibration, decision curve, sensitivity, subgroups, comparison and bundle are of {network}.",
+        network=results["networks"][0]["network"],
+    )
+
+
 def _table(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
     head = "".join(f"<th>{escape(text)}</th>" for text in header)
     body = "".join("<tr>" + "".join(f"<td>{escape(_text(cell))}</td>" for cell in row) + "</tr>" for row in rows)
@@ -121,13 +125,19 @@ def _table_one(results: dict[str, Any]) -> str:
     """The paper's Table 1: every method, its AUC over the folds, and the paper's own figure."""
     score = results["settings"]["score"]
     rows: list[list[Cell]] = []
-    methods = [(name_of(key), row, PAPER.get(key)) for key, row in results["baselines"].items()]
+    methods = [(name_of(key), row, PAPER_FIG3.get(key)) for key, row in results["baselines"].items()]
     for network in results["networks"]:
-        depth = network["network"].partition("-")[2]
-        known = depth == PAPER_DEPTH
-        methods.append((f"RiskNet-{depth}", network["risknet"], PAPER["risknet"] if known else None))
+        depth = int(network["network"].partition("-")[2])
+        of_stage_one = PAPER_TABLE1["risknet"][depth][0]
+        of_stage_two: float | None = PAPER_TABLE1["hyrisknet"][depth][0]
+        if score != "grade":
+            # The paper gives Agatston as the score for one network.
+            of_stage_two = PAPER_FIG2[score] if depth == 34 else None
         what = tr("grade") if score == "grade" else tr("Agatston")
-        methods.append((f"HyRiskNet-{depth} ({what})", network["hyrisknet"], PAPER_HYRISKNET[score] if known else None))
+        if "stage_one" in network:
+            methods.append((tr("RiskNet-{depth}, stage one", depth=depth), network["stage_one"], of_stage_one))
+        methods.append((tr("RiskNet-{depth}, after stage two", depth=depth), network["risknet"], None))
+        methods.append((f"HyRiskNet-{depth} ({what})", network["hyrisknet"], of_stage_two))
     for label, row, paper in methods:
         low, high = row["ci"]
         spread = tr("{mean} ± {sd}", mean=_text(row["fold_mean"]), sd=_text(row["fold_sd"]))
@@ -144,9 +154,9 @@ def _table_one(results: dict[str, Any]) -> str:
 
 
 def _differences(results: dict[str, Any]) -> str:
-    score = results["settings"]["score"]
+    score, depth = results["settings"]["score"], depth_of(results)
     rows = [
-        [f"{name_of(d['a'], score)} − {name_of(d['b'], score)}", d["difference"],
+        [f"{name_of(d['a'], score, depth)} − {name_of(d['b'], score, depth)}", d["difference"],
          "–" if d["ci"][0] is None else tr("{low:.3f} to {high:.3f}", low=d["ci"][0], high=d["ci"][1]),
          None if d["p"] is None else f"{d['p']:.2g}"]
         for d in results["differences"]
@@ -167,7 +177,7 @@ def _sensitivity(results: dict[str, Any]) -> str:
     rows = results["sensitivity_at_specificity"]
     keys = [key for key in rows[0] if key != "specificity"]
     score = results["settings"]["score"]
-    body: list[list[Cell]] = [[name_of(key, score), *(row[key] for row in rows)] for key in keys]
+    body: list[list[Cell]] = [[name_of(key, score, depth_of(results)), *(row[key] for row in rows)] for key in keys]
     return _table([tr("Method"), *(tr("at {s:.0f} %", s=100 * row["specificity"]) for row in rows)], body)
 
 
@@ -179,7 +189,7 @@ def _subgroups(results: dict[str, Any]) -> str:
         tr("Group"),
         tr("Cases"),
         tr("Non-survivors"),
-        *(name_of(key, results["settings"]["score"]) for key in keys),
+        *(name_of(key, results["settings"]["score"], depth_of(results)) for key in keys),
     ]
     body: list[list[Cell]] = [
         [f"{names[row['by']]}: {row['group']}", row["n"], row["non_survivors"], *(row[key] for key in keys)]

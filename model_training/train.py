@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk.network import NON_SURVIVOR, HyRiskNet, log_odds
 from hyrisk_desktop.risk.preprocessing import Preprocessing
 from hyrisk_desktop.training_run import write_json
-from model_training.checkpoint import drop_checkpoint, load_checkpoint, load_weights, save_checkpoint, save_weights
+from model_training.checkpoint import drop_checkpoint, load_checkpoint, load_weights, save_checkpoint, save_state
 from model_training.config import TrainConfig
 from model_training.dataset import CohortData, evaluation_batches, order_of_epoch, training_batch
 from model_training.metrics import auc, expected_auc
@@ -130,6 +131,44 @@ class _State:
     stopped: bool = False
 
 
+class _Keeper:
+    """Writes best weights and checkpoints; between two checkpoints ``interval_s`` apart the best wait on the device.
+
+    A ResNet-152 with its moments is 700 MB: written after each short epoch they would cost more than the training.
+    """
+
+    def __init__(self, folder: Path, interval_s: float) -> None:
+        self._folder, self._interval_s = folder, interval_s
+        self._last = time.monotonic()
+        self._best: dict[str, Tensor] | None = None
+
+    def keep(self, model: HyRiskNet) -> None:
+        """``model`` is the best so far."""
+        if self._interval_s:
+            self._best = {key: value.detach().clone() for key, value in model.state_dict().items()}
+        else:
+            save_state(self._folder / BEST, model.state_dict())
+
+    def write_best(self) -> None:
+        """Put on the disk what waits."""
+        if self._best is not None:
+            save_state(self._folder / BEST, self._best)
+            self._best = None
+
+    def checkpoint(
+        self, model: HyRiskNet, optimiser: torch.optim.Optimizer, state: _State, *, now: bool = False
+    ) -> None:
+        """Write a checkpoint if one is due, the best weights first, as its state speaks of them.
+
+        Args:
+            model, optimiser, state: of the fit. now: whether it is due or not.
+        """
+        if now or time.monotonic() - self._last >= self._interval_s:
+            self.write_best()
+            save_checkpoint(self._folder, model, optimiser, asdict(state))
+            self._last = time.monotonic()
+
+
 def fit(job: Fit, folder: Path, start: Callable[[], HyRiskNet], watch: Watch | None = None) -> HyRiskNet:
     """Run or resume a fit in ``folder``; returns the network with the best weights of the last phase, in eval mode.
 
@@ -148,10 +187,11 @@ def fit(job: Fit, folder: Path, start: Callable[[], HyRiskNet], watch: Watch | N
     optimiser = _optimiser(model, job.config)
     plan = make_plan(job.config, len(job.training))
     state = _State(**load_checkpoint(folder, model, optimiser))
+    keeper = _Keeper(folder, job.config.checkpoint_s)
     learned = job.stage == 2 or job.config.strategy != "scratch"
     if state.step == 0 and learned and plan.sizes[0] == job.config.input_size:
         # The weights it starts from may be the best there are; random ones never are, whatever a small split says.
-        _evaluate(job, folder, model, plan, state, watch)
+        _evaluate(job, model, plan, state, watch, keeper, folder)
     try:
         while state.step < plan.steps and not state.stopped:
             loss = _step(job, model, optimiser, plan, state.step)
@@ -159,15 +199,16 @@ def fit(job: Fit, folder: Path, start: Callable[[], HyRiskNet], watch: Watch | N
             state.loss_sum, state.loss_count = state.loss_sum + loss, state.loss_count + 1
             last = state.step == plan.steps
             if state.step % plan.steps_per_epoch == 0 or last:
-                _evaluate(job, folder, model, plan, state, watch)
-                save_checkpoint(folder, model, optimiser, asdict(state))
+                _evaluate(job, model, plan, state, watch, keeper, folder)
+                keeper.checkpoint(model, optimiser, state)
             elif state.step % job.config.checkpoint_every == 0:
-                save_checkpoint(folder, model, optimiser, asdict(state))
+                keeper.checkpoint(model, optimiser, state)
             watch.step(job.stage, (state.step - 1) // plan.steps_per_epoch + 1, state.step, plan.steps, loss)
     except BaseException:
         if state.step:
-            save_checkpoint(folder, model, optimiser, asdict(state))
+            keeper.checkpoint(model, optimiser, state, now=True)
         raise
+    keeper.write_best()
     if not (folder / BEST).is_file():
         raise InputError("diverged", tr("The training diverged: its loss is no number. Start again with another seed."))
     write_json(
@@ -249,7 +290,9 @@ def image_features(
 
 
 @torch.no_grad()
-def _evaluate(job: Fit, folder: Path, model: HyRiskNet, plan: Plan, state: _State, watch: Watch) -> None:
+def _evaluate(
+    job: Fit, model: HyRiskNet, plan: Plan, state: _State, watch: Watch, keeper: _Keeper, folder: Path
+) -> None:
     """Tell the inner split's loss and AUC; in the last phase, keep the weights with the lowest loss."""
     size = plan.sizes[max(state.step - 1, 0)]
     features = image_features(
@@ -272,7 +315,7 @@ def _evaluate(job: Fit, folder: Path, model: HyRiskNet, plan: Plan, state: _Stat
     best = size == job.config.input_size and loss < state.best_loss
     if best:
         state.best_loss, state.best_epoch = loss, epoch
-        save_weights(folder / BEST, model)
+        keeper.keep(model)
     patience = job.config.patience
     state.stopped = bool(patience) and epoch - state.best_epoch >= patience and math.isfinite(state.best_loss)
     training_loss = state.loss_sum / state.loss_count if state.loss_count else None

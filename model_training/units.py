@@ -45,7 +45,8 @@ class Settings:
     Attributes:
         cohort, cache: paths. depths: ResNet depths, the first being the one that is exported.
         init: starting weights, see `starting_weights`. folds: k. permutation_folds: folds trained once more with
-            shuffled outcomes. threads: of torch, 0 for its own choice.
+            shuffled outcomes. threads: of torch, 0 for its own choice. checkpoint_s: fewest seconds between
+            two checkpoints.
     """
 
     cohort: str
@@ -64,6 +65,7 @@ class Settings:
     bfloat16: bool = False
     permutation_folds: int = 3
     threads: int = 0
+    checkpoint_s: float = 0.0
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Settings:
@@ -73,7 +75,8 @@ class Settings:
     def config(self, depth: int) -> TrainConfig:
         """The settings of one network's fits; a starting bundle brings its window, and heads that have learned already."""
         changes: dict[str, Any] = {
-            "batch": self.batch, "seed": self.seed, "patience": self.patience, "bfloat16": self.bfloat16
+            "batch": self.batch, "seed": self.seed, "patience": self.patience, "bfloat16": self.bfloat16,
+            "checkpoint_s": self.checkpoint_s,
         }  # fmt: skip
         bundle = bundle_of(self.init)
         if bundle is not None:
@@ -159,11 +162,12 @@ class UnitWatch(Watch):
         self._emit("epoch", unit=self._unit, stage=stage, **values)
 
 
-def run_unit(settings: Settings, unit: Unit, run: Path, watch: Watch) -> dict[str, Any]:
+def run_unit(settings: Settings, unit: Unit, run: Path, watch: Watch, keep_stage_one: bool = False) -> dict[str, Any]:
     """Both stages of ``unit`` in ``run/folds/NAME``; resumes, and returns at once what is done already.
 
     Args:
-        settings: of the run.
+        settings, unit, run: what is fitted, and where. watch: is told how it goes.
+        keep_stage_one: leave a fold's stage one, for a second stage two with another score.
 
     Returns:
         ``{"test": indices, "risknet": log odds, "hyrisknet": ..., "stage_one": ..., "score_weight": ...}``.
@@ -176,12 +180,12 @@ def run_unit(settings: Settings, unit: Unit, run: Path, watch: Watch) -> dict[st
     try:
         with FileLock(folder / "unit.lock", timeout=5):
             done = read_json(folder / "predictions.json", RESULT_BYTES)
-            return done or _run_unit(settings, unit, folder, watch)
+            return done or _run_unit(settings, unit, folder, watch, keep_stage_one)
     except Timeout as e:
         raise InputError("unit_busy", tr("Another process already trains “{name}”.", name=unit.name)) from e
 
 
-def _run_unit(settings: Settings, unit: Unit, folder: Path, watch: Watch) -> dict[str, Any]:
+def _run_unit(settings: Settings, unit: Unit, folder: Path, watch: Watch, keep_stage_one: bool) -> dict[str, Any]:
     if settings.threads:
         torch.set_num_threads(settings.threads)
     data = cached_cohort(settings.cohort, settings.cache)
@@ -210,7 +214,7 @@ def _run_unit(settings: Settings, unit: Unit, folder: Path, watch: Watch) -> dic
     write_json(folder / "predictions.json", result)
     if unit.fold:
         # Only the final fit is shipped; the folds' weights would fill the disk.
-        for stage in ("stage-1", "stage-2"):
+        for stage in ("stage-2",) if keep_stage_one else ("stage-1", "stage-2"):
             (folder / stage / BEST).unlink(missing_ok=True)
     return result
 

@@ -40,6 +40,7 @@ LATE_ROOMS = {
     "hyrisk_desktop/risk/": "the window is up before torch is",
     "hyrisk_desktop/batch/on_cluster.py": "a worker imports torch when it first predicts",
     "model_training/__main__.py": "`--help` must not wait for torch",
+    "model_training/reproduction/command.py": "`--help` must not wait for torch",
 }
 """Files that import their own packages late, each for start-up time and never for the sake of a circle."""
 

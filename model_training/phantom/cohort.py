@@ -30,7 +30,7 @@ from hyrisk_desktop.imaging.volume import CTVolume
 from hyrisk_desktop.jobs import Progress, no_progress
 from model_training.phantom.render import Phantom, make_phantom, render
 from model_training.phantom.scanner import Scanner
-from model_training.phantom.subject import GENERATOR_VERSION
+from model_training.phantom.subject import GENERATOR_VERSION, make_subject
 
 _MAX_MARK_BYTES = 1 << 20
 SLAB_XYZ = (161, 161, 5)
@@ -113,21 +113,32 @@ def _draw_to_disk(task: tuple[str, int]) -> Row:
 
 
 def write_cohort(
-    directory: Path, count: int, first_seed: int, workers: int = 2, progress: Progress = no_progress
+    directory: Path,
+    count: int,
+    first_seed: int,
+    workers: int = 2,
+    progress: Progress = no_progress,
+    *,
+    balanced: bool = False,
 ) -> None:
-    """Render seeds ``first_seed`` .. ``first_seed + count - 1`` into ``directory``; continues what a killed run left.
+    """Render ``count`` seeds from ``first_seed`` on into ``directory``; continues what a killed run left.
 
     Args:
+        directory, count, first_seed: where, how many, from which on. balanced: as many of either outcome, by leaving
+            out seeds of an outcome that has enough, as a case-control study does.
         workers: processes that render. progress: called as ``progress(phantoms made, phantoms in all)``.
 
     Raises:
         InputError: the folder holds another cohort.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    record = {"generator_version": GENERATOR_VERSION, "first_seed": first_seed, "count": count}
+    record: dict[str, object] = {"generator_version": GENERATOR_VERSION, "first_seed": first_seed, "count": count}
+    if balanced:
+        record["balanced"] = True
+    seeds = balanced_seeds(count, first_seed) if balanced else list(range(first_seed, first_seed + count))
     done = _resume(directory, record)
     (directory / SLABS).mkdir(exist_ok=True)
-    missing = [seed for seed in range(first_seed, first_seed + count) if seed not in done]
+    missing = [seed for seed in seeds if seed not in done]
     with open(directory / "rows.jsonl", "a", encoding="utf-8") as log:
         for row in _draw_all(directory, missing, workers):
             log.write(json.dumps(asdict(row)) + "\n")
@@ -137,6 +148,26 @@ def write_cohort(
                 progress(len(done), count)
     _write_table(directory, [done[seed] for seed in sorted(done)], record)
     progress(count, count)
+
+
+def balanced_seeds(count: int, first_seed: int) -> list[int]:
+    """The first ``count`` seeds from ``first_seed`` on with as many survivors as non-survivors.
+
+    Raises:
+        InputError: ``count`` is odd.
+    """
+    if count % 2:
+        raise InputError("balanced", tr("--balanced needs an even number of phantoms."))
+    left = {False: count // 2, True: count // 2}
+    seeds: list[int] = []
+    seed = first_seed
+    while len(seeds) < count:
+        outcome = make_subject(seed).non_survivor
+        if left[outcome]:
+            left[outcome] -= 1
+            seeds.append(seed)
+        seed += 1
+    return seeds
 
 
 def _resume(directory: Path, record: dict[str, object]) -> dict[int, Row]:
