@@ -121,18 +121,24 @@ def _text(cell: Cell) -> str:
     return f"{cell:.3f}" if isinstance(cell, float) else str(cell)
 
 
+def _of_the_paper(head: str, depth: str) -> float | None:
+    """The paper's mean AUC; None for a depth that it does not have."""
+    return next((mean for known, (mean, _) in PAPER_TABLE1[head].items() if str(known) == depth), None)
+
+
 def _table_one(results: dict[str, Any]) -> str:
     """The paper's Table 1: every method, its AUC over the folds, and the paper's own figure."""
     score = results["settings"]["score"]
     rows: list[list[Cell]] = []
     methods = [(name_of(key), row, PAPER_FIG3.get(key)) for key, row in results["baselines"].items()]
     for network in results["networks"]:
-        depth = int(network["network"].partition("-")[2])
-        of_stage_one = PAPER_TABLE1["risknet"][depth][0]
-        of_stage_two: float | None = PAPER_TABLE1["hyrisknet"][depth][0]
+        # A results file can have been written by anybody: what is no depth of the paper's stays text.
+        depth = str(network["network"]).partition("-")[2]
+        of_stage_one = _of_the_paper("risknet", depth)
+        of_stage_two = _of_the_paper("hyrisknet", depth)
         if score != "grade":
             # The paper gives Agatston as the score for one network.
-            of_stage_two = PAPER_FIG2[score] if depth == 34 else None
+            of_stage_two = PAPER_FIG2.get(score) if depth == "34" else None
         what = tr("grade") if score == "grade" else tr("Agatston")
         if "stage_one" in network:
             methods.append((tr("RiskNet-{depth}, stage one", depth=depth), network["stage_one"], of_stage_one))
