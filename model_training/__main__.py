@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import csv
 import json
 import os
@@ -18,7 +17,7 @@ from model_training.reproduction.command import add_commands
 if TYPE_CHECKING:
     from model_training.units import Settings
 
-EXIT_UNEXPECTED, EXIT_ARGUMENTS, EXIT_FAILED, EXIT_CANCELLED = 1, 2, 3, 130
+EXIT_UNEXPECTED, EXIT_ARGUMENTS, EXIT_FAILED = 1, 2, 3
 
 
 def _progress(done: int, total: int) -> None:
@@ -51,55 +50,40 @@ def _phantom_grades(arguments: argparse.Namespace) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> None:
-    from hyrisk_desktop.errors import Cancelled, HyRiskError, safe_traceback
-    from hyrisk_desktop.i18n import tr
     from hyrisk_desktop.risk.bundle import check_model_name
     from hyrisk_desktop.training_run import BUNDLE, REPORT, RESULTS
+    from model_training.bundles import name_of_network
     from model_training.cross_validate import cross_validate
-    from model_training.run_folder import RunFolder, open_echo
+    from model_training.run_folder import held_run
 
     settings = _settings(arguments)
-    if arguments.name:
-        # Hours later the bundle would be refused for it.
-        check_model_name(arguments.name)
+    for depth in settings.depths:
+        if arguments.name:
+            # Hours later the bundle would be refused for it.
+            check_model_name(name_of_network(arguments.name, f"hyrisknet-{depth}", len(settings.depths) > 1))
     facts = {"name": arguments.name, "cohort": str(arguments.cohort), "synthetic": False}
-    folder = RunFolder(arguments.out, arguments.words, facts, open_echo(arguments.events))
-    try:
+    with held_run(arguments.out, arguments.words, facts, events=arguments.events) as folder:
         results = cross_validate(
             settings, folder, name=arguments.name, compare=arguments.compare, cluster=cluster_of(arguments)
         )
-        folder.log.emit("finished", results=RESULTS, report=REPORT, bundle=BUNDLE)
-        folder.set_state("finished")
-    except (Cancelled, KeyboardInterrupt):
-        folder.log.emit("cancelled")
-        folder.set_state("cancelled")
-        raise SystemExit(EXIT_CANCELLED) from None
-    except HyRiskError as e:
-        folder.fail(e.code, e.message)
-        raise
-    except OSError as e:
-        message = tr(
-            "The training stopped, as the disk refuses: {reason}. Make room, then start it again; it goes on from its last "
-            "checkpoint.",
-            reason=os.strerror(e.errno) if e.errno else type(e).__name__,
+        paths = [bundle["path"] for bundle in results["bundles"]]
+        folder.finish(
+            results=RESULTS, report=REPORT, **({"bundle": BUNDLE} if paths == [BUNDLE] else {"bundles": paths})
         )
-        folder.fail("disk", message)
-        raise HyRiskError("disk", message) from e
-    except Exception as e:
-        message = tr("The training ended with an unexpected error ({kind}); its log says where.", kind=type(e).__name__)
-        with contextlib.suppress(OSError):
-            folder.log.note(safe_traceback(e))
-        folder.fail("unexpected", message)
-        raise
-    finally:
-        folder.close()
     if not arguments.events:
-        _print_results(results)
+        _print_results(results, arguments.out)
 
 
-def _print_results(results: dict[str, Any]) -> None:
-    for name, row in {**{h: results["pooled"][h] for h in ("hyrisknet", "risknet")}, **results["baselines"]}.items():
+def _print_results(results: dict[str, Any], run: Path) -> None:
+    heads = ("hyrisknet", "risknet")
+    rows = {h: results["pooled"][h] for h in heads}
+    if len(results["networks"]) > 1:
+        depths = [(n["network"].partition("-")[2], n) for n in results["networks"]]
+        rows = {f"{h}-{depth}": network[h] for depth, network in depths for h in heads}
+    for name, row in {**rows, **results["baselines"]}.items():
         print(f"{name:16s} {row['auc']}  95 % CI {row['ci']}{'  synthetic data' if results['synthetic'] else ''}")
+    for bundle in results["bundles"]:
+        print(f"bundle of {bundle['network']}: {run / bundle['path']}")
     if results["warning"]:
         print(results["warning"])
 

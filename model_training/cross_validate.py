@@ -1,4 +1,4 @@
-"""k folds of every network, the results, and the bundle: what ``hyrisk train`` does.
+"""k folds of every network, the results, and the bundles: what ``hyrisk train`` does.
 
 Units run one after another here, or side by side on a Dask cluster; either way each unit resumes on its own, and
 what is finished is not done twice.
@@ -6,28 +6,29 @@ what is finished is not done twice.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hyrisk_desktop.dask_client import Cluster, Tasks, WorkerLost
+from hyrisk_desktop.dask_client import Cluster
 from hyrisk_desktop.errors import HyRiskError, InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.jobs import CancelToken
-from hyrisk_desktop.training_run import BUNDLE, EVENTS, RESULT_BYTES, RESULTS, EventTail, read_json, write_json
+from hyrisk_desktop.training_run import EVENTS, RESULT_BYTES, RESULTS, read_json, write_json
+from model_training.bundles import export_networks
 from model_training.compare import compare_models
 from model_training.dataset import CohortData, load_cohort
 from model_training.evaluation import Predictions, auc_or_none, evaluate_run
-from model_training.export import export_run
 from model_training.folds import Fold, make_folds, patient_overlap
 from model_training.report import write_report
 from model_training.run_folder import Control, Emit, RunFolder
 from model_training.seen_cases import start_warning
+from model_training.side_by_side import Pace, Relay, on_cluster
 from model_training.starting_weights import bundle_of, check_init
 from model_training.units import (
     Settings,
@@ -42,25 +43,6 @@ from model_training.units import (
 )
 
 F64 = NDArray[np.float64]
-_POLL_S = 0.5
-_RETRIES = 3
-
-
-class _Pace:
-    """Share of the whole run done, and seconds left at this process's own speed."""
-
-    def __init__(self, units: int, done: int) -> None:
-        self._units, self._first = units, done
-        self.done = done
-        self._start = time.monotonic()
-
-    def share(self, within: float) -> dict[str, Any]:
-        """Fields of a step's event; ``within`` is the current unit's own share."""
-        whole = self.done + within
-        worked = whole - self._first
-        elapsed = time.monotonic() - self._start
-        left = elapsed / worked * (self._units - whole) if worked > 0.01 else None
-        return {"done": round(whole / self._units, 5), "seconds_left": None if left is None else round(left)}
 
 
 def cross_validate(
@@ -101,7 +83,11 @@ def cross_validate(
         device=settings.device,
     )
     write_json(run / "folds.json", {"seed": settings.seed, "folds": [_members(fold) for fold in folds]})
-    runner = _on_cluster(settings, units, run, folder, cluster) if cluster else _here(settings, units, folder)
+    pace = Pace(
+        {unit.name: 1.0 for unit in units},
+        [unit.name for unit in units if (run / "folds" / unit.name / "predictions.json").is_file()],
+    )
+    runner = _on_cluster(settings, units, folder, pace, cluster) if cluster else _here(settings, units, folder, pace)
     found: dict[Unit, dict[str, Any]] = {}
     for unit, prediction in runner:
         found[unit] = prediction
@@ -122,7 +108,7 @@ def _conclude(
     compare: Path | None,
     warning: str,
 ) -> dict[str, Any]:
-    """Results, bundle and report of units that have all run."""
+    """Results, bundles and report of units that have all run."""
     run = folder.path
     predictions = [
         _collect(depth, {u.fold: p for u, p in found.items() if u.depth == depth and u.fold and not u.permuted}, data)
@@ -134,8 +120,8 @@ def _conclude(
     )
     results["warning"] = warning
     results["comparison"] = _compare(compare, settings, data, predictions[0]) if compare else None
-    bundle = export_run(run / BUNDLE, settings, data, run, predictions[0], results, name)
-    results["bundle"] = {"name": bundle.name, "sha256": bundle.sha256, "bundle_sha256": bundle.bundle_sha256}
+    results["bundles"] = export_networks(run, settings, data, folds, predictions, results, name)
+    results["bundle"] = {key: results["bundles"][0][key] for key in ("name", "sha256", "bundle_sha256")}
     write_json(run / RESULTS, results)
     write_report(run, results, data, predictions)
     return results
@@ -175,71 +161,28 @@ def _essential(claim: dict[str, Any]) -> dict[str, Any]:
     return {"settings": settings, "cohort": claim["cohort_sha256"]}
 
 
-def _here(settings: Settings, units: list[Unit], folder: RunFolder) -> Iterator[tuple[Unit, dict[str, Any]]]:
+def _here(
+    settings: Settings, units: list[Unit], folder: RunFolder, pace: Pace
+) -> Iterator[tuple[Unit, dict[str, Any]]]:
     """Run the units one after another in this process."""
-    done = sum((folder.path / "folds" / unit.name / "predictions.json").is_file() for unit in units)
-    pace = _Pace(len(units), done)
     for unit in units:
-        ready = (folder.path / "folds" / unit.name / "predictions.json").is_file()
-        yield unit, run_unit(settings, unit, folder.path, UnitWatch(unit, folder.log.emit, folder.control, pace.share))
-        pace.done += not ready
+        watch = UnitWatch(unit.name, folder.log.emit, folder.control, partial(pace.share, unit.name))
+        yield unit, run_unit(settings, unit, folder.path, watch)
+        pace.share(unit.name, 1.0)
 
 
 def _on_cluster(
-    settings: Settings, units: list[Unit], run: Path, folder: RunFolder, cluster: Cluster
+    settings: Settings, units: list[Unit], folder: RunFolder, pace: Pace, cluster: Cluster
 ) -> Iterator[tuple[Unit, dict[str, Any]]]:
-    """Run the units on a Dask cluster whose workers see the same disk; paths travel, pixels don't.
-
-    A worker that asks for CUDA must offer the resource ``GPU``; a lost worker's unit goes on elsewhere from its
-    checkpoint.
-    """
-    with cluster.connect() as client:
-        # Names of a cohort or a folder may say who was scanned: they travel as arguments, not in the task's name.
-        tasks = Tasks(client, "training", gpu=settings.device == "cuda", retries=_RETRIES)
-        plain = settings_json(settings)
-        futures = {tasks.submit(run_unit_remotely, plain, asdict(unit), str(run)): unit for unit in units}
-        tails = {unit: EventTail(run / "folds" / unit.name / EVENTS, from_now=True) for unit in units}
-        pace = _Pace(len(units), 0)
-        waiting = set(futures)
-        try:
-            while waiting:
-                finished = {future for future in waiting if future.done()}
-                for future in finished:
-                    unit = futures[future]
-                    prediction = _answer(tasks, future)
-                    _relay(tails[unit], folder.log.emit, pace)
-                    waiting.discard(future)
-                    pace.done += 1
-                    yield unit, prediction
-                for future in waiting:
-                    _relay(tails[futures[future]], folder.log.emit, pace)
-                folder.control.check()
-                time.sleep(_POLL_S)
-        finally:
-            client.cancel(list(waiting))
-
-
-def _answer(tasks: Tasks, future: Any) -> dict[str, Any]:
-    try:
-        prediction: dict[str, Any] = tasks.answer(future)
-    except WorkerLost as e:
-        message = tr("The workers that trained a fold were lost. The same command goes on where it stopped.")
-        raise HyRiskError("worker_lost", message) from e
-    return prediction
-
-
-def _relay(tail: EventTail, emit: Emit, pace: _Pace) -> None:
-    """Tell a unit's new events as this run's own."""
-    more = True
-    while more:
-        events, more = tail.read()
-        for event in events:
-            kind = event.pop("event", "")
-            event.pop("time", None)
-            if kind == "step":
-                event |= pace.share(event.pop("share"))
-            if kind in ("step", "epoch"):
-                emit(kind, **event)
+    """Run the units on a Dask cluster."""
+    plain, run = settings_json(settings), folder.path
+    relay = Relay(folder.log.emit, pace, {unit.name: run / "folds" / unit.name / EVENTS for unit in units})
+    calls = {unit.name: (run_unit_remotely, plain, asdict(unit), str(run)) for unit in units}
+    by_name = {unit.name: unit for unit in units}
+    found = on_cluster(cluster, "training", calls, gpu=settings.device == "cuda", relay=relay, control=folder.control)
+    for name, prediction in found:
+        pace.share(name, 1.0)
+        yield by_name[name], prediction
 
 
 def _members(fold: Fold) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from model_training.units import Settings, list_units
 _WARM, _TIMED = 1, 2
 _EVALUATION_SHARE = 0.06
 """Inner split and test part are forward passes only: about this share of training's work."""
-_PATCH_BYTES = 3 * 161 * 161 * 2
+PATCH_BYTES = 3 * 161 * 161 * 2
 GIGAFLOPS = {18: 1.81, 34: 3.66, 50: 4.09, 101: 7.80, 152: 11.51}
 """Of one forward pass at 224 px, as torchvision states them: other networks of a run are scaled by these."""
 _PROCESS_BYTES = 1.0e9
@@ -42,19 +42,30 @@ def estimate(settings: Settings, cases: int) -> dict[str, Any]:
         share = 1.0 if unit.fold else settings.folds / (settings.folds - 1)
         weight = GIGAFLOPS[unit.depth] / GIGAFLOPS[depth]
         steps += 2 * settings.epochs * max(1, parts * share // batch) * weight
-    values = sum(p.numel() for p in model.parameters())
-    activations = batch * settings.size**2 * _BYTES_PER_PIXEL[depth] * (_BF16_SHARE if settings.bfloat16 else 1.0)
+    values = parameters_of(depth)
     return {
         "seconds": round(steps * seconds * (1 + _EVALUATION_SHARE)),
-        "memory_bytes": int(_PROCESS_BYTES + 16 * values + activations),
-        "disk_bytes": int(cases * _PATCH_BYTES + 20 * values),
-        "free_disk_bytes": _free_disk(Path(settings.cache)),
+        "memory_bytes": memory_bytes(settings, depth, batch),
+        "disk_bytes": int(cases * PATCH_BYTES + 20 * values),
+        "free_disk_bytes": free_disk(Path(settings.cache)),
         "images_per_second": round(batch / seconds, 1),
         "device": device.type,
     }
 
 
-def _free_disk(path: Path) -> int:
+def parameters_of(depth: int) -> int:
+    """Number of values that a network learns; it is made without memory of its own."""
+    with torch.device("meta"):
+        return sum(p.numel() for p in HyRiskNet(depth).parameters())
+
+
+def memory_bytes(settings: Settings, depth: int, batch: int) -> int:
+    """Most bytes that a process takes that trains the network ``depth`` with ``batch`` cases a step."""
+    activations = batch * settings.size**2 * _BYTES_PER_PIXEL[depth] * (_BF16_SHARE if settings.bfloat16 else 1.0)
+    return int(_PROCESS_BYTES + 16 * parameters_of(depth) + activations)
+
+
+def free_disk(path: Path) -> int:
     """Free bytes where ``path`` will be."""
     existing = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())
     return shutil.disk_usage(existing).free

@@ -17,7 +17,7 @@ from model_training.evaluation import Predictions
 from model_training.figures import depth_of, name_of, write_figures
 from model_training.paper import PAPER_FIG2, PAPER_FIG3, PAPER_TABLE1
 
-_STYLE = """
+STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}
 h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2.2rem;border-bottom:1px solid #d0d7de}
 table{border-collapse:collapse;margin:.8rem 0}th,td{padding:.25rem .7rem;border-bottom:1px solid #e2e6ea;text-align:right}
@@ -73,7 +73,7 @@ def _page(results: dict[str, Any], pictures: dict[str, Path]) -> str:
         _section(tr("Comparison with the installed model"), _comparison(results), synthetic),
         _section(tr("Self-tests and protocol"), _protocol(results), synthetic),
     ]
-    head = f"<meta charset='utf-8'><title>{escape(title)}</title><style>{_STYLE}</style>"
+    head = f"<meta charset='utf-8'><title>{escape(title)}</title><style>{STYLE}</style>"
     return f"<!doctype html><html lang='en'><head>{head}</head><body>{''.join(parts)}</body></html>\n"
 
 
@@ -104,8 +104,10 @@ def _summary(results: dict[str, Any]) -> str:
 def _whose(results: dict[str, Any]) -> str:
     """Which network the parts are of that are of one alone."""
     return tr(
-        "Differences, calibration, decision curve, sensitivity, subgroups, comparison and bundle are of {network}.",
+        "Differences, calibration, decision curve, sensitivity, subgroups, comparison and shuffled outcomes are of {network}; "
+        "each network has its bundle: {bundles}.",
         network=results["networks"][0]["network"],
+        bundles=", ".join(bundle["path"] for bundle in results.get("bundles", ())),
     )
 
 

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,12 +19,13 @@ from typing import Any, TextIO
 
 from filelock import FileLock, Timeout
 
-from hyrisk_desktop.errors import Cancelled, InputError
+from hyrisk_desktop.errors import Cancelled, HyRiskError, InputError, safe_traceback
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.training_run import CONTROL, EVENTS, LOCK, LOG, RECORD, read_json, write_json
 from hyrisk_desktop.unfinished import sweep
 
 SCHEMA_VERSION = 1
+EXIT_CANCELLED = 130
 _STEP_INTERVAL_S = 0.5
 _POLL_S = 0.3
 
@@ -158,14 +159,53 @@ class RunFolder:
         with contextlib.suppress(OSError):
             self.log.emit("failed", code=code, message=message)
 
+    def finish(self, **made: Any) -> None:
+        """Say that the run has finished, and what it ``made``, by name."""
+        self.log.emit("finished", **made)
+        self.set_state("finished")
+
     def close(self) -> None:
         """Let go of the folder."""
         self._lock.release()
 
 
-def open_echo(wanted: bool) -> TextIO | None:
-    """Standard output, where events shall be copied to it."""
-    return sys.stdout if wanted else None
+@contextlib.contextmanager
+def held_run(path: Path, arguments: list[str], facts: dict[str, Any], *, events: bool) -> Iterator[RunFolder]:
+    """Hold the folder of a run, and say there how the run ends, whatever ends it but its own `RunFolder.finish`.
+
+    Args:
+        path, arguments, facts: of `RunFolder`. events: copy events to standard output.
+
+    Raises:
+        SystemExit: the run was cancelled. HyRiskError: what can't be done, or that the disk refuses.
+    """
+    folder = RunFolder(path, arguments, facts, sys.stdout if events else None)
+    try:
+        yield folder
+    except (Cancelled, KeyboardInterrupt):
+        folder.log.emit("cancelled")
+        folder.set_state("cancelled")
+        raise SystemExit(EXIT_CANCELLED) from None
+    except HyRiskError as e:
+        folder.fail(e.code, e.message)
+        raise
+    except OSError as e:
+        reason = os.strerror(e.errno) if e.errno else type(e).__name__
+        message = tr(
+            "The training stopped, as the disk refuses: {reason}. Make room, then start it again; it goes on from its last "
+            "checkpoint.",
+            reason=reason,
+        )
+        folder.fail("disk", message)
+        raise HyRiskError("disk", message) from e
+    except Exception as e:
+        message = tr("The training ended with an unexpected error ({kind}); its log says where.", kind=type(e).__name__)
+        with contextlib.suppress(OSError):
+            folder.log.note(safe_traceback(e))
+        folder.fail("unexpected", message)
+        raise
+    finally:
+        folder.close()
 
 
 def _now() -> str:

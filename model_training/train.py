@@ -132,9 +132,10 @@ class _State:
 
 
 class _Keeper:
-    """Writes best weights and checkpoints; between two checkpoints ``interval_s`` apart the best wait on the device.
+    """The folder of a fit: its log, its best weights, and its checkpoints.
 
-    A ResNet-152 with its moments is 700 MB: written after each short epoch they would cost more than the training.
+    Between two checkpoints ``interval_s`` apart the best weights wait on the device: a ResNet-152 with its moments is
+    700 MB, and written after each short epoch they would cost more than the training.
     """
 
     def __init__(self, folder: Path, interval_s: float) -> None:
@@ -142,18 +143,17 @@ class _Keeper:
         self._last = time.monotonic()
         self._best: dict[str, Tensor] | None = None
 
+    def log(self, stage: int, entry: dict[str, Any]) -> None:
+        """Append what an epoch of ``stage`` has come to."""
+        with open(self._folder / "log.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps({"stage": stage, **entry}) + "\n")
+
     def keep(self, model: HyRiskNet) -> None:
         """``model`` is the best so far."""
         if self._interval_s:
             self._best = {key: value.detach().clone() for key, value in model.state_dict().items()}
         else:
             save_state(self._folder / BEST, model.state_dict())
-
-    def write_best(self) -> None:
-        """Put on the disk what waits."""
-        if self._best is not None:
-            save_state(self._folder / BEST, self._best)
-            self._best = None
 
     def checkpoint(
         self, model: HyRiskNet, optimiser: torch.optim.Optimizer, state: _State, *, now: bool = False
@@ -164,9 +164,30 @@ class _Keeper:
             model, optimiser, state: of the fit. now: whether it is due or not.
         """
         if now or time.monotonic() - self._last >= self._interval_s:
-            self.write_best()
+            self._write_best()
             save_checkpoint(self._folder, model, optimiser, asdict(state))
             self._last = time.monotonic()
+
+    def finish(self, state: _State) -> None:
+        """Put the best weights on the disk, say that the fit is done, and drop its checkpoint.
+
+        Raises:
+            InputError: no epoch had a loss that is a number.
+        """
+        self._write_best()
+        if not (self._folder / BEST).is_file():
+            message = tr("The training diverged: its loss is no number. Start again with another seed.")
+            raise InputError("diverged", message)
+        write_json(
+            self._folder / "done.json",
+            {"steps": state.step, "best_epoch": state.best_epoch, "best_loss": state.best_loss},
+        )
+        drop_checkpoint(self._folder)
+
+    def _write_best(self) -> None:
+        if self._best is not None:
+            save_state(self._folder / BEST, self._best)
+            self._best = None
 
 
 def fit(job: Fit, folder: Path, start: Callable[[], HyRiskNet], watch: Watch | None = None) -> HyRiskNet:
@@ -191,7 +212,7 @@ def fit(job: Fit, folder: Path, start: Callable[[], HyRiskNet], watch: Watch | N
     learned = job.stage == 2 or job.config.strategy != "scratch"
     if state.step == 0 and learned and plan.sizes[0] == job.config.input_size:
         # The weights it starts from may be the best there are; random ones never are, whatever a small split says.
-        _evaluate(job, model, plan, state, watch, keeper, folder)
+        watch.epoch(job.stage, _evaluate(job, model, plan, state, keeper))
     try:
         while state.step < plan.steps and not state.stopped:
             loss = _step(job, model, optimiser, plan, state.step)
@@ -199,7 +220,7 @@ def fit(job: Fit, folder: Path, start: Callable[[], HyRiskNet], watch: Watch | N
             state.loss_sum, state.loss_count = state.loss_sum + loss, state.loss_count + 1
             last = state.step == plan.steps
             if state.step % plan.steps_per_epoch == 0 or last:
-                _evaluate(job, model, plan, state, watch, keeper, folder)
+                watch.epoch(job.stage, _evaluate(job, model, plan, state, keeper))
                 keeper.checkpoint(model, optimiser, state)
             elif state.step % job.config.checkpoint_every == 0:
                 keeper.checkpoint(model, optimiser, state)
@@ -208,13 +229,7 @@ def fit(job: Fit, folder: Path, start: Callable[[], HyRiskNet], watch: Watch | N
         if state.step:
             keeper.checkpoint(model, optimiser, state, now=True)
         raise
-    keeper.write_best()
-    if not (folder / BEST).is_file():
-        raise InputError("diverged", tr("The training diverged: its loss is no number. Start again with another seed."))
-    write_json(
-        folder / "done.json", {"steps": state.step, "best_epoch": state.best_epoch, "best_loss": state.best_loss}
-    )
-    drop_checkpoint(folder)
+    keeper.finish(state)
     return load_weights(folder / BEST, model).eval()
 
 
@@ -290,10 +305,8 @@ def image_features(
 
 
 @torch.no_grad()
-def _evaluate(
-    job: Fit, model: HyRiskNet, plan: Plan, state: _State, watch: Watch, keeper: _Keeper, folder: Path
-) -> None:
-    """Tell the inner split's loss and AUC; in the last phase, keep the weights with the lowest loss."""
+def _evaluate(job: Fit, model: HyRiskNet, plan: Plan, state: _State, keeper: _Keeper) -> dict[str, Any]:
+    """The inner split's loss and AUC, logged; in the last phase, keep the weights with the lowest loss."""
     size = plan.sizes[max(state.step - 1, 0)]
     features = image_features(
         model, job.data, job.inner, job.preprocessing, size=size, bfloat16=job.config.bfloat16, device=job.device
@@ -330,6 +343,5 @@ def _evaluate(
         "validation_auc": None if math.isnan(value) else round(value, 4),
         "best": best,
     }
-    with open(folder / "log.jsonl", "a", encoding="utf-8") as file:
-        file.write(json.dumps({"stage": job.stage, **entry}) + "\n")
-    watch.epoch(job.stage, entry)
+    keeper.log(job.stage, entry)
+    return entry

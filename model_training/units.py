@@ -25,7 +25,7 @@ from hyrisk_desktop.risk.network import NON_SURVIVOR, HyRiskNet, log_odds
 from hyrisk_desktop.risk.predictor import choose_device
 from hyrisk_desktop.risk.preprocessing import Preprocessing
 from hyrisk_desktop.risk.score_input import ScoreInput
-from hyrisk_desktop.training_run import RESULT_BYTES, read_json, write_json
+from hyrisk_desktop.training_run import CONTROL, EVENTS, RESULT_BYTES, read_json, write_json
 from hyrisk_desktop.unfinished import sweep
 from model_training.checkpoint import load_weights
 from model_training.config import TRAINED_HEAD_RATE, TrainConfig, paper_config
@@ -43,7 +43,7 @@ class Settings:
     """What a cross-validation is asked to do; all of it plain values, and part of ``results.json``.
 
     Attributes:
-        cohort, cache: paths. depths: ResNet depths, the first being the one that is exported.
+        cohort, cache: paths. depths: ResNet depths; what is of one network alone is of the first.
         init: starting weights, see `starting_weights`. folds: k. permutation_folds: folds trained once more with
             shuffled outcomes. threads: of torch, 0 for its own choice. checkpoint_s: fewest seconds between
             two checkpoints.
@@ -101,11 +101,11 @@ class Unit:
 
 
 def list_units(settings: Settings) -> list[Unit]:
-    """Every unit in the order it's run: folds, the final fit of the first network, the self-test."""
+    """Every unit in the order it's run: folds, the self-test of the first network, the final fit of each."""
     first = settings.depths[0]
     units = [Unit(depth, fold) for depth in settings.depths for fold in range(1, settings.folds + 1)]
     units += [Unit(first, fold, True) for fold in range(1, min(settings.permutation_folds, settings.folds) + 1)]
-    return [*units, Unit(first, 0)]
+    return [*units, *(Unit(depth, 0) for depth in settings.depths)]
 
 
 def score_rule(settings: Settings, data: CohortData) -> ScoreInput:
@@ -141,10 +141,19 @@ def fold_of(settings: Settings, unit: Unit, data: CohortData) -> Fold:
 
 
 class UnitWatch(Watch):
-    """Turns a fit's reports into events, with the unit's name, and obeys the control file."""
+    """Turns a fit's reports into events, with the unit's name, and obeys the control file.
 
-    def __init__(self, unit: Unit, emit: Emit, control: Control, share: Callable[[float], dict[str, Any]]) -> None:
-        self._unit, self._emit, self._control, self._share = unit.name, emit, control, share
+    Args:
+        name: of the unit. emit: tells an event. control: what the window asked for.
+        share: fields of a step's event from the share of the unit that is done.
+    """
+
+    def __init__(self, name: str, emit: Emit, control: Control, share: Callable[[float], dict[str, Any]]) -> None:
+        self._unit, self._emit, self._control, self._share = name, emit, control, share
+
+    def part(self, before: float, size: float) -> UnitWatch:
+        """Of what makes up ``size`` of the unit, after ``before`` of it."""
+        return UnitWatch(self._unit, self._emit, self._control, lambda share: self._share(before + size * share))
 
     def step(self, stage: int, epoch: int, step: int, steps: int, loss: float) -> None:
         """One event; a pause waits here, a cancel leaves from here.
@@ -272,18 +281,20 @@ def _score_weight(model: HyRiskNet) -> float:
     return float(weight[NON_SURVIVOR] - weight[1 - NON_SURVIVOR])
 
 
+def watch_elsewhere(name: str, folder: Path, run: Path) -> UnitWatch:
+    """Watches where the run's own process does not: events go to a file of the unit's ``folder``, which that one reads."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log = EventLog(folder / EVENTS)
+    return UnitWatch(name, log.emit, Control(run / CONTROL, log.emit), lambda share: {"share": round(share, 4)})
+
+
 def run_unit_remotely(settings: dict[str, Any], unit: dict[str, Any], run: str) -> dict[str, Any]:
     """`run_unit` on a cluster's worker, which sees the same disk: events go to the unit's own file."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sweep()
-    one = Unit(**unit)
-    folder = Path(run) / "folds" / one.name
-    folder.mkdir(parents=True, exist_ok=True)
-    log = EventLog(folder / "events.jsonl")
-    watch = UnitWatch(
-        one, log.emit, Control(Path(run) / "control.json", log.emit), lambda share: {"share": round(share, 4)}
-    )
-    return run_unit(Settings.from_json(settings), one, Path(run), watch)
+    one, path = Unit(**unit), Path(run)
+    watch = watch_elsewhere(one.name, path / "folds" / one.name, path)
+    return run_unit(Settings.from_json(settings), one, path, watch)
 
 
 def settings_json(settings: Settings) -> dict[str, Any]:

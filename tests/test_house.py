@@ -68,7 +68,7 @@ BROAD_EXCEPTS = {
     "hyrisk_desktop/imaging/pixels/sharing.py:guarded": "handed to the thread that waits",
     "hyrisk_desktop/imaging/sources.py:_unpack_zip": "deletes what was unpacked, raises again",
     "hyrisk_desktop/worklist/store_file.py:__init__": "closes the file, raises again",
-    "model_training/__main__.py:_train": "the run says that it failed, and raises again",
+    "model_training/run_folder.py:held_run": "the run says that it failed, and raises again",
     "model_training/train.py:fit": "lets go of the memory, raises again",
 }
 """Functions that catch everything, and why."""

@@ -13,7 +13,8 @@ def add_commands(commands: Any) -> None:
     """Add both to the subparsers ``commands``."""
     parser = commands.add_parser("reproduce", help="the paper's Table 1, Fig. 2 and Fig. 3 on a cohort; resumes")
     parser.add_argument("cohort", type=Path, metavar="COHORT", help="CSV or Parquet table, or a folder with cohort.csv")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="needed but for --estimate")
+    parser.add_argument("--name", default="", help="of the models; don't name a patient")
     parser.add_argument("--networks", default="18,34,50,101,152", help="depths, by commas")
     parser.add_argument("--folds", type=int, default=10)
     parser.add_argument("--epochs", type=float, default=20.0, help="of each stage")
@@ -30,6 +31,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("--cache", type=Path, help="where patches are kept; default: the user's cache")
     parser.add_argument("--no-bundles", action="store_true", help="leave out the fits on everybody and their bundles")
     parser.add_argument("--estimate", action="store_true", help="say how long it would take, and stop")
+    parser.add_argument("--json", action="store_true", help="the estimate as JSON")
     add_cluster_options(parser)
     parser.add_argument("--events", action="store_true", help="print events as JSON lines")
     parser.set_defaults(run=_reproduce)
@@ -42,9 +44,12 @@ def add_commands(commands: Any) -> None:
 
 def _reproduce(arguments: argparse.Namespace) -> None:
     # `hyrisk --help` must not wait for torch.
-    from model_training.reproduction.run import reproduce
+    from model_training.reproduction.run import estimate, reproduce
 
-    reproduce(arguments)
+    if arguments.estimate:
+        estimate(arguments)
+    else:
+        reproduce(arguments)
 
 
 def _page(arguments: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ from hyrisk_desktop.i18n import tr
 from model_training.figures import COLOURS, STYLES, SYNTHETIC
 
 FIGURES = ("fig2.png", "fig3.png")
+_EMPHASIS = ("hyrisknet",)
 
 
 def method_name(key: str, depth: str) -> str:
@@ -26,16 +27,21 @@ def method_name(key: str, depth: str) -> str:
     }[key]
 
 
-def write_figures(folder: Path, results: dict[str, Any]) -> None:
-    """``fig2.png`` and ``fig3.png`` in ``folder``."""
+def curve_names(results: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """What the curves of "fig2" and "fig3" are called, by their keys."""
     depth = results["details"]["network"].partition("-")[2]
-    names = {
+    return {
         "fig2": {
             "grade": tr("HyRiskNet-{depth} with the grade", depth=depth),
             "agatston": tr("HyRiskNet-{depth} with Agatston", depth=depth),
         },
-        "fig3": {key: method_name(key, depth) for key in results["fig3"]},
+        "fig3": {key: method_name(key, depth) for key in results["details"]["fig3"]},
     }
+
+
+def write_figures(folder: Path, results: dict[str, Any]) -> None:
+    """``fig2.png`` and ``fig3.png`` in ``folder``."""
+    names = curve_names(results)
     titles = {
         "fig2": tr("Fig. 2: the grade or Agatston as score, n = {n}", n=results["n"]),
         "fig3": tr("Fig. 3: scores and networks, n = {n}", n=results["n"]),
@@ -64,12 +70,15 @@ def _draw(path: Path, rows: dict[str, Any], names: dict[str, str], title: str, s
         axes.plot(
             curve["fpr"], curve["tpr"],
             color=COLOURS[index % len(COLOURS)], linestyle=STYLES[index % len(STYLES)], label=label,
+            linewidth=2.4 if key in _EMPHASIS else 1.6, zorder=3 if key in _EMPHASIS else 2,
         )  # fmt: skip
     axes.set(
         xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=tr("1 − specificity"), ylabel=tr("Sensitivity"), title=title
     )
     axes.set_aspect("equal")
-    figure.legend(loc="outside lower center", fontsize=8, title=tr("Mean AUC of the folds ± SD"), title_fontsize=8)
+    heading = tr("Mean AUC of the folds ± SD, synthetic") if synthetic else tr("Mean AUC of the folds ± SD")
+    # Long enough to tell dashes from dots.
+    figure.legend(loc="outside lower center", fontsize=9, title=heading, title_fontsize=9, handlelength=4.0)
     if synthetic:
         figure.suptitle(tr("SYNTHETIC DATA: phantoms, no patients"), color=SYNTHETIC, fontsize=11, weight="bold")
     figure.savefig(path, dpi=110)

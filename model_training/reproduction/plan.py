@@ -5,14 +5,22 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from hyrisk_desktop.risk.network import HyRiskNet
 from hyrisk_desktop.risk.predictor import choose_device
-from model_training.estimate import GIGAFLOPS, seconds_per_step
-from model_training.units import Settings
+from model_training.estimate import (
+    GIGAFLOPS,
+    PATCH_BYTES,
+    free_disk,
+    memory_bytes,
+    parameters_of,
+    seconds_per_step,
+)
+from model_training.units import Settings, Unit
 
 SCRATCH = "scratch"
 _FIGURE_DEPTH = 34
@@ -27,6 +35,16 @@ class Task:
     strategy: str
     depth: int
     fold: int
+
+    @property
+    def unit(self) -> Unit:
+        """What is fitted."""
+        return Unit(self.depth, self.fold)
+
+    @property
+    def name(self) -> str:
+        """E.g. ``scratch/hyrisknet-34/fold-03``."""
+        return f"{self.strategy}/{self.unit.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +102,26 @@ class Plan:
 def part_name(strategy: str, score: str) -> str:
     """The folder of the fits under ``strategy`` with ``score``."""
     return f"{strategy}-{score}"
+
+
+def estimate(plan: Plan, cases: int, workers: int) -> dict[str, Any]:
+    """Seconds, memory and disk that ``plan`` needs, and how many fits it is; JSON types.
+
+    Args:
+        plan: all of it, finished or not. cases: of the cohort. workers: processes.
+    """
+    base = plan.base
+    batch, deepest = max(1, min(base.batch, cases)), max(base.depths)
+    # A checkpoint of each process, and both stages of a final fit with its bundle of half the precision.
+    values = 20 * workers * parameters_of(deepest) + (10 * sum(map(parameters_of, base.depths)) if plan.bundles else 0)
+    return {
+        "seconds": round(estimate_seconds(plan, cases, workers)),
+        "fits": len(plan.tasks()),
+        "memory_bytes": workers * memory_bytes(base, deepest, batch),
+        "disk_bytes": cases * PATCH_BYTES + values,
+        "free_disk_bytes": free_disk(Path(base.cache)),
+        "device": base.device,
+    }
 
 
 def estimate_seconds(plan: Plan, cases: int, workers: int) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,6 @@ Columns = dict[str, F64]
 """Out-of-fold log odds [n]: "risknet" after stage one, "joint_risknet" after stage two, and "hyrisknet"."""
 Found = dict[tuple[str, str, int], Columns]
 """By strategy, score and depth."""
-_GRID = np.linspace(0.0, 1.0, 101)
 
 
 def collect(plan: Plan, run: Path, data: CohortData) -> Found:
@@ -46,6 +45,15 @@ def collect(plan: Plan, run: Path, data: CohortData) -> Found:
                 columns[name][test] = one[key]
         found[strategy, score, depth] = columns
     return found
+
+
+def fold_aucs(one: dict[str, Any], data: CohortData) -> dict[str, float | None]:
+    """AUC of RiskNet after stage one and of HyRiskNet on the test part of what a unit predicted; {} for a final fit."""
+    test = np.array(one["test"], np.int64)
+    if not len(test):
+        return {}
+    keys = {"risknet_auc": "stage_one", "hyrisknet_auc": "hyrisknet"}
+    return {name: auc_or_none(np.array(one[key]), data.outcome[test]) for name, key in keys.items()}
 
 
 def measure(score: F64, data: CohortData, folds: Sequence[Fold]) -> dict[str, Any]:
@@ -72,17 +80,39 @@ def measure(score: F64, data: CohortData, folds: Sequence[Fold]) -> dict[str, An
 def mean_curve(score: F64, data: CohortData, folds: Sequence[Fold]) -> dict[str, list[float]]:
     """The folds' ROC curves averaged at equal false positive rates, whose area is the mean of the folds' AUC.
 
+    A curve jumps where several points share a rate: the mean has a point before and one after each fold's jumps.
+
     Args:
         score: [n], out of fold. data, folds: of the cohort.
     """
-    rows = []
+    curves = []
     for fold in folds:
         outcome = data.outcome[fold.test]
         if 0 < outcome.sum() < len(outcome):
             one = roc(score[fold.test], outcome)
-            rows.append(np.interp(_GRID, one["fpr"], one["tpr"]))
-    mean = np.mean(rows, axis=0) if rows else _GRID
-    return {"fpr": [0.0, *_GRID.round(3).tolist()], "tpr": [0.0, *mean.round(4).tolist()]}
+            curves.append((np.array(one["fpr"]), np.array(one["tpr"])))
+    if not curves:
+        return {"fpr": [0.0, 1.0], "tpr": [0.0, 1.0]}
+    places = np.unique(np.concatenate([fpr for fpr, _ in curves]))
+    mean = np.mean([[_at(places, *curve, side="left"), _at(places, *curve, side="right")] for curve in curves], axis=0)
+    fpr = np.repeat(places, 2)
+    return {"fpr": fpr.round(5).tolist(), "tpr": mean.T.ravel().round(5).tolist()}
+
+
+def _at(places: F64, fpr: F64, tpr: F64, *, side: Literal["left", "right"]) -> F64:
+    """A ROC curve (``fpr``, ``tpr``) [points] at false positive rates ``places`` [m], to the ``side`` of a jump there."""
+    rates, first = np.unique(fpr, return_index=True)
+    last = np.append(first[1:], len(fpr)) - 1
+    found = np.empty(len(places))
+    for i, place in enumerate(places):
+        right = int(np.searchsorted(rates, place))
+        if rates[right] == place:
+            found[i] = tpr[first[right] if side == "left" else last[right]]
+        else:
+            # Between two rates it goes straight from the top of one jump to the foot of the next.
+            share = (place - rates[right - 1]) / (rates[right] - rates[right - 1])
+            found[i] = (1 - share) * tpr[last[right - 1]] + share * tpr[first[right]]
+    return found
 
 
 def conclude(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import socket
 import sys
@@ -10,34 +11,47 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hyrisk_desktop.errors import Cancelled, HyRiskError, InputError
+import numpy as np
+
+from hyrisk_desktop.errors import HyRiskError, InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.paths import cache_dir
-from hyrisk_desktop.risk.bundle import DESCRIPTION
+from hyrisk_desktop.risk.bundle import DESCRIPTION, check_model_name, read_description
 from hyrisk_desktop.risk.network import DEPTHS
 from hyrisk_desktop.risk.predictor import choose_device
-from hyrisk_desktop.training_run import RESULT_BYTES, read_json, write_json
+from hyrisk_desktop.training_run import (
+    BUNDLES,
+    REPORT,
+    REPRODUCTION,
+    RESULT_BYTES,
+    read_json,
+    write_json,
+)
+from hyrisk_desktop.training_run import (
+    REPRODUCTION_RESULTS as RESULTS,
+)
+from model_training.bundles import entry, export_one, name_of_network
 from model_training.cluster_options import cluster_of
-from model_training.cohort_table import find_table
+from model_training.cohort_table import find_table, read_table
 from model_training.config import STRATEGIES
 from model_training.dataset import CohortData, load_cohort
 from model_training.device import has_native_bfloat16
-from model_training.evaluation import Predictions, evaluate_run
-from model_training.export import export_run
+from model_training.evaluation import Predictions
 from model_training.folds import Fold, make_folds
 from model_training.reproduction.figures import write_figures
-from model_training.reproduction.page import RESULTS, TABLE, write_table
+from model_training.reproduction.page import figure, write_report, write_table
 from model_training.reproduction.plan import SCRATCH, Plan, estimate_seconds, part_name
-from model_training.reproduction.results import Columns, ceiling, collect, conclude
-from model_training.reproduction.work import UNITS, prediction, run_here, run_on_cluster
-from model_training.run_folder import RunFolder, open_echo
+from model_training.reproduction.plan import estimate as needs
+from model_training.reproduction.results import Columns, ceiling, collect, conclude, fold_aucs
+from model_training.reproduction.work import UNITS, is_done, prediction, run_tasks
+from model_training.run_folder import RunFolder, held_run
+from model_training.side_by_side import Pace
 from model_training.starting_weights import starting_network
 from model_training.units import Settings, Unit, cached_cohort, settings_json
 
 CLAIM = "claim.json"
 _CHECKPOINT_S = 120.0
 _DOWNLOAD_S = 20.0
-EXIT_CANCELLED = 130
 
 
 def reproduce(arguments: argparse.Namespace) -> None:
@@ -46,32 +60,40 @@ def reproduce(arguments: argparse.Namespace) -> None:
     Raises:
         HyRiskError: what can't be done, in one sentence. SystemExit: it was cancelled.
     """
+    if arguments.out is None:
+        raise InputError("out", tr("Name the folder of the reproduction with --out."))
     plan = plan_of(arguments)
-    folder = RunFolder(
-        arguments.out, arguments.words, {"cohort": str(arguments.cohort), "synthetic": False, "kind": "reproduction"},
-        open_echo(arguments.events),
-    )  # fmt: skip
-    try:
+    for depth in plan.base.depths:
+        if arguments.name:
+            # Hours later the bundle would be refused for it.
+            check_model_name(name_of_network(arguments.name, f"hyrisknet-{depth}", True))
+    facts = {"name": arguments.name, "cohort": str(arguments.cohort), "synthetic": False, "kind": REPRODUCTION}
+    with held_run(arguments.out, arguments.words, facts, events=arguments.events) as folder:
         results = _work(arguments, plan, folder)
-        if results:
-            folder.log.emit("finished", results=RESULTS, report=TABLE)
-            folder.set_state("finished")
-    except (Cancelled, KeyboardInterrupt):
-        folder.log.emit("cancelled")
-        folder.set_state("cancelled")
-        raise SystemExit(EXIT_CANCELLED) from None
-    except HyRiskError as e:
-        folder.fail(e.code, e.message)
-        raise
-    except OSError as e:
-        reason = os.strerror(e.errno) if e.errno else type(e).__name__
-        message = tr(
-            "The reproduction stopped, as the disk refuses: {reason}. It goes on where it stopped.", reason=reason
-        )
-        folder.fail("disk", message)
-        raise HyRiskError("disk", message) from e
-    finally:
-        folder.close()
+        folder.finish(results=RESULTS, report=REPORT, bundles=[bundle["path"] for bundle in results.get("bundles", ())])
+    if not arguments.events:
+        _print(results, arguments.out)
+
+
+def estimate(arguments: argparse.Namespace) -> None:
+    """Print what a reproduction would need; reads the table and no image.
+
+    Raises:
+        InputError: what would stop it at once.
+    """
+    plan, table = plan_of(arguments), read_table(arguments.cohort)
+    table.require_ready()
+    table.require_score("grade")
+    outcome = np.array([case.outcome for case in table.cases], np.int64)
+    make_folds(outcome, [case.patient for case in table.cases], plan.base.folds, plan.base.seed)
+    found = needs(plan, len(table.cases), arguments.workers)
+    print(json.dumps(found) if arguments.json else _about(found["seconds"], found["fits"]))
+
+
+def _about(seconds: float, fits: int) -> str:
+    hours, minutes = divmod(max(1, round(seconds / 60)), 60)
+    time = tr("{h} h {m} min", h=hours, m=minutes) if hours else tr("{m} min", m=minutes)
+    return tr("About {time} for all {n} fits on this device.", time=time, n=fits)
 
 
 def plan_of(arguments: argparse.Namespace) -> Plan:
@@ -123,38 +145,29 @@ def _work(arguments: argparse.Namespace, plan: Plan, folder: RunFolder) -> dict[
     _claim(run, plan, data)
     plan, unavailable = _available(plan)
     seconds = estimate_seconds(plan, len(data), arguments.workers)
-    emit("start", units=[_name(t.strategy, t.depth, t.fold) for t in plan.tasks()], folds=plan.base.folds,
+    emit("start", units=[task.name for task in plan.tasks()], folds=plan.base.folds,
          epochs=plan.base.epochs, cases=len(data), synthetic=data.synthetic, device=plan.base.device,
          seconds=round(seconds))  # fmt: skip
-    sentence = tr("About {minutes:.0f} minutes for all {n} fits on this device.", minutes=max(1.0, seconds / 60),
-                  n=len(plan.tasks()))  # fmt: skip
-    print(sentence, *unavailable.values(), sep="\n", file=sys.stderr, flush=True)
-    if arguments.estimate:
-        folder.set_state("paused")
-        return {}
-    cluster = cluster_of(arguments)
-    if cluster is not None:
-        run_on_cluster(plan, folder, cluster)
-    else:
-        run_here(plan, folder, arguments.workers)
+    sentences = [_about(seconds, len(plan.tasks())), *dict.fromkeys(unavailable.values())]
+    print(*sentences, sep="\n", file=sys.stderr, flush=True)
+    pace = Pace({t.name: plan.work(t) for t in plan.tasks()}, [t.name for t in plan.tasks() if is_done(plan, run, t)])
+    for task in run_tasks(plan, folder, pace, arguments.workers, cluster_of(arguments)):
+        aucs = fold_aucs(prediction(run, task.strategy, "grade", task.unit), data)
+        emit("unit", unit=task.name, **pace.share(task.name, 1.0), **aucs)
     emit("evaluating")
     found = collect(plan, run, data)
     results = conclude(plan, found, data, folds, unavailable) | {"true_risk_auc": ceiling(data)}
     write_json(run / RESULTS, results)
-    write_figures(run, results)
-    write_table(run, results)
     if plan.bundles:
         results["bundles"] = [
-            _export(plan, run, data, folds, found[SCRATCH, "grade", depth], depth) for depth in plan.base.depths
+            _export(plan, run, data, folds, found[SCRATCH, "grade", depth], depth, arguments.name)
+            for depth in plan.base.depths
         ]
         write_json(run / RESULTS, results)
-    if not arguments.events:
-        _print(results)
+    write_figures(run, results)
+    write_table(run, results)
+    write_report(run, results)
     return results
-
-
-def _name(strategy: str, depth: int, fold: int) -> str:
-    return f"{strategy}/{Unit(depth, fold).name}"
 
 
 def _available(plan: Plan) -> tuple[Plan, dict[str, str]]:
@@ -184,35 +197,35 @@ def _claim(run: Path, plan: Plan, data: CohortData) -> None:
     write_json(run / CLAIM, claim)
 
 
-def _export(plan: Plan, run: Path, data: CohortData, folds: list[Fold], columns: Columns, depth: int) -> dict[str, str]:
+def _export(
+    plan: Plan, run: Path, data: CohortData, folds: list[Fold], columns: Columns, depth: int, name: str
+) -> dict[str, str]:
     """One network's bundle, ``bundles/hyrisknet-34``, calibrated on its out-of-fold predictions.
 
     Args:
-        plan, run: of the reproduction. data, folds: its cohort. columns: log odds of the network. depth: of it.
+        plan, run: of the reproduction. data, folds: its cohort. columns: log odds of the network. depth: of it. name: of the run.
     """
-    settings = replace(plan.base, depths=(depth,))
     weights = tuple(
-        float(prediction(run, SCRATCH, "grade", Unit(depth, f))["score_weight"]) for f in range(1, settings.folds + 1)
+        float(prediction(run, SCRATCH, "grade", Unit(depth, f))["score_weight"]) for f in range(1, plan.base.folds + 1)
     )
     main = Predictions(depth, columns["joint_risknet"], columns["hyrisknet"], columns["risknet"], weights)
-    nobody = (data.expected_risk[:0], data.outcome[:0])
-    results = evaluate_run(settings_json(settings), data, folds, [main], nobody, 0) | {"warning": ""}
-    where = run / "bundles" / main.network
-    part = run / UNITS / part_name(SCRATCH, "grade")
-    if (where / DESCRIPTION).is_file():
-        return {"network": main.network, "path": f"bundles/{main.network}"}
-    bundle = export_run(where, settings, data, part, main, results, "")
-    return {"network": main.network, "path": f"bundles/{main.network}", "sha256": bundle.sha256}
+    path, part = f"{BUNDLES}/{main.network}", run / UNITS / part_name(SCRATCH, "grade")
+    called = name_of_network(name, main.network, True)
+    if (run / path / DESCRIPTION).is_file():
+        return entry(main.network, path, read_description(run / path))
+    return entry(main.network, path, export_one(run / path, plan.base, data, folds, main, run=part, name=called))
 
 
-def _print(results: dict[str, Any]) -> None:
+def _print(results: dict[str, Any], run: Path) -> None:
     mark = tr("  synthetic data") if results["synthetic"] else ""
     for row in results["table1"]:
         for head in ("risknet", "hyrisknet"):
             part = row[head]
             print(
-                f"{row['network']:14s} {head:10s} {part['mean']} ± {part['sd']}  (paper {part['paper_mean']} ± {part['paper_sd']}){mark}"
+                f"{row['network']:14s} {head:10s} {figure(part['mean'], part['sd'])}  (paper {figure(part['paper_mean'], part['paper_sd'])}){mark}"
             )
-    for figure in ("fig2", "fig3"):
-        for name, value in results[figure].items():
-            print(f"{figure} {name:12s} {value}{mark}")
+    for part in ("fig2", "fig3"):
+        for name, value in results[part].items():
+            print(f"{part} {name:12s} {figure(value, None)}{mark}")
+    for bundle in results.get("bundles", ()):
+        print(f"bundle of {bundle['network']}: {run / bundle['path']}")

@@ -87,8 +87,8 @@ class Desk:
         self.click("wizardNext", self.wizard)
         page = self.wizard.training_page
         page.network.setCurrentIndex(0)
-        page.folds.setValue(2)
-        page.epochs.setValue(1)
+        page.effort.folds.setValue(2)
+        page.effort.epochs.setValue(1)
         self.program.wait(lambda: page.problem() == "")
         self.click("wizardNext", self.wizard)
         self.program.wait(lambda: self.retraining.wizard is None and self.window.isVisible())
@@ -196,16 +196,16 @@ def test_choices_become_arguments_and_an_estimate(desk: Desk, tmp_path: Path) ->
     assert page.problem() == ""
     assert page.plan().arguments()[-6:] == ["--score", "grade", "--init", model, "--compare", model]
     desk.click("strategy_scratch", page)
-    page.input_size.setValue(64)
+    page.effort.input_size.setValue(64)
     assert "--init" not in page.plan().arguments()
     assert "--size" in page.plan().arguments()
     page.score.setCurrentIndex(1)
     assert "agatston" in page.plan().arguments()
     page.score.setCurrentIndex(0)
-    page.folds.setValue(4)
-    page.epochs.setValue(3)
+    page.effort.folds.setValue(4)
+    page.effort.epochs.setValue(3)
     desk.program.wait(lambda: "about 6 min on the CPU, 3.1 GB of memory" in desk.text("estimate", page))
-    page.name.setText("  ")
+    page.place.name.setText("  ")
     assert page.problem() == "Give the run a name."
     assert not desk.find(QAbstractButton, "wizardNext", desk.wizard).isEnabled()
 
@@ -336,7 +336,7 @@ def finished(desk: Desk, tmp_path: Path, bundle: Path | None = None) -> Path:
     desk.use(bundle=bundle)
     desk.start(tiny_table(tmp_path))
     desk.wait_for(RunState.FINISHED)
-    desk.program.wait(lambda: desk.window.results.aucs.rowCount() > 0)
+    desk.program.wait(lambda: desk.window.results.training.aucs.rowCount() > 0)
     return find_runs(runs_dir())[0]
 
 
@@ -344,8 +344,8 @@ def test_the_results_show_with_what_they_must_not_be_read_without(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = finished(desk, tmp_path)
-    page = desk.window.results
-    assert desk.window.tabs.currentWidget() is page
+    assert desk.window.tabs.currentWidget() is desk.window.results
+    page = desk.window.results.training
     assert [page.aucs.item(0, i).text().strip() for i in range(4)] == [
         *("HyRiskNet", "0.712"),
         "0.631 to 0.789",
@@ -457,7 +457,7 @@ def test_a_folder_that_cant_be_written_is_one_sentence(desk: Desk, tmp_path: Pat
     page = desk.wizard.training_page
     page.network.setCurrentIndex(0)
     # A file stands where the folder should be.
-    page.folder.setText(str(table))
+    page.place.folder.setText(str(table))
     desk.program.wait(lambda: page.problem() == "")
     desk.click("wizardNext", desk.wizard)
     assert "choose another folder" in desk.error(desk.wizard)

@@ -117,7 +117,16 @@ class Run:
             sys.exit(0)
 
 
-def train(arguments: list[str]) -> None:
+def reproduce(arguments: list[str]) -> None:
+    if "--estimate" in arguments:
+        fits = len(option(arguments, "--networks").split(",")) * (int(option(arguments, "--folds")) + 1)
+        answer = {"seconds": 60 * fits, "fits": fits, "memory_bytes": 2.2e9, "disk_bytes": 5.1e8, "device": "cpu"}
+        sys.stdout.write(json.dumps(answer))
+        return
+    train(arguments, "reproduction")
+
+
+def train(arguments: list[str], kind: str = "") -> None:
     folder = Path(option(arguments, "--out"))
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / "run.lock")
@@ -126,23 +135,33 @@ def train(arguments: list[str]) -> None:
     except Timeout:
         sys.exit("A training already runs in this folder.")
     run = Run(folder, arguments)
+    if kind:
+        run.facts["kind"] = kind
     (folder / "control.json").unlink(missing_ok=True)
     run.state("running")
     fit(run, arguments)
     time.sleep(0.05)
     run.emit("evaluating")
-    results(run, arguments)
+    (reproduction if kind else results)(run, arguments)
     if bundle := os.environ.get("FAKE_BUNDLE"):
-        shutil.copytree(bundle, folder / "bundle", dirs_exist_ok=True)
+        for name in [f"bundles/{n}" for n in networks(arguments)] if kind else ["bundle"]:
+            shutil.copytree(bundle, folder / name, dirs_exist_ok=True)
     run.state("finished")
-    run.emit("finished", results="results.json", report="report.html", bundle="bundle")
+    run.emit("finished", report="report.html")
+
+
+def networks(arguments: list[str]) -> list[str]:
+    if wanted := option(arguments, "--networks"):
+        return [f"hyrisknet-{depth}" for depth in wanted.split(",")]
+    return [option(arguments, "--network")]
 
 
 def fit(run: Run, arguments: list[str]) -> None:
-    network, folds = option(arguments, "--network"), int(option(arguments, "--folds"))
+    folds, way = int(option(arguments, "--folds")), "scratch/" if "--networks" in arguments else ""
     epochs, pause = int(option(arguments, "--epochs")), float(os.environ.get("FAKE_STEP_S", "0"))
     cases = len(table(Path(arguments[0])))
-    units = [f"{network}/fold-{k:02d}" for k in range(1, folds + 1)] + [f"{network}/final"]
+    units = [f"{way}{network}/fold-{k:02d}" for network in networks(arguments) for k in range(1, folds + 1)]
+    units += [f"{way}{network}/final" for network in networks(arguments)]
     mark = run.folder / "checkpoint.json"
     first = json.loads(mark.read_text()) if mark.exists() else 0
     run.emit("start", units=units, folds=folds, epochs=epochs, cases=cases, synthetic=True, device="cpu")
@@ -176,7 +195,7 @@ def fit(run: Run, arguments: list[str]) -> None:
                     validation_auc=middle,
                     best=True,
                 )
-        if unit != units[-1]:
+        if not unit.endswith("/final"):
             run.emit("unit", unit=unit, risknet_auc=0.62 + 0.05 * math.sin(u), hyrisknet_auc=0.7 + 0.05 * math.sin(u))
         write(mark, u + 1)
         with open(run.folder / "log.txt", "a", encoding="utf-8") as log:
@@ -244,5 +263,42 @@ def results(run: Run, arguments: list[str]) -> None:
     (run.folder / "report.html").write_text("<p>Synthetic data.</p>")
 
 
+def reproduction(run: Run, arguments: list[str]) -> None:
+    """Numbers that differ in every cell, with the paper's own for the depths 18 and 34."""
+
+    def part(mean: float, sd: float, paper: tuple[float, float]) -> dict[str, object]:
+        return {"mean": mean, "sd": sd, "paper_mean": paper[0], "paper_sd": paper[1]}
+
+    def method(mean: float, paper: float) -> dict[str, object]:
+        return {"mean": mean, "sd": 0.11, "paper_auc": paper, "curve": curve(mean)}
+
+    table1 = [
+        {"network": "hyrisknet-18", "risknet": part(0.612, 0.081, (0.67, 0.09)), "hyrisknet": part(0.634, 0.092, (0.69, 0.13)),
+         "difference": {"difference": 0.0213, "ci": [-0.0402, 0.0811], "p": 0.41}},
+        {"network": "hyrisknet-34", "risknet": part(0.656, 0.103, (0.70, 0.08)), "hyrisknet": part(0.678, 0.114, (0.75, 0.14)),
+         "difference": {"difference": -0.0317, "ci": [-0.0904, -0.0021], "p": 0.03}},
+    ]  # fmt: skip
+    fig3 = {"agatston": (0.601, 0.61), "category": (0.592, 0.61), "volume": (0.603, 0.62), "sqrt_volume": (0.604, 0.62),
+            "grade": (0.645, 0.64), "risknet": (0.656, 0.70), "hyrisknet": (0.678, 0.75)}  # fmt: skip
+    heads = {head: {"mean": table1[1][head]["mean"], "sd": 0.1} for head in ("risknet", "hyrisknet")}
+    lost = {"strategy": "frozen", "risknet": None, "hyrisknet": None, "note": "The ImageNet weights can't be had."}
+    data = {
+        "schema_version": 1,
+        "synthetic": True,
+        "n": 180,
+        "non_survivors": 90,
+        "table1": table1,
+        "details": {
+            "network": "hyrisknet-34",
+            "fig2": {"grade": method(0.678, 0.75), "agatston": method(0.667, 0.71)},
+            "fig3": {name: method(*values) for name, values in fig3.items()},
+        },
+        "strategies": [{"strategy": "scratch", **heads, "note": ""}, lost],
+        "settings": {"folds": int(option(arguments, "--folds"))},
+    }
+    write(run.folder / "reproduction.json", data)
+    (run.folder / "report.html").write_text("<p>Synthetic data.</p>")
+
+
 if __name__ == "__main__":
-    {"check": check, "estimate": estimate, "train": train}[sys.argv[1]](sys.argv[2:])
+    {"check": check, "estimate": estimate, "train": train, "reproduce": reproduce}[sys.argv[1]](sys.argv[2:])

@@ -242,8 +242,9 @@ def test_units_and_their_folds(data: CohortData) -> None:
     assert [u.name for u in list_units(settings)] == [
         "hyrisknet-18/fold-01", "hyrisknet-18/fold-02", "hyrisknet-18/fold-03", "hyrisknet-34/fold-01", "hyrisknet-34/fold-02",
         "hyrisknet-34/fold-03", "hyrisknet-18/permuted-01", "hyrisknet-18/permuted-02", "hyrisknet-18/final",
+        "hyrisknet-34/final",
     ]  # fmt: skip
-    assert len(list_units(replace(settings, permutation_folds=9))) == 10
+    assert len(list_units(replace(settings, permutation_folds=9))) == 11
     made = make_folds(data.outcome, data.patient, 3, 5)
     for number in (1, 3):
         np.testing.assert_array_equal(fold_of(settings, Unit(34, number), data).test, made[number - 1].test)

@@ -6,7 +6,16 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QRadioButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from hyrisk_desktop.i18n import tr
 
@@ -80,6 +89,8 @@ class CohortPage(QWidget):
         help_text.setTextFormat(Qt.TextFormat.RichText)
         help_text.setWordWrap(True)
         layout = QVBoxLayout(self)
+        layout.addLayout(self._make_goals())
+        layout.addSpacing(8)
         layout.addWidget(_wrapped(tr("Choose the table of the cohort: one row per exam. Or drop it on this window.")))
         layout.addLayout(row)
         layout.addWidget(self._hint)
@@ -96,6 +107,34 @@ class CohortPage(QWidget):
         self.path_edit.textChanged.connect(self._show_hint)
         file.clicked.connect(self._browse_file)
         folder.clicked.connect(self._browse_folder)
+
+    def _make_goals(self) -> QHBoxLayout:
+        self._train = QRadioButton(tr("&Train a model"))
+        self._train.setObjectName("goalTrain")
+        self._train.setChecked(True)
+        self.reproduce = QRadioButton(tr("&Reproduce the paper"))
+        self.reproduce.setObjectName("goalReproduce")
+        self.reproduce.setToolTip(
+            tr("Table 1, Fig. 2 and Fig. 3 of the paper on this cohort, its own figures beside each")
+        )
+        self.reproduce.toggled.connect(self.changed)
+        row = QHBoxLayout()
+        row.addWidget(QLabel(tr("On this cohort:")))
+        row.addSpacing(6)
+        row.addWidget(self._train)
+        row.addSpacing(12)
+        row.addWidget(self.reproduce)
+        row.addStretch(1)
+        return row
+
+    @property
+    def reproduces(self) -> bool:
+        """The paper shall be reproduced, and no model of one's own trained."""
+        return self.reproduce.isChecked()
+
+    def choose(self, *, reproduces: bool) -> None:
+        """Choose what shall be done."""
+        (self.reproduce if reproduces else self._train).setChecked(True)
 
     def cohort(self) -> Path | None:
         """The cohort chosen, as an absolute path, or None while it can't be one."""

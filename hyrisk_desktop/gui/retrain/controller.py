@@ -66,6 +66,13 @@ class Retraining(QObject):
         else:
             self._show_wizard()
 
+    @Slot()
+    def _show_reproduction(self) -> None:
+        """Open the wizard for the paper."""
+        self._show_wizard()
+        assert self.wizard is not None
+        self.wizard.cohort_page.choose(reproduces=True)
+
     @Slot(object)
     def show_wizard(self, cohort: Path) -> None:
         """Open the wizard with a cohort chosen already."""
@@ -91,6 +98,7 @@ class Retraining(QObject):
                 self._runner, self._shelf, self.launcher, runs_dir(), self._settings["device"], self._parent
             )
             self.window.new_wanted.connect(self._show_wizard)
+            self.window.reproduction_wanted.connect(self._show_reproduction)
             self.window.resize(self.window.sizeHint().boundedTo(self.window.screen().availableSize()))
         self.window.refresh(wanted)
         if wanted is not None:

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from hyrisk_desktop.gui.retrain.plots import EpochPlot, LossPlot, synthetic_title, unit_colour
-from hyrisk_desktop.gui.retrain.progress import Progress, time_left, unit_name
+from hyrisk_desktop.gui.retrain.progress import Progress, full_name, time_left
 from hyrisk_desktop.gui.retrain.run_results import number
 from hyrisk_desktop.gui.retrain.training_process import Run, RunState
 from hyrisk_desktop.i18n import tr
@@ -70,7 +70,7 @@ def _what_runs(progress: Progress) -> str:
     stage = tr("stage two, with the score") if progress.stage == 2 else tr("stage one, image only")
     return tr(
         "{unit}, {stage}: epoch {epoch} of {epochs}, step {step} of {steps}.",
-        unit=unit_name(progress.unit),
+        unit=full_name(progress.unit, progress.units),
         stage=stage,
         epoch=progress.epoch,
         epochs=progress.epochs_planned,
@@ -140,7 +140,7 @@ class Monitor(QWidget):
         table.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
         table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Fixed)
-        table.setColumnWidth(0, 152)
+        table.setColumnWidth(0, 200)
         return table
 
     def begin(self) -> None:
@@ -173,8 +173,8 @@ class Monitor(QWidget):
             if progress.is_done(unit) or run.state is RunState.FINISHED:
                 state = tr("done")
             else:
-                state = tr("in training") if unit == progress.unit else tr("waiting")
-            texts = (_row_name(unit, progress), state, *(number(a) for a in aucs))
+                state = tr("in training") if unit in progress.begun else tr("waiting")
+            texts = (full_name(unit, progress.units), state, *(number(a) for a in aucs))
             for column, text in enumerate(texts):
                 item = table.item(row, column)
                 if item is None:
@@ -184,9 +184,3 @@ class Monitor(QWidget):
                     table.setItem(row, column, item)
                 elif item.text() != text:
                     item.setText(text)
-
-
-def _row_name(unit: str, progress: Progress) -> str:
-    """The fold, with its network where there is more than one."""
-    networks = {u.partition("/")[0] for u in progress.units}
-    return unit_name(unit) if len(networks) < 2 else f"{unit.partition('/')[0]}, {unit_name(unit)}"

@@ -63,6 +63,39 @@ class TrainingPlan:
         return common
 
 
+@dataclass(frozen=True, slots=True)
+class ReproductionPlan:
+    """The paper on one cohort, as ``hyrisk reproduce`` takes it.
+
+    Attributes:
+        depths: of the networks. imagenet: also the strategies that start from ImageNet. device: "" to choose.
+    """
+
+    cohort: Path
+    depths: tuple[int, ...] = DEPTHS
+    imagenet: bool = True
+    folds: int = 10
+    epochs: int = 20
+    device: str = ""
+    size: int = DEFAULT_SIZE
+
+    def arguments(self) -> list[str]:
+        """What follows ``reproduce`` on the command line."""
+        common = [str(self.cohort), "--networks", ",".join(map(str, self.depths))]
+        common += ["--folds", str(self.folds), "--epochs", str(self.epochs)]
+        if not self.imagenet:
+            common += ["--strategies", "scratch"]
+        if self.device:
+            common += ["--device", self.device]
+        if self.size != DEFAULT_SIZE:
+            common += ["--size", str(self.size)]
+        return common
+
+    def estimate_arguments(self) -> list[str]:
+        """What follows ``reproduce`` where only an estimate is wanted."""
+        return [*self.arguments(), "--estimate", "--json"]
+
+
 def ask_process(line: tuple[list[str], dict[str, str]], token: CancelToken) -> dict[str, Any]:
     """Run a process that answers with one JSON object; for a worker thread.
 

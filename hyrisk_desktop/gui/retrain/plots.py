@@ -37,7 +37,15 @@ LOOKS = {
     "grade": _Look("#ffb454", _DOT),
     "agatston": _Look("#c59bff", Qt.PenStyle.DashDotLine),
     "installed": _Look("#ffffff", _DASH, 1.5),
+    "category": _Look("#ff8f8f", _DASH, 1.5),
+    "volume": _Look("#5fd4d6", Qt.PenStyle.DashDotDotLine, 1.5),
+    "sqrt_volume": _Look("#e6d36a", _DOT, 1.5),
 }
+
+
+def look_of(key: str) -> _Look:
+    """How the curve ``key`` is drawn."""
+    return LOOKS.get(key, _Look(QUIET))
 
 
 def synthetic_title(title: str, synthetic: bool | None) -> str:
@@ -166,16 +174,21 @@ def _round_up(value: float) -> float:
 
 
 class SquarePlot(Plot):
-    """Both axes from 0 to 1, with the diagonal."""
+    """Both axes from 0 to 1, with the diagonal.
 
-    def __init__(self, name: str, title: str, x: str, y: str, legend: tuple[int, int] = (-8, -8)) -> None:
+    Args:
+        name, title, x, y: objectName, title and axes. legend: where it lies; None where a table beside the plot is one.
+    """
+
+    def __init__(self, name: str, title: str, x: str, y: str, legend: tuple[int, int] | None = (-8, -8)) -> None:
         super().__init__(name, title, x, y)
         self.setXRange(0, 1, padding=0.03)
         self.setYRange(0, 1, padding=0.04)
         self.plot([0, 1], [0, 1], pen=pg.mkPen(QUIET, width=1, style=_DOT))
         self._curves: list[pg.PlotDataItem] = []
-        self._legend = self.addLegend(offset=legend, labelTextColor=TITLE, labelTextSize="8.5pt", verSpacing=-4)
-        self._legend.setBrush(pg.mkBrush(24, 27, 32, 215))
+        if legend is not None:
+            box = self.addLegend(offset=legend, labelTextColor=TITLE, labelTextSize="8.5pt", verSpacing=-4)
+            box.setBrush(pg.mkBrush(24, 27, 32, 215))
 
     def show_curves(self, curves: tuple[Curve, ...], *, points: bool = False) -> None:
         """Replace the curves."""
@@ -183,7 +196,7 @@ class SquarePlot(Plot):
             self.removeItem(old)
         self._curves = []
         for curve in curves:
-            look = LOOKS.get(curve.key, _Look(QUIET))
+            look = look_of(curve.key)
             pen = pg.mkPen(look.colour, width=look.width, style=look.style)
             symbol = {"symbol": "o", "symbolSize": 7, "symbolBrush": look.colour, "symbolPen": None} if points else {}
             self._curves.append(self.plot(curve.x, curve.y, pen=pen, name=html.escape(curve.name), **symbol))

@@ -79,7 +79,7 @@ class Progress:
     Attributes:
         done: share of the whole run. seconds_left: None while unknown.
         losses: training loss over the share done, by unit and stage.
-        epochs: by unit, by (stage, epoch). held_out: by unit, RiskNet's and HyRiskNet's AUC.
+        epochs: by unit, by (stage, epoch). held_out: by unit, RiskNet's and HyRiskNet's AUC. begun: units with a step.
         phase: "", "cutting", "training" or "evaluating".
     """
 
@@ -100,6 +100,7 @@ class Progress:
     losses: dict[tuple[str, int], Thinned] = field(default_factory=dict)
     epochs: dict[str, dict[tuple[int, int], Epoch]] = field(default_factory=dict)
     held_out: dict[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    begun: set[str] = field(default_factory=set)
 
     def apply(self, event: dict[str, Any]) -> None:
         """Take in one event; what is unknown or malformed is passed over."""
@@ -113,7 +114,9 @@ class Progress:
         self.epochs_planned, self.cases = _whole(event, "epochs"), _whole(event, "cases")
         self.device = str(event.get("device") or "")
         self.synthetic = event["synthetic"] if isinstance(event.get("synthetic"), bool) else self.synthetic
-        self.seconds_left = None
+        # A reproduction says first how long it will take.
+        self.seconds_left = _number(event, "seconds")
+        self.begun.clear()
 
     def _on_cutting(self, event: dict[str, Any]) -> None:
         self.phase, self.cut = "cutting", (_whole(event, "done"), _whole(event, "total"))
@@ -123,9 +126,11 @@ class Progress:
         self.phase = "training"
         self.unit, self.stage = str(event.get("unit") or ""), _whole(event, "stage")
         self.epoch, self.step, self.steps = (_whole(event, key) for key in ("epoch", "step", "steps"))
+        self.begun.add(self.unit)
         if done is not None:
             self.done = min(max(done, 0.0), 1.0)
-        self.seconds_left = _number(event, "seconds_left")
+        left = _number(event, "seconds_left")
+        self.seconds_left = self.seconds_left if left is None else left
         if loss is not None:
             self.losses.setdefault((self.unit, self.stage), Thinned()).add(100 * self.done, loss)
 
@@ -138,6 +143,8 @@ class Progress:
 
     def _on_unit(self, event: dict[str, Any]) -> None:
         self.held_out[str(event.get("unit") or "")] = (_number(event, "risknet_auc"), _number(event, "hyrisknet_auc"))
+        if (done := _number(event, "done")) is not None:
+            self.done = min(max(done, 0.0), 1.0)
 
     def _on_evaluating(self, _: dict[str, Any]) -> None:
         self.phase, self.done, self.seconds_left = "evaluating", 1.0, None
@@ -194,6 +201,18 @@ def unit_name(unit: str) -> str:
     if kind == "permuted" and number.isdecimal():
         return tr("Shuffled outcomes {n}", n=int(number))
     return tr("Final model") if part == "final" else part
+
+
+def full_name(unit: str, units: tuple[str, ...]) -> str:
+    """The unit in words, with its network and its strategy where ``units`` are of more than one."""
+    *path, _ = unit.split("/")
+    parts = []
+    if path and len({one.rpartition("/")[0].rpartition("/")[2] for one in units}) > 1:
+        parts.append(path[-1].replace("hyrisknet-", "HyRiskNet-"))
+    if len(path) > 1 and len({one.partition("/")[0] for one in units}) > 1:
+        names = {"scratch": tr("from scratch"), "finetune": tr("fine-tuned"), "frozen": tr("frozen")}
+        parts.append(names.get(path[0], path[0]))
+    return ", ".join([*parts, unit_name(unit)])
 
 
 def duration(seconds: float) -> str:

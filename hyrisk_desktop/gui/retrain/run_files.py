@@ -9,9 +9,10 @@ from datetime import datetime
 from pathlib import Path
 
 from hyrisk_desktop.private_files import make_private
-from hyrisk_desktop.training_run import NOTE, RECORD, read_json, write_message
+from hyrisk_desktop.training_run import BUNDLE, BUNDLES, NOTE, RECORD, read_json, write_message
 
 _ELSEWHERE = "elsewhere.json"
+_BUNDLE_NAME = re.compile(r"hyrisknet-[0-9]{2,3}")
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{kind}{n}" for kind in ("com", "lpt") for n in range(1, 10))}
 
 
@@ -56,6 +57,17 @@ def _began(run: Path) -> float:
         with contextlib.suppress(OSError):
             return (run / name).stat().st_mtime
     return 0.0
+
+
+def bundles_of(run: Path) -> list[Path]:
+    """The model bundles of a run: the one of a single network, or one for each of several, the shallowest first."""
+    if (run / BUNDLE).is_dir():
+        return [run / BUNDLE]
+    try:
+        found = [path for path in (run / BUNDLES).iterdir() if path.is_dir() and _BUNDLE_NAME.fullmatch(path.name)]
+    except OSError:
+        return []
+    return sorted(found, key=lambda path: int(path.name.rpartition("-")[2]))
 
 
 def read_tail(path: Path, limit: int = 64 << 10) -> str:

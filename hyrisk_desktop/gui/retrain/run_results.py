@@ -16,7 +16,7 @@ from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr
 
 F64 = NDArray[np.float64]
-_MAX_BYTES = 64 << 20
+MAX_BYTES = 64 << 20
 NOTHING = "–"
 _CURVES = ("hyrisknet", "risknet", "grade", "agatston")
 
@@ -62,7 +62,7 @@ def load_results(path: Path) -> RunResults:
         InputError: it is missing, damaged or of another version.
     """
     try:
-        data = read_json(path, _MAX_BYTES)
+        data = read_json(path, MAX_BYTES)
         if data["schema_version"] != 1:
             raise ValueError("another version")
         return _results(data)

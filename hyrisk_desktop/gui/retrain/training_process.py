@@ -27,11 +27,24 @@ from hyrisk_desktop.gui.retrain.run_files import read_tail
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.paths import training_process
 from hyrisk_desktop.private_files import PRIVATE_UMASK, make_private, private_opener
-from hyrisk_desktop.training_run import BUNDLE, CONTROL, LOCK, NOTE, PROCESS_LOG, RECORD, read_json, write_message
+from hyrisk_desktop.training_run import (
+    BUNDLE,
+    BUNDLES,
+    CONTROL,
+    LOCK,
+    NOTE,
+    PROCESS_LOG,
+    RECORD,
+    REPRODUCTION,
+    TRAINING,
+    read_json,
+    write_message,
+)
 
 Command = Callable[..., tuple[list[str], dict[str, str]]]
 """Called with the arguments of ``model_training``; answers with a command line and its environment."""
 
+_COMMANDS = {TRAINING: "train", REPRODUCTION: "reproduce"}
 _NICENESS, _LEAST = 10, 19
 _START_S = 60.0
 
@@ -64,14 +77,16 @@ class Run:
     """What a run's folder says of it.
 
     Attributes:
-        message: one sentence when it failed. synthetic: trained on synthetic data only (None: not known yet).
+        kind: `TRAINING` or `REPRODUCTION`. message: one sentence when it failed. synthetic: trained on synthetic data only (None: not known yet).
         requested: ``"pause"`` or ``"cancel"`` while the process has not heeded it yet, else ``""``.
-        installed: name of the folder that its bundle was installed as. discarded: its bundle was thrown away.
+        installed: name of the folder that its bundle was installed as, the last of several.
+        discarded: its bundles were thrown away.
     """
 
     directory: Path
     name: str
     state: RunState
+    kind: str = TRAINING
     message: str = ""
     synthetic: bool | None = None
     started: str = ""
@@ -118,11 +133,12 @@ class Launcher:
         self._started: dict[Path, tuple[_Detached, bytes]] = {}
         self._leaving: list[_Detached] = []
 
-    def start(self, run: Path, arguments: Sequence[str], name: str) -> None:
+    def start(self, run: Path, arguments: Sequence[str], name: str, kind: str = TRAINING) -> None:
         """Make the run's folder and start the process in the background.
 
         Args:
-            arguments: what follows ``train``, without ``--out``.
+            run, name: its folder and its name. arguments: what follows ``train``, without ``--out``.
+            kind: `REPRODUCTION` for arguments that follow ``reproduce``.
 
         Raises:
             InputError: the folder can't be written, or the process can't be started.
@@ -131,8 +147,8 @@ class Launcher:
         try:
             make_private(run)
             started = datetime.now().astimezone().isoformat(timespec="seconds")
-            write_message(run / NOTE, {"name": name, "started": started, "arguments": argv})
-            self._launch(run, argv)
+            write_message(run / NOTE, {"name": name, "started": started, "arguments": argv, "kind": kind})
+            self._launch(run, kind, argv)
         except OSError as e:
             raise InputError(
                 "run_folder", tr("The training can't be started in “{name}”: choose another folder.", name=run.name)
@@ -144,21 +160,21 @@ class Launcher:
         Raises:
             InputError: the folder does not say how it was started, or the process can't be started.
         """
-        arguments = self.read(run).arguments
-        if not arguments:
+        known = self.read(run)
+        if not known.arguments:
             raise InputError("run_unknown", tr("The run “{name}” does not say how it was started.", name=run.name))
         try:
-            self._launch(run, list(arguments))
+            self._launch(run, known.kind, list(known.arguments))
         except OSError as e:
             raise InputError("run_folder", tr("The training can't be resumed in “{name}”.", name=run.name)) from e
 
-    def _launch(self, run: Path, arguments: list[str]) -> None:
+    def _launch(self, run: Path, kind: str, arguments: list[str]) -> None:
         if lock_is_held(run) or self._is_starting(run):
             raise InputError("run_alive", tr("The training “{name}” runs already.", name=run.name))
         # A request of the last time must not stop the new process.
         (run / CONTROL).unlink(missing_ok=True)
         before = _bytes(run / RECORD)
-        command, environment = self.command("train", *arguments)
+        command, environment = self.command(_COMMANDS[kind], *arguments)
         mark(run, launched=time.time())
         with open(run / PROCESS_LOG, "ab", opener=private_opener) as log:
             process = _Detached(
@@ -200,6 +216,7 @@ class Launcher:
             name=str(note.get("name") or record.get("name") or run.name),
             state=state,
             message=message,
+            kind=next((k for k in (record.get("kind"), note.get("kind")) if k in (TRAINING, REPRODUCTION)), TRAINING),
             synthetic=synthetic if isinstance(synthetic, bool) else None,
             started=str(note.get("started") or record.get("started") or ""),
             requested=_pending(run, state),
@@ -299,14 +316,15 @@ def mark(run: Path, **facts: object) -> None:
 
 
 def discard(run: Path) -> None:
-    """Delete the run's bundle and mark the run; its log, results and report stay.
+    """Delete the run's bundles and mark the run; its log, results and report stay.
 
     Raises:
         InputError: the bundle can't be deleted.
     """
     try:
-        if (run / BUNDLE).is_dir():
-            shutil.rmtree(run / BUNDLE)
+        for name in (BUNDLE, BUNDLES):
+            if (run / name).is_dir():
+                shutil.rmtree(run / name)
         mark(run, discarded=True)
     except OSError as e:
         raise InputError("run_discard", tr("The model of “{name}” can't be deleted.", name=run.name)) from e

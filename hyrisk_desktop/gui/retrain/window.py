@@ -15,7 +15,6 @@ from PySide6.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QMessageBox,
-    QPlainTextEdit,
     QPushButton,
     QTabWidget,
     QVBoxLayout,
@@ -28,13 +27,15 @@ from hyrisk_desktop.gui.letters import give_letters
 from hyrisk_desktop.gui.models.shelf import ModelShelf
 from hyrisk_desktop.gui.retrain.monitor import Monitor, state_words
 from hyrisk_desktop.gui.retrain.progress import Progress
+from hyrisk_desktop.gui.retrain.reproduction_results import ReproductionResults, load_reproduction
 from hyrisk_desktop.gui.retrain.result_page import ResultPage
-from hyrisk_desktop.gui.retrain.run_files import find_runs, read_tail
+from hyrisk_desktop.gui.retrain.run_files import bundles_of, find_runs
+from hyrisk_desktop.gui.retrain.run_log import RunLog
 from hyrisk_desktop.gui.retrain.run_results import RunResults, load_results
 from hyrisk_desktop.gui.retrain.training_process import Launcher, Run, RunState, discard, mark, request
 from hyrisk_desktop.gui.services.job_runner import Job, JobRunner
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.training_run import BUNDLE, EVENTS, LOG, PROCESS_LOG, REPORT, RESULTS, EventTail
+from hyrisk_desktop.training_run import EVENTS, REPORT, REPRODUCTION, REPRODUCTION_RESULTS, RESULTS, EventTail
 
 _TICK_MS, _BEHIND_MS = 330, 15
 _BUDGET_S = 0.008
@@ -49,10 +50,11 @@ class RetrainWindow(QWidget):
         runs: folder of the runs. device: "cpu", "cuda" or "" for the self-test of a model to install.
 
     Signals:
-        new_wanted: the button for a new training was pressed.
+        new_wanted, reproduction_wanted: the button for a new training, or for the paper, was pressed.
     """
 
     new_wanted = Signal()
+    reproduction_wanted = Signal()
 
     def __init__(
         self,
@@ -70,10 +72,9 @@ class RetrainWindow(QWidget):
         self._run: Run | None = None
         self._tail: EventTail | None = None
         self._progress = Progress()
-        self._results: tuple[Path, RunResults | None] | None = None
+        self._results: tuple[Path, RunResults | ReproductionResults | None] | None = None
         self._results_job: Job | None = None
         self._installing: Path | None = None
-        self._shown_log = ""
         self._ticks = 0
         self._timer = QTimer(self, singleShot=True)
         self._timer.timeout.connect(self._tick)
@@ -93,17 +94,16 @@ class RetrainWindow(QWidget):
         self._list.setWordWrap(True)
         self._list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._new = _button("newTraining", tr("&New training…"))
+        self._reproduce = _button("reproducePaper", tr("Reproduce the p&aper…"))
         side = QVBoxLayout()
         heading = QLabel(tr("Runs"))
         heading.setObjectName("heading")
         side.addWidget(heading)
         side.addWidget(self._list, 1)
         side.addWidget(self._new)
+        side.addWidget(self._reproduce)
         self.monitor, self.results = Monitor(), ResultPage()
-        self._log = QPlainTextEdit()
-        self._log.setObjectName("trainingLog")
-        self._log.setAccessibleName(tr("Log of the run"))
-        self._log.setReadOnly(True)
+        self._log = RunLog()
         self.tabs = QTabWidget()
         self.tabs.setObjectName("runTabs")
         self.tabs.addTab(self.monitor, tr("Progress"))
@@ -158,13 +158,15 @@ class RetrainWindow(QWidget):
 
     def _connect(self) -> None:
         self._new.clicked.connect(lambda *_: self.new_wanted.emit())
+        self._reproduce.clicked.connect(lambda *_: self.reproduction_wanted.emit())
         self._list.currentItemChanged.connect(self._select)
         self._pause.clicked.connect(self._pause_or_resume)
         self._cancel.clicked.connect(self._ask_cancel)
         self.tabs.currentChanged.connect(self._show_log)
-        self.results.report_wanted.connect(self._open_report)
-        self.results.install_wanted.connect(self._install)
-        self.results.discard_wanted.connect(self._ask_discard)
+        bar = self.results.bar
+        bar.report_wanted.connect(self._open_report)
+        bar.install_wanted.connect(self._install)
+        bar.discard_wanted.connect(self._ask_discard)
         self._shelf.chosen.connect(self._installed)
         self._shelf.failed.connect(self._not_installed)
         self._shelf.busy_changed.connect(self._show_run)
@@ -204,7 +206,6 @@ class RetrainWindow(QWidget):
             return
         self._tail, self._progress, self._results = EventTail(folder / EVENTS), Progress(), None
         self._run = self._launcher.read(folder)
-        self._shown_log = ""
         self.monitor.begin()
         finished = self._run.state is RunState.FINISHED
         self.tabs.setCurrentIndex(_RESULTS if finished else _PROGRESS)
@@ -251,8 +252,8 @@ class RetrainWindow(QWidget):
         self._pause.setEnabled(may or (dead and not run.discarded))
         self._cancel.setEnabled(run.state.alive and run.state is not RunState.STARTING and run.requested != "cancel")
         if finished:
-            self.results.show_state(run, busy=self._shelf.busy, installable=(run.directory / BUNDLE).is_dir())
-            self._load_results(run.directory)
+            self.results.bar.show_state(run, busy=self._shelf.busy, bundles=bundles_of(run.directory))
+            self._load_results(run)
 
     # --- pausing, resuming, cancelling
 
@@ -303,7 +304,8 @@ class RetrainWindow(QWidget):
 
     # --- results
 
-    def _load_results(self, folder: Path) -> None:
+    def _load_results(self, run: Run) -> None:
+        folder = run.directory
         if self._results is not None and self._results[0] == folder:
             return
         self._results = (folder, None)
@@ -312,15 +314,15 @@ class RetrainWindow(QWidget):
             # Another run may have been selected meanwhile.
             return lambda value: show(value) if self._results is not None and self._results[0] == folder else None
 
-        job = Job(
-            "reading the results of a training",
-            lambda _: load_results(folder / RESULTS),
-            current(self._show_results),
-            current(self._show_error),
-        )
+        def work(_: object) -> RunResults | ReproductionResults:
+            if run.kind == REPRODUCTION:
+                return load_reproduction(folder / REPRODUCTION_RESULTS)
+            return load_results(folder / RESULTS)
+
+        job = Job("reading the results of a run", work, current(self._show_results), current(self._show_error))
         self._runner.run_io(job)
 
-    def _show_results(self, results: RunResults) -> None:
+    def _show_results(self, results: RunResults | ReproductionResults) -> None:
         if self._run is not None:
             self._results = (self._run.directory, results)
             self.results.show_results(results)
@@ -332,9 +334,10 @@ class RetrainWindow(QWidget):
 
     @Slot()
     def _install(self) -> None:
-        if self._run is not None and not self._shelf.busy:
+        bundle = self.results.bar.bundle
+        if self._run is not None and bundle is not None and not self._shelf.busy:
             self._installing = self._run.directory
-            self._shelf.import_model(self._installing / BUNDLE, self._device or None)
+            self._shelf.import_model(bundle, self._device or None)
 
     @Slot(object)
     def _installed(self, model: object) -> None:
@@ -362,17 +365,8 @@ class RetrainWindow(QWidget):
 
     @Slot()
     def _show_log(self) -> None:
-        if self._run is None or self.tabs.currentIndex() != _LOG:
-            return
-        parts = [read_tail(self._run.directory / name).rstrip() for name in (LOG, PROCESS_LOG)]
-        text = "\n\n".join(part for part in parts if part) or tr("Nothing has been logged yet.")
-        if text != self._shown_log:
-            self._shown_log = text
-            bar = self._log.verticalScrollBar()
-            at_end = bar.value() == bar.maximum()
-            where = bar.value()
-            self._log.setPlainText(text)
-            bar.setValue(bar.maximum() if at_end else where)
+        if self._run is not None and self.tabs.currentIndex() == _LOG:
+            self._log.show_run(self._run.directory)
 
     # --- showing
 

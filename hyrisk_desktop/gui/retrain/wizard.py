@@ -12,11 +12,15 @@ from hyrisk_desktop.gui.dialogs.message import ErrorDialog
 from hyrisk_desktop.gui.letters import LetteredDialog
 from hyrisk_desktop.gui.retrain.check_page import CheckPage
 from hyrisk_desktop.gui.retrain.cohort_page import CohortPage
+from hyrisk_desktop.gui.retrain.reproduction_choices import ReproductionPage
 from hyrisk_desktop.gui.retrain.run_files import remember_run, run_folder
 from hyrisk_desktop.gui.retrain.training_page import TrainingPage
 from hyrisk_desktop.gui.retrain.training_process import Launcher
 from hyrisk_desktop.gui.services.job_runner import JobRunner
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.training_run import REPRODUCTION, TRAINING
+
+_LAST = 2
 
 
 class RetrainWizard(LetteredDialog):
@@ -43,9 +47,9 @@ class RetrainWizard(LetteredDialog):
         self.cohort_page = CohortPage()
         self.check_page = CheckPage(runner, launcher.command)
         self.training_page = TrainingPage(runner, launcher.command, runs, model)
-        self._pages = (self.cohort_page, self.check_page, self.training_page)
+        self.reproduction_page = ReproductionPage(runner, launcher.command, runs)
         self._stack = QStackedWidget()
-        for page in self._pages:
+        for page in (self.cohort_page, self.check_page, self.training_page, self.reproduction_page):
             self._stack.addWidget(page)
             page.changed.connect(self._show_states)
         self._steps = QLabel()
@@ -82,22 +86,28 @@ class RetrainWizard(LetteredDialog):
 
     @property
     def page(self) -> int:
-        """Number of the page on show, from 0."""
-        return self._stack.currentIndex()
+        """Number of the page on show, from 0; both ways of training have their choices on the last one."""
+        return min(self._stack.currentIndex(), _LAST)
+
+    @property
+    def _choices(self) -> TrainingPage | ReproductionPage:
+        return self.reproduction_page if self.cohort_page.reproduces else self.training_page
 
     @Slot()
     def _go_on(self) -> None:
         if not self._may_go_on():
             return
-        if self.page == 2:
+        if self.page == _LAST:
             self._start()
             return
         cohort = self.cohort_page.cohort()
         if self.page == 0 and cohort is not None:
             self.check_page.check(cohort)
         if self.page == 1 and cohort is not None:
-            self.training_page.begin(cohort, usable=self.check_page.usable)
-        self._stack.setCurrentIndex(self.page + 1)
+            self._choices.begin(cohort, usable=self.check_page.usable)
+            self._stack.setCurrentWidget(self._choices)
+        else:
+            self._stack.setCurrentIndex(self.page + 1)
         self._show_states()
 
     @Slot()
@@ -109,11 +119,12 @@ class RetrainWizard(LetteredDialog):
     def _may_go_on(self) -> bool:
         if self.page == 0:
             return self.cohort_page.cohort() is not None
-        return self.check_page.ready if self.page == 1 else self.training_page.problem() == ""
+        return self.check_page.ready if self.page == 1 else self._choices.problem() == ""
 
     @Slot()
     def _show_states(self) -> None:
-        names = (tr("1  Cohort"), tr("2  Check"), tr("3  Training"))
+        last = tr("3  The paper") if self.cohort_page.reproduces else tr("3  Training")
+        names = (tr("1  Cohort"), tr("2  Check"), last)
         parts = (
             f'<span style="color:{"#ffffff" if i == self.page else "#8b96a3"}; font-weight:{600 if i == self.page else 400}">'
             f"{name}</span>"
@@ -122,7 +133,7 @@ class RetrainWizard(LetteredDialog):
         self._steps.setText("&nbsp;&nbsp;&nbsp;›&nbsp;&nbsp;&nbsp;".join(parts))
         self._back.setEnabled(self.page > 0)
         self._allow_next(self._may_go_on())
-        self._next.setText(tr("&Start") if self.page == 2 else tr("&Next"))
+        self._next.setText(tr("&Start") if self.page == _LAST else tr("&Next"))
 
     def _allow_next(self, may: bool) -> None:
         """Switch the button; while it's off the keyboard waits on the page, or Qt would hand it to Cancel."""
@@ -134,11 +145,11 @@ class RetrainWizard(LetteredDialog):
             self._next.setFocus()
 
     def _start(self) -> None:
-        page = self.training_page
-        parent = page.run_parent()
-        run = run_folder(parent, page.run_name())
+        page, place = self._choices, self._choices.place
+        run = run_folder(place.run_parent(), place.run_name())
+        kind = REPRODUCTION if page is self.reproduction_page else TRAINING
         try:
-            self._launcher.start(run, page.plan().arguments(), page.run_name())
+            self._launcher.start(run, page.plan().arguments(), place.run_name(), kind)
             remember_run(self._runs, run)
         except (HyRiskError, OSError) as e:
             ErrorDialog(e, self).open()
@@ -149,6 +160,7 @@ class RetrainWizard(LetteredDialog):
     def _stop(self) -> None:
         self.check_page.cancel()
         self.training_page.cancel()
+        self.reproduction_page.cancel()
 
     def done(self, result: int) -> None:
         """Leave no process behind that nobody waits for."""
