@@ -19,22 +19,35 @@ from hyrisk_desktop.calcium.grading import consistency_findings
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.imaging import CTVolume, Voxel, check_centre, check_volume
 from hyrisk_desktop.risk.risk_reading import RiskReading
+from hyrisk_desktop.standing import Standing, decisive_first, risk_standing, scores_standing
 
 if TYPE_CHECKING:
     from hyrisk_desktop.risk import Predictor
 
+RISK_VALUES = ("risknet", "hyrisknet", "interval", "percentile", "by_grade")
+"""What of `risk_numbers` says how large the risk is; the rest says whose it is."""
 _ORDER = {Severity.UNFIT: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measurement:
-    """Scores, risk (None without a model) and findings, worst first, of one centre and grade."""
+    """Scores, risk (None without a model) and findings, decisive ones first, of one centre and grade."""
 
     centre: Voxel
     grade: float | None
     scores: CalciumScores
     risk: RiskReading | None
     findings: tuple[Finding, ...]
+
+    @property
+    def risk_standing(self) -> Standing:
+        """Whether the risk may be shown."""
+        return risk_standing(self.findings)
+
+    @property
+    def scores_standing(self) -> Standing:
+        """Whether the scores may be shown."""
+        return scores_standing(self.findings)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,7 +158,7 @@ def collect_findings(
     grade: float | None,
     risk: RiskReading | None,
 ) -> tuple[Finding, ...]:
-    """Everything that qualifies the numbers, one finding per code, worst first.
+    """Everything that qualifies the numbers, one finding per code: what withholds a number first, then the worst first.
 
     Args:
         scan, centre: findings of the whole scan and around the heart centre.
@@ -163,7 +176,7 @@ def collect_findings(
     unique: dict[str, Finding] = {}
     for finding in found:
         unique.setdefault(finding.code, finding)
-    return tuple(sorted(unique.values(), key=lambda finding: _ORDER[finding.severity]))
+    return decisive_first(sorted(unique.values(), key=lambda finding: _ORDER[finding.severity]))
 
 
 def calcium_numbers(scores: CalciumScores) -> dict[str, Any]:
@@ -189,6 +202,7 @@ def risk_numbers(risk: RiskReading) -> dict[str, Any]:
         "risknet": risk.risknet,
         "hyrisknet": risk.hyrisknet,
         "interval": list(risk.interval),
+        "interval_covers": list(risk.interval_covers),
         "percentile": risk.percentile,
         # A model that takes the Agatston score has no risk by grade.
         "by_grade": list(risk.by_grade) or None,

@@ -67,8 +67,10 @@ class BatchRow:
         status: "scored" or "failed"; error_code, error: why it failed, in one plain sentence.
         centre_from: "reads", "proposed centre" or "proposed centre, unsure"; centre_note: why it is unsure.
         sqrt_volume_mm1_5: square root of the volume score, in mm to the power of 1.5.
+        calcium_state, risk_state: "shown", "doubtful" or "withheld", "" without the numbers; calcium_reasons, risk_reasons:
+            codes of the findings that decided, the decisive first. Of a withheld risk there is no number here.
         interval_low, interval_high, risknet, hyrisknet, prevalence: shares from 0 to 1; percentile: 0 to 100.
-        findings: codes, worst first, separated by blanks. unfit: one of them says that the numbers do not hold.
+        findings: codes, decisive ones first, separated by blanks. unfit: one of them says that the numbers do not hold.
         findings_checked: "whole", or "slab" where only the slices around the centre were read: then ``truncated_fov``,
             ``padding`` and damage in the pixels of other slices were not looked for.
         fingerprint: of the files, the read and the settings, see `BatchExam.fingerprint`.
@@ -98,6 +100,8 @@ class BatchRow:
     region_y_mm: float | None = None
     region_z_mm: float | None = None
     profile: str = ""
+    calcium_state: str = ""
+    calcium_reasons: str = ""
     risknet: float | None = None
     hyrisknet: float | None = None
     interval_low: float | None = None
@@ -106,6 +110,8 @@ class BatchRow:
     prevalence: float | None = None
     calibrated: bool | None = None
     score_input: str = ""
+    risk_state: str = ""
+    risk_reasons: str = ""
     model: str = ""
     model_sha256: str = ""
     bundle_sha256: str = ""
@@ -266,17 +272,22 @@ def with_numbers(row: BatchRow, m: Measurement) -> BatchRow:
     """``row`` with the numbers and findings of a measurement."""
     scores, risk = m.scores, m.risk
     width, height, depth = scores.region_mm
+    calcium, risky = m.scores_standing, m.risk_standing
     row = replace(
-        row, status=SCORED, agatston=scores.agatston, category=scores.category, volume_mm3=scores.volume_mm3,
+        row, status=SCORED, calcium_state=str(calcium.state), calcium_reasons=" ".join(calcium.codes), agatston=scores.agatston, category=scores.category, volume_mm3=scores.volume_mm3,
         sqrt_volume_mm1_5=scores.sqrt_volume, region_x_mm=width, region_y_mm=height, region_z_mm=depth,
         profile=scores.profile, findings=" ".join(f.code for f in m.findings),
         unfit=any(f.severity is Severity.UNFIT for f in m.findings),
     )  # fmt: skip
     if risk is None:
         return row
+    if not risky.withheld:
+        row = replace(
+            row, risknet=risk.risknet, hyrisknet=risk.hyrisknet, interval_low=risk.interval[0],
+            interval_high=risk.interval[1], percentile=risk.percentile,
+        )  # fmt: skip
     return replace(
-        row, risknet=risk.risknet, hyrisknet=risk.hyrisknet, interval_low=risk.interval[0],
-        interval_high=risk.interval[1], percentile=risk.percentile, prevalence=risk.prevalence,
+        row, risk_state=str(risky.state), risk_reasons=" ".join(risky.codes), prevalence=risk.prevalence,
         calibrated=risk.calibrated, score_input=risk.score_input, model=risk.model, model_sha256=risk.sha256,
         bundle_sha256=risk.bundle_sha256, demonstration=risk.demonstration, device=risk.device,
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,11 @@ from hyrisk_desktop.imaging.volume import CTVolume, Voxel
 
 CATEGORY_UPPER_BOUNDS = (0.0, 10.0, 100.0, 400.0)
 """Rumberger's bins: {0}, (0,10], (10,100], (100,400], (400,inf); the last has no upper bound."""
+
+MAX_REGION_MM = 200.0
+"""Longest side of a region that holds a heart and not the whole chest; hearts measure 90 to 160 mm."""
+MAX_LESION_MM2 = 1000.0
+"""Largest connected area in one slice that is still taken for coronary calcium: a vertebral body has 1,000 to 1,800 mm2."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,6 +147,7 @@ def _score(
     counted = [lesion for lesion in found.lesions if not lesion.excluded]
     agatston = math.fsum(lesion.agatston for lesion in counted)
     findings = _findings(found.lesions, found.cut_away, region, found.region, drawn=drawn)
+    findings += _beyond_findings(region.size_mm(volume), counted)
     if not drawn:
         # Around a box that the reader drew, what lies outside was left there on purpose.
         findings += _nearby_findings(agatston, agatston_nearby(volume, region, profile, excluded))
@@ -159,6 +165,27 @@ def _score(
         labels=found.labels,
         findings=findings,
     )
+
+
+def _beyond_findings(size_mm: tuple[float, float, float], counted: Sequence[Lesion]) -> tuple[Finding, ...]:
+    """Codes ``beyond_heart`` and ``bone_counted``: what was scored can't be coronary calcium alone."""
+    findings = []
+    if max(size_mm) > MAX_REGION_MM:
+        message = tr(
+            "The region measures {x:.0f} × {y:.0f} × {z:.0f} mm, more than a heart: bone and other calcium are counted with "
+            "it. Choose a smaller one.",
+            x=size_mm[0], y=size_mm[1], z=size_mm[2],
+        )  # fmt: skip
+        findings.append(Finding("beyond_heart", Severity.WARNING, message))
+    largest = max((lesion.area_mm2 for lesion in counted), default=0.0)
+    if largest > MAX_LESION_MM2:
+        message = tr(
+            "A counted area of {area:.0f} mm² is larger than calcium of a coronary artery: bone or contrast agent is counted. "
+            "Exclude it, or choose a smaller region.",
+            area=largest,
+        )
+        findings.append(Finding("bone_counted", Severity.WARNING, message))
+    return tuple(findings)
 
 
 def _nearby_findings(agatston: float, nearby: float) -> tuple[Finding, ...]:

@@ -137,11 +137,16 @@ def _print_readout(document: dict[str, Any]) -> None:
     calcium, risk = document["calcium"], document["risk"]
     size = " × ".join(f"{mm:.0f}" for mm in calcium["region_mm_xyz"])
     agatston, category = calcium["agatston"], calcium["category"]
-    lines = [
+    scores = [
         tr("Region Agatston   {a:.1f}  ({size} mm, profile {p})", a=agatston, size=size, p=calcium["profile"]),
         tr("Category          {c} ({bounds})", c=category, bounds=category_bounds(category)),
         tr("Volume            {v:.1f} mm³, square root {s:.2f}", v=calcium["volume_mm3"], s=calcium["sqrt_volume"]),
-        *([tr("Risk              not available")] if risk is None else _risk_lines(risk)),
+    ]
+    if calcium["state"] == "withheld":
+        scores = [tr("Calcium scores    withheld: {why}", why=_why(document, calcium))]
+    lines = [
+        *scores,
+        *([tr("Risk              not available")] if risk is None else _risk_lines(risk, _why(document, risk))),
         *(f"[{finding['severity']}] {finding['message']}" for finding in document["findings"]),
         *([tr("Exam: synthetic phantom, not a patient")] if document["exam"]["synthetic"] else ()),
         tr("Research use only."),
@@ -149,7 +154,17 @@ def _print_readout(document: dict[str, Any]) -> None:
     typer.echo("\n".join(lines))
 
 
-def _risk_lines(risk: dict[str, Any]) -> Iterator[str]:
+def _why(document: dict[str, Any], stated: dict[str, Any]) -> str:
+    """The sentence of the finding that decided, "" for none."""
+    decisive = next(iter(stated["reasons"]), "")
+    return next((finding["message"] for finding in document["findings"] if finding["code"] == decisive), "")
+
+
+def _risk_lines(risk: dict[str, Any], why: str) -> Iterator[str]:
+    if risk["state"] == "withheld":
+        yield tr("Risk              withheld: {why}", why=why)
+        yield tr("Model             {m} {s}", m=risk["model"], s=risk["sha256"][:12])
+        return
     head = risk["risknet"] if risk["hyrisknet"] is None else risk["hyrisknet"]
     low, high = risk["interval"]
     yield tr(

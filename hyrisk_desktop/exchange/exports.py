@@ -256,9 +256,11 @@ def make_files(
 
 
 def heat_of(volume: CTVolume, m: Measurement, predictor: Predictor) -> NDArray[np.float32] | None:
-    """What raised the risk; None where the library that explains is missing, as the report does without."""
+    """What raised the risk; None where the library that explains is missing, or the risk is withheld: the report does without."""
     from hyrisk_desktop.risk.explain import explain
 
+    if m.risk_standing.withheld:
+        return None
     agatston = None if m.risk is None else m.risk.agatston
     try:
         return explain(predictor, volume, m.centre, m.grade, agatston=agatston).heat

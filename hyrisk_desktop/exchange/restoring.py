@@ -159,7 +159,9 @@ def _differences(report: ReadBack, scores: CalciumScores) -> list[str]:
             then=report.calcium[key],
         )
         for key, word in words.items()
-        if not math.isclose(now[key], report.calcium[key], rel_tol=1e-9, abs_tol=1e-9)
+        # Of what was withheld there is no number to compare with.
+        if report.calcium[key] is not None
+        and not math.isclose(now[key], report.calcium[key], rel_tol=1e-9, abs_tol=1e-9)
     ]
     if {lesion.peak for lesion in scores.lesions} != {lesion.peak for lesion in report.lesions}:
         said.append(
@@ -216,7 +218,7 @@ def model_notes(report: ReadBack, model: tuple[str, str] | None) -> list[str]:
 def risk_notes(report: ReadBack, reading: RiskReading) -> list[str]:
     """What to say where the same model gives another risk than the report's."""
     then = report.risk
-    if then is None or then["bundle_sha256"] != reading.bundle_sha256:
+    if then is None or then["bundle_sha256"] != reading.bundle_sha256 or then["risknet"] is None:
         return []
     if then["prevalence"] != reading.prevalence:
         return [

@@ -14,6 +14,7 @@ from hyrisk_desktop.imaging import CTVolume
 from hyrisk_desktop.measurement import Measurement, Survey, collect_findings
 from hyrisk_desktop.risk import RiskReading
 from hyrisk_desktop.risk.explain import Explanation
+from hyrisk_desktop.standing import SHOWN_ANYWAY, Standing, risk_standing, scores_standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,18 +243,35 @@ class Measured(QObject):
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """All findings that qualify what is kept of the numbers on screen, worst first."""
-        return self._findings(self.risk)
+        """All findings that qualify what is kept of the numbers on screen."""
+        return self.findings_with(self.risk)
 
     @property
     def shown_findings(self) -> tuple[Finding, ...]:
         """`findings`, and those of a risk that is shown while its interval is still being worked out."""
-        return self._findings(self.shown_risk)
+        return self.findings_with(self.shown_risk)
 
-    def _findings(self, risk: RiskReading | None) -> tuple[Finding, ...]:
+    @property
+    def risk_standing(self) -> Standing:
+        """How far the risk on screen is to be trusted."""
+        return risk_standing(self.shown_findings)
+
+    @property
+    def scores_standing(self) -> Standing:
+        """How far the scores on screen are to be trusted."""
+        return scores_standing(self.shown_findings)
+
+    def hides(self, standing: Standing) -> bool:
+        """Whether a number that stands so must not be read on screen."""
+        return standing.withheld and not self.read.shown_anyway
+
+    def findings_with(self, risk: RiskReading | None) -> tuple[Finding, ...]:
+        """All findings that would stand beside ``risk`` here, what withholds a number first."""
         scan = (*self.exam.findings, *self._kept.get(self.exam.exam_id, _Kept()).findings) if self.exam else ()
         scan = (*scan, *self.model_findings, *self._other_model_finding())
-        return collect_findings(scan, self._around, self.scores, self.read.grade, risk)
+        found = collect_findings(scan, self._around, self.scores, self.read.grade, risk)
+        withheld = risk_standing(found).withheld or scores_standing(found).withheld
+        return (*found, _shown_anyway()) if self.read.shown_anyway and withheld else found
 
     def _other_model_finding(self) -> tuple[Finding, ...]:
         if self.risk is None or self.model is None or not self.risk_is_another_models:
@@ -263,3 +281,8 @@ class Measured(QObject):
             model=self.risk.model, prevalence=100 * self.risk.prevalence, now=self.model[0],
         )  # fmt: skip
         return (Finding("other_model", Severity.INFO, message),)
+
+
+def _shown_anyway() -> Finding:
+    message = tr("What is withheld here was shown on screen, because the reader asked for it.")
+    return Finding(SHOWN_ANYWAY, Severity.INFO, message)

@@ -7,6 +7,7 @@ from hyrisk_desktop.exchange.reports.report import percent
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk import RiskReading
+from hyrisk_desktop.standing import Standing
 
 
 def agatston_name(scores: CalciumScores) -> str:
@@ -21,20 +22,36 @@ def results_text(session: Session) -> str:
     grade = session.read.grade
     lines = [
         tr("HyRisk Desktop – research use only"),
-        *_score_lines(session.scores),
+        *_score_lines(session.scores, session.scores_standing, hidden=session.hides(session.scores_standing)),
         tr("Not graded") if grade is None else tr("Grade: {grade:g}", grade=grade),
-        *(_risk_lines(session.risk) if session.risk is not None else ()),
+        *(
+            ()
+            if session.risk is None
+            else _risk_lines(session.risk, session.risk_standing, hidden=session.hides(session.risk_standing))
+        ),
         tr("Exam: synthetic phantom, not a patient") if session.exam and session.exam.synthetic else "",
         *(f.message for f in session.findings),
     ]
     return "\n".join(line for line in lines if line)
 
 
-def _score_lines(scores: CalciumScores) -> tuple[str, ...]:
+def _withheld(what: str, standing: Standing, *, hidden: bool) -> str:
+    """What stands before a number that somebody asked to see all the same, or in its place; "" for what is not withheld."""
+    if hidden:
+        return tr("{what}: withheld, {why}", what=what, why=standing.why)
+    return tr("WITHHELD ({why}), shown anyway:", why=standing.why) if standing.withheld else ""
+
+
+def _score_lines(scores: CalciumScores, standing: Standing, *, hidden: bool) -> tuple[str, ...]:
     w, h, d = scores.region_mm
     excluded = sum(lesion.excluded for lesion in scores.lesions)
+    where = tr("Heart centre (x, y, z): {centre}", centre=scores.centre) if scores.centre else ""
+    warning = _withheld(agatston_name(scores), standing, hidden=hidden)
+    if hidden:
+        return where, warning
     return (
-        tr("Heart centre (x, y, z): {centre}", centre=scores.centre) if scores.centre else "",
+        where,
+        warning,
         tr(
             "{what}: {a:.1f} ({bounds}), {w:.0f} × {h:.0f} × {d:.0f} mm, profile {profile}",
             what=agatston_name(scores),
@@ -50,13 +67,17 @@ def _score_lines(scores: CalciumScores) -> tuple[str, ...]:
     )
 
 
-def _risk_lines(risk: RiskReading) -> tuple[str, ...]:
+def _risk_lines(risk: RiskReading, standing: Standing, *, hidden: bool) -> tuple[str, ...]:
+    warning = _withheld(tr("Risk"), standing, hidden=hidden)
+    if hidden:
+        return (warning,)
     note = tr(" (demonstration model, trained on synthetic phantoms)") if risk.demonstration else ""
     what = tr("Risk (image only, no grade)") if risk.hyrisknet is None else tr("Risk")
     low, high = (percent(r, 1) for r in risk.interval)
     place = "" if risk.percentile is None else tr("; percentile {p:.0f} of 100", p=risk.percentile)
     kind = tr("calibrated") if risk.calibrated else tr("not calibrated")
     return (
+        warning,
         tr(
             "{what}: {risk}, interval {low} to {high}{place}{note}",
             what=what,

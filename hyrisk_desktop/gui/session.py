@@ -152,7 +152,7 @@ class Session(Measured):
         if not done or self._restored is not None:
             self._restored = read
         self._kept_risk = None if risk is None else (read, risk)
-        merged = read if read.locked else replace(read, **done)
+        merged = read if read.locked else read.changed(**done)
         if merged == self.read:
             # It came back from memory before; what the reader has done since can still be taken back.
             self._measure(keep_scores=True)
@@ -250,7 +250,7 @@ class Session(Measured):
         """Change fields of `ReadState`, remembering the state before for undo."""
         if not self.can_measure:
             return
-        new = replace(self.read, **changes)  # type: ignore[arg-type]
+        new = self.read.changed(**changes)
         if new == self.read:
             return
         if self.read.locked and new.locked and (new.grade, new.vessels) != (self.read.grade, self.read.vessels):
@@ -291,6 +291,10 @@ class Session(Measured):
     def set_grade(self, grade: float | None) -> None:
         """Set or clear the grade (0 to 3)."""
         self.edit(grade=None if grade is None else check_grade(grade))
+
+    def show_anyway(self) -> None:
+        """Show the numbers that are withheld here; the read keeps that somebody asked."""
+        self.edit(shown_anyway=True)
 
     def toggle_lesion(self, index: int) -> None:
         """Exclude the lesion, or count it again."""

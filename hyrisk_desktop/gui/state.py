@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 import numpy as np
@@ -64,11 +64,20 @@ class ReadState:
     """Grades 0 to 3 by vessel, where the reader grades each."""
     locked: bool = False
     """The grade is final; in a blinded list scores and risk show from then on."""
+    shown_anyway: bool = False
+    """The reader asked to see, at this centre and in this box, what is withheld."""
 
     @property
     def complete(self) -> bool:
         """Centre and grade are there: the reader has finished, and the arrow keys move nothing any more."""
         return self.centre is not None and self.grade is not None
+
+    def changed(self, **changes: object) -> ReadState:
+        """With other fields; numbers of another place are withheld anew."""
+        new = replace(self, **changes)  # type: ignore[arg-type]
+        if "shown_anyway" not in changes and (new.centre, new.box) != (self.centre, self.box):
+            return replace(new, shown_anyway=False)
+        return new
 
 
 class Tool(Enum):

@@ -12,6 +12,7 @@ from typing import Any
 from hyrisk_desktop.findings import Finding
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.volume import Voxel
+from hyrisk_desktop.standing import SHOWN, SHOWN_ANYWAY, Standing, risk_standing
 
 VESSELS = ("LM", "LAD", "LCx", "RCA")
 """Left main, left anterior descending, left circumflex, right coronary artery: the rows of the grading sheet."""
@@ -29,6 +30,7 @@ class Status(StrEnum):
     CENTRE = "centre"
     GRADED = "graded"
     SCORED = "scored"
+    WITHHELD = "withheld"
     FAILED = "failed"
 
 
@@ -39,6 +41,7 @@ def status_word(status: Status) -> str:
         Status.CENTRE: tr("centre placed"),
         Status.GRADED: tr("graded"),
         Status.SCORED: tr("scored"),
+        Status.WITHHELD: tr("withheld"),
         Status.FAILED: tr("failed"),
     }[status]
 
@@ -59,6 +62,7 @@ class ReadSummary:
     Attributes:
         agatston: of the region, or of the drawn box where ``whole_heart``.
         risk: what the model ``model`` (hash ``bundle_sha256``) said, assuming ``prevalence``.
+        risk_standing, scores_standing: whether risk and agatston may be shown.
     """
 
     read_id: int
@@ -71,12 +75,22 @@ class ReadSummary:
     model: str = ""
     bundle_sha256: str = ""
     prevalence: float | None = None
+    risk_standing: Standing = SHOWN
+    scores_standing: Standing = SHOWN
+
+    @property
+    def decisive(self) -> Finding | None:
+        """Why a number of this read is withheld; None where none is."""
+        numbers = ((self.risk, self.risk_standing), (self.agatston, self.scores_standing))
+        return next((s.reasons[0] for number, s in numbers if number is not None and s.withheld), None)
 
     @property
     def status(self) -> Status:
-        """New to scored; scored means graded and with a risk."""
+        """New to scored; scored means graded and with a risk, withheld that it, or the scores, must not be shown."""
         if self.grade is not None:
-            return Status.SCORED if self.risk is not None and self.centre is not None else Status.GRADED
+            if self.risk is None or self.centre is None:
+                return Status.GRADED
+            return Status.SCORED if self.decisive is None else Status.WITHHELD
         return Status.NEW if self.centre is None else Status.CENTRE
 
 
@@ -121,6 +135,13 @@ class ExamEntry:
         if self.problem:
             return Status.FAILED
         return self.read.status if self.read else Status.NEW
+
+    @property
+    def decisive(self) -> Finding | None:
+        """Why a number of this exam is withheld, or would be wherever its heart's centre is placed; None where none is."""
+        of_the_scan = risk_standing(self.findings)
+        found = self.read.decisive if self.read else None
+        return found or (of_the_scan.reasons[0] if of_the_scan.withheld else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +208,11 @@ class Read:
     seconds_to_grade: float | None = None
     read_id: int = 0
     revision: int = 0
+
+    @property
+    def shown_anyway(self) -> bool:
+        """Somebody asked to see what is withheld here."""
+        return any(f.code == SHOWN_ANYWAY for f in self.findings)
 
 
 def reading_order(reading_list: ReadingList, reader: Reader | None, count: int) -> list[int]:

@@ -11,12 +11,13 @@ from typing import Any
 
 from hyrisk_desktop.findings import finding_rows, findings_from
 from hyrisk_desktop.imaging import Kind, ScannedExam, SeriesRecord, Voxel
+from hyrisk_desktop.standing import risk_standing, scores_standing
 from hyrisk_desktop.worklist.models import ExamRow, ListRow, ReadRow, SeriesRow
 from hyrisk_desktop.worklist.records import ExamEntry, Proposal, Read, ReadingList, ReadSummary
 
 # What a change of a read is compared by; the rest follows from these or is a stamp.
 _AUDITED = (
-    "series_uid", "content_sha256", "centre", "centre_proposed", "grade", "vessels", "excluded", "box", "profile", "locked", "bundle_sha256", "results",
+    "series_uid", "content_sha256", "centre", "centre_proposed", "grade", "vessels", "excluded", "box", "profile", "locked", "shown_anyway", "bundle_sha256", "results",
 )  # fmt: skip
 _NOT_COLUMNS = {"exam_id", "reader_id", "read_id", "centre", "excluded", "box", "findings"}
 
@@ -125,10 +126,11 @@ def entry_of(exam: ExamRow, s: Any, count: int, p: Any, r: Any) -> ExamEntry:
 
 
 def _summary(r: Any) -> ReadSummary:
+    findings = findings_from(r.findings)
     return ReadSummary(
         read_id=r.id, centre=voxel_of(r), grade=r.grade, locked=r.locked, agatston=r.agatston, risk=r.risk,
         whole_heart=unpack(r.edits)["box"] is not None, model=r.model, bundle_sha256=r.bundle_sha256,
-        prevalence=r.prevalence,
+        prevalence=r.prevalence, risk_standing=risk_standing(findings), scores_standing=scores_standing(findings),
     )  # fmt: skip
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from hyrisk_desktop.risk.risk_reading import RiskReading
+from hyrisk_desktop.risk.spread import OF_VIEWS
 from hyrisk_desktop.worklist.records import Read
 
 # Findings that come from the model; all others are made anew from the exam, the centre and the scores.
-_OF_THE_MODEL = ("unlike_training", "pixel_outside_training", "increment_outside_training", "patch_outside")
+_OF_THE_MODEL = (
+    "unlike_training", "pixel_outside_training", "increment_outside_training", "patch_outside", "beyond_calibration", "other_score"
+)  # fmt: skip
 
 
 def risk_of(read: Read) -> RiskReading | None:
@@ -34,6 +37,7 @@ def risk_of(read: Read) -> RiskReading | None:
             device=kept["device"],
             bundle_sha256=kept["bundle_sha256"],
             score_input=kept["score_input"],
+            interval_covers=tuple(kept.get("interval_covers", OF_VIEWS)),
         )
     except (KeyError, TypeError, ValueError):
         # A read of an older version: the model in use reads it again.

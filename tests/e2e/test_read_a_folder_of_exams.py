@@ -16,6 +16,7 @@ from pytestqt.qtbot import QtBot
 from hyrisk_desktop.app import build_window, make_application
 from hyrisk_desktop.gui.state import Tool
 from hyrisk_desktop.gui.viewer.display import Plane
+from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.settings import Settings
 from hyrisk_desktop.worklist.records import Status
 from tests.gui.conftest import Program
@@ -82,6 +83,12 @@ def press(program: Program, key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.Keyb
     QTest.keyClick(program.window.desk.views[Plane.AXIAL], key, modifier)
 
 
+def done(worklist: Worklist) -> int:
+    """Exams with a grade and a risk, shown or withheld."""
+    counts = worklist.model.counts()
+    return counts[Status.SCORED] + counts[Status.WITHHELD]
+
+
 def ready(program: Program) -> bool:
     session = program.session
     shown = session.can_measure and session.stored_id == program.services.worklist.current
@@ -113,7 +120,8 @@ def test_story(day: list[Program], folder: Path, isolated_home: Path, qtbot: QtB
         program.wait(lambda before=here: session.stored_id != before and ready(program), timeout=60_000)
     assert len(centres) == 5
     place = session.stored_id
-    program.wait(lambda: worklist.model.counts()[Status.SCORED] == 5)
+    # A proposed centre may lie where the model does not know the heart: such a read is done, and its risk withheld.
+    program.wait(lambda: done(worklist) == 5)
     picture(program.window, "worklist")
     program.window.close()
 
@@ -121,7 +129,7 @@ def test_story(day: list[Program], folder: Path, isolated_home: Path, qtbot: QtB
     program = start(day, isolated_home, qtbot)
     worklist, session = program.services.worklist, program.session
     program.wait(lambda: len(worklist.model.entries) == expected + 2)
-    assert worklist.model.counts()[Status.SCORED] == 5
+    assert done(worklist) == 5
     assert worklist.current == place
     press(program, Qt.Key.Key_Return)
     program.wait(lambda: session.stored_id == place and ready(program), timeout=60_000)

@@ -54,7 +54,8 @@ def check(program: Program) -> None:
         assert not program.window.desk.views[Plane.AXIAL].heat.shown
     if session.scores is not None:
         assert session.scores.series_uid == session.volume.series_uid
-        assert program.text("agatstonValue") == f"{session.scores.agatston:.1f}"
+        withheld = session.hides(session.scores_standing)
+        assert program.text("agatstonValue") == ("Withheld" if withheld else f"{session.scores.agatston:.1f}")
         if not session.scores.drawn:
             assert session.scores.centre == session.read.centre
     else:

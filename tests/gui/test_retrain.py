@@ -397,6 +397,23 @@ def test_installing_changes_the_model_that_speaks(desk: Desk, tmp_path: Path) ->
     again.program.wait(lambda: again.text("runState") == "Installed")
 
 
+def test_a_model_no_better_than_chance_is_installed_on_request_only(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_WARNING", "HyRiskNet is not better than chance on this cohort: AUC 0.530.")
+    bundle = write_tiny_bundle(tmp_path / "trained", seed=5, name="Noise")
+    finished(desk, tmp_path, tmp_path / "trained")
+    assert desk.text("resultCaution") == "HyRiskNet is not better than chance on this cohort: AUC 0.530."
+    before = desk.program.session.model
+    desk.click("installModel")
+    assert desk.find(QMessageBox, "retrainQuestion").text().startswith("HyRiskNet is not better than chance")
+    assert not desk.program.services.shelf.busy
+    assert desk.program.session.model == before
+    desk.answer("questionYes")
+    desk.program.wait(lambda: desk.program.session.model != before)
+    assert desk.program.session.model == ("Noise", bundle.bundle_sha256)
+
+
 def test_a_model_that_fails_its_self_test_is_not_installed(desk: Desk, tmp_path: Path) -> None:
     write_tiny_bundle(tmp_path / "trained", seed=5)
     edit_description(tmp_path / "trained", training={})

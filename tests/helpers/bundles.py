@@ -44,7 +44,7 @@ def write_tiny_bundle(folder: Path, *, seed: int = 0, name: str = "Tiny test net
         demonstration=True,
         calibration=dict(CALIBRATION),
         reference=dict(REFERENCE),
-        novelty=Novelty(np.zeros(512, np.float32), np.eye(8, 512, dtype=np.float32), 1e6, {"pixel_mm": (0.4, 1.0)}),
+        novelty=Novelty(np.zeros(512, np.float32), np.eye(8, 512, dtype=np.float32), 1e6, {"pixel_mm": (0.4, 4.0)}),
         training={"note": "random weights for tests"},
     )
     bundle = replace(bundle, training=bundle.training | {KNOWN_ANSWER: known_answer(model.eval(), bundle)})

@@ -22,7 +22,7 @@ def write_exam(folder: Path, number: int, *, patient: str = "", count: int = 24,
 @lru_cache(maxsize=64)
 def _files(number: int, patient: str, count: int, size: int) -> dict[str, bytes]:
     """The exam's files, made once: many tests begin with the same exams."""
-    datasets = dicom_series.slices(count, size, size, increment=2.5, pixel=(4.0, 4.0), seed=number, series=f"{number}")
+    datasets = dicom_series.slices(count, size, size, increment=2.5, pixel=(2.6, 2.9), seed=number, series=f"{number}")
     for z, ds in enumerate(datasets):
         ds.StudyInstanceUID, ds.FrameOfReferenceUID = f"{ROOT}.8.{number}", f"{ROOT}.9.{number}"
         ds.SOPInstanceUID = f"{ROOT}.{number}.3.{z + 1}"

@@ -230,6 +230,7 @@ def results(run: Run, arguments: list[str]) -> None:
     data = {
         "schema_version": 1,
         "synthetic": True,
+        "warning": os.environ.get("FAKE_WARNING", ""),
         "n": 180,
         "non_survivors": 88,
         "protocol": {},

@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 
 CENTRE = (50, 46, 6)
 SIZE, COUNT = 96, 12
+PIXEL = (2.6, 2.3)
+"""Coarse, so that the small image holds lungs around a heart: what is none is withheld."""
 
 
 def calcified(
     *, orientation: Sequence[float] = (1, 0, 0, 0, 1, 0), patient: str = "Test^Person", enhanced: bool = False
 ) -> list[Dataset]:
     """Data sets of an exam with three lesions near `CENTRE`, one of them two pixels that touch at a corner only, twice."""
-    made = dicom_series.slices(COUNT, SIZE, SIZE, increment=2.5, pixel=(0.8, 0.7), orientation=orientation)
+    made = dicom_series.slices(COUNT, SIZE, SIZE, increment=2.5, pixel=PIXEL, orientation=orientation)
     for ds in made:
         ds.PatientName = patient
         ds.StudyID, ds.AccessionNumber = "17", "A-4711"
@@ -40,7 +42,7 @@ def calcified(
     one = dicom_series.enhanced(COUNT, SIZE, SIZE)
     one.PixelData = b"".join(ds.PixelData for ds in made[::-1])
     measures = one.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
-    measures.PixelSpacing = [0.8, 0.7]
+    measures.PixelSpacing = list(PIXEL)
     return [one]
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pydicom.sr.coding import Code
 
+from hyrisk_desktop.standing import State
+
 SCHEME = "99HYRISK"
 SCHEME_NAME = "HyRisk Desktop concepts"
 
@@ -79,6 +81,14 @@ OWN_CONCEPTS = {
     "HR041": "No",
     "HR042": "Slice of the volume",
     "HR043": "Calcium counted in the score region",
+    "HR044": "State of the numbers",
+    "HR045": "Shown",
+    "HR046": "Doubtful",
+    "HR047": "Withheld",
+    "HR048": "Findings that decided the state, the decisive one first",
+    "HR049": "Lower end of the interval of the risk",
+    "HR050": "Upper end of the interval of the risk",
+    "HR051": "What the interval of the risk covers",
 }
 """Code value -> meaning; a meaning has at most 64 characters (LO)."""
 
@@ -106,6 +116,7 @@ HYRISKNET = own("HR020")
 RISKNET = own("HR021")
 LOWEST = own("HR022")
 HIGHEST = own("HR023")
+LOWER, UPPER, COVERED = own("HR049"), own("HR050"), own("HR051")
 PREVALENCE = own("HR024")
 WEIGHTS_HASH = own("HR029")
 BUNDLE_HASH = own("HR030")
@@ -122,5 +133,8 @@ YES = own("HR040")
 NO = own("HR041")
 SLICE = own("HR042")
 COUNTED = own("HR043")
+STATE = own("HR044")
+REASONS = own("HR048")
+STATES = {State.SHOWN: own("HR045"), State.DOUBTFUL: own("HR046"), State.WITHHELD: own("HR047")}
 CATEGORIES = tuple(own(f"HR{number:03d}") for number in range(6, 11))
 BY_GRADE = tuple(own(f"HR{number:03d}") for number in range(25, 29))

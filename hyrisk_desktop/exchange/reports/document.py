@@ -16,8 +16,9 @@ from hyrisk_desktop import __version__
 from hyrisk_desktop.calcium import CalciumScores, Lesion
 from hyrisk_desktop.findings import Finding
 from hyrisk_desktop.imaging.volume import CTVolume, Voxel
-from hyrisk_desktop.measurement import calcium_numbers, risk_numbers
+from hyrisk_desktop.measurement import RISK_VALUES, calcium_numbers, risk_numbers
 from hyrisk_desktop.risk.risk_reading import RiskReading
+from hyrisk_desktop.standing import Standing, risk_standing, scores_standing
 
 _LIBRARIES = ("numpy", "scipy", "pydicom", "SimpleITK", "torch", "torchvision")
 
@@ -54,8 +55,8 @@ def score_document(
             "origin_mm": [float(v) for v in volume.origin_mm],
         },
         "center": {"voxel_xyz": list(centre), "mm_lps": list(volume.voxel_to_mm(centre))},
-        "calcium": _calcium(scores),
-        "risk": None if risk is None else risk_numbers(risk),
+        "calcium": _calcium(scores) | scores_standing(findings).document,
+        "risk": None if risk is None else _risk(risk, risk_standing(findings)),
         "findings": [{"code": f.code, "severity": str(f.severity), "message": f.message} for f in findings],
         "versions": versions(),
         "research_use_only": True,
@@ -67,6 +68,14 @@ def _calcium(scores: CalciumScores) -> dict[str, Any]:
         "lesions": [_lesion(lesion) for lesion in scores.lesions if not lesion.excluded],
         "excluded_lesions": [_lesion(lesion) for lesion in scores.lesions if lesion.excluded],
     }
+
+
+def _risk(risk: RiskReading, standing: Standing) -> dict[str, Any]:
+    """A withheld risk has its numbers where nobody takes them by mistake."""
+    numbers = risk_numbers(risk)
+    if standing.withheld:
+        numbers |= dict.fromkeys(RISK_VALUES) | {"withheld": {key: numbers[key] for key in RISK_VALUES}}
+    return numbers | standing.document
 
 
 def _lesion(lesion: Lesion) -> dict[str, Any]:

@@ -14,7 +14,17 @@ from pydicom.sr.coding import Code
 
 from hyrisk_desktop.exchange import dicom_values as v
 from hyrisk_desktop.exchange.reports import codes as c
-from hyrisk_desktop.exchange.reports.report import PRODUCT, VERSION, Report, finding_lines, research_use, warnings_of
+from hyrisk_desktop.exchange.reports.report import (
+    PRODUCT,
+    VERSION,
+    Report,
+    covers_words,
+    finding_lines,
+    research_use,
+    warnings_of,
+)
+from hyrisk_desktop.risk.spread import OF_VIEWS
+from hyrisk_desktop.standing import Standing
 
 Resource = dict[str, Any]
 _SYSTEMS = {
@@ -34,7 +44,7 @@ def fhir_bundle(report: Report) -> Resource:
     about = _about(report, entries)
     results = [entries.add(observation) for observation in _observations(report, about)]
     risk = report.measurement.risk
-    if risk is not None:
+    if risk is not None and not report.measurement.risk_standing.withheld:
         entries.add(_risk_assessment(report, about, results))
     entries.add(_diagnostic_report(report, about, results))
     return {
@@ -157,32 +167,47 @@ def _observation(report: Report, about: Mapping[str, Any], code: Code, **more: A
     return observation
 
 
+def _measured(standing: Standing, value: float, unit: Code) -> Resource:
+    """The element of an observation that holds its number, or says why there is none."""
+    if not standing.withheld:
+        return {"valueQuantity": _quantity(value, unit)}
+    absent = {"system": f"{_HL7}/data-absent-reason", "code": "unknown", "display": "Unknown"}
+    return {"dataAbsentReason": {"coding": [absent], "text": v.plain(f"Withheld: {standing.reasons[0].message}")}}
+
+
+def _state(standing: Standing) -> list[Resource]:
+    state = _component(c.STATE, valueCodeableConcept=_concept(c.STATES[standing.state]))
+    return [state, *([_component(c.REASONS, valueString=" ".join(standing.codes))] if standing.codes else ())]
+
+
 def _component(code: Code, **value: Any) -> Resource:
     return {"code": _concept(code), **value}
 
 
 def _observations(report: Report, about: Mapping[str, Any]) -> Iterable[Resource]:
     m = report.measurement
-    scores = m.scores
+    scores, standing = m.scores, m.scores_standing
     site = {"bodySite": _concept(c.CORONARY_ARTERIES)}
     region = [
         _component(c.PROFILE, valueString=scores.profile),
         _component(c.CENTRE, valueString=" ".join(map(str, m.centre))),
         _component(c.REGION_SIZE, valueString=" ".join(map(str, scores.region.size_xyz))),
         _component(c.DRAWN, valueBoolean=scores.drawn),
-        _component(c.CATEGORY, valueCodeableConcept=_concept(c.CATEGORIES[scores.category])),
+        *_state(standing),
     ]
+    if not standing.withheld:
+        region.append(_component(c.CATEGORY, valueCodeableConcept=_concept(c.CATEGORIES[scores.category])))
     yield _observation(
         report,
         about,
         c.AGATSTON_SCORE,
-        valueQuantity=_quantity(scores.agatston, c.NO_UNITS),
+        **_measured(standing, scores.agatston, c.NO_UNITS),
         method=_concept(c.AGATSTON_METHOD),
         component=region,
         **site,
     )
-    yield _observation(report, about, c.CALCIUM_VOLUME, valueQuantity=_quantity(scores.volume_mm3, c.MM3), **site)
-    yield _observation(report, about, c.SQRT_VOLUME, valueQuantity=_quantity(scores.sqrt_volume, c.NO_UNITS), **site)
+    yield _observation(report, about, c.CALCIUM_VOLUME, **_measured(standing, scores.volume_mm3, c.MM3), **site)
+    yield _observation(report, about, c.SQRT_VOLUME, **_measured(standing, scores.sqrt_volume, c.NO_UNITS), **site)
     if m.grade is not None:
         yield _observation(report, about, c.GRADE, valueQuantity=_quantity(m.grade, c.NO_UNITS), **site)
     if m.risk is not None:
@@ -192,20 +217,26 @@ def _observations(report: Report, about: Mapping[str, Any]) -> Iterable[Resource
 def _risk_components(report: Report) -> list[Resource]:
     risk = report.measurement.risk
     assert risk is not None
-    numbers = [
+    standing = report.measurement.risk_standing
+    ends = (c.LOWEST, c.HIGHEST) if risk.interval_covers == OF_VIEWS else (c.LOWER, c.UPPER)
+    numbers: list[tuple[Code, float | None]] = [
         (c.HYRISKNET, risk.hyrisknet),
         (c.RISKNET, risk.risknet),
-        (c.LOWEST, risk.interval[0]),
-        (c.HIGHEST, risk.interval[1]),
+        (ends[0], risk.interval[0]),
+        (ends[1], risk.interval[1]),
         (c.PERCENTILE, risk.percentile),
-        (c.PREVALENCE, risk.prevalence),
         *zip(c.BY_GRADE, risk.by_grade, strict=False),
     ]
+    if standing.withheld:
+        numbers = []
+    numbers.append((c.PREVALENCE, risk.prevalence))
     return [
+        *_state(standing),
         *(_component(k, valueQuantity=_quantity(x, c.NO_UNITS)) for k, x in numbers if x is not None),
         _component(c.WEIGHTS_HASH, valueString=risk.sha256),
         *([_component(c.BUNDLE_HASH, valueString=risk.bundle_sha256)] if risk.bundle_sha256 else ()),
         _component(c.SCORE_INPUT, valueString=risk.score_input),
+        _component(c.COVERED, valueString=" ".join(risk.interval_covers)),
         _component(c.CALIBRATED, valueBoolean=risk.calibrated),
         _component(c.DEMONSTRATION, valueBoolean=risk.demonstration),
     ]
@@ -233,7 +264,7 @@ def _risk_assessment(report: Report, about: Mapping[str, Any], results: list[dic
             {
                 "outcome": outcome,
                 "probabilityRange": {"low": low, "high": high},
-                "rationale": "Lowest to highest risk over nearby clicks and crops",
+                "rationale": f"Interval of the risk; it covers: {covers_words(risk)}",
             },
         ],
         "note": [{"text": text} for text in (*warnings_of(report), research_use())],

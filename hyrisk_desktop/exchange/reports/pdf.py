@@ -211,7 +211,7 @@ class _Page:
     def _by_grade(self, y: float) -> float:
         """The risk at each grade, the given one marked."""
         risk, grade = self.report.measurement.risk, self.report.measurement.grade
-        if risk is None or not risk.by_grade:
+        if risk is None or not risk.by_grade or self.report.measurement.risk_standing.withheld:
             return y
         self.text(_LEFT, y + 1.6, 24, tr("Risk by grade"), 8, colour=_SOFT)
         for number, value in enumerate(risk.by_grade):
@@ -238,7 +238,8 @@ class _Page:
         if any(lesion.excluded and lesion.slice == near for lesion in m.scores.lesions):
             lesions = tr("Slice {z}: counted lesions (orange), excluded ones (grey, broken)", z=near)
         shown: list[tuple[Picture, str]] = [(whole_slice(self.report), where), (close_up(self.report), lesions)]
-        if (heat := heat_map(self.report)) is not None:
+        withheld = m.risk_standing.withheld
+        if not withheld and (heat := heat_map(self.report)) is not None:
             shown.append((heat, tr("What raised the risk for this network (Grad-CAM), within the frame; not a cause")))
         for n, (picture, caption) in enumerate(shown):
             x = _LEFT + n * (_PICTURE_MM + 4.5)

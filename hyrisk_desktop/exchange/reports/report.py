@@ -23,6 +23,8 @@ from hyrisk_desktop.findings import Severity
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume, SeriesRecord
 from hyrisk_desktop.measurement import Measurement
+from hyrisk_desktop.risk.risk_reading import RiskReading
+from hyrisk_desktop.standing import Standing, State
 
 PRODUCT = "HyRisk Desktop"
 VERSION = __version__
@@ -90,18 +92,23 @@ def percent(risk: float, digits: int = 0) -> str:
 
 def calcium_rows(report: Report) -> tuple[tuple[str, str], ...]:
     """Names and values of the scores, worded as on screen."""
-    scores = report.measurement.scores
+    scores, standing = report.measurement.scores, report.measurement.scores_standing
     a, b, c = scores.region_mm
     counted = sum(not lesion.excluded for lesion in scores.lesions)
     excluded = len(scores.lesions) - counted
     lesions = tr("{n} counted", n=counted) + (tr(", {n} excluded by the reader", n=excluded) if excluded else "")
     name = tr("Agatston, {region}", region=region_name(drawn=scores.drawn)) if scores.drawn else tr("Region Agatston")
-    return (
+    category = tr("{c} of 0 to 4 ({bounds})", c=scores.category, bounds=category_bounds(scores.category))
+    numbers = (
         (name, f"{scores.agatston:.1f}"),
-        (tr("Category"), tr("{c} of 0 to 4 ({bounds})", c=scores.category, bounds=category_bounds(scores.category))),
+        *_state_row(standing),
+        (tr("Category"), category),
         (tr("Volume score"), tr("{v:.1f} mm³", v=scores.volume_mm3)),
         (tr("Square root of volume"), f"{scores.sqrt_volume:.2f}"),
         (tr("Lesions"), lesions),
+    )
+    return (
+        *(((name, tr("withheld")), *_state_row(standing)) if standing.withheld else numbers),
         (tr("Region"), tr("{a:.0f} × {b:.0f} × {c:.0f} mm, profile {p}", a=a, b=b, c=c, p=scores.profile)),
         (tr("Visual grade"), grade_text(report.measurement.grade)),
     )
@@ -114,19 +121,45 @@ def risk_rows(report: Report) -> tuple[tuple[str, str], ...]:
         return ()
     low, high = risk.interval
     head = tr("Risk (RiskNet, image alone)") if risk.hyrisknet is None else tr("Risk (HyRiskNet)")
+    standing, model = report.measurement.risk_standing, (tr("Model"), f"{risk.model}, {risk.sha256[:12]}")
+    if standing.withheld:
+        return (head, tr("withheld")), *_state_row(standing), model
     place = tr("no reference") if risk.percentile is None else tr("{p:.0f} of 100", p=risk.percentile)
     calibrated = tr("calibrated") if risk.calibrated else tr("not calibrated")
     return (
         (head, percent(risk.risk, 1)),
-        (tr("Interval over nearby clicks"), tr("{low} to {high}", low=percent(low, 1), high=percent(high, 1))),
+        *_state_row(standing),
+        (tr("Interval"), tr("{low} to {high}", low=percent(low, 1), high=percent(high, 1))),
+        (tr("It covers"), covers_words(risk)),
         (tr("Percentile in the reference cohort"), place),
         (tr("Assumed prevalence"), tr("{p:.1f} % non-survivors, {how}", p=100 * risk.prevalence, how=calibrated)),
         (tr("RiskNet (image alone)"), percent(risk.risknet, 1)),
-        (tr("Model"), f"{risk.model}, {risk.sha256[:12]}"),
+        model,
     )
 
 
+def covers_words(risk: RiskReading) -> str:
+    """What the interval of a risk covers, in words."""
+    words = {
+        "click": tr("clicks ±3 px, ±1 slice"),
+        "crop": tr("crops"),
+        "z": tr("5 mm in z"),
+        "hu": tr("±5 HU"),
+        "kernel": tr("kernel"),
+        "pixel": tr("pixel size"),
+        "model": tr("the model's doubt"),
+    }
+    return ", ".join(words.get(what, what) for what in risk.interval_covers)
+
+
+def _state_row(standing: Standing) -> tuple[tuple[str, str], ...]:
+    """Why a number is withheld or doubtful; nothing for what is shown."""
+    if standing.state is State.SHOWN:
+        return ()
+    return ((tr("Because of"), standing.why) if standing.withheld else (tr("State"), tr("doubtful, see the findings")),)
+
+
 def finding_lines(report: Report) -> tuple[str, ...]:
-    """The findings, worst first, as ``Warning: sentence``."""
+    """The findings in their order, as ``Warning: sentence``."""
     words = {Severity.INFO: tr("Note"), Severity.WARNING: tr("Warning"), Severity.UNFIT: tr("UNFIT")}
     return tuple(f"{words[finding.severity]}: {finding.message}" for finding in report.measurement.findings)

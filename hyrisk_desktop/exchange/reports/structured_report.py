@@ -52,6 +52,9 @@ from hyrisk_desktop.exchange.reports.segmentation import COUNTED_SEGMENT
 from hyrisk_desktop.exchange.reports.source_images import SourceImages, names_as_they_are, new_uid
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.jobs import Check, no_check
+from hyrisk_desktop.risk.risk_reading import RiskReading
+from hyrisk_desktop.risk.spread import OF_VIEWS
+from hyrisk_desktop.standing import Standing
 
 SERIES_NUMBER = 9901
 DIGESTED = (
@@ -162,13 +165,22 @@ def _triple(values: Iterable[int]) -> str:
     return " ".join(str(int(value)) for value in values)
 
 
+def _state(standing: Standing) -> QualitativeEvaluation:
+    return QualitativeEvaluation(name=c.STATE, value=c.STATES[standing.state])
+
+
+def _reasons(standing: Standing) -> list[TextContentItem]:
+    # A text of DICOM has at least one character.
+    return [_text(c.REASONS, " ".join(standing.codes))] if standing.codes else []
+
+
 def _coronary() -> list[FindingSite]:
     return [FindingSite(c.CORONARY_ARTERIES)]
 
 
 def _score_group(report: Report, source: SourceImages) -> VolumetricROIMeasurementsAndQualitativeEvaluations:
     m = report.measurement
-    scores = m.scores
+    scores, standing = m.scores, m.scores_standing
     inside = scores.region.clipped(report.volume)
     (x0, y0, z0), (x1, y1, z1) = inside.start, inside.stop
     corners = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)], float) - 0.5
@@ -177,21 +189,23 @@ def _score_group(report: Report, source: SourceImages) -> VolumetricROIMeasureme
         referenced_regions=[_region(source, z, corners) for z in range(z0, z1)],
         finding_type=c.SCORE_REGION,
         finding_sites=_coronary(),
-        measurements=[
+        measurements=None if standing.withheld else [
             _number(c.AGATSTON_SCORE, scores.agatston, method=c.AGATSTON_METHOD),
             _number(c.CALCIUM_VOLUME, scores.volume_mm3, c.MM3),
             _number(c.SQRT_VOLUME, scores.sqrt_volume),
         ],
         qualitative_evaluations=[
-            QualitativeEvaluation(name=c.CATEGORY, value=c.CATEGORIES[scores.category]),
+            *([] if standing.withheld else [QualitativeEvaluation(c.CATEGORY, c.CATEGORIES[scores.category])]),
             _yes_no(c.DRAWN, scores.drawn),
+            _state(standing),
         ],
-    )
+    )  # fmt: skip
     group[0].ContentSequence.extend([
         _text(c.PROFILE, scores.profile),
         _text(c.CENTRE, _triple(m.centre)),
         _text(c.REGION_START, _triple(scores.region.start)),
         _text(c.REGION_SIZE, _triple(scores.region.size_xyz)),
+        *_reasons(standing),
     ])  # fmt: skip
     return group
 
@@ -200,7 +214,7 @@ def _segment_group(
     report: Report, source: SourceImages, segmentation: Dataset
 ) -> VolumetricROIMeasurementsAndQualitativeEvaluations:
     """The counted calcifications, by reference to the SEG of the same reading."""
-    scores = report.measurement.scores
+    scores, withheld = report.measurement.scores, report.measurement.scores_standing.withheld
     used = sorted({lesion.slice for lesion in scores.lesions if not lesion.excluded}) or [report.measurement.centre[2]]
     places = [source.slices[z] for z in used]
     images = {p.sop_instance_uid: SourceImageForSegmentation(p.sop_class_uid, p.sop_instance_uid) for p in places}
@@ -213,7 +227,7 @@ def _segment_group(
         referenced_segment=segment,
         finding_type=c.COUNTED,
         finding_sites=_coronary(),
-        measurements=[_number(c.CALCIUM_VOLUME, scores.volume_mm3, c.MM3)],
+        measurements=None if withheld else [_number(c.CALCIUM_VOLUME, scores.volume_mm3, c.MM3)],
     )
 
 
@@ -249,34 +263,41 @@ def _judgement_groups(report: Report) -> list[MeasurementsAndQualitativeEvaluati
 def _risk_group(report: Report) -> MeasurementsAndQualitativeEvaluations:
     risk = report.measurement.risk
     assert risk is not None
-    low, high = risk.interval
-    numbers = [
-        *([] if risk.hyrisknet is None else [_number(c.HYRISKNET, risk.hyrisknet)]),
-        _number(c.RISKNET, risk.risknet),
-        _number(c.LOWEST, low),
-        _number(c.HIGHEST, high),
-        *([] if risk.percentile is None else [_number(c.PERCENTILE, risk.percentile)]),
-        _number(c.PREVALENCE, risk.prevalence),
-        *(_number(code, value) for code, value in zip(c.BY_GRADE, risk.by_grade, strict=False)),
-    ]
+    standing = report.measurement.risk_standing
     group = MeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(uid=new_uid(), identifier="Risk reading"),
         finding_type=c.RISK_READING,
         algorithm_id=AlgorithmIdentification(
             name=v.plain(risk.model) or "unnamed", version=risk.sha256, family=c.ARTIFICIAL_INTELLIGENCE
         ),
-        measurements=numbers,
-        qualitative_evaluations=[_yes_no(c.CALIBRATED, risk.calibrated), _yes_no(c.DEMONSTRATION, risk.demonstration)],
-    )
+        measurements=[*([] if standing.withheld else _risk_numbers(risk)), _number(c.PREVALENCE, risk.prevalence)],
+        qualitative_evaluations=[
+            _yes_no(c.CALIBRATED, risk.calibrated), _yes_no(c.DEMONSTRATION, risk.demonstration), _state(standing)
+        ],
+    )  # fmt: skip
     said = {
         c.WEIGHTS_HASH: risk.sha256,
         c.BUNDLE_HASH: risk.bundle_sha256,
         c.SCORE_INPUT: risk.score_input,
         c.DEVICE: risk.device,
+        c.COVERED: " ".join(risk.interval_covers),
     }
-    # A text of DICOM has at least one character.
-    group[0].ContentSequence.extend(_text(concept, text) for concept, text in said.items() if text)
+    texts = [_text(concept, text) for concept, text in said.items() if text]
+    group[0].ContentSequence.extend([*texts, *_reasons(standing)])
     return group
+
+
+def _risk_numbers(risk: RiskReading) -> list[Measurement]:
+    low, high = risk.interval
+    ends = (c.LOWEST, c.HIGHEST) if risk.interval_covers == OF_VIEWS else (c.LOWER, c.UPPER)
+    return [
+        *([] if risk.hyrisknet is None else [_number(c.HYRISKNET, risk.hyrisknet)]),
+        _number(c.RISKNET, risk.risknet),
+        _number(ends[0], low),
+        _number(ends[1], high),
+        *([] if risk.percentile is None else [_number(c.PERCENTILE, risk.percentile)]),
+        *(_number(code, value) for code, value in zip(c.BY_GRADE, risk.by_grade, strict=False)),
+    ]
 
 
 def _lesion_group(report: Report, source: SourceImages, number: int) -> PlanarROIMeasurementsAndQualitativeEvaluations:
@@ -284,14 +305,17 @@ def _lesion_group(report: Report, source: SourceImages, number: int) -> PlanarRO
     lesion: Lesion = scores.lesions[number]
     x0, y0, z0 = scores.label_start
     mask = scores.labels[lesion.slice - z0] == number + 1
+    score = [
+        _number(c.AGATSTON_SCORE, lesion.agatston, method=c.AGATSTON_METHOD),
+        _number(c.CALCIUM_VOLUME, lesion.volume_mm3, c.MM3),
+    ]
     group = PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(uid=new_uid(), identifier=f"Lesion {number + 1}"),
         referenced_region=_region(source, lesion.slice, outline(mask) + np.array((x0, y0))),
         finding_type=c.VASCULAR_CALCIFICATION,
         finding_sites=_coronary(),
         measurements=[
-            _number(c.AGATSTON_SCORE, lesion.agatston, method=c.AGATSTON_METHOD),
-            _number(c.CALCIUM_VOLUME, lesion.volume_mm3, c.MM3),
+            *([] if report.measurement.scores_standing.withheld else score),
             _number(c.AREA, lesion.area_mm2, c.MM2),
             _number(c.MAXIMUM_HU, lesion.max_hu, c.HU_UNIT),
             _number(c.MEAN_HU, lesion.mean_hu, c.HU_UNIT),

@@ -21,6 +21,9 @@ from hyrisk_desktop.exchange.reports.safe_reading import foreign_object, read_ob
 from hyrisk_desktop.exchange.reports.structured_report import digest_item, digest_of
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import Voxel
+from hyrisk_desktop.measurement import RISK_VALUES
+from hyrisk_desktop.risk.spread import OF_VIEWS
+from hyrisk_desktop.standing import State
 
 _Key = tuple[str, str]
 _Group = Mapping[_Key, Any]
@@ -36,8 +39,8 @@ class LesionBack:
     max_hu: float
     mean_hu: float
     weight: int
-    agatston: float
-    volume_mm3: float
+    agatston: float | None
+    volume_mm3: float | None
     cut_by_border: bool
     excluded: bool
 
@@ -53,6 +56,7 @@ class ReadBack:
         grade: 0 to 3, None where there was none. profile: name of the scoring profile.
         lesions: counted and excluded, in the order of the scores.
         calcium: ``agatston, category, volume_mm3, sqrt_volume``; risk: as `measure.risk_numbers`, None without a model.
+            Numbers that were withheld are None; ``state`` and ``reasons`` say why, where the report does.
         reader: "" for unknown. read_at: when. synthetic: a phantom. findings: as lines.
     """
 
@@ -160,12 +164,7 @@ def _parsed(sr: Dataset) -> ReadBack:
         grade=grades[0] if grades else None,
         profile=get_profile(scores[_key(c.PROFILE)]).name,
         lesions=tuple(_lesion(g) for g in groups if _key(c.PEAK) in g),
-        calcium={
-            "agatston": scores[_key(c.AGATSTON_SCORE)],
-            "category": [_key(code) for code in c.CATEGORIES].index(scores[_key(c.CATEGORY)]),
-            "volume_mm3": scores[_key(c.CALCIUM_VOLUME)],
-            "sqrt_volume": scores[_key(c.SQRT_VOLUME)],
-        },
+        calcium=_calcium(scores) | _state(scores),
         risk=_risk(risks[0]) if risks else None,
         reader=_reader(sr),
         read_at=datetime.fromisoformat(said[_key(c.TIME)]),
@@ -222,27 +221,61 @@ def _lesion(group: _Group) -> LesionBack:
         max_hu=group[_key(c.MAXIMUM_HU)],
         mean_hu=group[_key(c.MEAN_HU)],
         weight=int(group[_key(c.WEIGHT)]),
-        agatston=group[_key(c.AGATSTON_SCORE)],
-        volume_mm3=group[_key(c.CALCIUM_VOLUME)],
+        agatston=group.get(_key(c.AGATSTON_SCORE)),
+        volume_mm3=group.get(_key(c.CALCIUM_VOLUME)),
         cut_by_border=_yes(group[_key(c.CUT)]),
         excluded=_yes(group[_key(c.EXCLUDED)]),
     )
 
 
+def _withheld(group: _Group) -> bool:
+    return group.get(_key(c.STATE)) == _key(c.STATES[State.WITHHELD])
+
+
+def _state(group: _Group) -> dict[str, Any]:
+    """``state`` and ``reasons`` of a group; reports of earlier versions say nothing of it."""
+    if _key(c.STATE) not in group:
+        return {}
+    (state,) = [state for state, code in c.STATES.items() if _key(code) == group[_key(c.STATE)]]
+    return {"state": str(state), "reasons": group.get(_key(c.REASONS), "").split()}
+
+
+def _calcium(group: _Group) -> dict[str, Any]:
+    if _withheld(group):
+        return dict.fromkeys(("agatston", "category", "volume_mm3", "sqrt_volume"))
+    return {
+        "agatston": group[_key(c.AGATSTON_SCORE)],
+        "category": [_key(code) for code in c.CATEGORIES].index(group[_key(c.CATEGORY)]),
+        "volume_mm3": group[_key(c.CALCIUM_VOLUME)],
+        "sqrt_volume": group[_key(c.SQRT_VOLUME)],
+    }
+
+
+def _risk_values(group: _Group) -> dict[str, Any]:
+    if _withheld(group):
+        return dict.fromkeys(RISK_VALUES)
+    # Which of the two it is says what it means.
+    ends = (c.LOWER, c.UPPER) if _key(c.LOWER) in group else (c.LOWEST, c.HIGHEST)
+    return {
+        "risknet": group[_key(c.RISKNET)],
+        "hyrisknet": group.get(_key(c.HYRISKNET)),
+        "interval": [group[_key(end)] for end in ends],
+        "percentile": group.get(_key(c.PERCENTILE)),
+        "by_grade": [group[_key(code)] for code in c.BY_GRADE if _key(code) in group] or None,
+    }
+
+
 def _risk(group: _Group) -> dict[str, Any]:
-    by_grade = [group[_key(code)] for code in c.BY_GRADE if _key(code) in group]
     return {
         "model": group[_key(standard.DCM.AlgorithmName)],
         "sha256": group.get(_key(c.WEIGHTS_HASH), ""),
         "bundle_sha256": group.get(_key(c.BUNDLE_HASH), ""),
         "demonstration": _yes(group[_key(c.DEMONSTRATION)]),
-        "risknet": group[_key(c.RISKNET)],
-        "hyrisknet": group.get(_key(c.HYRISKNET)),
-        "interval": [group[_key(c.LOWEST)], group[_key(c.HIGHEST)]],
-        "percentile": group.get(_key(c.PERCENTILE)),
-        "by_grade": by_grade or None,
+        **_risk_values(group),
+        "interval_covers": group.get(_key(c.COVERED), " ".join(OF_VIEWS)).split(),
         "score_input": group.get(_key(c.SCORE_INPUT), ""),
         "calibrated": _yes(group[_key(c.CALIBRATED)]),
         "prevalence": group[_key(c.PREVALENCE)],
         "device": group.get(_key(c.DEVICE), ""),
+        **_state(group),
     }

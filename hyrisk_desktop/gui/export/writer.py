@@ -116,6 +116,10 @@ def readiness(session: Session, *, naming: bool = True) -> Readiness:
 
 def _warnings(session: Session, naming: bool) -> tuple[str, ...]:
     said = [tr("UNFIT: {why}", why=f.message) for f in session.findings if f.severity is Severity.UNFIT]
+    if session.risk is not None and session.risk_standing.withheld:
+        said.append(tr("The files withhold the risk: {why}.", why=session.risk_standing.why))
+    if session.scores_standing.withheld:
+        said.append(tr("The files withhold the calcium scores: {why}.", why=session.scores_standing.why))
     if session.exam is not None and session.exam.synthetic:
         said.append(tr("SYNTHETIC EXAM: a phantom, not a patient; every file says so."))
     if session.risk is not None and session.risk.demonstration:

@@ -25,6 +25,7 @@ from hyrisk_desktop.risk import RiskReading
 from hyrisk_desktop.risk.bundle import ModelBundle
 from hyrisk_desktop.risk.model_store import InstalledModel
 from hyrisk_desktop.risk.model_summary import auc_of, summarise, synthetic
+from hyrisk_desktop.standing import SHOWN, Standing, risk_standing
 
 NOTHING = "–"
 Row = tuple[str, str, str]
@@ -107,7 +108,14 @@ class ComparisonDialog(LetteredDialog):
         grade = tr("no grade") if first.grade is None else tr("grade {grade:g}", grade=first.grade)
         kind = tr("This exam (synthetic)") if session.exam and session.exam.synthetic else tr("This exam")
         yield tr("{kind}: heart centre ({x}, {y}, {z}), {grade}", kind=kind, x=x, y=y, z=z, grade=grade), "", ""
-        yield from zip(_risk_captions(), _risk_texts(first), _risk_texts(second), strict=True)
+        texts = (_risk_texts(reading, self._standing(reading)) for reading in (first, second))
+        yield from zip(_risk_captions(), *texts, strict=True)
+
+    def _standing(self, reading: RiskReading) -> Standing:
+        """Of a model's reading of the exam on screen, which the reader may have asked to see anyway."""
+        session = self._session
+        standing = risk_standing(session.findings_with(reading))
+        return standing if session.hides(standing) else SHOWN
 
 
 def _risk_captions() -> tuple[str, ...]:
@@ -122,7 +130,13 @@ def _risk_captions() -> tuple[str, ...]:
     )
 
 
-def _risk_texts(reading: RiskReading) -> tuple[str, ...]:
+def _risk_texts(reading: RiskReading, standing: Standing) -> tuple[str, ...]:
+    """What a model says; ``standing`` hides the numbers where it is withheld."""
+    findings = " ".join(finding.message for finding in reading.findings) or tr("none")
+    if standing.withheld:
+        prevalence = percent(reading.prevalence) if reading.calibrated else tr("not calibrated")
+        withheld = tr("withheld: {why}", why=standing.why)
+        return withheld, NOTHING, NOTHING, NOTHING, NOTHING, prevalence, findings
     low, high = reading.interval
     demonstration = tr(" (demonstration model)") if reading.demonstration else ""
     return (
@@ -132,7 +146,7 @@ def _risk_texts(reading: RiskReading) -> tuple[str, ...]:
         percent(reading.risknet, 1),
         " / ".join(percent(risk) for risk in reading.by_grade) or tr("takes the region Agatston"),
         percent(reading.prevalence) if reading.calibrated else tr("not calibrated"),
-        " ".join(finding.message for finding in reading.findings) or tr("none"),
+        findings,
     )
 
 

@@ -17,12 +17,13 @@ from PySide6.QtWidgets import (
 
 from hyrisk_desktop.calcium import PROFILES, Lesion, category_bounds
 from hyrisk_desktop.gui.hints import Place, hint_text, situation
-from hyrisk_desktop.gui.panels.risk_panel import NOTHING, Note, Value, unfit
+from hyrisk_desktop.gui.panels.risk_panel import NOTHING, Note, ShowAnyway, Value
 from hyrisk_desktop.gui.panels.wheel import only_focused_wheel
 from hyrisk_desktop.gui.results import agatston_name
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.viewer.display import EXCLUDED_COLOUR, WEIGHT_COLOURS
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.standing import SHOWN
 
 _Index = QModelIndex | QPersistentModelIndex
 
@@ -37,6 +38,7 @@ class LesionModel(QAbstractTableModel):
         super().__init__(parent)
         self._session = session
         self._lesions: tuple[Lesion, ...] = ()
+        self._hidden = False
         self._headers = (
             tr("Slice"),
             tr("x, y"),
@@ -47,8 +49,9 @@ class LesionModel(QAbstractTableModel):
             tr("mm³"),
         )
 
-    def show_lesions(self, lesions: tuple[Lesion, ...]) -> None:
-        """Replace the rows; the same lesions with other marks keep the selection."""
+    def show_lesions(self, lesions: tuple[Lesion, ...], *, hidden: bool = False) -> None:
+        """Replace the rows; the same lesions with other marks keep the selection. ``hidden``: without their scores."""
+        self._hidden = hidden
         if len(lesions) == len(self._lesions) and all(
             a.peak == b.peak for a, b in zip(lesions, self._lesions, strict=True)
         ):
@@ -99,8 +102,7 @@ class LesionModel(QAbstractTableModel):
             return self._tip(lesion)
         return None
 
-    @staticmethod
-    def _text(lesion: Lesion, column: int) -> str:
+    def _text(self, lesion: Lesion, column: int) -> str:
         x, y, _ = lesion.center_xyz
         return (
             f"{lesion.slice}",
@@ -108,8 +110,8 @@ class LesionModel(QAbstractTableModel):
             f"{lesion.area_mm2:.1f}" + ("*" if lesion.cut_by_border else ""),
             f"{lesion.max_hu:.0f}",
             f"{lesion.mean_hu:.0f}",
-            f"{lesion.agatston:.1f}",
-            f"{lesion.volume_mm3:.1f}",
+            NOTHING if self._hidden else f"{lesion.agatston:.1f}",
+            NOTHING if self._hidden else f"{lesion.volume_mm3:.1f}",
         )[column]
 
     @staticmethod
@@ -166,6 +168,9 @@ class CalciumPanel(QGroupBox):
         ):
             grid.addWidget(caption, row, 0)
             grid.addWidget(widget, row, 1, right)
+        # In the place of the two numbers that are not there then.
+        self._anyway = ShowAnyway(session, "showScoresAnyway")
+        grid.addWidget(self._anyway, 2, 1, 2, 1, right | Qt.AlignmentFlag.AlignVCenter)
         self._model = LesionModel(session, self)
         self.table = self._make_table()
         layout = QVBoxLayout(self)
@@ -177,6 +182,7 @@ class CalciumPanel(QGroupBox):
         layout.addLayout(below)
         layout.addWidget(self.table, 1)
         session.scores_changed.connect(self._show)
+        session.risk_changed.connect(self._show)
         self._show()
 
     def _make_table(self) -> QTableView:
@@ -208,8 +214,14 @@ class CalciumPanel(QGroupBox):
         self.setTitle(tr("{title} (synthetic exam)", title=title) if synthetic else title)
         self._profile.setCurrentText(self._session.read.profile)
         self._profile.setEnabled(self._session.can_measure)
+        standing = self._session.scores_standing if scores is not None else SHOWN
+        hidden = self._session.hides(standing)
+        self._anyway.setVisible(hidden)
+        self._volume.setVisible(not hidden)
+        self._sqrt.setVisible(not hidden)
         if scores is None:
-            for label in (self._agatston, self._category, self._volume, self._sqrt):
+            self._agatston.show_number(NOTHING)
+            for label in (self._category, self._volume, self._sqrt):
                 label.setText(NOTHING)
             self._agatston_caption.setText(tr("Region Agatston"))
             self._region.setText(hint_text(Place.SCORES, situation(self._session)))
@@ -218,15 +230,15 @@ class CalciumPanel(QGroupBox):
         a, b, c = scores.region_mm
         name = agatston_name(scores)
         self._agatston_caption.setText(tr("{name}\n{a:.0f} × {b:.0f} × {c:.0f} mm", name=name, a=a, b=b, c=c))
-        self._agatston.setText(f"{scores.agatston:.1f}")
-        self._agatston.mark_unfit(unfit(self._session.shown_findings))
-        self._category.setText(tr("{n}  ({bounds})", n=scores.category, bounds=category_bounds(scores.category)))
-        self._volume.setText(tr("{v:.1f} mm³", v=scores.volume_mm3))
-        self._sqrt.setText(f"{scores.sqrt_volume:.2f}")
+        self._agatston.show_number(f"{scores.agatston:.1f}", standing, hidden=hidden)
+        category = tr("{n}  ({bounds})", n=scores.category, bounds=category_bounds(scores.category))
+        self._category.setText(standing.why if hidden else category)
+        self._volume.setText(NOTHING if hidden else tr("{v:.1f} mm³", v=scores.volume_mm3))
+        self._sqrt.setText(NOTHING if hidden else f"{scores.sqrt_volume:.2f}")
         w, h, d = scores.region.size_xyz
         text = tr("{w} × {h} × {d} voxels", w=w, h=h, d=d)
         self._region.setText(text if whole else text + tr("; not a whole-heart score"))
-        self._model.show_lesions(scores.lesions)
+        self._model.show_lesions(scores.lesions, hidden=hidden)
 
     @Slot(str)
     def _choose_profile(self, name: str) -> None:

@@ -15,7 +15,7 @@ _SIGNS = {Severity.UNFIT: "✖", Severity.WARNING: "▲", Severity.INFO: "•"}
 
 
 class FindingsPanel(QGroupBox):
-    """Lists the session's findings, worst first."""
+    """Lists the session's findings, those first that withhold a number, then the worst."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(tr("Findings"), parent)

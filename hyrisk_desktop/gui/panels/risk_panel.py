@@ -6,15 +6,16 @@ import math
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Slot
 from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QGridLayout, QGroupBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QGroupBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from hyrisk_desktop.exchange.reports.report import percent
-from hyrisk_desktop.findings import Finding, Severity
+from hyrisk_desktop.exchange.reports.report import covers_words, percent
 from hyrisk_desktop.gui.hints import Place, hint_text, situation
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk.explain import Explanation
 from hyrisk_desktop.risk.risk_reading import RiskReading
+from hyrisk_desktop.risk.spread import COVERS
+from hyrisk_desktop.standing import SHOWN, Standing
 
 NOTHING = "–"
 
@@ -32,17 +33,27 @@ class Value(QLabel):
         super().setText(text)
         self.setAccessibleDescription("" if text == NOTHING else text)
 
-    def mark_unfit(self, unfit: bool) -> None:
-        """Colour the number like the finding that says it does not hold."""
-        if self.property("unfit") != unfit:
-            self.setProperty("unfit", unfit)
+    def show_number(self, text: str, standing: Standing | None = None, *, hidden: bool = False) -> None:
+        """Show ``text``, coloured by how it is to be trusted; or that it is withheld, and smaller."""
+        self.setText(tr("Withheld") if hidden else text)
+        state = "hidden" if hidden else str(standing.state) if standing else ""
+        if self.property("state") != state:
+            self.setProperty("state", state)
             self.style().unpolish(self)
             self.style().polish(self)
 
 
-def unfit(findings: tuple[Finding, ...]) -> bool:
-    """Whether a finding says that the numbers do not hold at all."""
-    return any(f.severity is Severity.UNFIT for f in findings)
+class ShowAnyway(QPushButton):
+    """Shows what is withheld, for who wants to see it all the same."""
+
+    def __init__(self, session: Session, name: str) -> None:
+        super().__init__(tr("Show anyway"))
+        self.setObjectName(name)
+        self.setToolTip(
+            tr("Show the withheld number. The read, its audit trail and its reports then say that you asked for it.")
+        )
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.clicked.connect(session.show_anyway)
 
 
 class Note(QLabel):
@@ -123,6 +134,15 @@ class ByGradeStrip(QWidget):
             painter.drawLine(QPointF(x, caption - 2), QPointF(x, caption + track + 2))
 
 
+def _because(standing: Standing, *, hidden: bool, demonstration: bool) -> str:
+    if hidden:
+        return tr("because: {why}", why=standing.why)
+    if not standing.withheld:
+        return ""
+    model = tr(" (demonstration model, synthetic phantoms)") if demonstration else ""
+    return tr("WITHHELD, shown anyway: {why}{model}", why=standing.why, model=model)
+
+
 def _signed(value: float) -> str:
     """Two digits with a real minus, and never -0.00."""
     return f"{round(value, 2) + 0.0:+.2f}".replace("-", "−")
@@ -171,19 +191,28 @@ class RiskPanel(QGroupBox):
         self._demonstration = QLabel(tr("demonstration model,\ntrained on synthetic phantoms"))
         self._demonstration.setObjectName("demonstrationBadge")
         self._strip = ByGradeStrip()
+        self._reason = Note(3)
+        self._reason.setObjectName("riskReason")
+        self._reason.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        self._reason.setAccessibleName(tr("Why the risk is withheld"))
+        self._anyway = ShowAnyway(session, "showRiskAnyway")
         top = QHBoxLayout()
         top.addWidget(self._value)
         top.addWidget(self._demonstration, 1, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        top.addWidget(self._reason, 1, Qt.AlignmentFlag.AlignVCenter)
+        top.addWidget(self._anyway)
+        self._covers = QLabel(tr("Interval"))
+        self._covers.setObjectName("riskIntervalCovers")
         grid = QGridLayout()
         grid.setVerticalSpacing(2)
         for row, (caption, label) in enumerate(
             (
-                (tr("Interval (click ±3 px, ±1 slice; crops)"), self._interval),
-                (tr("Percentile in reference cohort"), self._percentile),
-                (tr("RiskNet, image only"), self._image_only),
+                (self._covers, self._interval),
+                (QLabel(tr("Percentile in reference cohort")), self._percentile),
+                (QLabel(tr("RiskNet, image only")), self._image_only),
             )
         ):
-            grid.addWidget(QLabel(caption), row, 0)
+            grid.addWidget(caption, row, 0)
             grid.addWidget(label, row, 1, Qt.AlignmentFlag.AlignRight)
         self._split = Value("riskSplit", tr("What the risk comes from"))
         self._split.setFixedHeight(18)
@@ -205,19 +234,31 @@ class RiskPanel(QGroupBox):
         synthetic = self._session.exam is not None and self._session.exam.synthetic
         self.setTitle(tr("{title}, synthetic exam", title=title) if synthetic else title)
         self._show_split()
-        self._demonstration.setVisible(reading is not None and reading.demonstration)
-        if reading is None:
-            for label in (self._value, self._interval, self._percentile, self._image_only):
+        standing = self._session.risk_standing if reading is not None else SHOWN
+        hidden = self._session.hides(standing)
+        self._reason.setVisible(standing.withheld)
+        demonstration = reading is not None and reading.demonstration
+        self._reason.setText(_because(standing, hidden=hidden, demonstration=demonstration))
+        self._anyway.setVisible(hidden)
+        self._demonstration.setVisible(demonstration and not standing.withheld)
+        self._value.show_number(NOTHING if reading is None else percent(reading.risk), standing, hidden=hidden)
+        if reading is None or hidden:
+            for label in (self._interval, self._percentile, self._image_only):
                 label.setText(NOTHING)
             self._strip.show_risks((), self._session.read.grade)
-            self._note.setText(hint_text(Place.RISK, situation(self._session)))
+            decisive = standing.reasons[0].message if hidden else ""
+            self._note.setText(decisive or hint_text(Place.RISK, situation(self._session)))
             return
         self._show_reading(reading)
 
     def _show_reading(self, reading: RiskReading) -> None:
-        self._value.setText(percent(reading.risk))
-        self._value.mark_unfit(unfit(self._session.shown_findings))
         low, high = reading.interval
+        covers = covers_words(reading)
+        wide = reading.interval_covers == COVERS
+        self._covers.setText(
+            tr("Interval (click, z, HU, kernel, pixels, model)") if wide else tr("Interval ({covers})", covers=covers)
+        )
+        self._covers.setToolTip(tr("Made to hold nine of ten of each: {covers}.", covers=covers) if wide else "")
         if reading is self._session.risk:
             self._interval.setText(tr("{low} to {high}", low=percent(low), high=percent(high)))
         else:
@@ -251,7 +292,7 @@ class RiskPanel(QGroupBox):
             self._split.setToolTip(split_explained(session.explanation))
             return
         self._split.setToolTip("")
-        if session.risk is None:
+        if session.risk is None or session.hides(session.risk_standing):
             self._split.setText(NOTHING)
         else:
             self._split.setText(tr("Explaining…") if session.explaining else tr("G: what the risk comes from"))

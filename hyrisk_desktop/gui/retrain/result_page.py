@@ -30,7 +30,7 @@ class TrainingResults(QWidget):
         super().__init__(parent)
         self._roc, self._calibration = roc_plot(), calibration_plot()
         self._head = text_label("resultHead", tr("Cohort"))
-        self._caution = text_label("resultCaution", tr("Why these results are not held out"))
+        self._caution = text_label("resultCaution", tr("What these results must not be read without"))
         self._badge = QLabel()
         self._badge.setObjectName("syntheticBadge")
         self.aucs = ResultTable("aucTable", (tr("Score"), tr("Pooled AUC"), tr("95 % CI"), tr("Folds: mean ± SD")))

@@ -36,7 +36,7 @@ class RunResults:
     """What the result page shows; every row is a tuple of texts.
 
     Attributes:
-        head: n and non-survivors, one sentence. caution: why the AUCs are not held out ("" where they are). aucs: score, pooled AUC, 95 % CI, fold mean, fold SD.
+        head: n and non-survivors, one sentence. caution: what they must not be read without ("" for nothing). aucs: score, pooled AUC, 95 % CI, fold mean, fold SD.
         differences: pair, difference, 95 % CI, p. comparison: rows against the installed model ([] without).
         warning: what the comparison must not be read without. sanity: one line.
     """
@@ -77,6 +77,7 @@ def score_name(key: str) -> str:
         "risknet": tr("RiskNet (image only)"),
         "grade": tr("Grade"),
         "agatston": tr("Region Agatston"),
+        "agatston_column": tr("Agatston of the table, as it was fed"),
         "category": tr("Agatston category"),
         "volume": tr("Volume"),
         "sqrt_volume": tr("Square root of volume"),
@@ -93,7 +94,7 @@ def _results(data: dict[str, Any]) -> RunResults:
     return RunResults(
         synthetic=data["synthetic"] is True,
         head=_head(data),
-        caution=str(data.get("warning") or ""),
+        caution=" ".join(str(text) for text in (data.get("warning"), *(data.get("cautions") or ())) if text),
         aucs=tuple(_auc_row(key, value) for key, value in scores),
         differences=tuple(_difference_row(row) for row in data.get("differences") or ()),
         comparison=tuple(_comparison_rows(comparison)) if comparison else (),

@@ -297,7 +297,7 @@ class RetrainWindow(QWidget):
         accept = box.addButton(yes, QMessageBox.ButtonRole.AcceptRole)
         accept.setObjectName("questionYes")
         accept.clicked.connect(act)
-        keep = box.addButton(tr("Keep it"), QMessageBox.ButtonRole.RejectRole)
+        keep = box.addButton(tr("Leave it"), QMessageBox.ButtonRole.RejectRole)
         box.setDefaultButton(keep)
         give_letters(box)
         box.open()
@@ -335,9 +335,19 @@ class RetrainWindow(QWidget):
     @Slot()
     def _install(self) -> None:
         bundle = self.results.bar.bundle
-        if self._run is not None and bundle is not None and not self._shelf.busy:
-            self._installing = self._run.directory
+        if self._run is None or bundle is None or self._shelf.busy:
+            return
+        folder, results = self._run.directory, self._results[1] if self._results else None
+
+        def install() -> None:
+            self._installing = folder
             self._shelf.import_model(bundle, self._device or None)
+
+        if caution := getattr(results, "caution", ""):
+            question = tr("{caution} Install and use this model all the same?", caution=caution)
+            self._ask(question, tr("Install all the same"), install)
+        else:
+            install()
 
     @Slot(object)
     def _installed(self, model: object) -> None:

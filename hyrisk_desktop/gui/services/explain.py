@@ -41,6 +41,12 @@ class ExplainService(QObject):
             or self._explaining.running
         ):
             return
+        if session.hides(session.risk_standing):
+            session.told.emit(
+                tr("The risk is withheld, so there is nothing to explain: {why}.", why=session.risk_standing.why)
+            )
+            session.set_explaining(False)
+            return
         if session.risk_is_another_models:
             session.told.emit(
                 tr("Only a risk of the model in use can be explained: F5 computes this one again with it.")

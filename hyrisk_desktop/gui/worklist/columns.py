@@ -10,6 +10,7 @@ from hyrisk_desktop.exchange.reports.report import percent
 from hyrisk_desktop.findings import Severity
 from hyrisk_desktop.gui.viewer.overlay_text import dicom_date, person_name
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.standing import SHOWN, Standing, reason_words
 from hyrisk_desktop.worklist.records import ExamEntry, Status, status_word
 
 SIGNS = {Severity.UNFIT: "✖", Severity.WARNING: "▲", Severity.INFO: "•"}
@@ -55,8 +56,8 @@ def columns() -> tuple[Column, ...]:
         c("status", tr("Status"), 92, lambda r: status_word(r.entry.status), lambda r: list(Status).index(r.entry.status)),
         c("grade", tr("Grade"), 48, _grade, lambda r: _number(r, "grade"), right=True),
         c("agatston", tr("Agatston"), 64, _agatston, _agatston_order, right=True),
-        c("risk", tr("Risk"), 50, _risk, lambda r: _number(r, "risk"), right=True),
-        c("findings", tr("Findings"), 64, _finding_signs, _finding_rank),
+        c("risk", tr("Risk"), 58, _risk, lambda r: _shown(r, "risk"), right=True),
+        c("findings", tr("Findings"), 128, _finding_signs, _finding_rank),
         c("date", tr("Date"), 80, lambda r: _open(r, dicom_date(r.entry.study_date)), lambda r: _open(r, r.entry.study_date)),
         c("slices", tr("Slices"), 96, _slices, lambda r: r.entry.slice_count),
         c("series", tr("Series"), 150, _series, lambda r: r.entry.series.casefold(), shown=False),
@@ -103,6 +104,19 @@ def _number(r: Row, name: str) -> float:
     return -1.0 if value is None else value
 
 
+def _shown(r: Row, name: str) -> float:
+    """A number to sort by; what is withheld stands with what is not there."""
+    read = r.entry.read
+    return -1.0 if read is None or standing_of(r.entry, name).withheld else _number(r, name)
+
+
+def standing_of(entry: ExamEntry, column: str) -> Standing:
+    """How the number in a column ("risk" or "agatston") is to be trusted."""
+    if entry.read is None:
+        return SHOWN
+    return entry.read.risk_standing if column == "risk" else entry.read.scores_standing
+
+
 def _grade(r: Row) -> str:
     read = r.entry.read
     if read is None or read.grade is None:
@@ -114,26 +128,32 @@ def _agatston(r: Row) -> str:
     read = r.entry.read
     if read is None or read.agatston is None:
         return ""
+    if read.scores_standing.withheld:
+        return tr("withheld")
     # The title means the region's score; a box around the whole heart is another quantity and says so.
     return tr("box {a:.0f}", a=read.agatston) if read.whole_heart else f"{read.agatston:.0f}"
 
 
 def _agatston_order(r: Row) -> tuple[bool, float]:
-    return bool(r.entry.read and r.entry.read.whole_heart), _number(r, "agatston")
+    return bool(r.entry.read and r.entry.read.whole_heart), _shown(r, "agatston")
 
 
 def _risk(r: Row) -> str:
     read = r.entry.read
     if read is None or read.risk is None:
         return ""
+    if read.risk_standing.withheld:
+        return tr("withheld")
     return percent(read.risk) + (OTHER_MODEL if r.other_model else "")
 
 
 def _finding_signs(r: Row) -> str:
     counts = Counter(f.severity for f in r.entry.findings)
-    return " ".join(f"{SIGNS[s]}{counts[s]}" for s in _ORDER if counts[s])
+    signs = " ".join(f"{SIGNS[s]}{counts[s]}" for s in _ORDER if counts[s])
+    decisive = r.entry.decisive
+    return signs if decisive is None else f"{SIGNS[Severity.UNFIT]} {reason_words(decisive)}  {signs}".rstrip()
 
 
 def _finding_rank(r: Row) -> tuple[int, ...]:
     counts = Counter(f.severity for f in r.entry.findings)
-    return tuple(counts[s] for s in _ORDER)
+    return r.entry.decisive is not None, *(counts[s] for s in _ORDER)

@@ -229,4 +229,6 @@ def state_of(read: Read) -> ReadState:
     """A stored read as the session holds it."""
     box = None if read.box is None else Region(*read.box)
     vessels = tuple((read.vessels or {}).items())
-    return ReadState(read.centre, read.grade, read.excluded, box, read.profile, vessels, read.locked)
+    return ReadState(
+        read.centre, read.grade, read.excluded, box, read.profile, vessels, read.locked, shown_anyway=read.shown_anyway
+    )

@@ -8,7 +8,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersisten
 from PySide6.QtGui import QColor, QFont, QPixmap
 
 from hyrisk_desktop.findings import Severity
-from hyrisk_desktop.gui.worklist.columns import SIGNS, Row, columns, worst
+from hyrisk_desktop.gui.worklist.columns import SIGNS, Row, columns, standing_of, worst
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.worklist.records import ExamEntry, ReadSummary, Status
 
@@ -20,6 +20,7 @@ _STATUS_COLOURS = {
     Status.CENTRE: "#7db8ff",
     Status.GRADED: "#e8d36b",
     Status.SCORED: "#6fd08c",
+    Status.WITHHELD: "#ff8f6b",
     Status.FAILED: "#ff6b6b",
 }
 _SEVERITY_COLOURS = {Severity.UNFIT: "#ff6b6b", Severity.WARNING: "#ffb454", Severity.INFO: "#a5afba"}
@@ -269,6 +270,10 @@ class WorklistModel(QAbstractTableModel):
     def _colour(entry: ExamEntry, key: str) -> QColor | None:
         if key == "status":
             return QColor(_STATUS_COLOURS[entry.status])
+        if key in ("risk", "agatston") and standing_of(entry, key).withheld:
+            return QColor(_STATUS_COLOURS[Status.WITHHELD])
+        if key == "findings" and entry.decisive is not None:
+            return QColor(_STATUS_COLOURS[Status.WITHHELD])
         if key == "findings" and (severity := worst(entry)) is not None:
             return QColor(_SEVERITY_COLOURS[severity])
         return QColor("#8b96a3") if entry.problem else None
@@ -281,6 +286,7 @@ class WorklistModel(QAbstractTableModel):
         lines = (
             (not row.blinded and entry.problem) or entry.reason,
             synthetic,
+            entry.decisive.message if entry.decisive else "",
             _other_model_tip(read) if row.other_model and read else "",
             *(f"{SIGNS[f.severity]} {f.message}" for f in entry.findings),
             proposal,

@@ -86,8 +86,13 @@ def test_a_row_is_the_readers_own_measurement(exam: Path, predictor: Predictor, 
     size = m.scores.region.size_xyz
     assert (row.region_x_mm, row.region_y_mm, row.region_z_mm) == (size[0] * 4.0, size[1] * 3.5, size[2] * 2.5)
     assert (row.centre_x_voxel, row.centre_y_voxel, row.centre_z_voxel) == read.centre
-    assert (row.interval_low, row.interval_high) == m.risk.interval
-    assert (row.risknet, row.hyrisknet, row.percentile) == (m.risk.risknet, m.risk.hyrisknet, m.risk.percentile)
+    assert m.risk_standing.withheld is (name == "beside it")
+    risk = (m.risk.risknet, m.risk.hyrisknet, m.risk.percentile, *m.risk.interval)
+    expected = (None,) * 5 if m.risk_standing.withheld else risk
+    assert (row.risknet, row.hyrisknet, row.percentile, row.interval_low, row.interval_high) == expected
+    assert (row.risk_state, row.risk_reasons) == (m.risk_standing.state, " ".join(m.risk_standing.codes))
+    assert (row.calcium_state, row.calcium_reasons) == (m.scores_standing.state, " ".join(m.scores_standing.codes))
+    assert {"plain": "doubtful", "beside it": "withheld"}.get(name, row.risk_state) == row.risk_state
     assert (row.prevalence, row.calibrated) == (0.4 if read.grade is None else 0.3, True)
     assert (row.profile, row.reader, row.grade) == (m.scores.profile, "Ann", read.grade)
     full = whole or read.box is not None

@@ -72,7 +72,7 @@ def test_the_text_holds_the_numbers_of_the_screen(reading: Report, tmp_path: Pat
         "1950-01-01, F",
         "2020-01-02",
         "120 kV, kernel B30f",
-        "96 × 96 of 0.7 × 0.8 mm",
+        "96 × 96 of 2.3 × 2.6 mm",
         "Reader: Müller, Ada" if "^" in reading.reader else "Reader: Ada Müller",
         "Research use only. Not a medical device",
         "DEMONSTRATION MODEL",

@@ -30,12 +30,14 @@ from hyrisk_desktop.gui.sentences import sentence_of
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.gui.worklist.scoring import Scoring
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.standing import State
 
 
 def row_colour(named: tuple[str, BatchRow], column: int) -> QColor | None:
     """What failed, what does not hold and what was only proposed is coloured."""
     _, row = named
-    if row.status == FAILED or (row.unfit and column in (4, 5)):
+    states = {4: row.calcium_state, 5: row.risk_state}
+    if row.status == FAILED or states.get(column) == State.WITHHELD:
         return QColor("#ff6b6b")
     return QColor("#ff8cdc") if column == 2 and row.centre_from != FROM_READS else None
 
@@ -45,6 +47,7 @@ def row_texts(named: tuple[str, BatchRow]) -> tuple[str, ...]:
     name, row = named
     if row.status == FAILED:
         return name, tr("failed"), "", "", "", "", row.error
+    withheld = tr("withheld")
     risk = row.hyrisknet if row.hyrisknet is not None else row.risknet
     notes = [tr("synthetic exam") if row.synthetic else "", tr("demonstration model") if row.demonstration else ""]
     return (
@@ -52,8 +55,8 @@ def row_texts(named: tuple[str, BatchRow]) -> tuple[str, ...]:
         tr("scored"),
         tr("placed") if row.centre_from == FROM_READS else row.centre_from,
         "" if row.grade is None else f"{row.grade:g}",
-        "" if row.agatston is None else f"{row.agatston:.1f}",
-        "" if risk is None else percent(risk, 1),
+        withheld if row.calcium_state == State.WITHHELD else "" if row.agatston is None else f"{row.agatston:.1f}",
+        withheld if row.risk_state == State.WITHHELD else "" if risk is None else percent(risk, 1),
         ", ".join(text for text in (*notes, row.centre_note, row.findings.replace(" ", ", ")) if text),
     )
 
