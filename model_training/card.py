@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import fields
 from typing import Any
 
 from hyrisk_desktop.risk.bundle import ModelBundle
+from model_training.config import Phase, TrainConfig
+from model_training.deviations import deviations
 
 _NAMES = {
     "risknet": "RiskNet (image only)",
@@ -13,10 +17,15 @@ _NAMES = {
     "grade_agatston": "logistic regression, grade + Agatston",
     "grade": "visual grade 0-3",
     "agatston": "region Agatston",
+    "agatston_column": "Agatston score of the table, as it was fed",
     "category": "Agatston category",
     "volume": "volume score",
     "sqrt_volume": "square root of volume",
 }
+
+PLACEMENT_LINE = "- A click that seems to lie over"
+SPREAD_LINE = "- The interval covers"
+"""How these lines begin, so that a new one takes the place of the old."""
 
 
 def run_card(bundle: ModelBundle, results: dict[str, Any]) -> str:
@@ -36,8 +45,9 @@ def run_card(bundle: ModelBundle, results: dict[str, Any]) -> str:
     low, high = bundle.preprocessing.hu_window
     score = "visual grade 0-3" if bundle.score_input == "grade" else "region Agatston score"
     start = bundle.training["settings"]["init"] or "random weights"
-    warning = results.get("warning")
+    warning, cautions = results.get("warning"), " ".join(results.get("cautions", ()))
     held_out = f"**{warning}**" if warning else "Every prediction comes from a network that had not seen the patient."
+    held_out = f"**{cautions}** {held_out}" if cautions else held_out
     return f"""# {bundle.name}
 
 **Research use only; not for diagnosis or treatment.**
@@ -69,11 +79,49 @@ Brier score of the cross-fitted risk: {results["calibration"]["hyrisknet"]["brie
 Platt's method on the out-of-fold predictions. The risk assumes {100 * bundle.calibration["hyrisknet"].prevalence:.0f} % non-survivors, as in
 the cohort; for a population with fewer it is too high.
 
+## Where it left the paper
+{_list(results.get("deviations", ()))}
+
 ## Limits
 - One cohort, and no test on another one: expect less elsewhere.
 - Kernels, slice increments and scanners that the cohort lacks are unknown to it; the novelty guard is a coarse net.
 - Contrast-enhanced scans, and patches beyond the heart, are out of its depth.
 """
+
+
+def _list(texts: Iterable[str]) -> str:
+    return "\n".join(f"- {text}" for text in texts)
+
+
+def demonstration_deviations(config: dict[str, Any]) -> str:
+    """The demonstration's own, from its settings as they stand in ``model.json``."""
+    known = {field.name for field in fields(TrainConfig)}
+    values = {key: value for key, value in config.items() if key in known}
+    values |= {"phases": tuple(Phase(**phase) for phase in config["phases"]), "hu_window": tuple(config["hu_window"])}
+    return _list(deviations(TrainConfig(**values)))
+
+
+def placement_line(bundle: ModelBundle) -> str:
+    """What the bundle's guard against misplaced clicks catches, as a line of its limits."""
+    facts, placement = bundle.training["placement"], bundle.placement
+    assert placement is not None
+    caught = ", ".join(f"{100 * share:.0f} % at {mm} mm" for mm, share in facts["caught_by_mm"].items())
+    return (
+        f"{PLACEMENT_LINE} {placement.limit_mm:.1f} mm from where the phantoms' readers click withholds the risk. Of "
+        f"{facts['subjects']} phantoms (seeds {facts['seeds'][0]} to {facts['seeds'][1]}), each judged by a fit that had not seen it: "
+        f"{caught} off; {100 - 100 * facts['limit_quantile']:.1f} % of readers' own clicks (within 3 px and a slice) in vain."
+    )
+
+
+def spread_line(bundle: ModelBundle) -> str:
+    """How much of each kind of change the intervals hold, as a line of the limits."""
+    facts = bundle.training["spread"]
+    shares = ", ".join(f"{kind} {100 * share:.0f} %" for kind, share in facts["hyrisknet"]["held"].items())
+    return (
+        f"{SPREAD_LINE} clicks within 3 px and a slice, 5 mm in z, 5 HU, kernels, pixels of 0.55 and 0.86 mm and the model's own doubt "
+        f"(heads of resampled cases). Of the {facts['subjects']} phantoms (seeds {facts['seeds'][0]} to {facts['seeds'][1]}) on which its width "
+        f"was chosen it holds: {shares}."
+    )
 
 
 def _figure(value: float | None) -> str:
@@ -99,7 +147,7 @@ def demonstration_card(bundle: ModelBundle) -> str:
     low, high = bundle.preprocessing.hu_window
     return f"""# {bundle.name}
 
-**A demonstration model. It has never seen a patient. Research use only; not for diagnosis or treatment.**
+**A demonstration model with the paper's architecture and not its training: it has never seen a patient. Research use only; not for diagnosis or treatment.**
 
 SHA-256 of the weights: `{{sha256}}`
 
@@ -126,6 +174,9 @@ risk assumes {100 * bundle.calibration["hyrisknet"].prevalence:.0f} % non-surviv
 
 {target}
 {training["notes"]}
+
+## Where it left the paper
+{demonstration_deviations(config)}
 
 ## Results on {results["n"]} held-out phantoms
 Expected AUC: over all outcome draws that the known risks allow; SD over {results["outcome_draws"]} such draws. The last column is the

@@ -32,7 +32,7 @@ class FusedFit:
 
 
 @dataclass(frozen=True, slots=True)
-class _Linear:
+class LinearHead:
     """Log odds = features @ weight + score * score_weight + bias."""
 
     weight: Tensor
@@ -40,6 +40,7 @@ class _Linear:
     bias: Tensor
 
     def log_odds(self, features: Tensor, score: Tensor) -> Tensor:
+        """[n] of [n, F] features and [n] score inputs."""
         return features @ self.weight + score * self.score_weight + self.bias
 
 
@@ -55,17 +56,21 @@ def fit_fused_head(model: HyRiskNet, features: Tensor, score: Tensor, target: Te
     held, kept = order[: len(order) // 3], order[len(order) // 3 :]
     losses = {}
     for pull in PULLS:
-        line = _fit(model, features[kept], score[kept], target[kept], pull)
+        line = fit_linear(model, features[kept], score[kept], target[kept], pull)
         odds = line.log_odds(features[held].double(), score[held].double())
         losses[pull] = float(binary_cross_entropy_with_logits(odds, target[held].double()))
     best = min(losses, key=lambda pull: losses[pull])
-    line = _fit(model, features, score, target, best)
+    line = fit_linear(model, features, score, target, best)
     _install(model, line)
     return FusedFit(best, losses, float(line.score_weight))
 
 
-def _fit(model: HyRiskNet, features: Tensor, score: Tensor, target: Tensor, pull: float) -> _Linear:
-    """Minimise the cross-entropy plus ``pull`` times the squared, feature-scaled distance from RiskNet's head."""
+def fit_linear(model: HyRiskNet, features: Tensor, score: Tensor, target: Tensor, pull: float) -> LinearHead:
+    """Minimise the cross-entropy plus ``pull`` times the squared, feature-scaled distance from RiskNet's head.
+
+    Args:
+        model: whose image head is pulled to. features: [n, F]. score: [n] inputs. target: [n] in 0 to 1.
+    """
     x, s, y = features.double(), score.double(), target.double()
     head, other = model.image_head.weight.detach().double(), 1 - NON_SURVIVOR
     start = head[NON_SURVIVOR] - head[other]
@@ -84,10 +89,10 @@ def _fit(model: HyRiskNet, features: Tensor, score: Tensor, target: Tensor, pull
         return loss
 
     optimiser.step(closure)  # type: ignore[no-untyped-call]
-    return _Linear(start + change.detach() / spread, score_weight.detach(), bias.detach())
+    return LinearHead(start + change.detach() / spread, score_weight.detach(), bias.detach())
 
 
-def _install(model: HyRiskNet, line: _Linear) -> None:
+def _install(model: HyRiskNet, line: LinearHead) -> None:
     """Write log odds as two symmetric logits."""
     sign = 1.0 if NON_SURVIVOR == 1 else -1.0
     with torch.no_grad():

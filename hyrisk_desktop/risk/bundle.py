@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,9 +28,13 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.regular_files import read_regular
 from hyrisk_desktop.risk.calibration import PlattCalibration
 from hyrisk_desktop.risk.json_checks import check_integer
+from hyrisk_desktop.risk.model_name import LONGEST_NAME as LONGEST_NAME
+from hyrisk_desktop.risk.model_name import check_model_name as check_model_name
 from hyrisk_desktop.risk.novelty import Novelty
+from hyrisk_desktop.risk.placement import Placement
 from hyrisk_desktop.risk.preprocessing import Preprocessing
 from hyrisk_desktop.risk.score_input import HIGHEST_AGATSTON, ScoreInput
+from hyrisk_desktop.risk.spread import Spread
 
 if TYPE_CHECKING:
     from hyrisk_desktop.risk.network import HyRiskNet
@@ -40,8 +44,6 @@ WEIGHTS, DESCRIPTION, CARD = "weights.safetensors", "model.json", "CARD.md"
 _MAX_DESCRIPTION_BYTES = 16 << 20
 # ResNet-152 in single precision takes 240 MB; what is much larger is no model of ours.
 MOST_WEIGHTS_BYTES = 1 << 30
-LONGEST_NAME = 500
-_MARKUP = re.compile(r"<[A-Za-z/!?]|&#?\w+;")
 _LONGEST_TEXT = 4096
 _SEAL = "description_sha256"
 _HEADS = {"risknet", "hyrisknet"}
@@ -53,11 +55,13 @@ class ModelBundle:
 
     Attributes:
         name: short name shown beside every risk, e.g. ``"HyRiskNet-34 demonstration"``.
-        depth: ResNet depth. score_input: ``"grade"`` or ``"agatston"``; agatston_scale: see `ScoreInput.highest`.
+        depth: ResNet depth. score_input: ``"grade"`` or ``"agatston"``; agatston_scale: see `ScoreInput.highest`;
+            score_quantity: which Agatston score that is, "region" (the program's own) or "external".
         demonstration: trained on synthetic phantoms only; shown beside the number.
         calibration: by head, ``"risknet"`` and ``"hyrisknet"``.
         reference: by head, sorted calibrated risks of the reference cohort.
-        novelty: feature and acquisition statistics, or None.
+        novelty: feature and acquisition statistics, or None. placement: where a click seems to lie, or None.
+        spread: by head, how wide its interval is; a head without one has the range of its views.
         training: free-form summary (data, seeds, results), for the card and for people.
         sha256: of the weights file; empty before the bundle is written.
         description_sha256: of everything else in ``model.json``; empty before the bundle is written.
@@ -69,9 +73,12 @@ class ModelBundle:
     demonstration: bool
     score_input: str = "grade"
     agatston_scale: float = HIGHEST_AGATSTON
+    score_quantity: str = "region"
     calibration: dict[str, PlattCalibration] = field(default_factory=dict)
     reference: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     novelty: Novelty | None = None
+    placement: Placement | None = None
+    spread: dict[str, Spread] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
     description_sha256: str = ""
@@ -135,6 +142,10 @@ def load_bundle(directory: Path) -> tuple[ModelBundle, HyRiskNet]:
             model = HyRiskNet(bundle.depth)
         state = {k: v.to(torch.float32) if v.is_floating_point() else v for k, v in tensors.items()}
         model.load_state_dict({k: v for k, v in state.items() if not k.startswith("novelty.")}, assign=True)
+        widths = [spread.heads.shape[1] - 2 for spread in bundle.spread.values()]
+        widths += [bundle.placement.weights.shape[1]] if bundle.placement else []
+        if any(width != model.image_head.in_features for width in widths):
+            raise ValueError("placement or spread does not fit the network's features")
     except (SafetensorError, RuntimeError, ValueError) as e:
         raise _malformed(directory) from e
     return bundle, model.eval()
@@ -181,15 +192,15 @@ def write_bundle(directory: Path, bundle: ModelBundle, model: HyRiskNet, card: s
     return written
 
 
-def seal_description(directory: Path) -> ModelBundle:
-    """Write the ``description_sha256`` of a bundle whose ``model.json`` was changed on purpose, or never had one.
+def seal_description(directory: Path, changes: Mapping[str, Any] | None = None) -> ModelBundle:
+    """Write the ``description_sha256`` of a bundle whose ``model.json`` was changed on purpose, or is changed here.
 
     From the shell: ``python -m hyrisk_desktop.risk.bundle FOLDER``.
 
     Raises:
         BundleError: the bundle is missing, its weights don't match their hash, or its description is malformed.
     """
-    data = _read_json(directory)
+    data = _read_json(directory) | dict(changes or {})
     _parse(directory, data | {_SEAL: ""}, None)
     _read_weights(directory, data)
     replace_file(directory / DESCRIPTION, _sealed(data))
@@ -216,7 +227,11 @@ def _to_json(bundle: ModelBundle, digest: str) -> dict[str, Any]:
         "network": bundle.network,
         "depth": bundle.depth,
         "score_input": bundle.score_input,
-        **({"agatston_scale": bundle.agatston_scale} if bundle.score_input == "agatston" else {}),
+        **(
+            {"agatston_scale": bundle.agatston_scale, "score_quantity": bundle.score_quantity}
+            if bundle.score_input == "agatston"
+            else {}
+        ),
         "demonstration": bundle.demonstration,
         "preprocessing": bundle.preprocessing.to_json(),
         "calibration": {head: calibration.to_json() for head, calibration in bundle.calibration.items()},
@@ -224,6 +239,8 @@ def _to_json(bundle: ModelBundle, digest: str) -> dict[str, Any]:
         "novelty": None
         if novelty is None
         else {"threshold": novelty.threshold, "ranges": {k: list(v) for k, v in novelty.ranges.items()}},
+        **({} if bundle.placement is None else {"placement": bundle.placement.to_json()}),
+        **({"spread": {head: spread.to_json() for head, spread in bundle.spread.items()}} if bundle.spread else {}),
         "training": bundle.training,
         "sha256": digest,
     }
@@ -286,25 +303,6 @@ def _read_json(directory: Path) -> dict[str, Any]:
     return data
 
 
-def check_model_name(name: str) -> None:
-    """Refuse a name that could not stand beside a number: too long, of several lines, or with markup.
-
-    Raises:
-        BundleError: with the sentence that says so.
-    """
-    # Of what can't be printed NUL alone is harmless: it shows nowhere, and no path is made of a name. Others move the
-    # cursor of a terminal, break the line, or turn the direction of writing around.
-    plain = name.replace("\0", "")
-    if not plain.strip() or len(name) > LONGEST_NAME or not plain.isprintable() or _MARKUP.search(name):
-        raise BundleError(
-            "model_name",
-            tr(
-                "A model's name needs 1 to {n} printable characters without markup, so this one is refused.",
-                n=LONGEST_NAME,
-            ),
-        )
-
-
 def _check_texts(data: dict[str, Any]) -> None:
     """No text of a description is longer than a page: they are shown as they are."""
     waiting: list[Any] = [data]
@@ -337,9 +335,12 @@ def _parse(directory: Path, data: dict[str, Any], statistics: dict[str, NDArray[
             demonstration=_truth(data["demonstration"]),
             score_input=_text(data["score_input"]),
             agatston_scale=data["agatston_scale"] if data["score_input"] == "agatston" else HIGHEST_AGATSTON,
+            score_quantity=_quantity(data.get("score_quantity", "region")),
             calibration={_head(head): PlattCalibration.from_json(c) for head, c in data["calibration"].items()},
             reference={_head(head): _risks(values) for head, values in data["reference"].items()},
             novelty=novelty,
+            placement=Placement.from_json(data["placement"]) if "placement" in data else None,
+            spread={_head(head): Spread.from_json(s) for head, s in data.get("spread", {}).items()},
             training=dict(data["training"]),
             sha256=_text(data["sha256"]),
             description_sha256=_text(data[_SEAL]),
@@ -363,6 +364,12 @@ def _truth(value: object) -> bool:
     if not isinstance(value, bool):
         raise TypeError("not a truth value")
     return value
+
+
+def _quantity(name: object) -> str:
+    if name not in ("region", "external"):
+        raise ValueError("a score that is neither would be fed as if it were the region's")
+    return str(name)
 
 
 def _head(name: str) -> str:

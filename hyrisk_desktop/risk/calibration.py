@@ -19,33 +19,51 @@ class PlattCalibration:
     Attributes:
         slope, intercept: fitted on predictions the network was not trained on.
         prevalence: share of non-survivors in the data it was fitted on; the risk assumes it.
+        lowest, highest: log odds of the data it was fitted on; beyond them nothing was calibrated, so no risk goes there.
+            None in bundles that don't know.
 
     Raises:
-        ValueError: a value is no finite number, or the prevalence not between 0 and 1.
+        ValueError: a value is no finite number, the prevalence not between 0 and 1, or the range does not rise.
     """
 
     slope: float = 1.0
     intercept: float = 0.0
     prevalence: float = 0.5
+    lowest: float | None = None
+    highest: float | None = None
 
     def __post_init__(self) -> None:
         check_number("slope", self.slope)
         check_number("intercept", self.intercept)
         if not 0 < check_number("prevalence", self.prevalence) < 1:
             raise ValueError("prevalence must lie between 0 and 1")
+        if (self.lowest is None) != (self.highest is None):
+            raise ValueError("a range has two ends")
+        if self.lowest is not None and check_number("lowest", self.lowest) > check_number("highest", self.highest):
+            raise ValueError("the range must rise")
+
+    def beyond(self, log_odds: float) -> bool:
+        """Whether ``log_odds`` lie outside of what was calibrated."""
+        return self.lowest is not None and self.highest is not None and not self.lowest <= log_odds <= self.highest
 
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON types."""
-        return asdict(self)
+        return {key: value for key, value in asdict(self).items() if value is not None}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> PlattCalibration:
         """Inverse of `to_json`; raises TypeError on unknown or missing keys, ValueError on unusable values."""
-        return cls(**check_keys(cls, data))
+        return cls(**check_keys(cls, {"lowest": None, "highest": None} | data))
 
     def risk(self, log_odds: ArrayLike, prevalence: float | None = None) -> NDArray[np.float64]:
-        """Calibrated risk in (0, 1); moved to another ``prevalence`` by the prior-shift rule (Saerens 2002)."""
-        z = self.slope * np.asarray(log_odds, np.float64) + self.intercept + self.prior_shift(prevalence)
+        """Calibrated risk in (0, 1); moved to another ``prevalence`` by the prior-shift rule (Saerens 2002).
+
+        ``log_odds`` beyond the calibrated range count as its end.
+        """
+        odds = np.asarray(log_odds, np.float64)
+        if self.lowest is not None:
+            odds = np.clip(odds, self.lowest, self.highest)
+        z = self.slope * odds + self.intercept + self.prior_shift(prevalence)
         # Beyond exp's range the risk is 0, which is right.
         with np.errstate(over="ignore"):
             risk: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-z))

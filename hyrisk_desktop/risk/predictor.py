@@ -24,8 +24,10 @@ from hyrisk_desktop.risk.bundle import load_bundle
 from hyrisk_desktop.risk.calibration import PlattCalibration, percentile
 from hyrisk_desktop.risk.network import HyRiskNet, log_odds
 from hyrisk_desktop.risk.novelty import novelty_findings
+from hyrisk_desktop.risk.placement import placement_findings
 from hyrisk_desktop.risk.preprocessing import cut_block, prepare
 from hyrisk_desktop.risk.risk_reading import RiskReading
+from hyrisk_desktop.risk.spread import COVERS, OF_VIEWS
 from hyrisk_desktop.risk.uncertainty import CLICK_SHIFT_SLICES, interval_views
 
 _CACHED_CENTRES = 32
@@ -158,6 +160,8 @@ class Predictor:
 
     def score_input(self, grade: float | None, agatston: float | None) -> float | None:
         """The network's score input for whichever of the two this model takes; None without it."""
+        if self.bundle.score_quantity != "region":
+            return None
         score = agatston if self.bundle.score_input == "agatston" else grade
         return None if score is None else self.bundle.score_rule.value(score)
 
@@ -233,10 +237,7 @@ class Predictor:
             else ()
         )
         first = seen.features[0].float().cpu().numpy()
-        outside: tuple[Finding, ...] = ()
-        if seen.outside:
-            message = tr("The patch reaches outside the volume; the model sees emptiness there.")
-            outside = (Finding("patch_outside", Severity.WARNING, message),)
+        ends, covers = self._ends(head, odds, first, 0.0 if score is None else score)
         return RiskReading(
             series_uid=volume.series_uid,
             centre=centre,
@@ -246,7 +247,8 @@ class Predictor:
             demonstration=bundle.demonstration,
             risknet=float(self._risks("risknet", image_odds)[0]),
             hyrisknet=None if score is None else float(risks[0]),
-            interval=(float(risks.min()), float(risks.max())),
+            interval=(float(ends[0]), float(ends[1])),
+            interval_covers=covers,
             # The reference cohort's risks assume the bundle's own prevalence; the place in it depends on none.
             percentile=percentile(
                 float(self._calibration(head).risk(odds[:1])[0]), bundle.reference.get(head, np.empty(0))
@@ -254,12 +256,56 @@ class Predictor:
             by_grade=by_grade,
             calibrated=head in bundle.calibration,
             prevalence=self.prevalence or self._calibration(head).prevalence,
-            findings=outside + novelty_findings(bundle.novelty, first, volume),
+            findings=self._findings(
+                volume, {"risknet": float(image_odds[0]), head: float(odds[0])}, first, outside=seen.outside
+            ),
             device=self.device.type,
             bundle_sha256=bundle.bundle_sha256,
             score_input=bundle.score_input,
             agatston=agatston,
         )
+
+    def _findings(
+        self, volume: CTVolume, odds: dict[str, float], features: NDArray[np.float32], *, outside: bool
+    ) -> tuple[Finding, ...]:
+        """What the model noticed at the reader's own view.
+
+        Args:
+            volume: the exam. odds: of each head that is shown. features: [F]. outside: the patch left the volume.
+        """
+        found = []
+        if outside:
+            message = tr("The patch reaches outside the volume; the model sees emptiness there.")
+            found.append(Finding("patch_outside", Severity.WARNING, message))
+        found += [*novelty_findings(self.bundle.novelty, features, volume)]
+        found += placement_findings(self.bundle.placement, features)
+        if self.bundle.score_quantity != "region":
+            message = tr(
+                "This model was trained on Agatston scores from elsewhere, which are not the region score measured here: the risk is "
+                "from the image alone."
+            )
+            found.append(Finding("other_score", Severity.WARNING, message))
+        if any(self._calibration(head).beyond(value) for head, value in odds.items()):
+            message = tr(
+                "The network's answer lies beyond the cases that the risk was calibrated with: the risk is that of the most "
+                "extreme of them."
+            )
+            found.append(Finding("beyond_calibration", Severity.WARNING, message))
+        return tuple(found)
+
+    def _ends(
+        self, head: str, odds: NDArray[np.float64], features: NDArray[np.float32], score: float
+    ) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+        """The interval's two risks, and what it covers.
+
+        Args:
+            head: whose odds [views] these are. features: [F] of the reader's own view. score: the input, 0 without one.
+        """
+        spread = self.bundle.spread.get(head)
+        if spread is None or len(odds) == 1:
+            return self._risks(head, np.array([odds.min(), odds.max()])), OF_VIEWS if spread is None else COVERS
+        half = spread.half_width(odds, features, score)
+        return self._risks(head, np.array([odds[0] - half, odds[0] + half])), COVERS
 
     def _fused(self, features: Tensor, score: float) -> NDArray[np.float64]:
         inputs = torch.full((features.shape[0],), score, device=features.device)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hyrisk_desktop.findings import Finding
 from hyrisk_desktop.imaging.volume import Voxel
+from hyrisk_desktop.risk.spread import OF_VIEWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,8 @@ class RiskReading:
         demonstration: the model was trained on synthetic phantoms only.
         risknet: image-only risk in [0, 1].
         hyrisknet: risk from image and score, or None without the score that the model takes.
-        interval: lowest and highest risk over clicks near the centre and over crops, of ``hyrisknet``
-            where there is one, else of ``risknet``.
+        interval: lowest and highest risk that is to be expected of what ``interval_covers``, of ``hyrisknet`` where there
+            is one, else of ``risknet``; see `spread.COVERS` and `spread.OF_VIEWS`.
         percentile: share of the reference cohort with a lower risk, 0 to 100; None without a reference.
         by_grade: hyrisknet risk at grades 0, 1, 2, 3; empty for a model that takes the Agatston score instead.
         calibrated: whether the risks went through the bundle's calibration.
@@ -50,6 +51,7 @@ class RiskReading:
     bundle_sha256: str = ""
     score_input: str = "grade"
     agatston: float | None = None
+    interval_covers: tuple[str, ...] = OF_VIEWS
 
     @property
     def risk(self) -> float:

@@ -252,7 +252,7 @@ def test_bad_questions_are_refused(predictor: Predictor, centre: tuple[int, int,
 
 
 def test_acquisition_outside_training_is_a_finding(predictor: Predictor) -> None:
-    reading = predictor.predict(block_volume(spacing=(1.3, 1.3, 3.0)), HEART_CENTRE, 1)
+    reading = predictor.predict(block_volume(spacing=(4.2, 4.2, 3.0)), HEART_CENTRE, 1)
     assert "pixel_outside_training" in [f.code for f in reading.findings]
 
 

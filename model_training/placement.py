@@ -1,0 +1,211 @@
+"""The guard against clicks beside the heart's middle: phantoms clicked where readers click and at known distances from it.
+
+    python -m model_training.placement BUNDLE --work WORK
+
+renders subjects that no other part of a model has seen, reads the network's features at each click, fits the shift by ridge
+regression, takes the limit from clicks that readers could have made (of subjects that the fit has not seen), and writes it into the
+bundle. Goes on where a killed run stopped. SYNTHETIC: no real scan takes part.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import multiprocessing
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GroupKFold, cross_val_predict
+
+from hyrisk_desktop.files import replace_file
+from hyrisk_desktop.jobs import Progress, no_progress
+from hyrisk_desktop.risk.bundle import CARD, ModelBundle, load_bundle, seal_description
+from hyrisk_desktop.risk.network import HyRiskNet
+from hyrisk_desktop.risk.placement import Placement
+from hyrisk_desktop.risk.preprocessing import Preprocessing, centred_crop, prepare
+from model_training.card import PLACEMENT_LINE, placement_line
+from model_training.phantom.render import Phantom, make_phantom, render
+
+F64 = NDArray[np.float64]
+Click = tuple[int, int, int]
+
+FIRST_SEED, SUBJECTS = 5_100_000, 640
+OFF_MM = (10, 10, 15, 20, 20, 20, 20, 30, 30)
+"""How far each subject's wrong clicks lie off, in a direction drawn anew for each."""
+READERS = 3
+"""Further clicks within what two readers differ by: 3 pixels in the slice and one slice."""
+LIMIT_QUANTILE = 0.975
+"""Of readers' clicks: with the 1 % that the distance guard stops, at most 5 % are stopped in vain."""
+_REACH_MM = 32.0
+_PENALTIES = (10.0, 30.0, 100.0, 300.0, 1000.0)
+_PER_FILE = 20
+
+
+def clicks_of(phantom: Phantom) -> tuple[list[Click], list[int]]:
+    """Shifts (x, y, z) in voxels from the usual click, that one first, and how far each was meant to be off, mm (0: a reader's)."""
+    rng = np.random.default_rng(phantom.subject.seed + 77)
+    pixel, step = phantom.scanner.pixel_mm, phantom.scanner.increment_mm
+    clicks: list[Click] = [(0, 0, 0)]
+    for _ in range(READERS):
+        clicks.append((int(rng.integers(-3, 4)), int(rng.integers(-3, 4)), int(rng.integers(-1, 2))))
+    for mm in OFF_MM:
+        way = rng.normal(size=3)
+        x, y, z = way * (mm / np.linalg.norm(way))
+        clicks.append((round(x / pixel), round(y / pixel), round(z / step)))
+    return clicks, [0] * (1 + READERS) + list(OFF_MM)
+
+
+def patches_at(phantom: Phantom, clicks: list[Click], side: int) -> Iterator[NDArray[np.int16]]:
+    """The patch [3, side, side] in HU at each click; only the slices that are needed are drawn."""
+    reach = int(np.ceil(_REACH_MM / phantom.scanner.pixel_mm))
+    wide = side + 2 * reach
+    slices: dict[int, NDArray[np.int16]] = {}
+    for run in _runs({z + d for _, _, z in clicks for d in (-1, 0, 1)}):
+        drawn = render(phantom, phantom.grid_from((-(wide // 2), -(wide // 2), run[0]), (wide, wide, len(run))))
+        slices.update(zip(run, drawn, strict=True))
+    for x, y, z in clicks:
+        rows, columns = slice(reach + y, reach + y + side), slice(reach + x, reach + x + side)
+        yield np.stack([slices[z + d][rows, columns] for d in (-1, 0, 1)])
+
+
+def _runs(numbers: set[int]) -> list[list[int]]:
+    """Sorted numbers as runs without a gap."""
+    runs: list[list[int]] = []
+    for n in sorted(numbers):
+        if runs and n == runs[-1][-1] + 1:
+            runs[-1].append(n)
+        else:
+            runs.append([n])
+    return runs
+
+
+@torch.inference_mode()
+def features_of(model: HyRiskNet, preprocessing: Preprocessing, phantom: Phantom) -> tuple[F64, F64]:
+    """Features [n, F] at each of the phantom's clicks, as the program computes them, and the clicks' shifts [n, 3] in mm."""
+    clicks, _ = clicks_of(phantom)
+    side, crop = preprocessing.patch_xyz[0], centred_crop(preprocessing)
+    found = []
+    for patch in patches_at(phantom, clicks, side):
+        batch = prepare(torch.from_numpy(patch.astype(np.float32))[None], [crop], preprocessing)
+        found.append(model.features(batch.contiguous(memory_format=torch.channels_last)))
+    spacing = (phantom.scanner.pixel_mm, phantom.scanner.pixel_mm, phantom.scanner.increment_mm)
+    return torch.cat(found).double().numpy(), np.array(clicks) * np.array(spacing)
+
+
+def _draw(task: tuple[str, str, int, int]) -> None:
+    """Some subjects' features and shifts into a file; runs in a process of its own."""
+    directory, path, first, stop = task
+    torch.set_num_threads(1)
+    bundle, model = load_bundle(Path(directory))
+    model = model.to(memory_format=torch.channels_last)
+    parts = [features_of(model, bundle.preprocessing, make_phantom(seed)) for seed in range(first, stop)]
+    features, shifts = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
+    seeds = np.repeat(np.arange(first, stop), len(parts[0][1]))
+    stream = io.BytesIO()
+    np.savez(stream, f=features.astype(np.float16), o=shifts, s=seeds)
+    replace_file(Path(path), stream.getvalue())
+
+
+def gather(
+    directory: Path, work: Path, first: int, count: int, workers: int, progress: Progress = no_progress
+) -> tuple[F64, F64, NDArray[np.int64]]:
+    """Features [n, F], shifts [n, 3] in mm and subjects [n] of ``count`` seeds; continues what is in ``work``.
+
+    Args:
+        directory: of the bundle. work: folder of the parts, of this bundle only. first, count: seeds.
+        workers: processes. progress: called with subjects done and in all.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    starts = range(first, first + count, _PER_FILE)
+    tasks = [(str(directory), str(work / f"{s}.npz"), s, min(s + _PER_FILE, first + count)) for s in starts]
+    missing = [task for task in tasks if not Path(task[1]).exists()]
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        for n, _ in enumerate(pool.imap_unordered(_draw, missing), 1):
+            progress((len(tasks) - len(missing) + n) * _PER_FILE, count)
+    parts = [np.load(task[1]) for task in tasks]
+    features, shifts, seeds = (np.concatenate([part[key] for part in parts]) for key in ("f", "o", "s"))
+    return features.astype(np.float64), shifts, seeds
+
+
+def fit_placement(features: F64, shifts: F64, subjects: NDArray[np.int64]) -> tuple[Placement, dict[str, Any]]:
+    """The guard, and what it catches of subjects that its fit has not seen.
+
+    Args:
+        features: [n, F]. shifts: [n, 3] in mm from the usual click. subjects: [n], whose clicks these are, in the order of
+            `clicks_of` for each.
+    """
+    mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
+    x = (features - mean) / spread
+    folds = GroupKFold(5)
+    unseen = {a: cross_val_predict(Ridge(a), x, shifts, groups=subjects, cv=folds) for a in _PENALTIES}
+    penalty = min(_PENALTIES, key=lambda a: float(((unseen[a] - shifts) ** 2).mean()))
+    seems = np.linalg.norm(unseen[penalty], axis=1)
+    meant = np.tile([0] * (1 + READERS) + list(OFF_MM), len(np.unique(subjects)))
+    limit = float(np.quantile(seems[meant == 0], LIMIT_QUANTILE))
+    fitted = Ridge(penalty).fit(x, shifts)
+    weights = fitted.coef_ / spread
+    placement = Placement(
+        weights.astype(np.float32), (fitted.intercept_ - weights @ mean).astype(np.float32), round(limit, 3)
+    )
+    caught = {str(mm): round(float((seems[meant == mm] > limit).mean()), 3) for mm in sorted(set(OFF_MM))}
+    facts = {
+        "subjects": len(np.unique(subjects)),
+        "seeds": [int(subjects.min()), int(subjects.max())],
+        "penalty": penalty,
+        "limit_quantile": LIMIT_QUANTILE,
+        "caught_by_mm": caught,
+        "r2": [
+            round(float(r), 3)
+            for r in 1 - ((unseen[penalty] - shifts) ** 2).sum(0) / ((shifts - shifts.mean(0)) ** 2).sum(0)
+        ],
+    }
+    return placement, facts
+
+
+def add_placement(
+    directory: Path,
+    work: Path,
+    *,
+    first: int = FIRST_SEED,
+    count: int = SUBJECTS,
+    workers: int = 2,
+    progress: Progress = no_progress,
+) -> ModelBundle:
+    """Fit the guard of the bundle in ``directory`` and write it into its description and card.
+
+    Args:
+        work: folder of the parts on the way. first, count: seeds. workers, progress: of the rendering.
+    """
+    bundle, _ = load_bundle(directory)
+    placement, facts = fit_placement(*gather(directory, work, first, count, workers, progress))
+    changes = {"placement": placement.to_json(), "training": bundle.training | {"placement": facts}}
+    written = seal_description(directory, changes)
+    lines = (directory / CARD).read_text(encoding="utf-8").rstrip().splitlines()
+    kept = [line for line in lines if not line.startswith(PLACEMENT_LINE)]
+    replace_file(directory / CARD, "\n".join([*kept, placement_line(written), ""]).encode())
+    return written
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--work", type=Path, required=True, help="features on the way, some MB")
+    parser.add_argument("-n", type=int, default=SUBJECTS)
+    parser.add_argument("--first", type=int, default=FIRST_SEED, metavar="SEED")
+    a = parser.parse_args()
+    bundle = add_placement(
+        a.bundle, a.work, first=a.first, count=a.n, workers=os.cpu_count() or 1,
+        progress=lambda done, of: print(f"{min(done, of)} of {of}", flush=True),
+    )  # fmt: skip
+    print(bundle.training["placement"], "SYNTHETIC")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,228 @@
+"""How wide an interval has to be: from phantoms scanned again with one thing changed, and from heads of resampled cases.
+
+    python -m model_training.spread BUNDLE --work WORK
+
+chooses, for each head, how much the spread of the views and a floor count, so that the interval holds at least nine of ten of each kind of
+change, and writes both with the resampled heads into the bundle. Goes on where a killed run stopped. SYNTHETIC: no real scan takes part.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hyrisk_desktop.files import replace_file
+from hyrisk_desktop.jobs import Progress, no_progress
+from hyrisk_desktop.risk.bundle import CARD, ModelBundle, load_bundle, seal_description
+from hyrisk_desktop.risk.network import HyRiskNet, log_odds
+from hyrisk_desktop.risk.preprocessing import centred_crop, prepare
+from hyrisk_desktop.risk.spread import Spread
+from model_training.card import SPREAD_LINE, spread_line
+from model_training.fuse import fit_linear
+from model_training.phantom.render import make_phantom
+from model_training.stability import Change, Takes, gather, patch_of
+
+F64 = NDArray[np.float64]
+
+FIRST_SEED, SUBJECTS = 5_400_000, 120
+KINDS = {
+    "click": ("click 1", "click 2", "click 3"),
+    "z": ("z -5 mm", "z +5 mm"),
+    "hu": ("HU -5", "HU +5"),
+    "kernel": ("kernel SOFT", "kernel STANDARD", "kernel LUNG"),
+    "pixel": ("pixel 0.55 mm", "pixel 0.86 mm"),
+}
+"""Changes that an interval has to hold, by kind."""
+WANTED = 0.92
+"""Share of each kind on the phantoms that the widths are chosen on, so that nine of ten are left on fresh ones."""
+RESAMPLED = 12
+_VIEWS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
+
+
+@torch.no_grad()
+def odds_of(model: HyRiskNet, head: str, features: F64, score: F64) -> F64:
+    """Log odds [...] of ``head`` of ``model`` for ``features`` [..., F] and ``score`` inputs that broadcast against [...]."""
+    flat = torch.from_numpy(features.reshape(-1, features.shape[-1]).astype(np.float32))
+    if head == "risknet":
+        odds = log_odds(model.image_logits(flat))
+    else:
+        scores = np.broadcast_to(score, features.shape[:-1]).reshape(-1)
+        odds = log_odds(model.fused_logits(flat, torch.from_numpy(scores.astype(np.float32))))
+    found: F64 = odds.double().numpy().reshape(features.shape[:-1])
+    return found
+
+
+def resampled_heads(model: HyRiskNet, features: F64, score: F64, target: F64, pull: float) -> NDArray[np.float32]:
+    """Heads [B, F + 2] fitted to cases drawn with replacement, less their mean.
+
+    Args:
+        model: whose heads are pulled to. features: [n, F] of cases that the trunk has not seen. score: [n] inputs, all 0 for RiskNet's head. target: [n].
+        pull: of the fit, see `fuse`.
+    """
+    rng = np.random.default_rng(12)
+    x, s, y = (torch.from_numpy(a.astype(np.float32)) for a in (features, score, target))
+    heads = []
+    for _ in range(RESAMPLED):
+        drawn = torch.from_numpy(rng.integers(0, len(features), len(features)))
+        line = fit_linear(model, x[drawn], s[drawn], y[drawn], pull)
+        heads.append(np.concatenate([line.weight.numpy(), [float(line.score_weight), float(line.bias)]]))
+    found = np.array(heads)
+    centred: NDArray[np.float32] = (found - found.mean(axis=0)).astype(np.float32)
+    return centred
+
+
+def held(takes: Takes, views: F64, changed: F64, half: F64) -> dict[str, float]:
+    """Share of each kind of change that lies within ``half`` [n] log odds of the reading.
+
+    Args:
+        takes: whose changes these are. views: [n, V] log odds. changed: [n, changes]. half: [n].
+    """
+    inside = np.abs(changed - views[:, :1]) <= half[:, None]
+    return {kind: float(inside[np.isin(takes.names, names)].mean()) for kind, names in KINDS.items()}
+
+
+def choose(takes: Takes, views: F64, changed: F64, doubt: F64) -> tuple[float, float]:
+    """The narrowest ``views`` and ``floor`` of a `Spread` that hold `WANTED` of each kind.
+
+    Args:
+        takes, views, changed: as of `held`. doubt: [n] log odds of the model's own, already scaled to nine of ten.
+    """
+    spread = views.std(axis=1)
+    best = (np.inf, 0.0, 0.0)
+    for weight in _VIEWS:
+        low, high = 0.0, 10.0
+        while high - low > 1e-3:
+            middle = (low + high) / 2
+            half = np.sqrt((weight * spread) ** 2 + middle**2 + doubt**2)
+            if min(held(takes, views, changed, half).values()) >= WANTED:
+                high = middle
+            else:
+                low = middle
+        width = float(np.sqrt((weight * spread) ** 2 + high**2 + doubt**2).mean())
+        best = min(best, (width, weight, high))
+    return best[1], best[2]
+
+
+def half_widths(spread: Spread, takes: Takes, views: F64, score: F64) -> F64:
+    """Half of the interval [n] of each subject, log odds.
+
+    Args:
+        spread: the width. takes: the subjects. views: [n, V] log odds. score: [n] inputs, 0 without one.
+    """
+    own = takes.views[:, 0].astype(np.float32)
+    return np.array([spread.half_width(v, f, float(s)) for v, f, s in zip(views, own, score, strict=True)])
+
+
+def fit_spread(
+    model: HyRiskNet, bundle: ModelBundle, takes: Takes, cases: tuple[F64, F64, F64]
+) -> tuple[dict[str, Spread], dict[str, Any]]:
+    """The widths of both heads, and what they hold of the phantoms they were chosen on.
+
+    Args:
+        model, bundle: of the model. takes: phantoms and their changes. cases: features [n, F], score inputs [n] and targets [n] of stage two.
+    """
+    features, scores, target = cases
+    pull = float(bundle.training["stage_two"]["pull"])
+    spreads, facts = {}, {}
+    for head in ("risknet", "hyrisknet"):
+        fused = head == "hyrisknet"
+        score = np.array([bundle.score_rule.value(g) for g in takes.grades]) if fused else np.zeros(len(takes.grades))
+        heads = resampled_heads(model, features, scores if fused else 0 * scores, target, pull)
+        views = odds_of(model, head, takes.views, score[:, None])
+        changed = odds_of(model, head, takes.changed, score[:, None])
+        doubt = half_widths(Spread(0.0, 0.0, heads), takes, views, score)
+        spreads[head] = Spread(*choose(takes, views, changed, doubt), heads)
+        half = half_widths(spreads[head], takes, views, score)
+        facts[head] = {
+            "held": {kind: round(share, 3) for kind, share in held(takes, views, changed, half).items()},
+            "mean_half_width": round(float(half.mean()), 3),
+            "mean_doubt": round(float(doubt.mean()), 3),
+        }
+    return spreads, facts | {"subjects": len(takes.seeds), "seeds": [int(takes.seeds.min()), int(takes.seeds.max())]}
+
+
+def stage_two_cases(
+    model: HyRiskNet, bundle: ModelBundle, work: Path, count: int, progress: Progress = no_progress
+) -> tuple[F64, F64, F64]:
+    """Features [n, F], score inputs [n] and expected risks [n] of the first ``count`` phantoms of the bundle's stage two.
+
+    Args:
+        model, bundle: whose features. work: folder of the parts. count: how many. progress: called with phantoms done
+            and in all.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    first, step = int(bundle.training["seeds"]["stage-two"][0]), 100
+    p = bundle.preprocessing
+    parts = []
+    for start in range(first, first + count, step):
+        path = work / f"{start}.npz"
+        if not path.exists():
+            phantoms = [make_phantom(seed) for seed in range(start, start + step)]
+            features = []
+            for phantom in phantoms:
+                patch = torch.from_numpy(patch_of(Change("", phantom), p.patch_xyz[0]).astype(np.float32))[None]
+                with torch.inference_mode():
+                    batch = prepare(patch, [centred_crop(p)], p).contiguous(memory_format=torch.channels_last)
+                    features.append(model.features(batch).double().numpy()[0])
+            stream = io.BytesIO()
+            grades, expected = ([getattr(ph.subject, key) for ph in phantoms] for key in ("grade", "expected_risk"))
+            np.savez(stream, f=np.array(features), g=np.array(grades), e=np.array(expected))
+            replace_file(path, stream.getvalue())
+        parts.append(np.load(path))
+        progress(len(parts) * step, count)
+    features_, grades_, expected_ = (np.concatenate([part[key] for part in parts]) for key in ("f", "g", "e"))
+    return features_, np.array([bundle.score_rule.value(float(g)) for g in grades_]), expected_
+
+
+def add_spread(
+    directory: Path,
+    work: Path,
+    *,
+    count: int = SUBJECTS,
+    cases: int = 1500,
+    workers: int = 2,
+    progress: Progress = no_progress,
+) -> ModelBundle:
+    """Choose the widths of the bundle in ``directory`` and write them into its description and card.
+
+    Args:
+        directory: of the bundle. work: folder of the parts on the way. count: phantoms to be changed. cases: of stage
+            two to resample.
+        workers, progress: of the rendering.
+    """
+    bundle, model = load_bundle(directory)
+    takes = gather(directory, work / "takes", FIRST_SEED, count, workers, progress)
+    spreads, facts = fit_spread(model, bundle, takes, stage_two_cases(model, bundle, work / "stage2", cases, progress))
+    changes = {
+        "spread": {head: spread.to_json() for head, spread in spreads.items()},
+        "training": bundle.training | {"spread": facts},
+    }
+    written = seal_description(directory, changes)
+    lines = (directory / CARD).read_text(encoding="utf-8").rstrip().splitlines()
+    kept = [line for line in lines if not line.startswith(SPREAD_LINE)]
+    replace_file(directory / CARD, "\n".join([*kept, spread_line(written), ""]).encode())
+    return written
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--work", type=Path, required=True, help="features on the way, some MB")
+    a = parser.parse_args()
+    workers = os.cpu_count() or 1
+    bundle = add_spread(
+        a.bundle, a.work, workers=workers, progress=lambda done, of: print(f"{done:.0f} of {of:.0f}", flush=True)
+    )
+    print(bundle.training["spread"], "SYNTHETIC")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""The same subject scanned again, and the width of the interval that follows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hyrisk_desktop.risk.bundle import load_bundle
+from model_training.fuse import fit_linear
+from model_training.phantom.render import make_phantom, render
+from model_training.spread import KINDS, WANTED, choose, held, odds_of, resampled_heads
+from model_training.stability import Change, Takes, changes_of, gather, patch_of
+from tests.helpers.bundles import write_tiny_bundle
+
+SEED = 5_500_002
+
+
+def test_each_change_changes_one_thing() -> None:
+    phantom = make_phantom(SEED)
+    changes = {change.name: change for change in changes_of(phantom)}
+    assert set().union(*KINDS.values()) - set(changes) == {f"kernel {phantom.scanner.kernel.name}"}
+    assert all(
+        change.phantom.subject is phantom.subject and change.phantom.heart is phantom.heart
+        for change in changes.values()
+    )
+    assert (changes["HU -5"].hu, changes["HU +10"].hu) == (-5, 10)
+    scanner = phantom.scanner
+    wide = changes["pixel 0.86 mm"].phantom.scanner
+    assert (wide.pixel_mm, wide.kernel, wide.increment_mm, wide.noise_hu) == (
+        0.86,
+        scanner.kernel,
+        scanner.increment_mm,
+        scanner.noise_hu,
+    )
+    thin = changes["increment 1.25 mm"].phantom.scanner
+    assert thin.noise_hu == pytest.approx(scanner.noise_hu * np.sqrt(scanner.increment_mm / 1.25))
+    other = next(c for name, c in changes.items() if name.startswith("kernel")).phantom.scanner
+    assert other.noise_hu / scanner.noise_hu == pytest.approx(other.kernel.noise_hu / scanner.kernel.noise_hu)
+    assert changes["z +5 mm"].shift == (0, 0, round(5 / scanner.increment_mm))
+    assert changes["z -5 mm"].shift == (0, 0, -round(5 / scanner.increment_mm))
+    clicks = [changes[name].shift for name in KINDS["click"]]
+    assert all(max(abs(x), abs(y)) <= 3 and abs(z) <= 1 for x, y, z in clicks)
+    assert len(set(clicks)) > 1
+
+
+def test_a_changed_patch_is_the_scan_moved_and_shifted() -> None:
+    phantom = make_phantom(SEED)
+    plain = patch_of(Change("", phantom), 21)
+    assert (patch_of(Change("", phantom, hu=7), 21) == plain + 7).all()
+    moved = patch_of(Change("", phantom, (2, -3, 1)), 21)
+    wide = render(phantom, phantom.grid_from((-13, -13, -2), (27, 27, 5)))
+    assert np.abs(plain.astype(int) - wide[1:4, 3:24, 3:24]).max() <= 2
+    assert np.abs(moved.astype(int) - wide[2:5, 0:21, 5:26]).max() <= 2
+
+
+def takes_of(n: int = 300) -> tuple[Takes, np.ndarray, np.ndarray]:
+    """Subjects whose odds move by a normal amount with each change, most with the kernel."""
+    rng = np.random.default_rng(1)
+    names = [name for kind in KINDS.values() for name in kind]
+    sizes = np.array([{"kernel": 0.5, "z": 0.3}.get(kind, 0.1) for kind, of in KINDS.items() for _ in of])
+    views = rng.normal(0, 1, (n, 1)) + rng.normal(0, 0.1, (n, 11))
+    changed = views[:, :1] + rng.normal(0, 1, (n, len(names))) * sizes
+    nothing = np.zeros((n, 1, 1))
+    return Takes(nothing, nothing, np.tile(names, (n, 1)), np.arange(n), np.zeros(n), np.zeros(n)), views, changed
+
+
+def test_the_width_holds_each_kind_and_no_more_than_it_needs() -> None:
+    takes, views, changed = takes_of()
+    weight, floor = choose(takes, views, changed, np.zeros(300))
+    half = np.sqrt((weight * views.std(axis=1)) ** 2 + floor**2)
+    shares = held(takes, views, changed, half)
+    assert WANTED <= shares["kernel"] < WANTED + 0.01
+    assert min(shares, key=lambda kind: shares[kind]) == "kernel"
+    assert half.mean() == pytest.approx(0.5 * 1.75, abs=0.1)
+    doubtful = choose(takes, views, changed, np.full(300, 0.6))
+    assert np.hypot(doubtful[1], 0.6) < half.mean() + 0.05, "what the model's own doubt covers needs no floor"
+
+
+def test_shares_are_counted_by_kind_and_from_the_reading_itself() -> None:
+    takes, views, changed = takes_of()
+    wide = held(takes, views, changed, np.full(300, 0.2))
+    at = [name for kind in KINDS.values() for name in kind].index("z -5 mm")
+    expected = np.mean(np.abs(changed[:, at : at + 2] - views[:, :1]) <= 0.2)
+    assert wide["z"] == pytest.approx(expected)
+    assert wide["click"] > 0.9 > wide["kernel"]
+
+
+def test_resampled_heads_differ_where_the_cases_are_few(tmp_path: Path) -> None:
+    write_tiny_bundle(tmp_path / "tiny")
+    _, model = load_bundle(tmp_path / "tiny")
+    rng = np.random.default_rng(2)
+    features, score = rng.normal(size=(400, 512)), rng.uniform(-1, 1, 400)
+    target = 1 / (1 + np.exp(-2 * score))
+    few, many = (resampled_heads(model, features[:n], score[:n], target[:n], 0.1) for n in (40, 400))
+    assert few.shape == many.shape == (12, 514)
+    np.testing.assert_allclose(few.mean(axis=0), 0, atol=1e-5)
+    assert few[:, -2].std() > 1.5 * many[:, -2].std()
+    plain = resampled_heads(model, features, 0 * score, target, 0.1)
+    assert np.abs(plain[:, -2]).max() < 1e-9, "a head without a score doubts no score"
+
+
+def test_odds_are_those_of_the_network(tmp_path: Path) -> None:
+    import torch
+
+    write_tiny_bundle(tmp_path / "tiny")
+    _, model = load_bundle(tmp_path / "tiny")
+    features = np.random.default_rng(3).normal(size=(4, 3, 512))
+    odds = odds_of(model, "hyrisknet", features, np.array([[-1.0], [0.0], [0.5], [1.0]]))
+    with torch.no_grad():
+        logits = model.fused_logits(torch.from_numpy(features[2].astype(np.float32)), torch.full((3,), 0.5))
+    np.testing.assert_allclose(odds[2], (logits[:, 1] - logits[:, 0]).numpy(), atol=1e-5)
+    assert odds_of(model, "risknet", features, np.zeros((4, 1))).shape == (4, 3)
+    line = fit_linear(model, torch.zeros(2, 512), torch.zeros(2), torch.full((2,), 0.5), 1.0)
+    assert line.weight.shape == (512,)
+
+
+def test_takes_go_on_where_they_stopped(tmp_path: Path) -> None:
+    write_tiny_bundle(tmp_path / "tiny")
+    takes = gather(tmp_path / "tiny", tmp_path / "work", SEED, 11, 2)
+    made = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "work").iterdir()}
+    assert set(made) == {f"{SEED}.npz", f"{SEED + 10}.npz"}
+    assert takes.views.shape == (11, 11, 512)
+    assert takes.changed.shape == (11, takes.names.shape[1], 512)
+    assert takes.seeds.tolist() == list(range(SEED, SEED + 11))
+    again = gather(tmp_path / "tiny", tmp_path / "work", SEED, 11, 2)
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "work").iterdir()} == made
+    assert (again.views == takes.views).all()
+    assert takes.grades[0] == make_phantom(SEED).subject.grade
