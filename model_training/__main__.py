@@ -192,6 +192,7 @@ def _train_demonstration(arguments: argparse.Namespace) -> None:
     from hyrisk_desktop.risk.predictor import choose_device
     from model_training.config import demonstration_config, parse_phases
     from model_training.demonstration import PHASES, build_demonstration
+    from model_training.placement import add_placement
 
     phases = parse_phases(arguments.phases) if arguments.phases else PHASES
     bundle = build_demonstration(
@@ -202,6 +203,7 @@ def _train_demonstration(arguments: argparse.Namespace) -> None:
         notes=arguments.notes,
         progress=_progress,
     )
+    add_placement(arguments.out, arguments.work / "clicks", workers=os.cpu_count() or 1, progress=_progress)
     for name, row in bundle.training["results"]["auc"].items():
         print(f"{name:20s} {row['expected_auc']:.4f}  {row['auc']:.4f} {row['ci']}  synthetic data")
 

@@ -10,7 +10,9 @@ from typing import Any
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk.bundle import ModelBundle
 from hyrisk_desktop.training_run import BUNDLE, BUNDLES
+from model_training.cautions import cautions
 from model_training.dataset import CohortData
+from model_training.deviations import deviations
 from model_training.evaluation import Predictions, evaluate_run
 from model_training.export import export_run
 from model_training.folds import Fold, patient_overlap
@@ -72,8 +74,13 @@ def export_one(
     alone = replace(settings, depths=(one.depth,))
     # Outcomes are shuffled for the first network of a training alone.
     nobody = (data.expected_risk[:0], data.outcome[:0])
-    overlap = patient_overlap(folds, data.patient)
-    results = evaluate_run(settings_json(alone), data, folds, [one], nobody, overlap) | {"warning": warning}
+    overlap = patient_overlap(folds, data.groups)
+    results = evaluate_run(settings_json(alone), data, folds, [one], nobody, overlap)
+    results |= {
+        "warning": warning,
+        "cautions": cautions(results, data),
+        "deviations": deviations(alone.config(one.depth)),
+    }
     return export_run(directory, alone, data, run, one, results, name)
 
 

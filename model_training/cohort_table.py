@@ -14,15 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
+
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.volume import Voxel
+from model_training.tied import tied
 
 TABLE = "cohort.csv"
 REQUIRED = ("x", "y", "z", "outcome")
 COLUMNS = ("exam", "series_uid", "x", "y", "z", "grade", "agatston", "outcome", "patient_id", "synthetic")
 _TRUE = {"1", "true", "yes"}
 _MOST_PROBLEMS = 500
+MOST_AGATSTON = 50_000.0
+"""A choice: far above what a heart holds, so that what lies beyond is a typing error or another unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +119,13 @@ class CohortTable:
         refuse_problems([p for p in self.problems if p.severity == "error"])
 
     def require_score(self, score: str) -> None:
-        """Raise InputError where ``score`` is "grade" and a case has none."""
+        """Raise InputError where a case lacks what ``score`` names ("grade" or "agatston") and others have it."""
         ungraded = next((case for case in self.cases if case.grade is None), None)
         if score == "grade" and ungraded is not None:
             refuse_ungraded(ungraded.row)
+        without = [case.row for case in self.cases if case.agatston is None]
+        if score == "agatston" and 0 < len(without) < len(self.cases):
+            refuse_mixed(without)
 
 
 def refuse_ungraded(row: int) -> NoReturn:
@@ -126,6 +134,16 @@ def refuse_ungraded(row: int) -> NoReturn:
         "Row {row}, column grade: there is no grade; grade every exam, or let the Agatston score be the input.", row=row
     )
     raise InputError("grade_missing", text)
+
+
+def refuse_mixed(rows: list[int]) -> NoReturn:
+    """Raise InputError: the column ``agatston`` is filled in part, and the lines ``rows`` have none."""
+    text = tr(
+        "Rows {rows}, column agatston: there is no score while others have one. Fill the column, or take it out: then the program's own "
+        "region score is fed for every exam.",
+        rows=", ".join(map(str, rows[:5])) + (", …" if len(rows) > 5 else ""),
+    )
+    raise InputError("agatston_missing", text)
 
 
 def refuse_problems(problems: list[Problem]) -> None:
@@ -260,8 +278,7 @@ def _case(folder: Path, line: int, cells: dict[str, str]) -> tuple[Case | None, 
         problems.append(Problem(line, column, severity, message))
 
     def number(column: str, check: Callable[[float], bool], what: str, *, required: bool) -> float | None:
-        text = cells.get(column, "")
-        if not text:
+        if not (text := cells.get(column, "")):
             if required:
                 complain(column, tr("it is empty; {what}.", what=what))
             return None
@@ -277,7 +294,8 @@ def _case(folder: Path, line: int, cells: dict[str, str]) -> tuple[Case | None, 
     whole = tr("give a whole number of voxels from 0")
     centre = [number(c, lambda v: v >= 0 and v == int(v), whole, required=True) for c in "xyz"]
     grade = number("grade", lambda v: 0 <= v <= 3, tr("give a grade from 0 to 3"), required=False)
-    agatston = number("agatston", lambda v: v >= 0, tr("give an Agatston score of 0 or more"), required=False)
+    most = tr("give an Agatston score from 0 to {most:.0f}", most=MOST_AGATSTON)
+    agatston = number("agatston", lambda v: 0 <= v <= MOST_AGATSTON, most, required=False)
     outcome = number(
         "outcome", lambda v: v in (0, 1), tr("give 0 for a survivor or 1 for a non-survivor"), required=True
     )
@@ -347,6 +365,20 @@ def _joint_problems(cases: list[Case]) -> list[Problem]:
         if count < 2:
             text = tr("There are {n} {what}; at least two patients of each outcome are needed.", n=count, what=what)
             found.append(Problem(None, "outcome", "error", text))
+    return found + _score_problems(cases)
+
+
+def _score_problems(cases: list[Case]) -> list[Problem]:
+    """What stands against the scores as the network's input, and columns that a network may learn instead."""
+    found = []
+    for column in ("grade", "agatston"):
+        values = {getattr(case, column) for case in cases}
+        if len(cases) > 1 and len(values) == 1 and None not in values:
+            text = tr("every row has the same {column}, so it can tell nobody apart.", column=column)
+            found.append(Problem(None, column, "warning", text))
+    extra = {name: [case.extra.get(name, "") for case in cases] for name in (cases[0].extra if cases else ())}
+    outcome = np.array([case.outcome for case in cases], np.int64)
+    found += [Problem(None, column, "warning", text) for column, text in tied(extra, outcome)]
     ungraded = [case for case in cases if case.grade is None]
     if ungraded:
         text = tr("{n} rows have no grade, so the score can't come from it; choose Agatston, or grade them.",

@@ -44,7 +44,7 @@ def score_bundle(directory: Path, data: CohortData, device: str | None = None) -
     where = choose_device(device)
     model = model.to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
     features = image_features(model, data, np.arange(len(data)), bundle.preprocessing, device=where)
-    scores = score_inputs(data, bundle.score_rule).to(where)
+    scores = score_inputs(data, bundle.score_rule, bundle.score_quantity).to(where)
     at = features.to(where)
     heads = [
         log_odds(logits).double().cpu().numpy() for logits in (model.image_logits(at), model.fused_logits(at, scores))
@@ -56,7 +56,7 @@ def evaluate_bundle(directory: Path, data: CohortData, device: str | None = None
     """What ``hyrisk evaluate`` prints: AUCs of a bundle and of the plain scores on a cohort."""
     scored = score_bundle(directory, data, device)
     columns = {"risknet": scored.risknet, "hyrisknet": scored.hyrisknet, **data.scores()}
-    groups = np.unique(data.patient, return_inverse=True)[1]
+    groups = np.unique(data.groups, return_inverse=True)[1]
     intervals = {}
     for name, values in columns.items():
         low, high = bootstrap_ci(values, data.outcome, groups=groups)

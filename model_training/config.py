@@ -16,6 +16,10 @@ TRAINED_HEAD_RATE = 1e-4
 0.635, and the starting weights stayed the best; at 1e-4 it went on to 0.551."""
 
 
+LARGEST_GRADIENT = 2.0
+"""Longer gradients are shortened to this norm."""
+
+
 @dataclass(frozen=True, slots=True)
 class Phase:
     """A stretch of training at one input size."""

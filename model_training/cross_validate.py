@@ -21,8 +21,10 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.jobs import CancelToken
 from hyrisk_desktop.training_run import EVENTS, RESULT_BYTES, RESULTS, read_json, write_json
 from model_training.bundles import export_networks
+from model_training.cautions import cautions
 from model_training.compare import compare_models
 from model_training.dataset import CohortData, load_cohort
+from model_training.deviations import deviations
 from model_training.evaluation import Predictions, auc_or_none, evaluate_run
 from model_training.folds import Fold, make_folds, patient_overlap
 from model_training.report import write_report
@@ -68,7 +70,7 @@ def cross_validate(
     data = _load(settings, emit, folder.control)
     folder.set_state("running", synthetic=data.synthetic)
     data.score_values(settings.score)
-    folds = make_folds(data.outcome, data.patient, settings.folds, settings.seed)
+    folds = make_folds(data.outcome, data.groups, settings.folds, settings.seed)
     _claim(run, settings, data)
     if warning := start_warning(bundle_of(settings.init), data):
         emit("warning", message=warning)
@@ -116,9 +118,10 @@ def _conclude(
     ]
     shuffled = _permutation(settings, data, found)
     results = evaluate_run(
-        settings_json(settings), data, folds, predictions, shuffled, patient_overlap(folds, data.patient)
+        settings_json(settings), data, folds, predictions, shuffled, patient_overlap(folds, data.groups)
     )
-    results["warning"] = warning
+    results["warning"], results["cautions"] = warning, cautions(results, data)
+    results["deviations"] = deviations(settings.config(settings.depths[0]))
     results["comparison"] = _compare(compare, settings, data, predictions[0]) if compare else None
     results["bundles"] = export_networks(run, settings, data, folds, predictions, results, name)
     results["bundle"] = {key: results["bundles"][0][key] for key in ("name", "sha256", "bundle_sha256")}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +16,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hyrisk_desktop.errors import InputError
+from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
 from hyrisk_desktop.risk.preprocessing import Crop, Preprocessing, centred_crop, prepare, random_crop
 from hyrisk_desktop.risk.score_input import ScoreInput
-from model_training.cohort_table import CohortTable, read_table, refuse_ungraded
+from model_training.cohort_table import CohortTable, read_table, refuse_mixed, refuse_ungraded
 from model_training.patches import Patches, cut_patches
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 _MOST_STATISTICS = 2000
+_SAME_SCORE = 1e-3
+"""By which share a table's Agatston scores may differ from the program's region scores and still be these, rounded."""
+GIVEN = "agatston_column"
+"""The baseline of a table's own Agatston scores, where they are another quantity than the region score."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,12 +40,13 @@ class CohortData:
     Attributes:
         patches: int16 HU [n, 3, 161, 161], memory-mapped.
         grade: 0..3, NaN where there is none. outcome: 1 for a non-survivor.
-        agatston: the table's own score, else the region score. region_agatston, category, volume_mm3: the program's
-            region scores. kernel, pixel_mm, increment_mm: acquisition.
+        agatston: what a network with this score input is fed, one ``quantity`` for all: "region" (the program's region
+            score) or "external" (the table's own, where it is another). region_agatston, category, volume_mm3: the
+            program's region scores. kernel, pixel_mm, increment_mm: acquisition.
         patient: who is kept within one fold. names: exam of each row, for the table of predictions.
         expected_risk: known risk before the outcome was drawn, NaN for every real case.
         synthetic: at least one case is a phantom. key: hash of what was cut; sha256: of all that decides the weights.
-        exams: SHA-256 of each case's files.
+        exams: SHA-256 of each case's files. unscored: lines of the table without a score where others have one.
     """
 
     patches: NDArray[np.int16]
@@ -56,9 +65,31 @@ class CohortData:
     name: str
     key: str
     exams: tuple[str, ...] = ()
+    quantity: str = "region"
+    unscored: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.outcome)
+
+    @cached_property
+    def groups(self) -> tuple[str, ...]:
+        """Who must stay in one fold, for each case: exams of one patient, and the same files or pixels under other names."""
+        return joined(self.patient, self.exams, self.pixels)
+
+    @cached_property
+    def pixels(self) -> tuple[str, ...]:
+        """A hash of each case's patch: a copy whose headers name another patient has other files and the same pixels."""
+        return tuple(
+            hashlib.blake2b(np.ascontiguousarray(p).tobytes(), digest_size=16).hexdigest() for p in self.patches
+        )
+
+    @property
+    def copies(self) -> int:
+        """Exams whose files or pixels are those of another patient's exam."""
+        owners: dict[str, set[str]] = defaultdict(set)
+        for exam, patient in zip(joined(self.pixels, self.exams), self.patient, strict=True):
+            owners[exam].add(patient)
+        return sum(len(owners[exam]) > 1 for exam in joined(self.pixels, self.exams))
 
     @property
     def has_expected_risk(self) -> bool:
@@ -77,24 +108,62 @@ class CohortData:
     def scores(self) -> dict[str, F64]:
         """The baselines by name; the grade only where every case has one."""
         graded = {"grade": self.grade} if np.isfinite(self.grade).all() else {}
-        return graded | {
-            "agatston": self.region_agatston,
-            "category": self.category,
-            "volume": self.volume_mm3,
-            "sqrt_volume": np.sqrt(self.volume_mm3),
-        }
+        given = {GIVEN: self.agatston} if self.quantity == "external" else {}
+        return (
+            graded
+            | given
+            | {
+                "agatston": self.region_agatston,
+                "category": self.category,
+                "volume": self.volume_mm3,
+                "sqrt_volume": np.sqrt(self.volume_mm3),
+            }
+        )
 
-    def score_values(self, score: str) -> F64:
-        """What the network's score comes from: grades or Agatston scores.
+    def score_values(self, score: str, quantity: str = "") -> F64:
+        """What the network's score comes from [n]: grades or Agatston scores.
+
+        Args:
+            score: "grade" or "agatston". quantity: which Agatston score a bundle takes, "" for the cohort's own.
 
         Raises:
-            InputError: grades are asked for and some are missing.
+            InputError: grades are asked for and some are missing, scores of which the table gives some only, or another
+                quantity than the table's.
         """
         if score == "agatston":
-            return self.agatston
+            if self.unscored:
+                refuse_mixed(list(self.unscored))
+            if quantity == "external" != self.quantity:
+                text = tr(
+                    "The model takes Agatston scores from elsewhere, and this table has none: fill its column “agatston”."
+                )
+                raise InputError("other_score", text)
+            return self.region_agatston if quantity == "region" else self.agatston
         if not np.isfinite(self.grade).all():
             refuse_ungraded(int(np.flatnonzero(~np.isfinite(self.grade))[0]) + 2)
         return self.grade
+
+
+def joined(*labels: Sequence[str]) -> tuple[str, ...]:
+    """A name for each case, the same for all that share a label of any kind, also by way of others.
+
+    Args:
+        labels: of each kind one per case; a kind without labels joins nobody.
+    """
+    count = max(map(len, labels))
+    parent = list(range(count))
+
+    def root(case: int) -> int:
+        while parent[case] != case:
+            parent[case] = parent[parent[case]]
+            case = parent[case]
+        return case
+
+    for kind in labels:
+        first: dict[str, int] = {}
+        for case, label in enumerate(kind):
+            parent[root(case)] = root(first.setdefault(label, case))
+    return tuple(labels[0][root(case)] for case in range(count))
 
 
 def load_cohort(
@@ -123,11 +192,15 @@ def cohort_data(table: CohortTable, cut: Patches) -> CohortData:
 
     region = np.array([f.agatston for f in facts])
     given = numbers(case.agatston for case in cases)
+    # A table in part filled is refused where its scores are to be fed; elsewhere nobody asks for them.
+    own = bool(np.isfinite(given).all()) and bool((np.abs(given - region) > _SAME_SCORE * (1 + region)).any())
     return CohortData(
         patches=cut.patches,
         grade=numbers(case.grade for case in cases),
         outcome=np.array([case.outcome for case in cases], np.int64),
-        agatston=np.where(np.isfinite(given), given, region),
+        agatston=given if own else region,
+        quantity="external" if own else "region",
+        unscored=tuple(case.row for case in cases if case.agatston is None) if np.isfinite(given).any() else (),
         region_agatston=region,
         category=np.array([f.category for f in facts], np.float64),
         volume_mm3=np.array([f.volume_mm3 for f in facts]),
@@ -217,6 +290,6 @@ def evaluation_batches(
         yield load_batch(data, indices[start : start + batch], crop, preprocessing, size, device)
 
 
-def score_inputs(data: CohortData, rule: ScoreInput) -> Tensor:
-    """Grades or Agatston scores as the network takes them, [n] float32."""
-    return torch.tensor([rule.value(float(v)) for v in data.score_values(rule.kind)], dtype=torch.float32)
+def score_inputs(data: CohortData, rule: ScoreInput, quantity: str = "") -> Tensor:
+    """Grades or Agatston scores as the network takes them, [n] float32; ``quantity`` as of `CohortData.score_values`."""
+    return torch.tensor([rule.value(float(v)) for v in data.score_values(rule.kind, quantity)], dtype=torch.float32)

@@ -160,7 +160,7 @@ def _pooled(score: F64, data: CohortData, folds: Sequence[Fold]) -> dict[str, An
     """Pooled AUC with a bootstrap interval over patients, mean and SD over folds; the expected AUC where risks are known."""
     per_fold = [auc(score[fold.test], data.outcome[fold.test]) for fold in folds]
     per_fold = [value for value in per_fold if not math.isnan(value)]
-    low, high = bootstrap_ci(score, data.outcome, groups=np.unique(data.patient, return_inverse=True)[1])
+    low, high = bootstrap_ci(score, data.outcome, groups=np.unique(data.groups, return_inverse=True)[1])
     found = {
         "auc": auc_or_none(score, data.outcome),
         "ci": [round(low, 4), round(high, 4)],

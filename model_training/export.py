@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,6 +45,7 @@ def _kept_results(data: CohortData, results: dict[str, Any]) -> dict[str, Any]:
         "auc": {name: {"auc": r["auc"], "ci": r["ci"]} for name, r in {**heads, **results["baselines"]}.items()},
         "permutation_auc": results["permutation_auc"],
         "warning": results["warning"],
+        "cautions": results.get("cautions", []),
     }
 
 
@@ -63,8 +65,8 @@ def export_run(
         results: of the run. name: of the model; "" to make one.
     """
     model, preprocessing = final_network(settings, run)
-    rule = score_rule(settings, data)
     fold = fold_of(settings, Unit(settings.depths[0], 0), data)
+    rule = score_rule(settings, data, fold)
     features = image_features(model, data, np.arange(len(data)), preprocessing)
     calibration = {h: platt_calibration(getattr(main, h), data.outcome) for h in ("risknet", "hyrisknet")}
     start = bundle_of(settings.init)
@@ -89,6 +91,7 @@ def export_run(
         demonstration=data.synthetic,
         score_input=rule.kind,
         agatston_scale=rule.highest,
+        score_quantity=data.quantity if rule.kind == "agatston" else "region",
         calibration=calibration,
         reference={head: np.sort(calibration[head].risk(getattr(main, head))) for head in ("risknet", "hyrisknet")},
         novelty=novelty_statistics(features[fold.training], features[fold.inner], data, floor=1.0),
@@ -130,7 +133,11 @@ def platt_calibration(score: F64, outcome: NDArray[np.int64]) -> PlattCalibratio
     if slope != float(fit.coef_[0, 0]):
         # The intercept that keeps the mean risk at the prevalence, for a slope that isn't the fitted one.
         intercept = float(np.log(prevalence / (1 - prevalence)) - slope * score.mean())
-    return PlattCalibration(slope=round(slope, 6), intercept=round(intercept, 6), prevalence=round(prevalence, 6))
+    return PlattCalibration(
+        slope=round(slope, 6), intercept=round(intercept, 6), prevalence=round(prevalence, 6),
+        # Outwards, so that no case of the calibration lies beyond its own range.
+        lowest=math.floor(float(score.min()) * 1e5) / 1e5, highest=math.ceil(float(score.max()) * 1e5) / 1e5,
+    )  # fmt: skip
 
 
 def novelty_statistics(reference: Tensor, held_out: Tensor, data: CohortData, floor: float = 0.0) -> Novelty:

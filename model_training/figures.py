@@ -35,6 +35,7 @@ def name_of(key: str, score: str = "grade", depth: str = "") -> str:
         "risknet": tr("RiskNet{depth} (image)", depth=depth),
         "grade": tr("Grade 0-3"),
         "agatston": tr("Region Agatston"),
+        "agatston_column": tr("Agatston of the table, as it was fed"),
         "category": tr("Agatston category"),
         "volume": tr("Volume score"),
         "sqrt_volume": tr("√ volume"),

@@ -61,7 +61,11 @@ def _page(results: dict[str, Any], pictures: dict[str, Path]) -> str:
         f"<h1>{escape(title)}</h1>",
         f"<p class='note'>{escape(tr('Research use only. Not for diagnosis or treatment.'))}</p>",
         f"<p class='synthetic'>{escape(banner)}</p>" if synthetic else "",
-        f"<p class='synthetic'>{escape(results['warning'])}</p>" if results.get("warning") else "",
+        *(
+            f"<p class='synthetic'>{escape(text)}</p>"
+            for text in (results.get("warning"), *results.get("cautions", ()))
+            if text
+        ),
         f"<p>{escape(_summary(results))}</p>",
         f"<p class='note'>{escape(_whose(results))}</p>" if len(results["networks"]) > 1 else "",
         _section(tr("Results"), _table_one(results), synthetic),
@@ -72,6 +76,7 @@ def _page(results: dict[str, Any], pictures: dict[str, Path]) -> str:
         _section(tr("Folds"), _folds(results), synthetic),
         _section(tr("Comparison with the installed model"), _comparison(results), synthetic),
         _section(tr("Self-tests and protocol"), _protocol(results), synthetic),
+        _section(tr("Where this training left the paper"), _deviations(results), synthetic),
     ]
     head = f"<meta charset='utf-8'><title>{escape(title)}</title><style>{STYLE}</style>"
     return f"<!doctype html><html lang='en'><head>{head}</head><body>{''.join(parts)}</body></html>\n"
@@ -246,6 +251,11 @@ def _comparison(results: dict[str, Any]) -> str:
         [tr("Difference, p (DeLong)"), found["difference"], "–" if found["p"] is None else f"{found['p']:.2g}"],
     ]
     return warning + _table(header, body)
+
+
+def _deviations(results: dict[str, Any]) -> str:
+    # Results of earlier versions say nothing of it.
+    return "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in results.get("deviations", ())) + "</ul>"
 
 
 def _protocol(results: dict[str, Any]) -> str:

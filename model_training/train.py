@@ -26,14 +26,13 @@ from hyrisk_desktop.risk.network import NON_SURVIVOR, HyRiskNet, log_odds
 from hyrisk_desktop.risk.preprocessing import Preprocessing
 from hyrisk_desktop.training_run import write_json
 from model_training.checkpoint import drop_checkpoint, load_checkpoint, load_weights, save_checkpoint, save_state
-from model_training.config import TrainConfig
+from model_training.config import LARGEST_GRADIENT, TrainConfig
 from model_training.dataset import CohortData, evaluation_batches, order_of_epoch, training_batch
 from model_training.metrics import auc, expected_auc
 
 I64 = NDArray[np.int64]
 BEST = "best.safetensors"
 _STEP_DECAY, _STEP_EPOCHS = 0.9, 5
-_LARGEST_GRADIENT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +266,7 @@ def _step(job: Fit, model: HyRiskNet, optimiser: torch.optim.Optimizer, plan: Pl
         loss = loss + soft_cross_entropy(model.fused_logits(features.float(), job.scores[where].to(job.device)), target)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_([p for p in model.parameters() if p.grad is not None], _LARGEST_GRADIENT)
+    nn.utils.clip_grad_norm_([p for p in model.parameters() if p.grad is not None], LARGEST_GRADIENT)
     optimiser.step()
     return float(loss.detach()) / job.stage
 

@@ -108,16 +108,21 @@ def list_units(settings: Settings) -> list[Unit]:
     return [*units, *(Unit(depth, 0) for depth in settings.depths)]
 
 
-def score_rule(settings: Settings, data: CohortData) -> ScoreInput:
+def score_rule(settings: Settings, data: CohortData, fold: Fold) -> ScoreInput:
     """How scores are fed: the starting bundle's rule where it has one of that kind, else the cohort's own.
 
-    The Agatston scale ends at the cohort's highest score. It comes from inputs alone, no outcome is looked at.
+    The Agatston scale ends at the highest score of the fold's training part: who is tested has no say in it.
     """
     bundle = bundle_of(settings.init)
     if bundle is not None and bundle.score_input == settings.score:
+        if settings.score == "agatston" and bundle.score_quantity != data.quantity:
+            raise InputError(
+                "other_score",
+                tr("The starting model was trained on other Agatston scores than this table's: begin without it."),
+            )
         return bundle.score_rule
     if settings.score == "agatston":
-        return ScoreInput("agatston", max(100.0, float(np.ceil(data.agatston.max()))))
+        return ScoreInput("agatston", max(100.0, float(np.ceil(data.agatston[fold.training].max()))))
     return ScoreInput("grade")
 
 
@@ -136,8 +141,8 @@ def permuted(data: CohortData, seed: int) -> CohortData:
 def fold_of(settings: Settings, unit: Unit, data: CohortData) -> Fold:
     """The split of ``unit``; the same wherever it is computed."""
     if unit.fold == 0:
-        return final_fold(data.outcome, data.patient, settings.seed)
-    return make_folds(data.outcome, data.patient, settings.folds, settings.seed)[unit.fold - 1]
+        return final_fold(data.outcome, data.groups, settings.seed)
+    return make_folds(data.outcome, data.groups, settings.folds, settings.seed)[unit.fold - 1]
 
 
 class UnitWatch(Watch):
@@ -202,7 +207,7 @@ def _run_unit(settings: Settings, unit: Unit, folder: Path, watch: Watch, keep_s
         data = permuted(data, settings.seed)
     fold = fold_of(settings, unit, data)
     write_json(folder / "members.json", {part: getattr(fold, part).tolist() for part in ("training", "inner", "test")})
-    config, rule, device = settings.config(unit.depth), score_rule(settings, data), choose_device(settings.device)
+    config, rule, device = settings.config(unit.depth), score_rule(settings, data, fold), choose_device(settings.device)
     preprocessing = with_statistics(
         Preprocessing(hu_window=config.hu_window, input_size=config.input_size), data, fold.training
     )

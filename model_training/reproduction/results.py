@@ -64,7 +64,7 @@ def measure(score: F64, data: CohortData, folds: Sequence[Fold]) -> dict[str, An
     """
     each = [auc_or_none(score[fold.test], data.outcome[fold.test]) for fold in folds]
     known = [value for value in each if value is not None]
-    low, high = bootstrap_ci(score, data.outcome, groups=np.unique(data.patient, return_inverse=True)[1])
+    low, high = bootstrap_ci(score, data.outcome, groups=np.unique(data.groups, return_inverse=True)[1])
     found: dict[str, Any] = {
         "mean": round(float(np.mean(known)), 4) if known else None,
         "sd": round(float(np.std(known, ddof=1)), 4) if len(known) > 1 else None,
@@ -149,7 +149,7 @@ def conclude(
             "joint": _joint(main, methods),
         },
         "strategies": _strategies(plan, found, data, folds, unavailable),
-        "patient_overlap": patient_overlap(folds, data.patient),
+        "patient_overlap": patient_overlap(folds, data.groups),
         "cohort_sha256": data.sha256,
         "settings": settings_json(plan.base) | {"cohort": "", "cache": "", "init": "", "strategies": list(plan.strategies)},
     }  # fmt: skip

@@ -83,7 +83,8 @@ def estimate(arguments: argparse.Namespace) -> None:
     """
     plan, table = plan_of(arguments), read_table(arguments.cohort)
     table.require_ready()
-    table.require_score("grade")
+    for score in ("grade", "agatston"):
+        table.require_score(score)
     outcome = np.array([case.outcome for case in table.cases], np.int64)
     make_folds(outcome, [case.patient for case in table.cases], plan.base.folds, plan.base.seed)
     found = needs(plan, len(table.cases), arguments.workers)
@@ -139,8 +140,9 @@ def _work(arguments: argparse.Namespace, plan: Plan, folder: RunFolder) -> dict[
 
     load_cohort(Path(plan.base.cohort), Path(plan.base.cache), progress)
     data = cached_cohort(plan.base.cohort, plan.base.cache)
-    data.score_values("grade")
-    folds = make_folds(data.outcome, data.patient, plan.base.folds, plan.base.seed)
+    for score in ("grade", "agatston"):
+        data.score_values(score)
+    folds = make_folds(data.outcome, data.groups, plan.base.folds, plan.base.seed)
     folder.set_state("running", synthetic=data.synthetic)
     _claim(run, plan, data)
     plan, unavailable = _available(plan)

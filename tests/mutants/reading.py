@@ -74,8 +74,8 @@ READING = [
     *mutants(
         "hyrisk_desktop/worklist/records.py",
         _RULES,
-        ("if self.risk is not None and self.centre is not None else", "if self.risk is not None else"),
-        ("if self.risk is not None and self.centre is not None else", "if self.risk and self.centre is not None else"),
+        ("if self.risk is None or self.centre is None:", "if self.risk is None:"),
+        ("if self.risk is None or self.centre is None:", "if not self.risk or self.centre is None:"),
         ('f"{reading_list.seed}|{reader.name}|{i}"', 'f"{reader.name}|{i}"'),
         ('f"{reading_list.seed}|{reader.name}|{i}"', 'f"{reading_list.seed}|{reader.reader_id}|{i}"'),
     ),

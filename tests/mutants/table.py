@@ -7,6 +7,7 @@ from tests.mutants.imaging import IMAGING
 from tests.mutants.reading import READING
 from tests.mutants.reports import REPORTS
 from tests.mutants.risk import RISK
+from tests.mutants.standing import STANDING
 from tests.mutants.training import TRAINING
 
-MUTANTS = (*CALCIUM, *RISK, *IMAGING, *READING, *REPORTS, *TRAINING)
+MUTANTS = (*CALCIUM, *RISK, *IMAGING, *READING, *REPORTS, *STANDING, *TRAINING)

@@ -251,13 +251,14 @@ def test_units_and_their_folds(data: CohortData) -> None:
     assert len(fold_of(settings, Unit(34, 0), data).test) == 0
 
 
-def test_the_agatston_scale_ends_at_the_cohorts_highest_score(data: CohortData) -> None:
+def test_the_agatston_scale_ends_at_the_training_parts_highest_score(data: CohortData) -> None:
     settings = Settings("c", "p", score="agatston")
-    assert score_rule(settings, data).highest == math.ceil(data.agatston.max())
-    assert score_rule(settings, replace(data, agatston=np.full(N, 3.2))).highest == 100
-    assert score_rule(Settings("c", "p"), data).kind == "grade"
+    fold = fold_of(settings, Unit(34, 0), data)
+    assert score_rule(settings, data, fold).highest == math.ceil(data.agatston[fold.training].max())
+    assert score_rule(settings, replace(data, agatston=np.full(N, 3.2)), fold).highest == 100
+    assert score_rule(Settings("c", "p"), data, fold).kind == "grade"
     np.testing.assert_allclose(
-        score_inputs(data, score_rule(Settings("c", "p"), data)), data.grade * 2 / 3 - 1, atol=1e-6
+        score_inputs(data, score_rule(Settings("c", "p"), data, fold)), data.grade * 2 / 3 - 1, atol=1e-6
     )
 
 

@@ -1,0 +1,36 @@
+"""What results must not be read without: said in the report, the card, the bundle and the window alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hyrisk_desktop.i18n import tr
+from model_training.dataset import CohortData
+from model_training.tied import tied
+
+
+def cautions(results: dict[str, Any], data: CohortData) -> list[str]:
+    """Sentences, the gravest first; none where there is nothing to say.
+
+    Args:
+        results: of a run, as `evaluation.evaluate_run` makes them. data: the cohort.
+    """
+    said = []
+    for head, name in (("hyrisknet", "HyRiskNet"), ("risknet", "RiskNet")):
+        found = results["pooled"][head]
+        if found["auc"] is not None and found["ci"][0] <= 0.5:
+            said.append(
+                tr("{name} is not better than chance on this cohort: AUC {auc:.3f}, 95 % interval {low:.3f} to {high:.3f}.",
+                   name=name, auc=found["auc"], low=found["ci"][0], high=found["ci"][1])
+            )  # fmt: skip
+    # What the table does not name may stand in the images' headers.
+    for column, text in tied({"kernel": data.kernel}, data.outcome):
+        said.append(f"{column}: {text}")
+    if data.copies:
+        said.append(
+            tr(
+                "{n} exams have the very files of another patient's exam; they were kept in one fold. Check the table.",
+                n=data.copies,
+            )
+        )
+    return said

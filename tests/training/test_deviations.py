@@ -1,0 +1,61 @@
+"""Where a training left the paper, from its settings alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hyrisk_desktop.paths import bundled_model_dir
+from hyrisk_desktop.risk.bundle import read_description
+from model_training.card import demonstration_card, demonstration_deviations
+from model_training.config import TRAINED_HEAD_RATE, demonstration_config, paper_config, parse_phases
+from model_training.deviations import deviations
+
+ALWAYS = [
+    "Gradients are shortened to a norm of 2.",
+    "The weights kept are those of the lowest loss on an inner split of the training part.",
+]
+
+
+def test_the_papers_own_settings_leave_it_only_where_every_training_does() -> None:
+    assert deviations(paper_config(34, "scratch", 20)) == ALWAYS
+    heads = "The heads learn at 0.001, another rate than the trunk's."
+    assert (
+        deviations(paper_config(34, "finetune", 20)) == deviations(paper_config(34, "frozen", 20)) == [*ALWAYS, heads]
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"learning_rate": 2e-4, "head_learning_rate": 2e-4}, "adam at 0.0002 instead of Adam at 0.0001."),
+        ({"head_learning_rate": TRAINED_HEAD_RATE * 2}, "The heads learn at 0.0002, another rate than the trunk's."),
+        ({"schedule": "cosine"}, "Schedule: cosine, instead of x 0.9 every five epochs."),
+        ({"weight_decay": 0.01}, "Weight decay 0.01."),
+        ({"phases": parse_phases("160:3")}, "Input of 160 pixels instead of 224 throughout."),
+        ({"phases": parse_phases("96:3,224:1")}, "Input of 96, 224 pixels instead of 224 throughout."),
+        ({"soft_target": True}, "It learns each phantom's expected risk instead of the outcome."),
+        ({"patience": 4}, "It stops after 4 epochs without a better inner loss."),
+        ({"bfloat16": True}, "Computed in bfloat16 where the device can."),
+        ({"hu_window": (-1000.0, 500.0)}, "The network sees -1000 to 500 HU instead of -200 to 500."),
+        ({"score": "agatston"}, "The Agatston score is fed as its logarithm, scaled to -1 to +1."),
+    ],
+)
+def test_each_setting_that_differs_is_one_sentence(change: dict[str, object], said: str) -> None:
+    config = replace(paper_config(34, "scratch", 20), **change)
+    assert deviations(config) == [*ALWAYS, said]
+
+
+def test_the_bundled_card_says_so_in_its_first_sentence_and_lists_them() -> None:
+    folder = bundled_model_dir()
+    bundle = read_description(folder)
+    card = (folder / "CARD.md").read_text(encoding="utf-8")
+    first = next(line for line in card.splitlines() if line.startswith("**"))
+    assert first.startswith("**A demonstration model with the paper's architecture and not its training")
+    listed = demonstration_deviations(bundle.training["config"])
+    assert listed.splitlines() == [
+        f"- {text}" for text in deviations(demonstration_config(parse_phases("96:6,160:1,224:1.5")))
+    ]
+    assert listed in card
+    assert listed in demonstration_card(bundle)
