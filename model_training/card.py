@@ -147,7 +147,7 @@ def demonstration_card(bundle: ModelBundle) -> str:
     low, high = bundle.preprocessing.hu_window
     return f"""# {bundle.name}
 
-**A demonstration model with the paper's architecture and not its training: it has never seen a patient. Research use only; not for diagnosis or treatment.**
+**A demonstration model with the paper's architecture and not its training. It has never seen a patient. Research use only; not for diagnosis or treatment.**
 
 SHA-256 of the weights: `{{sha256}}`
 
