@@ -229,7 +229,8 @@ def test_live_progress_pause_resume_cancel_and_resume(desk: Desk, tmp_path: Path
     size = desk.window.size()
     bar = desk.window.monitor.bar
     desk.program.wait(lambda: 0 < bar.value() < 1000)
-    desk.program.wait(lambda: desk.text("trainingNow").startswith("Fold 1, stage"))
+    # Any of them: on a busy machine the first may be over before the window looks.
+    desk.program.wait(lambda: ", stage" in desk.text("trainingNow"))
     table = desk.find(QTableWidget, "foldTable")
     assert [table.item(i, 0).text() for i in range(table.rowCount())] == ["Fold 1", "Fold 2", "Final model"]
     desk.program.wait(lambda: "left" in desk.text("timeLeft"))
