@@ -77,7 +77,7 @@ def test_the_choices_are_the_commands_and_an_estimate_comes_first(desk: Desk, tm
         str(tmp_path / "table.csv"), "--networks", "18,34", "--folds", "2", "--epochs", "1",
     ]  # fmt: skip
     # Two networks with two folds and a final fit each: six minutes in the stand-in's words.
-    desk.program.wait(lambda: "about 6 min on the CPU, 2.2 GB of memory" in desk.text("estimate", page))
+    desk.program.wait(lambda: "about 6 min on the CPU, 2.2 GB of memory" in desk.text("paper_estimate", page))
     page.imagenet.setChecked(False)
     page.effort.input_size.setValue(96)
     page.effort.device.setCurrentIndex(1)

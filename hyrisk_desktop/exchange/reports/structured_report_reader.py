@@ -56,7 +56,7 @@ class ReadBack:
         grade: 0 to 3, None where there was none. profile: name of the scoring profile.
         lesions: counted and excluded, in the order of the scores.
         calcium: ``agatston, category, volume_mm3, sqrt_volume``; risk: as `measure.risk_numbers`, None without a model.
-            Numbers that were withheld are None; ``state`` and ``reasons`` say why, where the report does.
+            Numbers that were withheld are None; ``state`` and ``reasons`` of the risk say why, where the report does.
         reader: "" for unknown. read_at: when. synthetic: a phantom. findings: as lines.
     """
 
@@ -164,7 +164,7 @@ def _parsed(sr: Dataset) -> ReadBack:
         grade=grades[0] if grades else None,
         profile=get_profile(scores[_key(c.PROFILE)]).name,
         lesions=tuple(_lesion(g) for g in groups if _key(c.PEAK) in g),
-        calcium=_calcium(scores) | _state(scores),
+        calcium=_calcium(scores),
         risk=_risk(risks[0]) if risks else None,
         reader=_reader(sr),
         read_at=datetime.fromisoformat(said[_key(c.TIME)]),

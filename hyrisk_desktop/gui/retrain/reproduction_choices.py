@@ -14,6 +14,8 @@ from hyrisk_desktop.gui.retrain.training_process import Command
 from hyrisk_desktop.gui.services.job_runner import JobRunner
 from hyrisk_desktop.i18n import tr
 
+_SHARED = frozenset(("folds", "epochs", "inputSize", "device", "estimate", "runName", "runFolder", "browseRunFolder"))
+
 
 class ReproductionPage(QWidget):
     """The choices of ``hyrisk reproduce``, its estimate, and where it goes."""
@@ -37,6 +39,10 @@ class ReproductionPage(QWidget):
         layout.addWidget(self._problem)
         for part in (self.effort, self.place):
             part.changed.connect(self._choices_changed)
+        # The training's page beside it has the same fields: no two widgets of a window answer to one name.
+        for widget in self.findChildren(QWidget):
+            if widget.objectName() in _SHARED:
+                widget.setObjectName(f"paper_{widget.objectName()}")
 
     def _make_networks(self) -> QGroupBox:
         box = QGroupBox(tr("The paper’s Table 1, Fig. 2 and Fig. 3"))

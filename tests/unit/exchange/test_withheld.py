@@ -23,7 +23,6 @@ from hyrisk_desktop.exchange.reports.structured_report_reader import read_report
 from hyrisk_desktop.exchange.restoring import restore, risk_notes
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.measurement import collect_findings
-from hyrisk_desktop.standing import State
 from tests.unit.exchange.conftest import Judge
 from tests.unit.exchange.test_fhir import by_code, kinds, validated
 from tests.unit.exchange.test_pdf import text_of
@@ -163,7 +162,6 @@ def test_what_was_withheld_comes_back_without_a_comparison(
     assert back.risk["state"] == m.risk_standing.state
     assert back.risk["reasons"] == list(m.risk_standing.codes)
     assert back.calcium["agatston"] == (None if no_scores else m.scores.agatston)
-    assert (back.calcium["state"] == State.WITHHELD) is no_scores
     assert [n.agatston is None for n in back.lesions] == [no_scores] * len(m.scores.lesions)
     restored = restore(tmp_path / "r.dcm", report.record, report.volume)
     assert restored.excluded, "the lesion that the reader left out"
