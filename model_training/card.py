@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
-from hyrisk_desktop.risk.bundle import ModelBundle
+from hyrisk_desktop.files import replace_file
+from hyrisk_desktop.risk.bundle import CARD, ModelBundle
 from model_training.config import Phase, TrainConfig
 from model_training.deviations import deviations
 
@@ -99,6 +101,13 @@ def demonstration_deviations(config: dict[str, Any]) -> str:
     values = {key: value for key, value in config.items() if key in known}
     values |= {"phases": tuple(Phase(**phase) for phase in config["phases"]), "hu_window": tuple(config["hu_window"])}
     return _list(deviations(TrainConfig(**values)))
+
+
+def exchange_line(directory: Path, begins: str, line: str) -> None:
+    """Put ``line`` at the end of the card in ``directory``, in place of the one that ``begins`` so."""
+    lines = (directory / CARD).read_text(encoding="utf-8").rstrip().splitlines()
+    kept = [one for one in lines if not one.startswith(begins)]
+    replace_file(directory / CARD, "\n".join([*kept, line, ""]).encode())
 
 
 def placement_line(bundle: ModelBundle) -> str:

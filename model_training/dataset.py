@@ -87,9 +87,10 @@ class CohortData:
     def copies(self) -> int:
         """Exams whose files or pixels are those of another patient's exam."""
         owners: dict[str, set[str]] = defaultdict(set)
-        for exam, patient in zip(joined(self.pixels, self.exams), self.patient, strict=True):
+        same = joined(self.pixels, self.exams)
+        for exam, patient in zip(same, self.patient, strict=True):
             owners[exam].add(patient)
-        return sum(len(owners[exam]) > 1 for exam in joined(self.pixels, self.exams))
+        return sum(len(owners[exam]) > 1 for exam in same)
 
     @property
     def has_expected_risk(self) -> bool:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import multiprocessing
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,11 +24,12 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 
 from hyrisk_desktop.files import replace_file
 from hyrisk_desktop.jobs import Progress, no_progress
-from hyrisk_desktop.risk.bundle import CARD, ModelBundle, load_bundle, seal_description
+from hyrisk_desktop.risk.bundle import ModelBundle, load_bundle, seal_description
 from hyrisk_desktop.risk.network import HyRiskNet
 from hyrisk_desktop.risk.placement import Placement
 from hyrisk_desktop.risk.preprocessing import Preprocessing, centred_crop, prepare
-from model_training.card import PLACEMENT_LINE, placement_line
+from model_training.card import PLACEMENT_LINE, exchange_line, placement_line
+from model_training.parts import Task, in_parts
 from model_training.phantom.render import Phantom, make_phantom, render
 
 F64 = NDArray[np.float64]
@@ -98,7 +98,7 @@ def features_of(model: HyRiskNet, preprocessing: Preprocessing, phantom: Phantom
     return torch.cat(found).double().numpy(), np.array(clicks) * np.array(spacing)
 
 
-def _draw(task: tuple[str, str, int, int]) -> None:
+def _draw(task: Task) -> None:
     """Some subjects' features and shifts into a file; runs in a process of its own."""
     directory, path, first, stop = task
     torch.set_num_threads(1)
@@ -121,14 +121,8 @@ def gather(
         directory: of the bundle. work: folder of the parts, of this bundle only. first, count: seeds.
         workers: processes. progress: called with subjects done and in all.
     """
-    work.mkdir(parents=True, exist_ok=True)
-    starts = range(first, first + count, _PER_FILE)
-    tasks = [(str(directory), str(work / f"{s}.npz"), s, min(s + _PER_FILE, first + count)) for s in starts]
-    missing = [task for task in tasks if not Path(task[1]).exists()]
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        for n, _ in enumerate(pool.imap_unordered(_draw, missing), 1):
-            progress((len(tasks) - len(missing) + n) * _PER_FILE, count)
-    parts = [np.load(task[1]) for task in tasks]
+    seeds_ = range(first, first + count)
+    parts = [np.load(path) for path in in_parts(_draw, directory, work, seeds_, _PER_FILE, workers, progress)]
     features, shifts, seeds = (np.concatenate([part[key] for part in parts]) for key in ("f", "o", "s"))
     return features.astype(np.float64), shifts, seeds
 
@@ -186,9 +180,7 @@ def add_placement(
     placement, facts = fit_placement(*gather(directory, work, first, count, workers, progress))
     changes = {"placement": placement.to_json(), "training": bundle.training | {"placement": facts}}
     written = seal_description(directory, changes)
-    lines = (directory / CARD).read_text(encoding="utf-8").rstrip().splitlines()
-    kept = [line for line in lines if not line.startswith(PLACEMENT_LINE)]
-    replace_file(directory / CARD, "\n".join([*kept, placement_line(written), ""]).encode())
+    exchange_line(directory, PLACEMENT_LINE, placement_line(written))
     return written
 
 

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from hyrisk_desktop.files import replace_file
 from hyrisk_desktop.jobs import Progress, no_progress
-from hyrisk_desktop.risk.bundle import CARD, ModelBundle, load_bundle, seal_description
+from hyrisk_desktop.risk.bundle import ModelBundle, load_bundle, seal_description
 from hyrisk_desktop.risk.network import HyRiskNet, log_odds
 from hyrisk_desktop.risk.preprocessing import centred_crop, prepare
 from hyrisk_desktop.risk.spread import Spread
-from model_training.card import SPREAD_LINE, spread_line
+from model_training.card import SPREAD_LINE, exchange_line, spread_line
 from model_training.fuse import fit_linear
 from model_training.phantom.render import make_phantom
 from model_training.stability import Change, Takes, gather, patch_of
@@ -205,9 +205,7 @@ def add_spread(
         "training": bundle.training | {"spread": facts},
     }
     written = seal_description(directory, changes)
-    lines = (directory / CARD).read_text(encoding="utf-8").rstrip().splitlines()
-    kept = [line for line in lines if not line.startswith(SPREAD_LINE)]
-    replace_file(directory / CARD, "\n".join([*kept, spread_line(written), ""]).encode())
+    exchange_line(directory, SPREAD_LINE, spread_line(written))
     return written
 
 

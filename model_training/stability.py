@@ -6,7 +6,6 @@ Each change keeps the subject: the HU scale, the pixel size, the kernel with its
 from __future__ import annotations
 
 import io
-import multiprocessing
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from hyrisk_desktop.risk.bundle import load_bundle
 from hyrisk_desktop.risk.network import HyRiskNet
 from hyrisk_desktop.risk.preprocessing import Preprocessing, centred_crop, prepare
 from hyrisk_desktop.risk.uncertainty import CLICK_SHIFT_PX, CLICK_SHIFT_SLICES, interval_views
+from model_training.parts import Task, in_parts
 from model_training.phantom.render import Phantom, make_phantom, render
 from model_training.phantom.scanner import KERNELS, Kernel
 
@@ -117,7 +117,7 @@ class Takes:
     expected_risk: F64
 
 
-def _draw(task: tuple[str, str, int, int]) -> None:
+def _draw(task: Task) -> None:
     """Some subjects into a file; runs in a process of its own."""
     directory, path, first, stop = task
     torch.set_num_threads(1)
@@ -146,14 +146,8 @@ def gather(
     Args:
         directory, work, first, count: as said. workers: processes. progress: called with subjects done and in all.
     """
-    work.mkdir(parents=True, exist_ok=True)
-    starts = range(first, first + count, _PER_FILE)
-    tasks = [(str(directory), str(work / f"{s}.npz"), s, min(s + _PER_FILE, first + count)) for s in starts]
-    missing = [task for task in tasks if not Path(task[1]).exists()]
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        for n, _ in enumerate(pool.imap_unordered(_draw, missing), 1):
-            progress(min((len(tasks) - len(missing) + n) * _PER_FILE, count), count)
-    parts = [np.load(task[1]) for task in tasks]
+    seeds_ = range(first, first + count)
+    parts = [np.load(path) for path in in_parts(_draw, directory, work, seeds_, _PER_FILE, workers, progress)]
     keys = ("views", "changed", "names", "seeds", "grades", "expected_risk")
     views, changed, names, seeds, grades, expected = (np.concatenate([part[key] for part in parts]) for key in keys)
     return Takes(views.astype(float), changed.astype(float), names, seeds, grades, expected)

@@ -147,7 +147,6 @@ STANDING = [
         ("fitted.intercept_ - weights @ mean", "fitted.intercept_"),
         ("slice(reach + y, reach + y + side), slice(reach + x, reach + x + side)", "slice(reach + x, reach + x + side), slice(reach + y, reach + y + side)"),
         ("clicks.append((round(x / pixel), round(y / pixel), round(z / step)))", "clicks.append((round(x / pixel), round(y / pixel), round(z / pixel)))"),
-        ("if not Path(task[1]).exists()]", "]"),
     ),
     *mutants(
         "hyrisk_desktop/risk/spread.py",
@@ -179,6 +178,11 @@ STANDING = [
         ("scanner.noise_hu * kernel.noise_hu / scanner.kernel.noise_hu", "scanner.noise_hu"),
         ("first = (x - side // 2, y - side // 2, z - slices // 2)", "first = (y - side // 2, x - side // 2, z - slices // 2)"),
         ("(0, 0, sign * round(Z_MM / scanner.increment_mm))", "(0, 0, round(Z_MM / scanner.increment_mm))"),
+    ),
+    *mutants(
+        "model_training/parts.py",
+        "tests/training/test_placement.py",
+        ("if not Path(task[1]).exists()]", "]"),
     ),
     *mutants(
         "hyrisk_desktop/risk/calibration.py",

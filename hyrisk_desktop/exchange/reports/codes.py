@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pydicom.sr.coding import Code
 
+from hyrisk_desktop.risk.spread import OF_VIEWS
 from hyrisk_desktop.standing import State
 
 SCHEME = "99HYRISK"
@@ -136,5 +137,12 @@ COUNTED = own("HR043")
 STATE = own("HR044")
 REASONS = own("HR048")
 STATES = {State.SHOWN: own("HR045"), State.DOUBTFUL: own("HR046"), State.WITHHELD: own("HR047")}
+
+
+def interval_ends(covers: tuple[str, ...]) -> tuple[Code, Code]:
+    """The codes of an interval's two numbers, by what it covers."""
+    return (LOWEST, HIGHEST) if covers == OF_VIEWS else (LOWER, UPPER)
+
+
 CATEGORIES = tuple(own(f"HR{number:03d}") for number in range(6, 11))
 BY_GRADE = tuple(own(f"HR{number:03d}") for number in range(25, 29))

@@ -23,7 +23,6 @@ from hyrisk_desktop.exchange.reports.report import (
     research_use,
     warnings_of,
 )
-from hyrisk_desktop.risk.spread import OF_VIEWS
 from hyrisk_desktop.standing import Standing
 
 Resource = dict[str, Any]
@@ -218,7 +217,7 @@ def _risk_components(report: Report) -> list[Resource]:
     risk = report.measurement.risk
     assert risk is not None
     standing = report.measurement.risk_standing
-    ends = (c.LOWEST, c.HIGHEST) if risk.interval_covers == OF_VIEWS else (c.LOWER, c.UPPER)
+    ends = c.interval_ends(risk.interval_covers)
     numbers: list[tuple[Code, float | None]] = [
         (c.HYRISKNET, risk.hyrisknet),
         (c.RISKNET, risk.risknet),

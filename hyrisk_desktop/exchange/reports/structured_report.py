@@ -53,7 +53,6 @@ from hyrisk_desktop.exchange.reports.source_images import SourceImages, names_as
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.jobs import Check, no_check
 from hyrisk_desktop.risk.risk_reading import RiskReading
-from hyrisk_desktop.risk.spread import OF_VIEWS
 from hyrisk_desktop.standing import Standing
 
 SERIES_NUMBER = 9901
@@ -289,7 +288,7 @@ def _risk_group(report: Report) -> MeasurementsAndQualitativeEvaluations:
 
 def _risk_numbers(risk: RiskReading) -> list[Measurement]:
     low, high = risk.interval
-    ends = (c.LOWEST, c.HIGHEST) if risk.interval_covers == OF_VIEWS else (c.LOWER, c.UPPER)
+    ends = c.interval_ends(risk.interval_covers)
     return [
         *([] if risk.hyrisknet is None else [_number(c.HYRISKNET, risk.hyrisknet)]),
         _number(c.RISKNET, risk.risknet),
