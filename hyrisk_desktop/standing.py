@@ -93,7 +93,16 @@ def decisive_first(findings: Collection[Finding]) -> tuple[Finding, ...]:
 
 def reason_words(finding: Finding) -> str:
     """Why a number is withheld, for where a sentence has no room; the sentence itself for what has no such words."""
-    words = {
+    return _words().get(finding.code, finding.message)
+
+
+def words_of(code: str) -> str:
+    """`reason_words` where only the code is known; the code itself for what has no such words."""
+    return _words().get(code, code.replace("_", " "))
+
+
+def _words() -> dict[str, str]:
+    return {
         "not_hu": tr("not in Hounsfield units"),
         "contrast": tr("contrast agent"),
         "contrast_suspected": tr("contrast agent suspected"),
@@ -104,4 +113,3 @@ def reason_words(finding: Finding) -> str:
         "beyond_heart": tr("the region is larger than a heart"),
         "bone_counted": tr("bone in the region"),
     }
-    return words.get(finding.code, finding.message)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from model_training.cluster_options import add_cluster_options, cluster_of
 from model_training.reproduction.command import add_commands
+from model_training.validation.command import add_command as add_validation
 
 if TYPE_CHECKING:
     from model_training.units import Settings
@@ -327,6 +328,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_training(commands)
     _add_nlst(commands)
     add_commands(commands)
+    add_validation(commands)
     return parser
 
 

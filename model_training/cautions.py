@@ -9,20 +9,26 @@ from model_training.dataset import CohortData
 from model_training.tied import tied
 
 
+def no_better_than_chance(rows: dict[str, Any]) -> list[str]:
+    """A sentence for each head whose interval reaches 0.5; ``rows`` have ``auc`` and ``ci`` by head."""
+    said = []
+    for head, name in (("hyrisknet", "HyRiskNet"), ("risknet", "RiskNet")):
+        found = rows.get(head)
+        if found and found["auc"] is not None and found["ci"][0] <= 0.5:
+            said.append(
+                tr("{name} is not better than chance on this cohort: AUC {auc:.3f}, 95 % interval {low:.3f} to {high:.3f}.",
+                   name=name, auc=found["auc"], low=found["ci"][0], high=found["ci"][1])
+            )  # fmt: skip
+    return said
+
+
 def cautions(results: dict[str, Any], data: CohortData) -> list[str]:
     """Sentences, the gravest first; none where there is nothing to say.
 
     Args:
         results: of a run, as `evaluation.evaluate_run` makes them. data: the cohort.
     """
-    said = []
-    for head, name in (("hyrisknet", "HyRiskNet"), ("risknet", "RiskNet")):
-        found = results["pooled"][head]
-        if found["auc"] is not None and found["ci"][0] <= 0.5:
-            said.append(
-                tr("{name} is not better than chance on this cohort: AUC {auc:.3f}, 95 % interval {low:.3f} to {high:.3f}.",
-                   name=name, auc=found["auc"], low=found["ci"][0], high=found["ci"][1])
-            )  # fmt: skip
+    said = no_better_than_chance(results["pooled"])
     # What the table does not name may stand in the images' headers.
     for column, text in tied({"kernel": data.kernel}, data.outcome):
         said.append(f"{column}: {text}")

@@ -8,6 +8,7 @@ from typing import Any
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk.network import DEPTHS
+from hyrisk_desktop.risk.preprocessing import Preprocessing
 
 STRATEGIES = ("scratch", "finetune", "frozen")
 SCORES = ("grade", "agatston")
@@ -41,7 +42,9 @@ class TrainConfig:
         score: where the score input comes from. patience: epochs without a better inner loss before the fit stops
             (0: never). checkpoint_every: steps, besides every epoch's end. checkpoint_s: fewest seconds
             between two checkpoints.
-        bfloat16: autocast. seed: of weights, order and crops. hu_window: what the network sees.
+        bfloat16: autocast. seed: of weights, order and crops. hu_window, crop_mm, blood_hu: what the network sees, see `Preprocessing`.
+        hold: weight of the squared difference of the log odds of two scans of one subject, where a fit has such.
+        jitter: other sharpness and noise in each batch.
     """
 
     depth: int = 34
@@ -62,11 +65,22 @@ class TrainConfig:
     bfloat16: bool = False
     seed: int = 20180617
     hu_window: tuple[float, float] = (-200.0, 500.0)
+    crop_mm: float | None = None
+    blood_hu: float | None = None
+    hold: float = 0.0
+    jitter: bool = False
 
     @property
     def input_size(self) -> int:
         """The size that the network will be read at."""
         return self.phases[-1].size
+
+    @property
+    def plain_preprocessing(self) -> Preprocessing:
+        """What the network sees, before the training part's statistics are known."""
+        return Preprocessing(
+            hu_window=self.hu_window, input_size=self.input_size, crop_mm=self.crop_mm, blood_hu=self.blood_hu
+        )
 
 
 def paper_config(
@@ -118,6 +132,22 @@ def demonstration_config(phases: tuple[Phase, ...], **changes: Any) -> TrainConf
         bfloat16=True,
         # From -1000 HU on the network sees emphysema, which the narrow window clips away.
         hu_window=(-1000.0, 500.0),
+    )
+    return replace(base, **changes)
+
+
+def steady_config(phases: tuple[Phase, ...], **changes: Any) -> TrainConfig:
+    """How the bundled model then learns to hold still: from its first weights, on phantoms that were scanned twice."""
+    base = demonstration_config(
+        phases,
+        strategy="finetune",
+        batch=32,
+        learning_rate=5e-4,
+        head_learning_rate=5e-4,
+        crop_mm=84.0,
+        blood_hu=45.0,
+        hold=0.5,
+        jitter=True,
     )
     return replace(base, **changes)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -19,9 +20,10 @@ from torch import Tensor
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
-from hyrisk_desktop.risk.preprocessing import Crop, Preprocessing, centred_crop, prepare, random_crop
+from hyrisk_desktop.risk.preprocessing import Crop, Preprocessing, centred_crop, in_window, prepare, random_crop
 from hyrisk_desktop.risk.score_input import ScoreInput
 from model_training.cohort_table import CohortTable, read_table, refuse_mixed, refuse_ungraded
+from model_training.jitter import jittered
 from model_training.patches import Patches, cut_patches
 
 F64 = NDArray[np.float64]
@@ -31,6 +33,16 @@ _SAME_SCORE = 1e-3
 """By which share a table's Agatston scores may differ from the program's region scores and still be these, rounded."""
 GIVEN = "agatston_column"
 """The baseline of a table's own Agatston scores, where they are another quantity than the region score."""
+
+
+class Scans(Protocol):
+    """Patches int16 HU [n, 3, 161, 161] and their pixel sizes [n]."""
+
+    @property
+    def patches(self) -> NDArray[np.int16]: ...
+
+    @property
+    def pixel_mm(self) -> F64: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,13 +239,12 @@ def _expected_risk(text: str) -> float | None:
 
 def with_statistics(preprocessing: Preprocessing, data: CohortData, training: I64) -> Preprocessing:
     """``preprocessing`` with each channel's mean and SD over the training part (a spread of 2000 cases at most)."""
-    low, high = preprocessing.hu_window
-    crop = centred_crop(preprocessing)
-    rows, columns = slice(crop.top, crop.top + crop.side), slice(crop.left, crop.left + crop.side)
     total, squares, count = np.zeros(3), np.zeros(3), 0
     for index in training[:: max(1, len(training) // _MOST_STATISTICS)]:
-        patch = data.patches[index][:, rows, columns].astype(np.float64)
-        values = (np.clip(patch, low, high) - low) / (high - low)
+        crop = centred_crop(preprocessing, pixel_mm=float(data.pixel_mm[index]))
+        rows, columns = slice(crop.top, crop.top + crop.side), slice(crop.left, crop.left + crop.side)
+        patch = torch.from_numpy(data.patches[index].astype(np.float64))[None]
+        values = in_window(patch, preprocessing)[0, :, rows, columns].numpy()
         total += values.sum(axis=(1, 2))
         squares += (values * values).sum(axis=(1, 2))
         count += values[0].size
@@ -249,33 +260,44 @@ def order_of_epoch(indices: I64, seed: int, epoch: int) -> I64:
 
 
 def load_batch(
-    data: CohortData, chosen: I64, crops: list[Crop], preprocessing: Preprocessing, size: int, device: torch.device
+    data: Scans, chosen: I64, crops: list[Crop], preprocessing: Preprocessing, size: int, device: torch.device
 ) -> Tensor:
     """Network input [len(chosen), 3, size, size] of the patches ``chosen``, in channels-last layout, on ``device``.
 
     Args:
         data: the cohort. crops: one per patch. preprocessing: window and normalisation.
     """
-    patches = torch.from_numpy(np.ascontiguousarray(data.patches[np.asarray(chosen)])).to(device)
-    return prepare(patches, crops, preprocessing, size).contiguous(memory_format=torch.channels_last)
+    return prepare(_patches(data, chosen).to(device), crops, preprocessing, size).contiguous(
+        memory_format=torch.channels_last
+    )
 
 
 def training_batch(
-    data: CohortData,
+    scans: Scans,
     chosen: I64,
     preprocessing: Preprocessing,
     size: int,
-    seed: int,
-    step: int,
+    seed: list[int],
     device: torch.device,
+    *,
+    jitter: bool = False,
 ) -> Tensor:
-    """A batch with a random crop per patch, drawn from ``seed`` and ``step`` alone.
+    """A batch with a random crop per patch, drawn from ``seed`` alone.
 
     Args:
-        data: the cohort. chosen: [n] case numbers. preprocessing, size, device: as of `load_batch`.
+        scans: the cohort. chosen: [n] case numbers. preprocessing, size, device: as of `load_batch`.
+        seed: of all that is random. jitter: sharpness and noise too.
     """
-    rng = np.random.default_rng([seed, 2, step])
-    return load_batch(data, chosen, [random_crop(preprocessing, rng) for _ in chosen], preprocessing, size, device)
+    rng = np.random.default_rng(seed)
+    crops = [random_crop(preprocessing, rng, float(scans.pixel_mm[case])) for case in chosen]
+    patches = _patches(scans, chosen).to(device)
+    if jitter:
+        patches = jittered(patches, rng)
+    return prepare(patches, crops, preprocessing, size).contiguous(memory_format=torch.channels_last)
+
+
+def _patches(scans: Scans, chosen: I64) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(scans.patches[np.asarray(chosen)]))
 
 
 def evaluation_batches(
@@ -286,9 +308,11 @@ def evaluation_batches(
     Args:
         data: the cohort. preprocessing, size, device: as of `load_batch`. batch: cases in each.
     """
-    crop = [centred_crop(preprocessing)]
     for start in range(0, len(indices), batch):
-        yield load_batch(data, indices[start : start + batch], crop, preprocessing, size, device)
+        chosen = indices[start : start + batch]
+        pixels = [None] if preprocessing.crop_mm is None else data.pixel_mm[chosen]
+        crops = [centred_crop(preprocessing, pixel_mm=pixel) for pixel in pixels]
+        yield load_batch(data, chosen, crops, preprocessing, size, device)
 
 
 def score_inputs(data: CohortData, rule: ScoreInput, quantity: str = "") -> Tensor:

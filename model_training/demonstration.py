@@ -37,6 +37,7 @@ from model_training.train import Fit, Watch, fit, image_features
 
 F64 = NDArray[np.float64]
 PHASES = (Phase(96, 6.0), Phase(160, 1.0), Phase(224, 1.5))
+STEADY_PHASES = (Phase(160, 1.0), Phase(224, 0.5))
 INNER = 500
 """Last cases of the training part, kept for choosing the weights."""
 OUTCOME_DRAWS = 60
@@ -54,6 +55,7 @@ class Part:
 
 PARTS = (
     Part("training", 10500, 1_000_000),
+    Part("steady", 16000, 1_100_000),
     Part("stage-two", 2000, 2_000_000),
     Part("calibration", 1500, 3_000_000),
     Part("test", 2000, 4_000_000),
@@ -102,8 +104,7 @@ def train_demonstration(
     data = load_part(work, "training", progress)
     cases = np.arange(len(data))
     training, held = cases[: len(data) - inner], cases[len(data) - inner :]
-    plain = Preprocessing(hu_window=config.hu_window, input_size=config.input_size)
-    preprocessing = with_statistics(plain, data, training)
+    preprocessing = with_statistics(config.plain_preprocessing, data, training)
     targets = torch.tensor(data.expected_risk if config.soft_target else data.outcome, dtype=torch.float32)
     job = Fit(data, training, held, targets, None, preprocessing, config, device)
     return fit(job, work / "run", _new_network(config), watch), preprocessing

@@ -31,6 +31,19 @@ def deviations(config: TrainConfig) -> list[str]:
     if config.hu_window != TrainConfig().hu_window:
         low, high = config.hu_window
         said.append(tr("The network sees {low:g} to {high:g} HU instead of -200 to 500.", low=low, high=high))
+    if config.crop_mm is not None:
+        said.append(tr("The crop has {mm:g} mm instead of a share of 161 pixels.", mm=config.crop_mm))
+    if config.blood_hu is not None:
+        said.append(tr("HU are moved so that the exam's own blood has {hu:g}, by 20 at most.", hu=config.blood_hu))
+    if config.hold:
+        said.append(
+            tr(
+                "It sees each subject scanned twice, and the squared difference of the log odds counts {weight:g}.",
+                weight=config.hold,
+            )
+        )
+    if config.jitter:
+        said.append(tr("Sharpness and noise are changed at random in each batch."))
     if config.soft_target:
         said.append(tr("It learns each phantom's expected risk instead of the outcome."))
     if config.patience:

@@ -92,10 +92,10 @@ def evaluate_run(
             "hyrisknet": _pooled(main.hyrisknet, data, folds),
         },
         "baselines": {name: _pooled(values, data, folds) for name, values in baselines.items()},
-        "differences": [_difference(a, b, everything, data) for a, b in pairs],
+        "differences": [difference(a, b, everything, data.outcome) for a, b in pairs],
         "roc": {name: roc(values, data.outcome) for name, values in everything.items()},
-        "calibration": {name: _calibration(risk, data.outcome) for name, risk in risks.items()},
-        "decision_curve": _decision_curve(risks, data.outcome),
+        "calibration": {name: calibration(risk, data.outcome) for name, risk in risks.items()},
+        "decision_curve": decision_curve(risks, data.outcome),
         "sensitivity_at_specificity": [
             {"specificity": s, **{name: round(sensitivity_at(v, data.outcome, s), 4) for name, v in everything.items()}}
             for s in SPECIFICITIES
@@ -200,14 +200,20 @@ def cross_fitted_risk(score: F64, outcome: I64, folds: Sequence[Fold]) -> F64:
     return risk
 
 
-def _difference(a: str, b: str, scores: dict[str, F64], data: CohortData) -> dict[str, Any]:
-    d = delong(scores[a], scores[b], data.outcome)
+def difference(a: str, b: str, scores: dict[str, F64], outcome: I64) -> dict[str, Any]:
+    """AUC of ``a`` less that of ``b``, by DeLong.
+
+    Args:
+        a, b: names in ``scores``, [n] each. outcome: [n].
+    """
+    d = delong(scores[a], scores[b], outcome)
     p = None if math.isnan(d.p) else float(f"{d.p:.3g}")
     ends = [None if math.isnan(v) else round(v, 4) for v in (d.low, d.high)]
     return {"a": a, "b": b, "difference": round(d.difference, 4), "ci": ends, "p": p}
 
 
-def _calibration(risk: F64, outcome: I64) -> dict[str, Any]:
+def calibration(risk: F64, outcome: I64) -> dict[str, Any]:
+    """Brier score, that of the prevalence alone, and the curve of ``risk`` [n] for ``outcome`` [n]."""
     points = calibration_points(risk, outcome)
     return {
         "brier": round(float(np.mean((risk - outcome) ** 2)), 4),
@@ -216,7 +222,8 @@ def _calibration(risk: F64, outcome: I64) -> dict[str, Any]:
     }
 
 
-def _decision_curve(risks: dict[str, F64], outcome: I64) -> list[dict[str, float]]:
+def decision_curve(risks: dict[str, F64], outcome: I64) -> list[dict[str, float]]:
+    """Net benefit at each of `THRESHOLDS` of ``risks`` [n] by name, and of acting on everybody; ``outcome``: [n]."""
     everyone = np.ones(len(outcome))
     return [
         {

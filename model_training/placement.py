@@ -89,7 +89,8 @@ def _runs(numbers: set[int]) -> list[list[int]]:
 def features_of(model: HyRiskNet, preprocessing: Preprocessing, phantom: Phantom) -> tuple[F64, F64]:
     """Features [n, F] at each of the phantom's clicks, as the program computes them, and the clicks' shifts [n, 3] in mm."""
     clicks, _ = clicks_of(phantom)
-    side, crop = preprocessing.patch_xyz[0], centred_crop(preprocessing)
+    side = preprocessing.patch_xyz[0]
+    crop = centred_crop(preprocessing, pixel_mm=phantom.scanner.pixel_mm)
     found = []
     for patch in patches_at(phantom, clicks, side):
         batch = prepare(torch.from_numpy(patch.astype(np.float32))[None], [crop], preprocessing)

@@ -23,7 +23,8 @@ h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2.2rem;border-bottom:1px soli
 table{border-collapse:collapse;margin:.8rem 0}th,td{padding:.25rem .7rem;border-bottom:1px solid #e2e6ea;text-align:right}
 th:first-child,td:first-child{text-align:left}caption{caption-side:top;text-align:left;font-weight:600;padding:.3rem 0}
 .synthetic{background:#fdecea;color:#8c1d18;border:1px solid #e0a19c;padding:.5rem .9rem;font-weight:600}
-.note{color:#57606a}figure{display:inline-block;margin:.6rem;vertical-align:top}img{max-width:29rem;width:100%}
+.note{color:#57606a}.words td{text-align:left;vertical-align:top}
+figure{display:inline-block;margin:.6rem;vertical-align:top}img{max-width:29rem;width:100%}
 """
 
 Cell = str | float | int | None
@@ -68,21 +69,22 @@ def _page(results: dict[str, Any], pictures: dict[str, Path]) -> str:
         ),
         f"<p>{escape(_summary(results))}</p>",
         f"<p class='note'>{escape(_whose(results))}</p>" if len(results["networks"]) > 1 else "",
-        _section(tr("Results"), _table_one(results), synthetic),
-        _section(tr("Paired differences (DeLong)"), _differences(results), synthetic),
-        _section(tr("Figures"), _figures(pictures, synthetic), synthetic),
-        _section(tr("Sensitivity at fixed specificity"), _sensitivity(results), synthetic),
-        _section(tr("Subgroups"), _subgroups(results), synthetic),
-        _section(tr("Folds"), _folds(results), synthetic),
-        _section(tr("Comparison with the installed model"), _comparison(results), synthetic),
-        _section(tr("Self-tests and protocol"), _protocol(results), synthetic),
-        _section(tr("Where this training left the paper"), _deviations(results), synthetic),
+        section(tr("Results"), _table_one(results), synthetic),
+        section(tr("Paired differences (DeLong)"), _differences(results), synthetic),
+        section(tr("Figures"), _figures(pictures, synthetic), synthetic),
+        section(tr("Sensitivity at fixed specificity"), _sensitivity(results), synthetic),
+        section(tr("Subgroups"), _subgroups(results), synthetic),
+        section(tr("Folds"), _folds(results), synthetic),
+        section(tr("Comparison with the installed model"), _comparison(results), synthetic),
+        section(tr("Self-tests and protocol"), _protocol(results), synthetic),
+        section(tr("Where this training left the paper"), _deviations(results), synthetic),
     ]
     head = f"<meta charset='utf-8'><title>{escape(title)}</title><style>{STYLE}</style>"
     return f"<!doctype html><html lang='en'><head>{head}</head><body>{''.join(parts)}</body></html>\n"
 
 
-def _section(title: str, body: str, synthetic: bool) -> str:
+def section(title: str, body: str, synthetic: bool) -> str:
+    """A heading and what stands below it, "" without a ``body``; whether it is ``synthetic`` stands beside the heading."""
     if not body:
         return ""
     mark = f" <small class='note'>({escape(tr('synthetic data'))})</small>" if synthetic else ""
@@ -116,7 +118,8 @@ def _whose(results: dict[str, Any]) -> str:
     )
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
+def table(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
+    """A table of HTML; texts are escaped, numbers get three digits."""
     head = "".join(f"<th>{escape(text)}</th>" for text in header)
     body = "".join("<tr>" + "".join(f"<td>{escape(_text(cell))}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
@@ -163,7 +166,7 @@ def _table_one(results: dict[str, Any]) -> str:
         header.pop(4)
         rows = [[*row[:4], row[5]] for row in rows]
     note = tr("Paper: Yan et al. 2018, 180 NLST participants, rounded; another cohort, so no target for this one.")
-    return _table(header, rows) + f"<p class='note'>{escape(note)}</p>"
+    return table(header, rows) + f"<p class='note'>{escape(note)}</p>"
 
 
 def _differences(results: dict[str, Any]) -> str:
@@ -174,7 +177,7 @@ def _differences(results: dict[str, Any]) -> str:
          None if d["p"] is None else f"{d['p']:.2g}"]
         for d in results["differences"]
     ]  # fmt: skip
-    return _table([tr("AUC difference"), tr("Value"), tr("95 % CI"), "p"], rows)
+    return table([tr("AUC difference"), tr("Value"), tr("95 % CI"), "p"], rows)
 
 
 def _figures(pictures: dict[str, Path], synthetic: bool) -> str:
@@ -191,7 +194,7 @@ def _sensitivity(results: dict[str, Any]) -> str:
     keys = [key for key in rows[0] if key != "specificity"]
     score = results["settings"]["score"]
     body: list[list[Cell]] = [[name_of(key, score, depth_of(results)), *(row[key] for row in rows)] for key in keys]
-    return _table([tr("Method"), *(tr("at {s:.0f} %", s=100 * row["specificity"]) for row in rows)], body)
+    return table([tr("Method"), *(tr("at {s:.0f} %", s=100 * row["specificity"]) for row in rows)], body)
 
 
 def _subgroups(results: dict[str, Any]) -> str:
@@ -209,7 +212,7 @@ def _subgroups(results: dict[str, Any]) -> str:
         for row in rows
     ]
     note = tr("No AUC where a group has fewer than ten of either outcome.")
-    return _table(header, body) + f"<p class='note'>{escape(note)}</p>"
+    return table(header, body) + f"<p class='note'>{escape(note)}</p>"
 
 
 def _folds(results: dict[str, Any]) -> str:
@@ -234,7 +237,7 @@ def _folds(results: dict[str, Any]) -> str:
         ]
         for row in results["folds"]
     ]
-    return _table(header, body)
+    return table(header, body)
 
 
 def _comparison(results: dict[str, Any]) -> str:
@@ -250,7 +253,7 @@ def _comparison(results: dict[str, Any]) -> str:
         [tr("New network (out of fold)"), found["new"]["hyrisknet_auc"], found["new"]["risknet_auc"]],
         [tr("Difference, p (DeLong)"), found["difference"], "–" if found["p"] is None else f"{found['p']:.2g}"],
     ]
-    return warning + _table(header, body)
+    return warning + table(header, body)
 
 
 def _deviations(results: dict[str, Any]) -> str:
@@ -275,4 +278,4 @@ def _protocol(results: dict[str, Any]) -> str:
         [key.replace("_", " "), value if isinstance(value, (int, str)) else str(value)]
         for key, value in settled.items()
     ]
-    return _table([tr("What"), tr("Value")], rows)
+    return table([tr("What"), tr("Value")], rows)

@@ -27,6 +27,7 @@ from hyrisk_desktop.unfinished import sweep
 SCHEMA_VERSION = 1
 EXIT_CANCELLED = 130
 _STEP_INTERVAL_S = 0.5
+_FREQUENT = ("step", "cutting", "reading")
 _POLL_S = 0.3
 
 Emit = Callable[..., None]
@@ -44,14 +45,14 @@ class EventLog:
     def emit(self, event: str, **values: Any) -> None:
         """Write one line; a step too soon after the last one is left out."""
         now = time.time()
-        if event in ("step", "cutting"):
+        if event in _FREQUENT:
             if now - self._last_step < _STEP_INTERVAL_S and values.get("done") != values.get("total"):
                 return
             self._last_step = now
         line = json.dumps({"event": event, "time": round(now, 3), **values})
         with open(self.path, "a", encoding="utf-8") as file:
             file.write(line + "\n")
-        if event not in ("step", "cutting"):
+        if event not in _FREQUENT:
             self.note(" ".join([event, *(f"{key}={value}" for key, value in values.items())]))
         if self.echo is not None:
             try:

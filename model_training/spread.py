@@ -167,9 +167,10 @@ def stage_two_cases(
             phantoms = [make_phantom(seed) for seed in range(start, start + step)]
             features = []
             for phantom in phantoms:
+                crop = centred_crop(p, pixel_mm=phantom.scanner.pixel_mm)
                 patch = torch.from_numpy(patch_of(Change("", phantom), p.patch_xyz[0]).astype(np.float32))[None]
                 with torch.inference_mode():
-                    batch = prepare(patch, [centred_crop(p)], p).contiguous(memory_format=torch.channels_last)
+                    batch = prepare(patch, [crop], p).contiguous(memory_format=torch.channels_last)
                     features.append(model.features(batch).double().numpy()[0])
             stream = io.BytesIO()
             grades, expected = ([getattr(ph.subject, key) for ph in phantoms] for key in ("grade", "expected_risk"))

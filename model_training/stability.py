@@ -84,13 +84,14 @@ def features_of(model: HyRiskNet, preprocessing: Preprocessing, phantom: Phantom
     """Features [views, F] of the reading's own views, [changes, F] of its own view after each change, and their names."""
     side = preprocessing.patch_xyz[0]
     slab = torch.from_numpy(patch_of(Change("", phantom), side, 5).astype(np.float32))
-    views = interval_views(preprocessing)
+    views = interval_views(preprocessing, phantom.scanner.pixel_mm)
     patches = torch.stack([slab[(z := CLICK_SHIFT_SLICES + view.slice_shift) : z + 3] for view in views])
     own = _features(model, prepare(patches, [view.crop for view in views], preprocessing))
     found, names = [], []
     for change in changes_of(phantom):
         patch = torch.from_numpy(patch_of(change, side).astype(np.float32))[None]
-        found.append(_features(model, prepare(patch, [centred_crop(preprocessing)], preprocessing)))
+        crop = centred_crop(preprocessing, pixel_mm=change.phantom.scanner.pixel_mm)
+        found.append(_features(model, prepare(patch, [crop], preprocessing)))
         names.append(change.name)
     return own, np.concatenate(found), names
 

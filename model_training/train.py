@@ -27,7 +27,7 @@ from hyrisk_desktop.risk.preprocessing import Preprocessing
 from hyrisk_desktop.training_run import write_json
 from model_training.checkpoint import drop_checkpoint, load_checkpoint, load_weights, save_checkpoint, save_state
 from model_training.config import LARGEST_GRADIENT, TrainConfig
-from model_training.dataset import CohortData, evaluation_batches, order_of_epoch, training_batch
+from model_training.dataset import CohortData, Scans, evaluation_batches, order_of_epoch, training_batch
 from model_training.metrics import auc, expected_auc
 
 I64 = NDArray[np.int64]
@@ -87,6 +87,7 @@ class Fit:
         data: the cohort. training, inner: indices of the training part and of the split that chooses the weights.
         targets: [n] outcome or expected risk, float32. scores: [n] score inputs; None for stage one.
         preprocessing: with the training part's statistics. config, device: how and where.
+        twins: the same subjects scanned once more, in the cohort's order; what they differ in shall not count.
     """
 
     data: CohortData
@@ -97,6 +98,7 @@ class Fit:
     preprocessing: Preprocessing
     config: TrainConfig
     device: torch.device
+    twins: Scans | None = None
 
     @property
     def stage(self) -> int:
@@ -249,7 +251,20 @@ def _step(job: Fit, model: HyRiskNet, optimiser: torch.optim.Optimizer, plan: Pl
     seed = config.seed + job.stage
     order = order_of_epoch(job.training, seed, epoch)
     chosen = order[place * config.batch : (place + 1) * config.batch]
-    images = training_batch(job.data, chosen, job.preprocessing, plan.sizes[step], seed, step, job.device)
+    images = torch.cat(
+        [
+            training_batch(
+                scans,
+                chosen,
+                job.preprocessing,
+                plan.sizes[step],
+                [seed + 7 * take, 2, step],
+                job.device,
+                jitter=config.jitter,
+            )
+            for take, scans in enumerate([job.data] if job.twins is None else [job.data, job.twins])
+        ]
+    )
     factor = rate_factor(config, plan, step)
     for group in optimiser.param_groups:
         group["lr"] = group["base"] * factor
@@ -258,10 +273,14 @@ def _step(job: Fit, model: HyRiskNet, optimiser: torch.optim.Optimizer, plan: Pl
         # Batch statistics of the cohort would change a trunk that shall stay as it is.
         model.trunk.eval()
     where = torch.from_numpy(chosen)
-    target = job.targets[where].to(job.device)
+    target = job.targets[where].to(job.device).repeat(len(images) // len(chosen))
     with torch.autocast(job.device.type, torch.bfloat16, enabled=config.bfloat16):
         features = model.features(images)
-    loss = soft_cross_entropy(model.image_logits(features.float()), target)
+    logits = model.image_logits(features.float())
+    loss = soft_cross_entropy(logits, target)
+    if job.twins is not None:
+        first, again = log_odds(logits).chunk(2)
+        loss = loss + config.hold * (first - again).square().mean()
     if job.scores is not None:
         loss = loss + soft_cross_entropy(model.fused_logits(features.float(), job.scores[where].to(job.device)), target)
     optimiser.zero_grad(set_to_none=True)

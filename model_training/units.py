@@ -80,7 +80,8 @@ class Settings:
         }  # fmt: skip
         bundle = bundle_of(self.init)
         if bundle is not None:
-            changes["hu_window"] = bundle.preprocessing.hu_window
+            # It goes on seeing what it has learned to see.
+            changes |= {key: getattr(bundle.preprocessing, key) for key in ("hu_window", "crop_mm", "blood_hu")}
             changes["head_learning_rate"] = TRAINED_HEAD_RATE
         return paper_config(depth, self.strategy, self.epochs, size=self.size, score=self.score, **changes)
 
@@ -208,9 +209,7 @@ def _run_unit(settings: Settings, unit: Unit, folder: Path, watch: Watch, keep_s
     fold = fold_of(settings, unit, data)
     write_json(folder / "members.json", {part: getattr(fold, part).tolist() for part in ("training", "inner", "test")})
     config, rule, device = settings.config(unit.depth), score_rule(settings, data, fold), choose_device(settings.device)
-    preprocessing = with_statistics(
-        Preprocessing(hu_window=config.hu_window, input_size=config.input_size), data, fold.training
-    )
+    preprocessing = with_statistics(config.plain_preprocessing, data, fold.training)
     targets = torch.tensor(data.outcome, dtype=torch.float32)
     scores = score_inputs(data, rule)
     first = Fit(data, fold.training, fold.inner, targets, None, preprocessing, config, device)

@@ -26,7 +26,17 @@ from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.private_files import tighten
 
-_TRAINING = ("phantom", "check", "estimate", "train", "reproduce", "evaluate", "nlst", "train-demonstration")
+_TRAINING = (
+    "phantom",
+    "check",
+    "estimate",
+    "train",
+    "reproduce",
+    "evaluate",
+    "validate",
+    "nlst",
+    "train-demonstration",
+)
 _COMMANDS = (
     "gui",
     "demo",
@@ -119,6 +129,7 @@ _pass_on("estimate", tr("Say what time, memory and disk a training would need"))
 _pass_on("train", tr("Cross-validate and train on a cohort"))
 _pass_on("reproduce", tr("Reproduce the paper's table and figures on a cohort"))
 _pass_on("evaluate", tr("Measure a model and the plain scores on a cohort"))
+_pass_on("validate", tr("Prove an installed model, unchanged, on your own cohort"))
 _pass_on("nlst", tr("Make the paper's cohort from your own NLST files"))
 _pass_on("train-demonstration", tr("Make the bundled demonstration model from nothing"))
 

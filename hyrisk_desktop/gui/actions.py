@@ -121,6 +121,7 @@ def action_table() -> tuple[ActionSpec, ...]:
         a("show_agreement", tr("Readers' &agreement…"), tools, (), needs_exam=False),
         a("export_cohort", tr("E&xport reads as a training cohort…"), tools, (), needs_exam=False),
         a("retrain", tr("&Retrain…"), tools, (), needs_exam=False),
+        a("validate", tr("&Validate the model on a cohort…"), tools, (), needs_exam=False),
         a("set_prevalence", tr("Assumed &prevalence…"), tools, (), needs_exam=False),
         a("show_log", tr("Show the &log"), tools, (), needs_exam=False),
         a("show_manual", tr("&Manual"), help_, ("F1",), needs_exam=False, everywhere=True),

@@ -340,6 +340,10 @@ class Commands(QObject):
         """Trainings: start one, watch it, install its model; reading goes on beside them."""
         self.retraining.show()
 
+    def validate(self) -> None:
+        """A site's own proof: the model in use, unchanged, on a cohort."""
+        self.retraining.show_validation()
+
     @Slot(str)
     def _show_training(self, text: str) -> None:
         """A training that runs or waits is said for as long as it does."""

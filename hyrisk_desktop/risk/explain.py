@@ -100,6 +100,7 @@ def explain(
     part = None if score is None else float(weight[-1] * score)
     split = Split(float(weight[: features.size] @ features), part, constant)
     head = "risknet" if score is None else "hyrisknet"
+    crop = centred_crop(bundle.preprocessing, pixel_mm=volume.spacing_mm[0])
     return Explanation(
         series_uid=reading.series_uid,
         centre=centre,
@@ -109,7 +110,7 @@ def explain(
         model=bundle.name,
         demonstration=bundle.demonstration,
         score_input=bundle.score_input,
-        heat=_place(cam, centred_crop(bundle.preprocessing), bundle.preprocessing.patch_xyz[:2]),
+        heat=_place(cam, crop, bundle.preprocessing.patch_xyz[:2]),
         raising=float(cam[cam > 0].sum()),
         lowering=float(cam[cam < 0].sum()),
         split=split,

@@ -94,14 +94,13 @@ class Predictor:
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cuda.matmul.allow_tf32 = False
         self._model: HyRiskNet = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._views = interval_views(self.bundle.preprocessing)
         self._seen: OrderedDict[bytes, _Seen] = OrderedDict()
 
     def warm_up(self) -> None:
         """Run the network once, so that the first click does not pay for lazy initialisation."""
         size = self.bundle.preprocessing.input_size
         with torch.inference_mode():
-            for views in (1, len(self._views) - 1):
+            for views in (1, len(interval_views(self.bundle.preprocessing, 1.0)) - 1):
                 self._maps(torch.zeros((views, 3, size, size), device=self.device))
 
     def predict(
@@ -139,6 +138,24 @@ class Predictor:
 
         return self._read(volume, centre, grade, agatston, self._look_inside(volume, centre, first))
 
+    def glance(
+        self, volume: CTVolume, centre: Voxel, grade: float | None = None, *, agatston: float | None = None
+    ) -> RiskReading:
+        """`predict` from the own view of a reader who clicks there, in a tenth of the time: its interval is its own value.
+
+        Args:
+            volume, centre, grade, agatston: as of `predict`.
+
+        Raises:
+            InputError, BundleError: as `predict`.
+        """
+        if not volume.contains(centre):
+            raise InputError("centre_outside", tr("The heart centre lies outside the volume; place it on the image."))
+        block, outside = self._block(volume.hu, centre)
+        with torch.inference_mode():
+            own = self._maps(self._prepare(block, volume.spacing_mm[0])[:1])
+            return self._read(volume, centre, grade, agatston, _Seen(self._model.averaged(own), own[0], outside))
+
     @property
     def prevalences(self) -> tuple[float, ...]:
         """What a risk may assume: the prevalence that was asked for, or the calibrations' own, which may differ."""
@@ -165,10 +182,14 @@ class Predictor:
         score = agatston if self.bundle.score_input == "agatston" else grade
         return None if score is None else self.bundle.score_rule.value(score)
 
-    def input_batch(self, hu: HuArray, centre: Voxel) -> tuple[Tensor, bool]:
-        """The views' network input [views, 3, size, size] on the device, and whether the patch left the volume."""
+    def input_batch(self, hu: HuArray, centre: Voxel, pixel_mm: float | None = None) -> tuple[Tensor, bool]:
+        """The views' network input [views, 3, size, size] on the device, and whether the patch left the volume.
+
+        Args:
+            hu, centre: where. pixel_mm: the exam's, for a bundle whose crop is in millimetres.
+        """
         block, outside = self._block(hu, centre)
-        return self._prepare(block), outside
+        return self._prepare(block, pixel_mm), outside
 
     def _block(self, hu: HuArray, centre: Voxel) -> tuple[HuArray, bool]:
         columns, rows, slices = self.bundle.preprocessing.patch_xyz
@@ -181,12 +202,13 @@ class Predictor:
                 block = _repeat_edge_slices(block, hu.shape[0], centre[2])
         return block, outside
 
-    def _prepare(self, block: HuArray) -> Tensor:
+    def _prepare(self, block: HuArray, pixel_mm: float | None) -> Tensor:
+        views = interval_views(self.bundle.preprocessing, pixel_mm)
         slices = self.bundle.preprocessing.patch_xyz[2]
         # torch has no uint16 arithmetic and CT may be big-endian in memory-mapped files: float32 settles both.
         slab = torch.from_numpy(block.astype(np.float32)).to(self.device)
-        patches = torch.stack([slab[(z := CLICK_SHIFT_SLICES + view.slice_shift) : z + slices] for view in self._views])
-        return prepare(patches, [view.crop for view in self._views], self.bundle.preprocessing)
+        patches = torch.stack([slab[(z := CLICK_SHIFT_SLICES + view.slice_shift) : z + slices] for view in views])
+        return prepare(patches, [view.crop for view in views], self.bundle.preprocessing)
 
     def _maps(self, batch: Tensor) -> Tensor:
         return self._model.maps(batch.contiguous(memory_format=torch.channels_last))
@@ -196,16 +218,17 @@ class Predictor:
     ) -> _Seen:
         if not volume.contains(centre):
             raise InputError("centre_outside", tr("The heart centre lies outside the volume; place it on the image."))
-        return self._look(volume.hu, centre, on_first)
+        return self._look(volume.hu, centre, volume.spacing_mm[0], on_first)
 
-    def _look(self, hu: HuArray, centre: Voxel, on_first: Callable[[_Seen], None] = lambda _: None) -> _Seen:
+    def _look(self, hu: HuArray, centre: Voxel, pixel_mm: float, on_first: Callable[[_Seen], None]) -> _Seen:
         block, outside = self._block(hu, centre)
-        key = hashlib.blake2b(block.tobytes() + str(block.dtype).encode(), digest_size=16).digest()
+        # The same pixels of another size are another crop where that is in millimetres.
+        key = hashlib.blake2b(block.tobytes() + f"{block.dtype} {pixel_mm}".encode(), digest_size=16).digest()
         if key in self._seen:
             self._seen.move_to_end(key)
             return self._seen[key]
         with torch.inference_mode():
-            batch = self._prepare(block)
+            batch = self._prepare(block, pixel_mm)
             # The reader's own view alone, whether anybody waits for it or not: the same numbers on every way.
             own = self._maps(batch[:1])
             seen = _Seen(self._model.averaged(own), own[0], outside)

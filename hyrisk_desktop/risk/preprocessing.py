@@ -1,6 +1,6 @@
 """From HU to the network's input: the one definition that training and reading share, driven by the bundle.
 
-HU patch -> clip to the HU window, scaled to [0, 1] -> square crop -> resize -> (x - mean) / std per channel.
+HU patch (moved to the bundle's blood) -> clip to the HU window, scaled to [0, 1] -> square crop -> resize -> (x - mean) / std per channel.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _LARGEST_SIDE = 4096
 """No scan is larger; what asks for more is a typing mistake that would fill the memory."""
+_BLOOD_RANGE, _BLOOD_HALF_WIDTH, _LARGEST_SHIFT = (-50.0, 150.0), 40.0, 20.0
+"""HU of soft tissue without contrast; how far around its median blood is looked for; and the most that an exam is moved."""
+_FEWEST_BLOOD = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,9 @@ class Preprocessing:
         training_crop: range of that share in training; crops lie anywhere inside the patch.
         input_size: side in pixels of the square the crop is resized to.
         mean, std: per channel, of windowed values in the training part.
+        crop_mm: side of the centred crop in millimetres, whatever the pixel size; it then takes the place of
+            ``inference_crop``, and ``training_crop`` changes with it. None, the paper's mode: crops are shares of the patch.
+        blood_hu: HU that the exam's own blood is moved to before the window, None to leave HU as they are.
 
     Raises:
         ValueError: a value is no number, or one that no network could have been trained with.
@@ -44,6 +50,8 @@ class Preprocessing:
     input_size: int = 224
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.25, 0.25, 0.25)
+    crop_mm: float | None = None
+    blood_hu: float | None = None
 
     def __post_init__(self) -> None:
         low, high = (check_number("hu_window", v) for v in check_tuple("hu_window", self.hu_window, 2))
@@ -59,26 +67,43 @@ class Preprocessing:
             check_number("training_crop", v) for v in check_tuple("training_crop", self.training_crop, 2)
         )
         crops = (smallest, largest, check_number("inference_crop", self.inference_crop))
-        if smallest > largest or not all(0 < crop <= 1 and self.side(crop) >= 1 for crop in crops):
+        if smallest > largest or not all(0 < crop <= 1 and round(self.patch_xyz[0] * crop) >= 1 for crop in crops):
             raise ValueError("crops must be shares of the patch, the smallest first")
         for v in check_tuple("mean", self.mean, 3):
             check_number("mean", v)
         if min(check_number("std", v) for v in check_tuple("std", self.std, 3)) <= 0:
             raise ValueError("std must be positive")
+        if self.crop_mm is not None and not 0 < check_number("crop_mm", self.crop_mm) <= _LARGEST_SIDE:
+            raise ValueError("crop_mm must be a length in millimetres")
+        low, high = _BLOOD_RANGE
+        if self.blood_hu is not None and not low <= check_number("blood_hu", self.blood_hu) <= high:
+            raise ValueError("blood_hu must be the HU of blood without contrast")
 
     def to_json(self) -> dict[str, Any]:
-        """A dict of JSON types."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        """A dict of JSON types; without what the paper's mode does not have, as bundles were always written."""
+        values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return {key: value for key, value in values.items() if value is not None}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Preprocessing:
         """Inverse of `to_json`; raises TypeError on unknown or missing keys, ValueError on unusable values."""
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in check_keys(cls, data).items()}
+        own: dict[str, Any] = {"crop_mm": None, "blood_hu": None}
+        known = check_keys(cls, own | data)
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in known.items()}
         return cls(**values)
 
-    def side(self, ratio: float) -> int:
-        """Side in pixels of a crop with side ``ratio`` of the patch."""
-        return round(self.patch_xyz[0] * ratio)
+    def side(self, ratio: float, pixel_mm: float | None = None) -> int:
+        """Side in pixels of a crop with side ``ratio`` of the patch; in the mode in millimetres, of what stands for it there.
+
+        Raises:
+            ValueError: this mode needs ``pixel_mm``, the exam's pixel size.
+        """
+        if self.crop_mm is None:
+            return round(self.patch_xyz[0] * ratio)
+        if pixel_mm is None:
+            raise ValueError("a crop in millimetres needs the pixel size")
+        side = self.crop_mm / pixel_mm * ratio / self.inference_crop
+        return max(1, round(min(side, self.patch_xyz[0])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,20 +115,28 @@ class Crop:
     side: int
 
 
-def centred_crop(preprocessing: Preprocessing, ratio: float | None = None, shift: tuple[int, int] = (0, 0)) -> Crop:
-    """The crop around the patch centre, moved by ``shift`` (x, y) pixels; ``ratio`` defaults to inference's.
+def centred_crop(
+    preprocessing: Preprocessing,
+    ratio: float | None = None,
+    shift: tuple[int, int] = (0, 0),
+    *,
+    pixel_mm: float | None = None,
+) -> Crop:
+    """The crop around the patch centre. One with little margin moves only as far as the patch reaches.
 
-    A crop with little margin moves only as far as the patch reaches: a negative index would wrap around.
+    Args:
+        preprocessing: of the bundle. ratio: side of the crop, inference's where None. shift: (x, y) pixels.
+        pixel_mm: of the exam, for a bundle whose crop is in millimetres.
     """
-    side = preprocessing.side(preprocessing.inference_crop if ratio is None else ratio)
+    side = preprocessing.side(preprocessing.inference_crop if ratio is None else ratio, pixel_mm)
     columns, rows, _ = preprocessing.patch_xyz
     top, left = (rows - side) // 2 + shift[1], (columns - side) // 2 + shift[0]
     return Crop(min(max(top, 0), rows - side), min(max(left, 0), columns - side), side)
 
 
-def random_crop(preprocessing: Preprocessing, rng: np.random.Generator) -> Crop:
-    """A training crop: side ratio uniform in ``training_crop``, anywhere inside the patch."""
-    side = preprocessing.side(float(rng.uniform(*preprocessing.training_crop)))
+def random_crop(preprocessing: Preprocessing, rng: np.random.Generator, pixel_mm: float | None = None) -> Crop:
+    """A training crop: side ratio uniform in ``training_crop``, anywhere inside the patch; ``pixel_mm`` as of `centred_crop`."""
+    side = preprocessing.side(float(rng.uniform(*preprocessing.training_crop)), pixel_mm)
     columns, rows, _ = preprocessing.patch_xyz
     return Crop(int(rng.integers(0, rows - side + 1)), int(rng.integers(0, columns - side + 1)), side)
 
@@ -135,6 +168,37 @@ def cut_patch(hu: HuArray, centre: Voxel, preprocessing: Preprocessing) -> tuple
     return cut_block(hu, centre, preprocessing.patch_xyz, preprocessing.hu_window[0])
 
 
+def in_window(patches: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """HU patches [N, 3, rows, columns], floating point, to shares of the window, 0 to 1, their blood moved where the bundle says so."""
+    low, high = preprocessing.hu_window
+    if preprocessing.blood_hu is not None:
+        patches = patches + _shifts(patches, preprocessing.blood_hu)[:, None, None, None]
+    return (patches.clamp(low, high) - low) / (high - low)
+
+
+def _shifts(patches: Tensor, blood_hu: float) -> Tensor:
+    """HU [N] that bring each patch's blood and heart muscle to ``blood_hu``; at most 20: what is further off is no drift of a scanner.
+
+    Blood fills most of the patch's inner half without contrast, so the median of its soft tissue stands for it.
+    """
+    import torch
+
+    rows, columns = patches.shape[-2:]
+    inner = patches[..., rows // 4 : rows - rows // 4, columns // 4 : columns - columns // 4].flatten(1)
+    shifts = torch.zeros(len(patches), dtype=patches.dtype, device=patches.device)
+    for i, values in enumerate(inner):
+        low, high = _BLOOD_RANGE
+        for _ in range(3):
+            near = values[(values >= low) & (values <= high)]
+            if near.numel() < _FEWEST_BLOOD:
+                break
+            middle = float(near.median())
+            low, high = middle - _BLOOD_HALF_WIDTH, middle + _BLOOD_HALF_WIDTH
+        else:
+            shifts[i] = min(max(blood_hu - middle, -_LARGEST_SHIFT), _LARGEST_SHIFT)
+    return shifts
+
+
 def prepare(
     patches: Tensor, crops: Sequence[Crop], preprocessing: Preprocessing, input_size: int | None = None
 ) -> Tensor:
@@ -152,9 +216,8 @@ def prepare(
     import torch
     from torch.nn.functional import interpolate
 
-    low, high = preprocessing.hu_window
     size = preprocessing.input_size if input_size is None else input_size
-    windowed = (patches.to(torch.float32).clamp(low, high) - low) / (high - low)
+    windowed = in_window(patches.to(torch.float32), preprocessing)
     if len(crops) == 1:
         crop = crops[0]
         cut = windowed[..., crop.top : crop.top + crop.side, crop.left : crop.left + crop.side]

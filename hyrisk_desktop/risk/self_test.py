@@ -128,10 +128,11 @@ def _answer(model: HyRiskNet, bundle: ModelBundle) -> tuple[float, list[float]]:
     torch.backends.cuda.matmul.allow_tf32 = False
     volume, centre, _ = known_answer_volume()
     patch, _ = cut_patch(volume.hu, centre, bundle.preprocessing)
+    crop = centred_crop(bundle.preprocessing, pixel_mm=volume.spacing_mm[0])
     device = model.image_head.weight.device
     with torch.inference_mode():
         batch = torch.from_numpy(patch.astype(np.float32))[None].to(device)
-        features = model.features(prepare(batch, [centred_crop(bundle.preprocessing)], bundle.preprocessing))
+        features = model.features(prepare(batch, [crop], bundle.preprocessing))
         risknet = float(log_odds(model.image_logits(features))[0])
         scores = torch.tensor([ScoreInput().value(grade) for grade in _GRADES], device=device)
         fused = log_odds(model.fused_logits(features.expand(len(_GRADES), -1), scores))

@@ -18,23 +18,29 @@ class View:
     crop: Crop
 
 
-def interval_views(preprocessing: Preprocessing) -> tuple[View, ...]:
+def interval_views(preprocessing: Preprocessing, pixel_mm: float | None = None) -> tuple[View, ...]:
     """The reader's own view first, then the corners of what clicks and crops may differ by.
 
     Clicks move +-3 pixels along x and y in the slice, and along both diagonals in the slices +-1; crops take
     the smallest and largest side of training. A shifted click moves the patch, and with it the crop: cutting
     the crop at a shifted place of the same patch is the same pixels, since the inference crop leaves a margin.
+
+    Args:
+        preprocessing: of the bundle. pixel_mm: as of `centred_crop`.
     """
     s = CLICK_SHIFT_PX
-    crop = centred_crop(preprocessing)
-    in_slice = [View(0, centred_crop(preprocessing, shift=shift)) for shift in ((s, 0), (-s, 0), (0, s), (0, -s))]
+    crop = centred_crop(preprocessing, pixel_mm=pixel_mm)
+    in_slice = [
+        View(0, centred_crop(preprocessing, shift=shift, pixel_mm=pixel_mm))
+        for shift in ((s, 0), (-s, 0), (0, s), (0, -s))
+    ]
     across = [
-        View(dz, centred_crop(preprocessing, shift=shift))
+        View(dz, centred_crop(preprocessing, shift=shift, pixel_mm=pixel_mm))
         for dz, shift in ((-CLICK_SHIFT_SLICES, (0, 0)), (CLICK_SHIFT_SLICES, (0, 0)))
     ]
     diagonal = [
-        View(-CLICK_SHIFT_SLICES, centred_crop(preprocessing, shift=(s, s))),
-        View(CLICK_SHIFT_SLICES, centred_crop(preprocessing, shift=(-s, -s))),
+        View(-CLICK_SHIFT_SLICES, centred_crop(preprocessing, shift=(s, s), pixel_mm=pixel_mm)),
+        View(CLICK_SHIFT_SLICES, centred_crop(preprocessing, shift=(-s, -s), pixel_mm=pixel_mm)),
     ]
-    crops = [View(0, centred_crop(preprocessing, ratio)) for ratio in preprocessing.training_crop]
+    crops = [View(0, centred_crop(preprocessing, ratio, pixel_mm=pixel_mm)) for ratio in preprocessing.training_crop]
     return (View(0, crop), *in_slice, *across, *diagonal, *crops)

@@ -50,6 +50,7 @@ class Scanner:
         streak_angles_rad, streak_gain: directions with extra noise power, and how much.
         motion_mm, motion_angle_rad: length and direction of the heart's smear.
         padding_hu: value outside the reconstruction circle.
+        take: which of the subject's scans this is; each has noise of its own.
     """
 
     kernel: Kernel
@@ -62,6 +63,7 @@ class Scanner:
     motion_mm: float
     motion_angle_rad: float
     padding_hu: int
+    take: int = 0
 
 
 def make_scanner(subject: Subject) -> Scanner:
@@ -103,11 +105,11 @@ def _amplitude(scanner: Scanner) -> F32:
     return amplitude
 
 
-def _tiles(seed: int, first: int, count: int, amplitude: F32) -> F32:
+def _tiles(seed: int, take: int, first: int, count: int, amplitude: F32) -> F32:
     """Unit noise tiles [count, TILE, TILE] for slices ``first``..; two come from one complex transform."""
     tiles = np.empty((count, TILE, TILE), np.float32)
     for pair in range(first // 2, (first + count - 1) // 2 + 1):
-        rng = np.random.default_rng([seed, 77, pair + 100000])
+        rng = np.random.default_rng([seed, 77 + take, pair + 100000])
         white = rng.standard_normal((2, TILE, TILE), np.float32)
         spectrum = (white[0] + 1j * white[1]).astype(np.complex64) * amplitude
         field = np.fft.ifft2(spectrum).astype(np.complex64) * np.float32(TILE)
@@ -124,7 +126,7 @@ def add_noise(image: F32, seed: int, scanner: Scanner, grid: Grid, centre_mm: tu
         seed: of the noise. scanner: how much and how grained. grid: where the image lies.
     """
     i, j, k = grid.first_index
-    tiles = _tiles(seed, k, len(grid.z) + 1, _amplitude(scanner))
+    tiles = _tiles(seed, scanner.take, k, len(grid.z) + 1, _amplitude(scanner))
     rows = (j + np.arange(len(grid.y))) % TILE
     columns = (i + np.arange(len(grid.x))) % TILE
     share = scanner.slice_correlation

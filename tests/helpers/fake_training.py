@@ -301,5 +301,87 @@ def reproduction(run: Run, arguments: list[str]) -> None:
     (run.folder / "report.html").write_text("<p>Synthetic data.</p>")
 
 
+def validate(arguments: list[str]) -> None:
+    folder = Path(option(arguments, "--out"))
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "run.lock")
+    lock.acquire(timeout=0.5)
+    run = Run(folder, arguments)
+    run.facts["kind"] = "validation"
+    (folder / "control.json").unlink(missing_ok=True)
+    run.state("running")
+    cases = len(table(Path(arguments[0])))
+    run.emit("start", units=[], folds=0, epochs=0, cases=cases, synthetic=True, device="cpu")
+    for done in range(1, cases + 1):
+        run.heed()
+        time.sleep(float(os.environ.get("FAKE_STEP_S", "0")))
+        run.emit("reading", done=done, total=cases, seconds_left=60 * (cases - done))
+    run.emit("evaluating")
+    write(folder / "validation.json", validation_document())
+    (folder / "report.html").write_text("<p>Synthetic data.</p>")
+    if bundle := os.environ.get("FAKE_BUNDLE"):
+        shutil.copytree(bundle, folder / "bundle", dirs_exist_ok=True)
+    run.state("finished")
+    run.emit("finished", report="report.html")
+
+
+def validation_document() -> dict[str, object]:
+    """Numbers that differ in every cell."""
+
+    def judged(slope: float, brier: float) -> dict[str, object]:
+        return {
+            "slope": {"value": slope, "ci": [slope - 0.21, slope + 0.32]},
+            "intercept": {"value": -0.07, "ci": [-0.3, 0.2]},
+            "in_the_large": {"value": -0.35, "ci": [-0.6, -0.1]},
+            "mean_risk": 0.507, "observed": 0.431, "log_loss": 0.612, "brier": brier, "brier_of_prevalence": 0.245,
+            "curve": [{"mean_risk": x / 10, "observed": min(1.0, x / 10 + 0.03), "n": 20} for x in range(1, 10)],
+        }  # fmt: skip
+
+    def share(n: int, of: int) -> dict[str, object]:
+        return {"n": n, "of": of, "share": n / of, "ci": [max(0.0, n / of - 0.05), min(1.0, n / of + 0.06)]}
+
+    def auc(value: float) -> dict[str, object]:
+        return {"n": 180, "non_survivors": 78, "auc": value, "ci": [value - 0.08, value + 0.07]}
+
+    aucs = {"hyrisknet": 0.712, "risknet": 0.651, "grade": 0.668, "agatston": 0.611, "category": 0.609, "volume": 0.612,
+            "sqrt_volume": 0.613}  # fmt: skip
+    heads = {
+        head: {"slope": slope, "intercept": -0.31, "before": judged(0.72, 0.2231), "after": judged(0.98, 0.2117)}
+        for head, slope in (("hyrisknet", 0.74), ("risknet", 0.69))
+    }
+    return {
+        "program": "0",
+        "schema_version": 1,
+        "synthetic": True,
+        "n": 180,
+        "patients": 171,
+        "non_survivors": 78,
+        "missing_grades": 0,
+        "cohort_sha256": "cd" * 32,
+        "model": {"name": "Tiny test network", "network": "hyrisknet-18", "sha256": "ab" * 32, "bundle_sha256": "ef" * 32,
+                  "demonstration": True, "score_input": "grade", "calibrated": ["hyrisknet", "risknet"]},
+        "discrimination": {name: auc(value) for name, value in aucs.items()},
+        "differences": [{"a": "hyrisknet", "b": "risknet", "difference": 0.061, "ci": [0.02, 0.1], "p": 0.0004}],
+        "roc": {name: curve(value) for name, value in aucs.items()},
+        "calibration": {"hyrisknet": judged(0.72, 0.2231), "risknet": judged(0.66, 0.2302)},
+        "decision_curve": [],
+        "subgroups": [
+            {"by": "kernel", "group": "B30f", "n": 97, "non_survivors": 41, "mean_risk": 0.511, "observed": 0.423,
+             "hyrisknet": {"auc": 0.703, "ci": [0.601, 0.799]}, "risknet": {"auc": 0.66, "ci": [0.5, 0.7]}},
+            {"by": "sex", "group": "F", "n": 12, "non_survivors": 5, "mean_risk": 0.49, "observed": 0.417,
+             "hyrisknet": {"auc": None, "ci": None}, "risknet": {"auc": None, "ci": None}},
+        ],
+        "guard": {"withheld": share(9, 180), "doubtful": share(20, 180), "decisive": {"contrast": 5, "unlike_training": 4},
+                  "unlike_training": share(4, 180), "clicks_off": {"mm": 20.0, "caught": share(251, 300)},
+                  "auc_of_what_is_not_withheld": {"hyrisknet": auc(0.72), "risknet": auc(0.66)}},
+        "interval": {"mean_width": 0.284, "holds_other_clicks": share(171, 180)},
+        "cautions": ["Only 78 cases of the rarer outcome."],
+        "recalibration": {"n": 171, "non_survivors": 74, "folds": 10, "heads": heads,
+                          "caution": os.environ.get("FAKE_WARNING", "")},
+        "bundle": {"path": "bundle", "name": "Tiny test network, recalibrated", "bundle_sha256": "12" * 32},
+    }  # fmt: skip
+
+
 if __name__ == "__main__":
-    {"check": check, "estimate": estimate, "train": train, "reproduce": reproduce}[sys.argv[1]](sys.argv[2:])
+    commands = {"check": check, "estimate": estimate, "train": train, "reproduce": reproduce, "validate": validate}
+    commands[sys.argv[1]](sys.argv[2:])

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.training_run import REPRODUCTION, TRAINING, VALIDATION
 
 TABLE = "cohort.csv"
 _KINDS = (".csv", ".parquet")
@@ -117,24 +118,34 @@ class CohortPage(QWidget):
         self.reproduce.setToolTip(
             tr("Table 1, Fig. 2 and Fig. 3 of the paper on this cohort, its own figures beside each")
         )
-        self.reproduce.toggled.connect(self.changed)
+        self.validate = QRadioButton(tr("&Validate the model in use"))
+        self.validate.setObjectName("goalValidate")
+        self.validate.setToolTip(
+            tr("How good it is on this cohort, unchanged; then its intercept and slope fitted anew")
+        )
+        for goal in (self.reproduce, self.validate):
+            goal.toggled.connect(self.changed)
         row = QHBoxLayout()
         row.addWidget(QLabel(tr("On this cohort:")))
         row.addSpacing(6)
         row.addWidget(self._train)
         row.addSpacing(12)
         row.addWidget(self.reproduce)
+        row.addSpacing(12)
+        row.addWidget(self.validate)
         row.addStretch(1)
         return row
 
     @property
-    def reproduces(self) -> bool:
-        """The paper shall be reproduced, and no model of one's own trained."""
-        return self.reproduce.isChecked()
+    def goal(self) -> str:
+        """What shall be done: `TRAINING`, `REPRODUCTION` or `VALIDATION`."""
+        if self.reproduce.isChecked():
+            return REPRODUCTION
+        return VALIDATION if self.validate.isChecked() else TRAINING
 
-    def choose(self, *, reproduces: bool) -> None:
+    def choose(self, goal: str) -> None:
         """Choose what shall be done."""
-        (self.reproduce if reproduces else self._train).setChecked(True)
+        {TRAINING: self._train, REPRODUCTION: self.reproduce, VALIDATION: self.validate}[goal].setChecked(True)
 
     def cohort(self) -> Path | None:
         """The cohort chosen, as an absolute path, or None while it can't be one."""

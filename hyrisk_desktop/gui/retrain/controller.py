@@ -17,6 +17,7 @@ from hyrisk_desktop.gui.services.risk import RiskService
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.paths import bundled_model_dir, runs_dir, training_process
 from hyrisk_desktop.settings import Settings
+from hyrisk_desktop.training_run import REPRODUCTION, VALIDATION
 
 _WATCH_MS = 4000
 
@@ -71,7 +72,14 @@ class Retraining(QObject):
         """Open the wizard for the paper."""
         self._show_wizard()
         assert self.wizard is not None
-        self.wizard.cohort_page.choose(reproduces=True)
+        self.wizard.cohort_page.choose(REPRODUCTION)
+
+    @Slot()
+    def show_validation(self) -> None:
+        """Open the wizard for a validation of the model in use."""
+        self._show_wizard()
+        assert self.wizard is not None
+        self.wizard.cohort_page.choose(VALIDATION)
 
     @Slot(object)
     def show_wizard(self, cohort: Path) -> None:

@@ -19,6 +19,7 @@ from hyrisk_desktop.gui.retrain.progress import Progress, full_name, time_left
 from hyrisk_desktop.gui.retrain.run_results import number
 from hyrisk_desktop.gui.retrain.training_process import Run, RunState
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.training_run import VALIDATION
 
 
 def state_words(run: Run) -> str:
@@ -63,6 +64,9 @@ def _what_runs(progress: Progress) -> str:
     if progress.phase == "cutting":
         done, total = progress.cut
         return tr("Cutting the patches: {done} of {total}.", done=done, total=total)
+    if progress.phase == "reading":
+        done, total = progress.cut
+        return tr("Reading the exams as the program reads them: {done} of {total}.", done=done, total=total)
     if progress.phase == "evaluating":
         return tr("Evaluating; the report is being written.")
     if not progress.unit:
@@ -106,7 +110,9 @@ class Monitor(QWidget):
         self._heading = QLabel()
         self._heading.setObjectName("heading")
         self.table = self._make_table()
-        grid = QGridLayout()
+        self._training = QWidget()
+        grid = QGridLayout(self._training)
+        grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(8)
         folds = QVBoxLayout()
         folds.setSpacing(4)
@@ -126,7 +132,8 @@ class Monitor(QWidget):
         layout = QVBoxLayout(self)
         layout.addLayout(top)
         layout.addWidget(self._now)
-        layout.addLayout(grid, 1)
+        layout.addWidget(self._training, 1)
+        layout.addStretch(0)
 
     @staticmethod
     def _make_table() -> QTableWidget:
@@ -157,6 +164,8 @@ class Monitor(QWidget):
         left = progress.seconds_left if run.state is RunState.RUNNING else None
         self._left.setText(time_left(left) if left is not None else " ")
         self._now.setText(state_sentence(run, progress))
+        # A validation trains nothing.
+        self._training.setVisible(run.kind != VALIDATION)
         synthetic = run.synthetic if run.synthetic is not None else progress.synthetic
         for plot in (self.loss, self.validation, self.auc):
             plot.set_synthetic(synthetic)

@@ -96,6 +96,19 @@ class ReproductionPlan:
         return [*self.arguments(), "--estimate", "--json"]
 
 
+@dataclass(frozen=True, slots=True)
+class ValidationPlan:
+    """A model on one cohort, as ``hyrisk validate`` takes it; ``device``: "" to choose."""
+
+    cohort: Path
+    model: Path
+    device: str = ""
+
+    def arguments(self) -> list[str]:
+        """What follows ``validate`` on the command line."""
+        return [str(self.cohort), "--model", str(self.model), *(["--device", self.device] if self.device else [])]
+
+
 def ask_process(line: tuple[list[str], dict[str, str]], token: CancelToken) -> dict[str, Any]:
     """Run a process that answers with one JSON object; for a worker thread.
 

@@ -80,7 +80,7 @@ class Progress:
         done: share of the whole run. seconds_left: None while unknown.
         losses: training loss over the share done, by unit and stage.
         epochs: by unit, by (stage, epoch). held_out: by unit, RiskNet's and HyRiskNet's AUC. begun: units with a step.
-        phase: "", "cutting", "training" or "evaluating".
+        phase: "", "cutting", "reading", "training" or "evaluating".
     """
 
     units: tuple[str, ...] = ()
@@ -120,6 +120,11 @@ class Progress:
 
     def _on_cutting(self, event: dict[str, Any]) -> None:
         self.phase, self.cut = "cutting", (_whole(event, "done"), _whole(event, "total"))
+
+    def _on_reading(self, event: dict[str, Any]) -> None:
+        self.phase, self.cut = "reading", (_whole(event, "done"), _whole(event, "total"))
+        self.done = min(max(self.cut[0] / self.cut[1], 0.0), 1.0) if self.cut[1] > 0 else 0.0
+        self.seconds_left = _number(event, "seconds_left")
 
     def _on_step(self, event: dict[str, Any]) -> None:
         loss, done = _number(event, "loss"), _number(event, "done")

@@ -11,9 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hyrisk_desktop.bounded_json import read_json
-from hyrisk_desktop.errors import InputError
-from hyrisk_desktop.gui.retrain.run_results import MAX_BYTES, NOTHING, Curve, interval, score_name, signed
+from hyrisk_desktop.gui.retrain.run_results import NOTHING, Curve, interval, read_results, score_name, signed
 from hyrisk_desktop.i18n import tr
 
 _NETWORK = re.compile(r"hyrisknet-([0-9]{2,3})")
@@ -38,7 +36,7 @@ class ReproductionResults:
     Attributes:
         head: the cohort, one sentence. reading: what its size can show, one sentence.
         table: depth, RiskNet, the paper's, HyRiskNet, the paper's, difference with its 95 % CI.
-        strategies: strategy, RiskNet, HyRiskNet, and why one could not be trained.
+        strategies: strategy, RiskNet, HyRiskNet, and why one could not be trained. doubt: as of `RunResults`.
     """
 
     synthetic: bool
@@ -47,22 +45,12 @@ class ReproductionResults:
     table: tuple[tuple[str, ...], ...]
     figures: tuple[Figure, ...]
     strategies: tuple[tuple[str, ...], ...]
+    doubt: str = ""
 
 
 def load_reproduction(path: Path) -> ReproductionResults:
-    """Read ``reproduction.json``, which anybody may have written.
-
-    Raises:
-        InputError: it is missing, damaged or of another version.
-    """
-    try:
-        data = read_json(path, MAX_BYTES)
-        if data["schema_version"] != 1:
-            raise ValueError("another version")
-        return _results(data)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as e:
-        message = tr("The results of this reproduction can't be read; its log has more.")
-        raise InputError("results_unreadable", message) from e
+    """Read ``reproduction.json``; raises InputError as `read_results`."""
+    return read_results(path, _results, tr("The results of this reproduction can't be read; its log has more."))
 
 
 def _results(data: dict[str, Any]) -> ReproductionResults:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from hyrisk_desktop.gui.retrain.plots import SquarePlot
 from hyrisk_desktop.gui.retrain.reproduction_results import ReproductionResults
-from hyrisk_desktop.gui.retrain.result_table import ResultTable, text_label
+from hyrisk_desktop.gui.retrain.result_table import ResultTable, scrolled, text_label
 from hyrisk_desktop.i18n import tr
 
 
@@ -41,27 +40,8 @@ class ReproductionView(QWidget):
         for plot in self._plots:
             plots.addWidget(plot, 1)
         layout.addLayout(plots, 4)
-        layout.addWidget(self._make_scroll(), 6)
-
-    def _make_scroll(self) -> QScrollArea:
-        inside = QWidget()
-        column = QVBoxLayout(inside)
-        column.setContentsMargins(0, 0, 6, 0)
-        top = QGridLayout()
-        top.addWidget(self._head, 0, 0)
-        top.addWidget(self._badge, 0, 1, Qt.AlignmentFlag.AlignRight)
-        top.setColumnStretch(0, 1)
-        column.addLayout(top)
-        for widget in (self.table, self._reading, *self.figures, self.strategies, self._notes):
-            column.addWidget(widget)
-        column.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setObjectName("reproductionScroll")
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(inside)
-        return scroll
+        parts = (self.table, self._reading, *self.figures, self.strategies, self._notes)
+        layout.addWidget(scrolled("reproductionScroll", self._head, self._badge, parts), 6)
 
     def show_results(self, results: ReproductionResults) -> None:
         """Show the table, the figures and their curves."""

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import (
-    QGridLayout,
-    QGroupBox,
-    QHBoxLayout,
-    QLabel,
-    QScrollArea,
-    QStackedWidget,
-    QVBoxLayout,
-    QWidget,
-)
+from pathlib import Path
+
+from PySide6.QtWidgets import QGroupBox, QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
 
 from hyrisk_desktop.gui.retrain.model_bar import ModelBar
 from hyrisk_desktop.gui.retrain.plots import calibration_plot, roc_plot, show_results, synthetic_title
-from hyrisk_desktop.gui.retrain.reproduction_results import ReproductionResults
+from hyrisk_desktop.gui.retrain.reproduction_results import ReproductionResults, load_reproduction
 from hyrisk_desktop.gui.retrain.reproduction_view import ReproductionView
-from hyrisk_desktop.gui.retrain.result_table import ResultTable, text_label
-from hyrisk_desktop.gui.retrain.run_results import RunResults
+from hyrisk_desktop.gui.retrain.result_table import ResultTable, scrolled, text_label
+from hyrisk_desktop.gui.retrain.run_results import RunResults, load_results
+from hyrisk_desktop.gui.retrain.validation_results import ValidationResults, load_validation
+from hyrisk_desktop.gui.retrain.validation_view import ValidationView
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.training_run import REPRODUCTION, REPRODUCTION_RESULTS, RESULTS, VALIDATION, VALIDATION_RESULTS
+
+AnyResults = RunResults | ReproductionResults | ValidationResults
 
 
 class TrainingResults(QWidget):
@@ -47,34 +44,12 @@ class TrainingResults(QWidget):
         plots.addWidget(self._roc, 5)
         plots.addWidget(self._calibration, 4)
         layout.addLayout(plots, 4)
-        layout.addWidget(self._make_scroll(), 5)
-
-    def _make_scroll(self) -> QScrollArea:
-        inside = QWidget()
-        column = QVBoxLayout(inside)
-        column.setContentsMargins(0, 0, 6, 0)
-        top = QGridLayout()
-        top.addWidget(self._head, 0, 0)
-        top.addWidget(self._badge, 0, 1, Qt.AlignmentFlag.AlignRight)
-        top.setColumnStretch(0, 1)
-        column.addLayout(top)
-        column.addWidget(self._caution)
-        column.addWidget(self.aucs)
-        column.addWidget(self.differences)
         self._box = QGroupBox()
         box = QVBoxLayout(self._box)
         for widget in (self._comparison_head, self._warning, self.comparison, self._difference):
             box.addWidget(widget)
-        column.addWidget(self._box)
-        column.addWidget(self._sanity)
-        column.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setObjectName("resultScroll")
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(inside)
-        return scroll
+        parts = (self._caution, self.aucs, self.differences, self._box, self._sanity)
+        layout.addWidget(scrolled("resultScroll", self._head, self._badge, parts), 5)
 
     def show_results(self, results: RunResults) -> None:
         """Show a finished run's numbers and curves."""
@@ -97,24 +72,38 @@ class TrainingResults(QWidget):
 
 
 class ResultPage(QWidget):
-    """The results of a training or of a reproduction, and below them what may be done with the models."""
+    """The results of a run of any kind, and below them what may be done with the models."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.training, self.reproduction, self.bar = TrainingResults(), ReproductionView(), ModelBar()
+        self.training, self.reproduction, self.validation = TrainingResults(), ReproductionView(), ValidationView()
+        self.bar = ModelBar()
         self._stack = QStackedWidget()
-        for view in (self.training, self.reproduction):
+        for view in (self.training, self.reproduction, self.validation):
             self._stack.addWidget(view)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._stack, 1)
         layout.addWidget(self.bar)
 
-    def show_results(self, results: RunResults | ReproductionResults) -> None:
+    def show_results(self, results: AnyResults) -> None:
         """Show a finished run's numbers and curves."""
-        if isinstance(results, RunResults):
-            self.training.show_results(results)
-            self._stack.setCurrentWidget(self.training)
-        else:
-            self.reproduction.show_results(results)
-            self._stack.setCurrentWidget(self.reproduction)
+        match results:
+            case RunResults():
+                self.training.show_results(results)
+                self._stack.setCurrentWidget(self.training)
+            case ReproductionResults():
+                self.reproduction.show_results(results)
+                self._stack.setCurrentWidget(self.reproduction)
+            case ValidationResults():
+                self.validation.show_results(results)
+                self._stack.setCurrentWidget(self.validation)
+
+
+def load_any(kind: str, folder: Path) -> AnyResults:
+    """The results of a run of ``kind`` in ``folder``; raises InputError as `read_results`."""
+    if kind == REPRODUCTION:
+        return load_reproduction(folder / REPRODUCTION_RESULTS)
+    if kind == VALIDATION:
+        return load_validation(folder / VALIDATION_RESULTS)
+    return load_results(folder / RESULTS)

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
-from PySide6.QtWidgets import QHeaderView, QLabel, QTableWidget, QTableWidgetItem
+from PySide6.QtWidgets import (
+    QGridLayout,
+    QHeaderView,
+    QLabel,
+    QScrollArea,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
 
 from hyrisk_desktop.gui.retrain.plots import look_of, synthetic_title
 
@@ -75,6 +86,32 @@ def _line(key: str) -> QIcon:
     painter.drawLine(0, _LINE.height() // 2, _LINE.width(), _LINE.height() // 2)
     painter.end()
     return QIcon(picture)
+
+
+def scrolled(name: str, head: QLabel, badge: QLabel, widgets: Iterable[QWidget]) -> QScrollArea:
+    """What a run's results say, in a column that scrolls.
+
+    Args:
+        name: objectName. head, badge: what it is about, and whether it is synthetic. widgets: below them.
+    """
+    inside = QWidget()
+    column = QVBoxLayout(inside)
+    column.setContentsMargins(0, 0, 6, 0)
+    top = QGridLayout()
+    top.addWidget(head, 0, 0)
+    top.addWidget(badge, 0, 1, Qt.AlignmentFlag.AlignRight)
+    top.setColumnStretch(0, 1)
+    column.addLayout(top)
+    for widget in widgets:
+        column.addWidget(widget)
+    column.addStretch(1)
+    scroll = QScrollArea()
+    scroll.setObjectName(name)
+    scroll.setWidgetResizable(True)
+    scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+    scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    scroll.setWidget(inside)
+    return scroll
 
 
 def text_label(name: str, accessible: str) -> QLabel:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr
 
 F64 = NDArray[np.float64]
+Results = TypeVar("Results")
 MAX_BYTES = 64 << 20
 NOTHING = "–"
 _CURVES = ("hyrisknet", "risknet", "grade", "agatston")
@@ -54,20 +55,30 @@ class RunResults:
     roc: tuple[Curve, ...]
     calibration: tuple[Curve, ...]
 
+    @property
+    def doubt(self) -> str:
+        """What must be asked before a model of the run is installed, "" for nothing."""
+        return self.caution
+
 
 def load_results(path: Path) -> RunResults:
-    """Read ``results.json``.
+    """Read ``results.json``; raises InputError as `read_results`."""
+    return read_results(path, _results, tr("The results of this run can't be read; its log has more."))
+
+
+def read_results(path: Path, understand: Callable[[dict[str, Any]], Results], sentence: str) -> Results:
+    """A file of results, which anybody may have written, as ``understand`` makes it out.
 
     Raises:
-        InputError: it is missing, damaged or of another version.
+        InputError: with ``sentence``; it is missing, damaged or of another version.
     """
     try:
         data = read_json(path, MAX_BYTES)
         if data["schema_version"] != 1:
             raise ValueError("another version")
-        return _results(data)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
-        raise InputError("results_unreadable", tr("The results of this run can't be read; its log has more.")) from e
+        return understand(data)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as e:
+        raise InputError("results_unreadable", sentence) from e
 
 
 def score_name(key: str) -> str:

@@ -37,6 +37,7 @@ from hyrisk_desktop.training_run import (
     RECORD,
     REPRODUCTION,
     TRAINING,
+    VALIDATION,
     read_json,
     write_message,
 )
@@ -44,7 +45,7 @@ from hyrisk_desktop.training_run import (
 Command = Callable[..., tuple[list[str], dict[str, str]]]
 """Called with the arguments of ``model_training``; answers with a command line and its environment."""
 
-_COMMANDS = {TRAINING: "train", REPRODUCTION: "reproduce"}
+_COMMANDS = {TRAINING: "train", REPRODUCTION: "reproduce", VALIDATION: "validate"}
 _NICENESS, _LEAST = 10, 19
 _START_S = 60.0
 
@@ -77,7 +78,7 @@ class Run:
     """What a run's folder says of it.
 
     Attributes:
-        kind: `TRAINING` or `REPRODUCTION`. message: one sentence when it failed. synthetic: trained on synthetic data only (None: not known yet).
+        kind: `TRAINING`, `REPRODUCTION` or `VALIDATION`. message: one sentence when it failed. synthetic: trained on synthetic data only (None: not known yet).
         requested: ``"pause"`` or ``"cancel"`` while the process has not heeded it yet, else ``""``.
         installed: name of the folder that its bundle was installed as, the last of several.
         discarded: its bundles were thrown away.
@@ -138,7 +139,7 @@ class Launcher:
 
         Args:
             run, name: its folder and its name. arguments: what follows ``train``, without ``--out``.
-            kind: `REPRODUCTION` for arguments that follow ``reproduce``.
+            kind: what it is; `REPRODUCTION` for arguments that follow ``reproduce``, `VALIDATION` for ``validate``.
 
         Raises:
             InputError: the folder can't be written, or the process can't be started.
@@ -216,7 +217,7 @@ class Launcher:
             name=str(note.get("name") or record.get("name") or run.name),
             state=state,
             message=message,
-            kind=next((k for k in (record.get("kind"), note.get("kind")) if k in (TRAINING, REPRODUCTION)), TRAINING),
+            kind=next((k for k in (record.get("kind"), note.get("kind")) if k in _COMMANDS), TRAINING),
             synthetic=synthetic if isinstance(synthetic, bool) else None,
             started=str(note.get("started") or record.get("started") or ""),
             requested=_pending(run, state),

@@ -27,15 +27,13 @@ from hyrisk_desktop.gui.letters import give_letters
 from hyrisk_desktop.gui.models.shelf import ModelShelf
 from hyrisk_desktop.gui.retrain.monitor import Monitor, state_words
 from hyrisk_desktop.gui.retrain.progress import Progress
-from hyrisk_desktop.gui.retrain.reproduction_results import ReproductionResults, load_reproduction
-from hyrisk_desktop.gui.retrain.result_page import ResultPage
+from hyrisk_desktop.gui.retrain.result_page import AnyResults, ResultPage, load_any
 from hyrisk_desktop.gui.retrain.run_files import bundles_of, find_runs
 from hyrisk_desktop.gui.retrain.run_log import RunLog
-from hyrisk_desktop.gui.retrain.run_results import RunResults, load_results
 from hyrisk_desktop.gui.retrain.training_process import Launcher, Run, RunState, discard, mark, request
 from hyrisk_desktop.gui.services.job_runner import Job, JobRunner
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.training_run import EVENTS, REPORT, REPRODUCTION, REPRODUCTION_RESULTS, RESULTS, EventTail
+from hyrisk_desktop.training_run import EVENTS, REPORT, EventTail
 
 _TICK_MS, _BEHIND_MS = 330, 15
 _BUDGET_S = 0.008
@@ -72,7 +70,7 @@ class RetrainWindow(QWidget):
         self._run: Run | None = None
         self._tail: EventTail | None = None
         self._progress = Progress()
-        self._results: tuple[Path, RunResults | ReproductionResults | None] | None = None
+        self._results: tuple[Path, AnyResults | None] | None = None
         self._results_job: Job | None = None
         self._installing: Path | None = None
         self._ticks = 0
@@ -314,15 +312,13 @@ class RetrainWindow(QWidget):
             # Another run may have been selected meanwhile.
             return lambda value: show(value) if self._results is not None and self._results[0] == folder else None
 
-        def work(_: object) -> RunResults | ReproductionResults:
-            if run.kind == REPRODUCTION:
-                return load_reproduction(folder / REPRODUCTION_RESULTS)
-            return load_results(folder / RESULTS)
+        def work(_: object) -> AnyResults:
+            return load_any(run.kind, folder)
 
         job = Job("reading the results of a run", work, current(self._show_results), current(self._show_error))
         self._runner.run_io(job)
 
-    def _show_results(self, results: RunResults | ReproductionResults) -> None:
+    def _show_results(self, results: AnyResults) -> None:
         if self._run is not None:
             self._results = (self._run.directory, results)
             self.results.show_results(results)
@@ -343,8 +339,8 @@ class RetrainWindow(QWidget):
             self._installing = folder
             self._shelf.import_model(bundle, self._device or None)
 
-        if caution := getattr(results, "caution", ""):
-            question = tr("{caution} Install and use this model all the same?", caution=caution)
+        if results is not None and results.doubt:
+            question = tr("{caution} Install and use this model all the same?", caution=results.doubt)
             self._ask(question, tr("Install all the same"), install)
         else:
             install()

@@ -16,9 +16,10 @@ from hyrisk_desktop.gui.retrain.reproduction_choices import ReproductionPage
 from hyrisk_desktop.gui.retrain.run_files import remember_run, run_folder
 from hyrisk_desktop.gui.retrain.training_page import TrainingPage
 from hyrisk_desktop.gui.retrain.training_process import Launcher
+from hyrisk_desktop.gui.retrain.validation_choices import ValidationPage
 from hyrisk_desktop.gui.services.job_runner import JobRunner
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.training_run import REPRODUCTION, TRAINING
+from hyrisk_desktop.training_run import REPRODUCTION, TRAINING, VALIDATION
 
 _LAST = 2
 
@@ -48,8 +49,14 @@ class RetrainWizard(LetteredDialog):
         self.check_page = CheckPage(runner, launcher.command)
         self.training_page = TrainingPage(runner, launcher.command, runs, model)
         self.reproduction_page = ReproductionPage(runner, launcher.command, runs)
+        self.validation_page = ValidationPage(runs, model)
+        self._last_pages: dict[str, TrainingPage | ReproductionPage | ValidationPage] = {
+            TRAINING: self.training_page,
+            REPRODUCTION: self.reproduction_page,
+            VALIDATION: self.validation_page,
+        }
         self._stack = QStackedWidget()
-        for page in (self.cohort_page, self.check_page, self.training_page, self.reproduction_page):
+        for page in (self.cohort_page, self.check_page, *self._last_pages.values()):
             self._stack.addWidget(page)
             page.changed.connect(self._show_states)
         self._steps = QLabel()
@@ -86,12 +93,12 @@ class RetrainWizard(LetteredDialog):
 
     @property
     def page(self) -> int:
-        """Number of the page on show, from 0; both ways of training have their choices on the last one."""
+        """Number of the page on show, from 0; every goal has its choices on the last one."""
         return min(self._stack.currentIndex(), _LAST)
 
     @property
-    def _choices(self) -> TrainingPage | ReproductionPage:
-        return self.reproduction_page if self.cohort_page.reproduces else self.training_page
+    def _choices(self) -> TrainingPage | ReproductionPage | ValidationPage:
+        return self._last_pages[self.cohort_page.goal]
 
     @Slot()
     def _go_on(self) -> None:
@@ -123,8 +130,8 @@ class RetrainWizard(LetteredDialog):
 
     @Slot()
     def _show_states(self) -> None:
-        last = tr("3  The paper") if self.cohort_page.reproduces else tr("3  Training")
-        names = (tr("1  Cohort"), tr("2  Check"), last)
+        last = {TRAINING: tr("3  Training"), REPRODUCTION: tr("3  The paper"), VALIDATION: tr("3  Validation")}
+        names = (tr("1  Cohort"), tr("2  Check"), last[self.cohort_page.goal])
         parts = (
             f'<span style="color:{"#ffffff" if i == self.page else "#8b96a3"}; font-weight:{600 if i == self.page else 400}">'
             f"{name}</span>"
@@ -147,9 +154,8 @@ class RetrainWizard(LetteredDialog):
     def _start(self) -> None:
         page, place = self._choices, self._choices.place
         run = run_folder(place.run_parent(), place.run_name())
-        kind = REPRODUCTION if page is self.reproduction_page else TRAINING
         try:
-            self._launcher.start(run, page.plan().arguments(), place.run_name(), kind)
+            self._launcher.start(run, page.plan().arguments(), place.run_name(), self.cohort_page.goal)
             remember_run(self._runs, run)
         except (HyRiskError, OSError) as e:
             ErrorDialog(e, self).open()
@@ -158,9 +164,8 @@ class RetrainWizard(LetteredDialog):
         self.close()
 
     def _stop(self) -> None:
-        self.check_page.cancel()
-        self.training_page.cancel()
-        self.reproduction_page.cancel()
+        for page in (self.check_page, *self._last_pages.values()):
+            page.cancel()
 
     def done(self, result: int) -> None:
         """Leave no process behind that nobody waits for."""
