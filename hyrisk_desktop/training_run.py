@@ -18,10 +18,10 @@ from hyrisk_desktop.private_files import private_opener
 
 RECORD, NOTE, CONTROL, EVENTS, LOCK = "run.json", "window.json", "control.json", "events.jsonl", "run.lock"
 LOG, PROCESS_LOG, RESULTS, REPORT = "log.txt", "process.log", "results.json", "report.html"
-TRAINING, REPRODUCTION, VALIDATION = "training", "reproduction", "validation"
+TRAINING, REPRODUCTION, VALIDATION, STUDY = "training", "reproduction", "validation", "study"
 """What a run is; ``run.json`` says so of all but a training."""
 REPRODUCTION_RESULTS = "reproduction.json"
-VALIDATION_RESULTS = "validation.json"
+VALIDATION_RESULTS, STUDY_RESULTS = "validation.json", "study.json"
 BUNDLE, BUNDLES = "bundle", "bundles"
 """Of a single network; the folder of one bundle for each of several."""
 _MESSAGE_BYTES = 1 << 20

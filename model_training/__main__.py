@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from model_training.cluster_options import add_cluster_options, cluster_of
 from model_training.reproduction.command import add_commands
+from model_training.study.command import add_command as add_study
 from model_training.validation.command import add_command as add_validation
 
 if TYPE_CHECKING:
     from model_training.units import Settings
 
+CHECKPOINT_S = 20.0
+"""A killed training loses this much at most; written after every short epoch, checkpoints cost more than it."""
 EXIT_UNEXPECTED, EXIT_ARGUMENTS, EXIT_FAILED = 1, 2, 3
 
 
@@ -118,13 +121,15 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         bfloat16=precision == "bf16",
         permutation_folds=arguments.permutation_folds,
         threads=arguments.threads,
+        checkpoint_s=arguments.checkpoint_seconds,
     )
 
 
 def _check(arguments: argparse.Namespace) -> None:
     from model_training.cohort_table import read_table
+    from model_training.exam_check import look_at_exams
 
-    found = read_table(arguments.cohort).to_json()
+    found = look_at_exams(read_table(arguments.cohort), _progress).to_json()
     if arguments.json:
         print(json.dumps(found))
         return
@@ -191,20 +196,25 @@ def _nlst(arguments: argparse.Namespace) -> None:
 
 def _train_demonstration(arguments: argparse.Namespace) -> None:
     from hyrisk_desktop.risk.predictor import choose_device
-    from model_training.config import demonstration_config, parse_phases
-    from model_training.demonstration import PHASES, build_demonstration
+    from model_training.config import demonstration_config, parse_phases, steady_config
+    from model_training.demonstration import PHASES, STEADY_PHASES, build_demonstration
     from model_training.placement import add_placement
+    from model_training.spread import add_spread
 
     phases = parse_phases(arguments.phases) if arguments.phases else PHASES
+    steady = parse_phases(arguments.steady_phases) if arguments.steady_phases else STEADY_PHASES
     bundle = build_demonstration(
         arguments.work,
         arguments.out,
         demonstration_config(phases),
         choose_device(arguments.device),
+        steady=steady_config(steady),
         notes=arguments.notes,
         progress=_progress,
     )
-    add_placement(arguments.out, arguments.work / "clicks", workers=os.cpu_count() or 1, progress=_progress)
+    workers = os.cpu_count() or 1
+    add_placement(arguments.out, arguments.work / "clicks", workers=workers, progress=_progress)
+    add_spread(arguments.out, arguments.work / "spread", workers=workers, progress=_progress)
     for name, row in bundle.training["results"]["auc"].items():
         print(f"{name:20s} {row['expected_auc']:.4f}  {row['auc']:.4f} {row['ci']}  synthetic data")
 
@@ -263,6 +273,12 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--precision", choices=("fp32", "bf16"), help="default: bf16 where the device has it")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all")
     parser.add_argument("--cache", type=Path, help="where patches are kept; default: the user's cache")
+    parser.add_argument(
+        "--checkpoint-seconds",
+        type=float,
+        default=CHECKPOINT_S,
+        help="fewest between two checkpoints (default: %(default)g)",
+    )
 
 
 def _add_training(commands: Any) -> None:
@@ -297,6 +313,7 @@ def _add_training(commands: Any) -> None:
     demonstration.add_argument("--work", type=Path, required=True, help="cohorts (7 GB) and checkpoints")
     demonstration.add_argument("--out", type=Path, required=True, metavar="BUNDLE")
     demonstration.add_argument("--phases", default="", help="input size:epochs, in order")
+    demonstration.add_argument("--steady-phases", default="", help="the same, of the second training")
     demonstration.add_argument("--notes", default="", help="sentences for the card, for example how the run went")
     demonstration.add_argument("--device", choices=("cpu", "cuda"))
     demonstration.set_defaults(run=_train_demonstration)
@@ -329,6 +346,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_nlst(commands)
     add_commands(commands)
     add_validation(commands)
+    add_study(commands)
     return parser
 
 

@@ -95,12 +95,17 @@ def _list(texts: Iterable[str]) -> str:
     return "\n".join(f"- {text}" for text in texts)
 
 
-def demonstration_deviations(config: dict[str, Any]) -> str:
-    """The demonstration's own, from its settings as they stand in ``model.json``."""
+def demonstration_deviations(training: dict[str, Any]) -> str:
+    """The demonstration's own, from the settings of its trainings as they stand in ``model.json``; each said once."""
+    configs = [training[key] for key in ("config", "steady_config") if key in training]
+    return _list(dict.fromkeys(text for config in configs for text in _deviations_of(config)))
+
+
+def _deviations_of(config: dict[str, Any]) -> list[str]:
     known = {field.name for field in fields(TrainConfig)}
     values = {key: value for key, value in config.items() if key in known}
     values |= {"phases": tuple(Phase(**phase) for phase in config["phases"]), "hu_window": tuple(config["hu_window"])}
-    return _list(deviations(TrainConfig(**values)))
+    return deviations(TrainConfig(**values))
 
 
 def exchange_line(directory: Path, begins: str, line: str) -> None:
@@ -108,6 +113,23 @@ def exchange_line(directory: Path, begins: str, line: str) -> None:
     lines = (directory / CARD).read_text(encoding="utf-8").rstrip().splitlines()
     kept = [one for one in lines if not one.startswith(begins)]
     replace_file(directory / CARD, "\n".join([*kept, line, ""]).encode())
+
+
+def exchange_section(directory: Path, text: str) -> None:
+    """Put a section of the card in ``directory`` in the place of the one with the same heading, else at the end.
+
+    Args:
+        directory: of the bundle. text: the section, its first line the heading.
+    """
+    heading = text.splitlines()[0]
+    lines = (directory / CARD).read_text(encoding="utf-8").rstrip().splitlines()
+    if heading in lines:
+        begin = lines.index(heading)
+        end = next((i for i in range(begin + 1, len(lines)) if lines[i].startswith("## ")), len(lines))
+        lines = [*lines[:begin], *text.rstrip().splitlines(), "", *lines[end:]]
+    else:
+        lines = [*lines, "", *text.rstrip().splitlines()]
+    replace_file(directory / CARD, ("\n".join(lines).rstrip() + "\n").encode())
 
 
 def placement_line(bundle: ModelBundle) -> str:
@@ -141,7 +163,7 @@ def demonstration_card(bundle: ModelBundle) -> str:
     """``CARD.md`` of the bundle trained on synthetic phantoms; ``{sha256}`` is left for the bundle writer."""
     training = bundle.training
     config, results = training["config"], training["results"]
-    phases = ", ".join(f"{p['epochs']:g} x all cases at {p['size']} px" for p in config["phases"])
+    phases = _phases(config)
     sizes, seeds = training["sizes"], training["seeds"]
     parts = "\n".join(
         f"| {key.replace('_', ' ')} | {sizes[key]} | {seeds[key][0]} to {seeds[key][1]} |" for key in sizes
@@ -162,22 +184,22 @@ SHA-256 of the weights: `{{sha256}}`
 
 ## What it is
 {bundle.network}: a torchvision ResNet-{bundle.depth} over a 161 x 161 x 3 heart patch (RiskNet), its features joined with the
-0-3 visual grade of coronary calcification (HyRiskNet). Input window {low:g} to {high:g} HU; centred crop
-{bundle.preprocessing.inference_crop:g} of the patch, {bundle.preprocessing.input_size} px. Weights are stored in half precision.
+0-3 visual grade of coronary calcification (HyRiskNet). Input window {low:g} to {high:g} HU; centred crop of
+{_crop(bundle)}, {bundle.preprocessing.input_size} px. Weights are stored in half precision.
 
 ## Data
 Synthetic low-dose chest CT of this project's own generator (`model_training/phantom`; versions in `model.json`). No patient
-data of any kind. Four disjoint ranges of seeds:
+data of any kind. Disjoint ranges of seeds:
 
 | part | phantoms | seeds |
 |---|---|---|
 {parts}
 
-The last {config["validation"]} phantoms of the training part were its inner split.
+The last {config["validation"]} phantoms of a part that was trained on were its inner split.
 
 ## Training
 From scratch: {phases}; AdamW, peak rate {config["learning_rate"]:g}, batch {config["batch"]}, seed {config["seed"]}.
-Stage two fitted the fused head on the stage-two part, with the trunk fixed (weight of the grade's input in log odds:
+{_steady(training)}Stage two fitted the fused head on the stage-two part, with the trunk fixed (weight of the grade's input in log odds:
 {training["stage_two"]["score_weight"]:+.2f}). Platt calibration and percentiles come from the calibration part; the calibrated
 risk assumes {100 * bundle.calibration["hyrisknet"].prevalence:.0f} % non-survivors, which no screening population has.
 
@@ -185,7 +207,7 @@ risk assumes {100 * bundle.calibration["hyrisknet"].prevalence:.0f} % non-surviv
 {training["notes"]}
 
 ## Where it left the paper
-{demonstration_deviations(config)}
+{demonstration_deviations(training)}
 
 ## Results on {results["n"]} held-out phantoms
 Expected AUC: over all outcome draws that the known risks allow; SD over {results["outcome_draws"]} such draws. The last column is the
@@ -204,6 +226,27 @@ Expected AUC of HyRiskNet / RiskNet within one kernel: {_kernels(results["within
 - The grade comes from a synthetic reader with noise tuned to the paper's AUC.
 - Contrast-enhanced scans, and thick slices outside the training range, are outside of what it has seen.
 """
+
+
+def _phases(config: dict[str, Any]) -> str:
+    return ", ".join(f"{p['epochs']:g} x all cases at {p['size']} px" for p in config["phases"])
+
+
+def _crop(bundle: ModelBundle) -> str:
+    p = bundle.preprocessing
+    where = f"{p.inference_crop:g} of the patch" if p.crop_mm is None else f"{p.crop_mm:g} mm"
+    return where if p.blood_hu is None else f"{where}, HU moved so that the exam's own blood has {p.blood_hu:g}"
+
+
+def _steady(training: dict[str, Any]) -> str:
+    """How it then learned to hold still, "" where it did not."""
+    if (config := training.get("steady_config")) is None:
+        return ""
+    return (
+        f"Then, from these weights, on the steady part: each phantom as it is and scanned once more with another kernel, pixel size, increment, noise and\n"
+        f"click, their log odds pulled together (weight {config['hold']:g}), with random sharpness and noise: {_phases(config)}; peak rate\n"
+        f"{config['learning_rate']:g}, {config['batch']} phantoms a batch. Here the target was the expected risk with what no image shows averaged out.\n"
+    )
 
 
 def _table(table: dict[str, Any]) -> str:

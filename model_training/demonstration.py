@@ -2,8 +2,9 @@
 
     hyrisk train-demonstration --work WORK --out resources/models/hyrisknet-34-demo
 
-Four disjoint ranges of seeds take part: training (with its inner split), stage two, calibration, and the held-out test,
-whose figures go into ``model.json`` and ``CARD.md`` and decide nothing. Seeds from 5000000 are reserved for tests and
+Disjoint ranges of seeds take part: training and steady (each with its inner split), stage two, calibration, and the held-out test,
+whose figures go into ``model.json`` and ``CARD.md`` and decide nothing. The first training is the paper's input on single scans; the
+second, "steady", goes on from its weights on phantoms that were scanned twice. Seeds from 5000000 are reserved for tests and
 for demonstrations of training. Every part goes on where a killed one stopped.
 """
 
@@ -33,10 +34,14 @@ from model_training.export import finish, novelty_statistics, platt_calibration,
 from model_training.fuse import fit_fused_head
 from model_training.metrics import auc, auc_over_draws, bootstrap_ci, expected_auc
 from model_training.phantom.cohort import write_cohort
+from model_training.phantom.subject import make_subject
+from model_training.steady import hold_still
 from model_training.train import Fit, Watch, fit, image_features
+from model_training.twins import visible_risk
 
 F64 = NDArray[np.float64]
 PHASES = (Phase(96, 6.0), Phase(160, 1.0), Phase(224, 1.5))
+STEADY = "steady"
 STEADY_PHASES = (Phase(160, 1.0), Phase(224, 0.5))
 INNER = 500
 """Last cases of the training part, kept for choosing the weights."""
@@ -55,7 +60,7 @@ class Part:
 
 PARTS = (
     Part("training", 10500, 1_000_000),
-    Part("steady", 16000, 1_100_000),
+    Part(STEADY, 16000, 1_100_000),
     Part("stage-two", 2000, 2_000_000),
     Part("calibration", 1500, 3_000_000),
     Part("test", 2000, 4_000_000),
@@ -68,6 +73,7 @@ def build_demonstration(
     config: TrainConfig,
     device: torch.device,
     *,
+    steady: TrainConfig | None = None,
     parts: tuple[Part, ...] = PARTS,
     inner: int = INNER,
     notes: str = "",
@@ -77,14 +83,22 @@ def build_demonstration(
     """All of it; ``notes`` go into the card as they are.
 
     Args:
-        work: folder of everything on the way. out: the bundle's. config, device: of stage one.
-        parts: cohorts to make. inner: cases of the training part that choose the weights.
+        work: folder of everything on the way. out: the bundle's. config, device: of the first training.
+        steady: of the second, None to leave it out. parts: cohorts to make. inner: last cases of a training's part, which choose
+            its weights.
         progress: of the phantoms. watch: told after each step.
     """
     for part in parts:
         write_cohort(work / part.name, part.count, part.first_seed, os.cpu_count() or 1, progress)
     model, preprocessing = train_demonstration(work, config, device, inner=inner, progress=progress, watch=watch)
-    return export_demonstration(work, out, model, preprocessing, config, parts=parts, inner=inner, notes=notes)
+    if steady is not None:
+        data, first = load_part(work, STEADY, progress), next(p.first_seed for p in parts if p.name == STEADY)
+        model, preprocessing = hold_still(
+            work / "hold", data, first, model, steady, device, inner=inner, workers=os.cpu_count() or 1, progress=progress, watch=watch
+        )  # fmt: skip
+    return export_demonstration(
+        work, out, model, preprocessing, config, steady=steady, parts=parts, inner=inner, notes=notes
+    )
 
 
 def train_demonstration(
@@ -123,12 +137,15 @@ def load_part(work: Path, name: str, progress: Progress = no_progress) -> Cohort
     return load_cohort(work / name, work / "patches", progress)
 
 
-def _facts(work: Path, config: TrainConfig, parts: tuple[Part, ...], *, inner: int, notes: str) -> dict[str, Any]:
+def _facts(
+    work: Path, config: TrainConfig, steady: TrainConfig | None, parts: tuple[Part, ...], *, inner: int, notes: str
+) -> dict[str, Any]:
     """How the model was made, as far as it is known before its results."""
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "synthetic": True,
         "config": asdict(config) | {"validation": inner},
+        **({} if steady is None else {"steady_config": asdict(steady) | {"validation": inner}}),
         "notes": notes,
         "soft_target": config.soft_target,
         "n": parts[0].count,
@@ -145,6 +162,7 @@ def export_demonstration(
     preprocessing: Preprocessing,
     config: TrainConfig,
     *,
+    steady: TrainConfig | None = None,
     parts: tuple[Part, ...] = PARTS,
     inner: int = INNER,
     notes: str = "",
@@ -152,14 +170,15 @@ def export_demonstration(
     """Stage two on reserved phantoms, calibration, percentiles, novelty guard, results on the test part; writes the bundle.
 
     Args:
-        work, out: folders. model, preprocessing: of stage one. config, parts, inner, notes: as of
+        work, out: folders. model, preprocessing: of the last training. config, steady, parts, inner, notes: as of
             `build_demonstration`.
     """
     model = model.to("cpu", memory_format=torch.channels_last)  # type: ignore[call-overload]
-    cohorts = {part.name: load_part(work, part.name) for part in parts}
+    learned = STEADY if steady is not None else "training"
+    cohorts = {name: load_part(work, name) for name in (learned, "stage-two", "calibration", "test")}
     second, calibration, test = cohorts["stage-two"], cohorts["calibration"], cohorts["test"]
     features = _features(model, second, preprocessing)
-    target = torch.tensor(second.expected_risk if config.soft_target else second.outcome, dtype=torch.float32)
+    target = _stage_two_target(second, next(p for p in parts if p.name == "stage-two"), config, steady)
     grade = ScoreInput("grade")
     test_features = _features(model, test, preprocessing)
     with_agatston = _agatston_odds(model, (second, features, target), (test, test_features))
@@ -171,8 +190,8 @@ def export_demonstration(
     final = {**_odds(model, test, _features(model, test, preprocessing), grade), "hyrisknet_agatston": with_agatston}
     platt = {head: platt_calibration(held[head], calibration.outcome) for head in ("risknet", "hyrisknet")}
     training: dict[str, Any] = {
-        **_facts(work, config, parts, inner=inner, notes=notes),
-        "cohort_sha256": cohorts["training"].sha256,
+        **_facts(work, config, steady, parts, inner=inner, notes=notes),
+        "cohort_sha256": cohorts[learned].sha256,
         "stage_two": {"pull": fused.pull, "score_weight": round(fused.score_weight, 4)},
         "results": evaluate_test(test, final),
     }
@@ -184,10 +203,24 @@ def export_demonstration(
         calibration=platt,
         reference={head: np.sort(platt[head].risk(held[head])) for head in platt},
         # Neither set trained the trunk: on memorised cases the features would look tighter than they are.
-        novelty=novelty_statistics(_features(model, second, preprocessing), calibration_features, cohorts["training"]),
+        novelty=novelty_statistics(_features(model, second, preprocessing), calibration_features, cohorts[learned]),
         training=training,
     )
     return finish(out, bundle, model, demonstration_card(bundle))
+
+
+def _stage_two_target(data: CohortData, part: Part, config: TrainConfig, steady: TrainConfig | None) -> torch.Tensor:
+    """What the fused head learns [n]: the target of the last training.
+
+    Args:
+        data, part: of stage two. config, steady: of the trainings.
+    """
+    if not config.soft_target:
+        return torch.tensor(data.outcome, dtype=torch.float32)
+    if steady is None:
+        return torch.tensor(data.expected_risk, dtype=torch.float32)
+    seeds = range(part.first_seed, part.first_seed + part.count)
+    return torch.tensor([visible_risk(make_subject(seed)) for seed in seeds], dtype=torch.float32)
 
 
 def _features(model: HyRiskNet, data: CohortData, preprocessing: Preprocessing) -> torch.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 from hyrisk_desktop.jobs import Progress
@@ -31,8 +32,10 @@ def in_parts(
     work.mkdir(parents=True, exist_ok=True)
     tasks = [(str(directory), str(work / f"{s}.npz"), s, min(s + per_file, seeds.stop)) for s in seeds[::per_file]]
     missing = [task for task in tasks if not Path(task[1]).exists()]
-    # Fresh processes: forking one that has started torch or BLAS threads can hang.
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        for n, _ in enumerate(pool.imap_unordered(draw, missing), 1):
+    # Fresh processes: forking one that has started torch or BLAS threads can hang. One worker is this process itself.
+    several = workers > 1 and len(missing) > 1
+    with multiprocessing.get_context("spawn").Pool(workers) if several else nullcontext() as pool:
+        done = map(draw, missing) if pool is None else pool.imap_unordered(draw, missing)
+        for n, _ in enumerate(done, 1):
             progress(min((len(tasks) - len(missing) + n) * per_file, len(seeds)), len(seeds))
     return [Path(task[1]) for task in tasks]

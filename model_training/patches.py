@@ -108,7 +108,7 @@ def _identify(
         if cancel:
             cancel.raise_if_cancelled()
         try:
-            record = _series(case)
+            record = series_of(case)
             files = hash_files(record, cancel=cancel)
         except HyRiskError as e:
             problems.append(Problem(case.row, "exam", "error", e.message))
@@ -121,7 +121,8 @@ def _identify(
     return records, digests
 
 
-def _series(case: Case) -> SeriesRecord:
+def series_of(case: Case) -> SeriesRecord:
+    """The series meant by ``case``; raises ExamError where it is not there or unfit."""
     records = find_series(case.exam)
     if case.series_uid:
         for record in records:

@@ -130,6 +130,7 @@ _pass_on("train", tr("Cross-validate and train on a cohort"))
 _pass_on("reproduce", tr("Reproduce the paper's table and figures on a cohort"))
 _pass_on("evaluate", tr("Measure a model and the plain scores on a cohort"))
 _pass_on("validate", tr("Prove an installed model, unchanged, on your own cohort"))
+_pass_on("study", tr("Say what a model sees in phantoms whose every factor is known"))
 _pass_on("nlst", tr("Make the paper's cohort from your own NLST files"))
 _pass_on("train-demonstration", tr("Make the bundled demonstration model from nothing"))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hyrisk_desktop.errors import BundleError
 from hyrisk_desktop.i18n import tr
 
 if TYPE_CHECKING:
@@ -115,10 +116,23 @@ def export_model(name: Annotated[str, _NAME], zip_path: Annotated[Path, typer.Ar
 
 
 @models_cli.command("import", help=tr("Test a model (a zip, or a bundle's folder), install it and use it."))
-def import_model(source: Annotated[Path, typer.Argument()], device: Annotated[str | None, _DEVICE] = None) -> None:
+def import_model(
+    source: Annotated[Path, typer.Argument()],
+    device: Annotated[str | None, _DEVICE] = None,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help=tr("Also a model that by its own results is no better than chance."))
+    ] = False,
+) -> None:
     """Import a model."""
+    from hyrisk_desktop.risk.model_store import DOUBTFUL
+
     store = _store()
-    _change(store, lambda: store.import_model(source, device))
+    try:
+        _change(store, lambda: store.import_model(source, device, anyway=anyway))
+    except BundleError as e:
+        if e.code != DOUBTFUL:
+            raise
+        raise BundleError(e.code, tr("{doubt} Give --anyway to install it all the same.", doubt=e.message)) from e
 
 
 @models_cli.command(help=tr("Delete an installed model that is not in use."))

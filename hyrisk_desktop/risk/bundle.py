@@ -27,7 +27,8 @@ from hyrisk_desktop.files import recover_folder, replace_file, replace_folder, s
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.regular_files import read_regular
 from hyrisk_desktop.risk.calibration import PlattCalibration
-from hyrisk_desktop.risk.json_checks import check_integer
+from hyrisk_desktop.risk.factors import Factors
+from hyrisk_desktop.risk.json_checks import check_integer, check_text, check_truth
 from hyrisk_desktop.risk.model_name import LONGEST_NAME as LONGEST_NAME
 from hyrisk_desktop.risk.model_name import check_model_name as check_model_name
 from hyrisk_desktop.risk.novelty import Novelty
@@ -62,6 +63,7 @@ class ModelBundle:
         reference: by head, sorted calibrated risks of the reference cohort.
         novelty: feature and acquisition statistics, or None. placement: where a click seems to lie, or None.
         spread: by head, how wide its interval is; a head without one has the range of its views.
+        factors: what the image's part of a risk comes from, or None.
         training: free-form summary (data, seeds, results), for the card and for people.
         sha256: of the weights file; empty before the bundle is written.
         description_sha256: of everything else in ``model.json``; empty before the bundle is written.
@@ -79,6 +81,7 @@ class ModelBundle:
     novelty: Novelty | None = None
     placement: Placement | None = None
     spread: dict[str, Spread] = field(default_factory=dict)
+    factors: Factors | None = None
     training: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
     description_sha256: str = ""
@@ -143,9 +146,9 @@ def load_bundle(directory: Path) -> tuple[ModelBundle, HyRiskNet]:
         state = {k: v.to(torch.float32) if v.is_floating_point() else v for k, v in tensors.items()}
         model.load_state_dict({k: v for k, v in state.items() if not k.startswith("novelty.")}, assign=True)
         widths = [spread.heads.shape[1] - 2 for spread in bundle.spread.values()]
-        widths += [bundle.placement.weights.shape[1]] if bundle.placement else []
+        widths += [part.weights.shape[1] for part in (bundle.placement, bundle.factors) if part is not None]
         if any(width != model.image_head.in_features for width in widths):
-            raise ValueError("placement or spread does not fit the network's features")
+            raise ValueError("placement, spread or factors do not fit the network's features")
     except (SafetensorError, RuntimeError, ValueError) as e:
         raise _malformed(directory) from e
     return bundle, model.eval()
@@ -241,6 +244,7 @@ def _to_json(bundle: ModelBundle, digest: str) -> dict[str, Any]:
         else {"threshold": novelty.threshold, "ranges": {k: list(v) for k, v in novelty.ranges.items()}},
         **({} if bundle.placement is None else {"placement": bundle.placement.to_json()}),
         **({"spread": {head: spread.to_json() for head, spread in bundle.spread.items()}} if bundle.spread else {}),
+        **({} if bundle.factors is None else {"factors": bundle.factors.to_json()}),
         "training": bundle.training,
         "sha256": digest,
     }
@@ -318,7 +322,7 @@ def _check_texts(data: dict[str, Any]) -> None:
 
 def _parse(directory: Path, data: dict[str, Any], statistics: dict[str, NDArray[np.float32]] | None) -> ModelBundle:
     try:
-        check_model_name(_text(data["name"]))
+        check_model_name(check_text(data["name"]))
         _check_texts(data)
         novelty = None
         if data["novelty"] is not None and statistics is not None:
@@ -329,11 +333,11 @@ def _parse(directory: Path, data: dict[str, Any], statistics: dict[str, NDArray[
                 {k: (low, high) for k, (low, high) in data["novelty"]["ranges"].items()},
             )
         bundle = ModelBundle(
-            name=_text(data["name"]),
+            name=check_text(data["name"]),
             depth=check_integer("depth", data["depth"], 1, 1000),
             preprocessing=Preprocessing.from_json(data["preprocessing"]),
-            demonstration=_truth(data["demonstration"]),
-            score_input=_text(data["score_input"]),
+            demonstration=check_truth(data["demonstration"]),
+            score_input=check_text(data["score_input"]),
             agatston_scale=data["agatston_scale"] if data["score_input"] == "agatston" else HIGHEST_AGATSTON,
             score_quantity=_quantity(data.get("score_quantity", "region")),
             calibration={_head(head): PlattCalibration.from_json(c) for head, c in data["calibration"].items()},
@@ -341,9 +345,10 @@ def _parse(directory: Path, data: dict[str, Any], statistics: dict[str, NDArray[
             novelty=novelty,
             placement=Placement.from_json(data["placement"]) if "placement" in data else None,
             spread={_head(head): Spread.from_json(s) for head, s in data.get("spread", {}).items()},
+            factors=Factors.from_json(data["factors"]) if "factors" in data else None,
             training=dict(data["training"]),
-            sha256=_text(data["sha256"]),
-            description_sha256=_text(data[_SEAL]),
+            sha256=check_text(data["sha256"]),
+            description_sha256=check_text(data[_SEAL]),
         )
         if bundle.network != data["network"]:
             raise ValueError("network and depth do not fit")
@@ -351,19 +356,6 @@ def _parse(directory: Path, data: dict[str, Any], statistics: dict[str, NDArray[
     except (KeyError, TypeError, ValueError, AttributeError) as e:
         raise _malformed(directory) from e
     return bundle
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError("not a text")
-    return value
-
-
-def _truth(value: object) -> bool:
-    # bool("false") would be true, and a demonstration model must not pass for another.
-    if not isinstance(value, bool):
-        raise TypeError("not a truth value")
-    return value
 
 
 def _quantity(name: object) -> str:

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from hyrisk_desktop.imaging.fat import fat_near
 from hyrisk_desktop.imaging.volume import CTVolume, Voxel
 from hyrisk_desktop.risk.calibration import PlattCalibration
+from hyrisk_desktop.risk.factors import FactorShare
 from hyrisk_desktop.risk.preprocessing import Crop, centred_crop
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ class Explanation:
             saw. The same for all three slices: they are the network's three input channels.
         raising, lowering: sums of the map's positive and negative cells, in uncalibrated log odds; together ``split.image``.
         split: uncalibrated. calibrated: the parts of the risk on screen's own log odds.
+        explained_by, explained: as in `RiskReading`. fat_cm3: fat around the heart, measured in the exam, see `fat_near`.
     """
 
     series_uid: str
@@ -72,6 +75,9 @@ class Explanation:
     lowering: float
     split: Split
     calibrated: Split
+    explained_by: tuple[FactorShare, ...] = ()
+    explained: float | None = None
+    fat_cm3: float = 0.0
 
 
 def explain(
@@ -115,6 +121,9 @@ def explain(
         lowering=float(cam[cam < 0].sum()),
         split=split,
         calibrated=split.calibrated(bundle.calibration.get(head, PlattCalibration()), predictor.prevalence),
+        explained_by=reading.explained_by,
+        explained=reading.explained,
+        fat_cm3=fat_near(volume, centre),
     )
 
 

@@ -52,3 +52,18 @@ def check_keys(kind: type, data: object) -> dict[str, Any]:
     if not isinstance(data, Mapping) or set(data) != names:
         raise TypeError(f"{kind.__name__} needs exactly {sorted(names)}")
     return dict(data)
+
+
+def check_text(value: object) -> str:
+    """``value`` if it is a text; raises TypeError otherwise."""
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value
+
+
+def check_truth(value: object) -> bool:
+    """``value`` if it is true or false; raises TypeError otherwise."""
+    # bool("false") would be true, and a demonstration model must not pass for another.
+    if not isinstance(value, bool):
+        raise TypeError("not a truth value")
+    return value

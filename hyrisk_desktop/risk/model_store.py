@@ -29,12 +29,15 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.private_files import FILE_MODE, FOLDER_MODE, make_private
 from hyrisk_desktop.risk.bundle import DESCRIPTION, ModelBundle, read_description, verify_bundle
 from hyrisk_desktop.risk.bundle_files import copy_bundle, unpack_bundle, zip_bundle
+from hyrisk_desktop.risk.model_summary import doubt_of
 
 BUNDLED = ""
 """Name of the demonstration model in the history."""
 _ACTIVE = "active.json"
 _MAX_HISTORY = 50
 _MAX_ACTIVE_BYTES = 1 << 20
+DOUBTFUL = "model_doubtful"
+"""Code of the error that is a question: shall this model be installed all the same?"""
 _HIDDEN = "."
 _LOCK = ".lock"
 _STALE_S = 24 * 3600.0
@@ -161,16 +164,23 @@ class ModelStore:
             copy_bundle(bundle_directory, staging)
             return self._take_in(staging, device)
 
-    def import_model(self, source: Path, device: str | None = None) -> InstalledModel:
+    def import_model(self, source: Path, device: str | None = None, *, anyway: bool = True) -> InstalledModel:
         """Install from a zip that `export_model` wrote, or from a bundle's folder.
 
+        Args:
+            source, device: what, and where it is tested. anyway: also a model that by its own results is no better than chance.
+
         Raises:
-            BundleError: as for `install`, or the zip holds anything but a bundle's three files.
+            BundleError: as for `install`, or the zip holds anything but a bundle's three files; `DOUBTFUL` with the sentence to
+                be asked, where not ``anyway``.
         """
-        if source.is_dir():
-            return self.install(source, device)
         with self._staging() as staging:
-            unpack_bundle(source, staging)
+            if source.is_dir():
+                copy_bundle(source, staging)
+            else:
+                unpack_bundle(source, staging)
+            if not anyway and (doubt := doubt_of(verify_bundle(staging))):
+                raise BundleError(DOUBTFUL, doubt)
             return self._take_in(staging, device)
 
     def export_model(self, name: str, zip_path: Path) -> None:

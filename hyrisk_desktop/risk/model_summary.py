@@ -9,6 +9,7 @@ from typing import Any
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk.bundle import ModelBundle
 
+_CHANCE = 0.5
 _NAMES = {"risknet": "RiskNet", "hyrisknet": "HyRiskNet"}
 
 
@@ -81,6 +82,19 @@ def beside_the_one_before(new: ModelBundle, before: ModelBundle | None) -> str:
         now=now[0],
         then=then[0],
     )
+
+
+def doubt_of(bundle: ModelBundle) -> str:
+    """What must be asked before ``bundle`` is installed: that by its own results a head is no better than chance; "" for nothing."""
+    said = []
+    for head, name in _NAMES.items():
+        found = auc_of(bundle, head)
+        if found is not None and found[1] is not None and found[1][0] <= _CHANCE:
+            said.append(
+                tr("{name} was not better than chance where it was trained: AUC {auc:.3f}, 95 % interval {low:.3f} to {high:.3f}.",
+                   name=name, auc=found[0], low=found[1][0], high=found[1][1])
+            )  # fmt: skip
+    return " ".join(said)
 
 
 def synthetic(bundle: ModelBundle) -> bool:

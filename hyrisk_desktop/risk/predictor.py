@@ -261,6 +261,7 @@ class Predictor:
         )
         first = seen.features[0].float().cpu().numpy()
         ends, covers = self._ends(head, odds, first, 0.0 if score is None else score)
+        factors = bundle.factors
         return RiskReading(
             series_uid=volume.series_uid,
             centre=centre,
@@ -286,6 +287,8 @@ class Predictor:
             bundle_sha256=bundle.bundle_sha256,
             score_input=bundle.score_input,
             agatston=agatston,
+            explained_by=() if factors is None else factors.shares(first, head, self._calibration(head).slope),
+            explained=None if factors is None else factors.explained[head],
         )
 
     def _findings(

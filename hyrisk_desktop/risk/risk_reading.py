@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hyrisk_desktop.findings import Finding
 from hyrisk_desktop.imaging.volume import Voxel
+from hyrisk_desktop.risk.factors import FactorShare
 from hyrisk_desktop.risk.spread import OF_VIEWS
 
 
@@ -31,6 +32,8 @@ class RiskReading:
         findings: what the model noticed (unlike its training data, patch outside the volume).
         device: "cpu" or "cuda".
         score_input: ``"grade"`` or ``"agatston"``; agatston: the region Agatston at the centre, where it was given.
+        explained_by: what known factors add to the calibrated log odds, beside an average phantom, the largest first; empty
+            for a model whose makers did not study it. explained: share of the image part that these make up among phantoms.
     """
 
     series_uid: str
@@ -52,6 +55,8 @@ class RiskReading:
     score_input: str = "grade"
     agatston: float | None = None
     interval_covers: tuple[str, ...] = OF_VIEWS
+    explained_by: tuple[FactorShare, ...] = ()
+    explained: float | None = None
 
     @property
     def risk(self) -> float:

@@ -17,13 +17,14 @@ from hyrisk_desktop.bounded_json import parse_json
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.files import write_private
 from hyrisk_desktop.findings import Finding
-from hyrisk_desktop.imaging import CTVolume, Voxel, check_volume, find_series, read_volume, shutdown_decoders
+from hyrisk_desktop.imaging import CTVolume, Voxel, check_volume, read_volume, shutdown_decoders
 from hyrisk_desktop.jobs import Progress
 from hyrisk_desktop.measurement import conclude, measure, survey
 from hyrisk_desktop.private_files import private_opener
 from hyrisk_desktop.risk.predictor import Predictor
 from hyrisk_desktop.risk.uncertainty import CLICK_SHIFT_PX, CLICK_SHIFT_SLICES
 from model_training.cohort_table import Case, CohortTable, Problem, refuse_problems
+from model_training.patches import series_of
 
 READS = "reads.jsonl"
 OFF_MM = 20.0
@@ -161,8 +162,7 @@ def _read(index: int, case: Case, predictor: Predictor, *, moved: bool) -> CaseR
 
 
 def _volume(case: Case) -> CTVolume:
-    records = find_series(case.exam)
-    return read_volume(next((r for r in records if r.series_uid == case.series_uid), records[0]))
+    return read_volume(series_of(case))
 
 
 def _glance(

@@ -18,8 +18,9 @@ from hyrisk_desktop.gui.panels.risk_panel import split_explained, split_text
 from hyrisk_desktop.gui.services import explain as explain_service
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.viewer.display import Plane
-from hyrisk_desktop.gui.viewer.heat import HeatOverlay, heat_colours, heat_table
+from hyrisk_desktop.gui.viewer.heat import HeatOverlay, comes_from, heat_colours, heat_table
 from hyrisk_desktop.risk.explain import Explanation, Split, explain
+from hyrisk_desktop.risk.factors import FactorShare
 from tests.gui.conftest import Program
 from tests.gui.test_session import MODEL, opened, reading
 from tests.helpers.pictures import pixels
@@ -88,6 +89,27 @@ def test_the_key_shows_heat_legend_and_split(explained: Program) -> None:
     assert not legend(explained).isVisible()
     assert not explained.window.actions_by_key["explain_risk"].isChecked()
     assert explained.text("riskSplit") == "G: what the risk comes from"
+
+
+def test_the_legend_says_what_the_image_part_comes_from(ready: Program) -> None:
+    session = ready.session
+    opened(session, block_volume())
+    session.place_centre(HEART_CENTRE)
+    known = (FactorShare("epicardial_fat", 0.314, 0.52), FactorShare("calcium_mass", -0.206, 0.47))
+    explanation = replace(of(session), explained_by=known, explained=0.68, fat_cm3=61.4)
+    assert comes_from(explanation) == [
+        "The image part, in log odds beside an average phantom:",
+        "+0.31  epicardial fat (R² 0.52); measured within 50 mm: 61 cm³ of fat",
+        "−0.21  calcium mass (R² 0.47)",
+        "32 % of the image part is unexplained",
+    ]
+    box = ready.window.desk.heat_legend
+    box.show_explanation(explanation)
+    assert ready.text("heatDetail").endswith("\n".join(comes_from(explanation)))
+    # A model that nobody studied shows none of it.
+    assert comes_from(of(session)) == []
+    box.show_explanation(of(session))
+    assert "image part" not in ready.text("heatDetail")
 
 
 def test_the_heat_is_on_the_three_slices_of_the_patch_only(explained: Program) -> None:

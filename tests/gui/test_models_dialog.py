@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QDialog, QFileDialog, QLabel, QListWidget, QPushButton, QTableWidget
+from PySide6.QtWidgets import QDialog, QFileDialog, QLabel, QListWidget, QMessageBox, QPushButton, QTableWidget
 from pytestqt.qtbot import QtBot
 
 from hyrisk_desktop.app import build_window, make_application
 from hyrisk_desktop.gui.dialogs.message import ErrorDialog
 from hyrisk_desktop.settings import Settings
 from tests.gui.conftest import Program
-from tests.helpers.bundles import edit_description, shelve, write_tiny_bundle
+from tests.helpers.bundles import edit_description, shelve, write_chance_bundle, write_tiny_bundle
 from tests.helpers.volumes import HEART_CENTRE, block_volume
 
 LEFT = Qt.MouseButton.LeftButton
@@ -220,6 +220,28 @@ def test_a_model_that_fails_its_test_is_one_sentence_and_changes_nothing(
     assert "without a known answer" in close_error(two)
     assert dialog.table.rowCount() == 3
     assert two.session.risk is before
+    dialog.widget.close()
+
+
+def test_a_model_of_chance_is_installed_only_when_it_is_wanted_all_the_same(
+    two: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_chance_bundle(tmp_path / "chance")
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "chance"))
+    dialog = Dialog(two)
+    for wanted in (False, True):
+        dialog.widget._import_folder()
+        two.wait(lambda: dialog.widget.findChild(QMessageBox, "doubtQuestion") is not None, timeout=60_000)
+        question = dialog.widget.findChild(QMessageBox, "doubtQuestion")
+        assert question.text().startswith("HyRiskNet was not better than chance where it was trained: AUC 0.531")
+        assert dialog.table.rowCount() == 3
+        if wanted:
+            QTest.mouseClick(question.findChild(QPushButton, "confirmInstall"), LEFT)
+        else:
+            question.reject()
+            two.wait(lambda: dialog.widget.findChild(QMessageBox, "doubtQuestion") is None)
+    two.wait(lambda: two.session.risk is not None and two.session.risk.model == "Chance network", timeout=60_000)
+    assert dialog.table.rowCount() == 4
     dialog.widget.close()
 
 

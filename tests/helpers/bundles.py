@@ -63,6 +63,13 @@ def shelve(bundle: Path, *more: Path) -> list[Path]:
     return folders
 
 
+def write_chance_bundle(folder: Path, *, seed: int = 5, name: str = "Chance network") -> None:
+    """A bundle whose own results say that HyRiskNet was no better than chance."""
+    bundle = write_tiny_bundle(folder, seed=seed, name=name)
+    aucs = {"hyrisknet": {"auc": 0.531, "ci": [0.44, 0.62]}, "risknet": {"auc": 0.64, "ci": [0.55, 0.72]}}
+    edit_description(folder, training=bundle.training | {"results": {"auc": aucs}})
+
+
 def edit_description(folder: Path, *, sealed: bool = True, **changes: object) -> None:
     """Change entries of ``model.json``; sealed with a matching hash, as another program could have written it."""
     path = folder / "model.json"

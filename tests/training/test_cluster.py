@@ -58,7 +58,7 @@ def test_a_killed_worker_costs_nothing_but_time(
 ) -> None:
     address, workers = cluster
     run = tmp_path / "run"
-    process = start(cohort, cache, run, "--scheduler", address)
+    process = start(cohort, cache, run, "--scheduler", address, "--checkpoint-seconds", "0")
     deadline = time.monotonic() + 120
     while not list(run.glob("folds/*/*/stage-2/checkpoint.json")):
         assert time.monotonic() < deadline, process.poll()

@@ -9,7 +9,8 @@ import pytest
 from hyrisk_desktop.paths import bundled_model_dir
 from hyrisk_desktop.risk.bundle import read_description
 from model_training.card import demonstration_card, demonstration_deviations
-from model_training.config import TRAINED_HEAD_RATE, demonstration_config, paper_config, parse_phases
+from model_training.config import TRAINED_HEAD_RATE, demonstration_config, paper_config, parse_phases, steady_config
+from model_training.demonstration import PHASES, STEADY_PHASES
 from model_training.deviations import deviations
 
 ALWAYS = [
@@ -53,9 +54,8 @@ def test_the_bundled_card_says_so_in_its_first_sentence_and_lists_them() -> None
     card = (folder / "CARD.md").read_text(encoding="utf-8")
     first = next(line for line in card.splitlines() if line.startswith("**"))
     assert first.startswith("**A demonstration model with the paper's architecture and not its training")
-    listed = demonstration_deviations(bundle.training["config"])
-    assert listed.splitlines() == [
-        f"- {text}" for text in deviations(demonstration_config(parse_phases("96:6,160:1,224:1.5")))
-    ]
+    listed = demonstration_deviations(bundle.training)
+    configs = (demonstration_config(PHASES), steady_config(STEADY_PHASES))
+    assert listed.splitlines() == list(dict.fromkeys(f"- {text}" for one in configs for text in deviations(one)))
     assert listed in card
     assert listed in demonstration_card(bundle)

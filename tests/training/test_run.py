@@ -45,7 +45,7 @@ def test_killed_and_resumed_it_learns_exactly_the_same(
 ) -> None:
     run = tmp_path / "killed"
     for stage in (1, 2):
-        process = start(cohort, cache, run)
+        process = start(cohort, cache, run, "--checkpoint-seconds", "0")
         wait_for(run, "epoch", stage, process)
         process.kill()
         process.communicate()

@@ -72,9 +72,17 @@ def _calcium(scores: CalciumScores) -> dict[str, Any]:
 
 def _risk(risk: RiskReading, standing: Standing) -> dict[str, Any]:
     """A withheld risk has its numbers where nobody takes them by mistake."""
-    numbers = risk_numbers(risk)
+    numbers = risk_numbers(risk) | {
+        "explained_by": [
+            {"factor": share.factor, "log_odds": round(share.log_odds, 4), "r2": share.r2}
+            for share in risk.explained_by
+        ],
+        "unexplained": None if risk.explained is None else round(1 - risk.explained, 3),
+    }
     if standing.withheld:
-        numbers |= dict.fromkeys(RISK_VALUES) | {"withheld": {key: numbers[key] for key in RISK_VALUES}}
+        # What adds up to a risk would tell it.
+        values = (*RISK_VALUES, "explained_by")
+        numbers |= dict.fromkeys(values) | {"withheld": {key: numbers[key] for key in values}}
     return numbers | standing.document
 
 

@@ -72,6 +72,7 @@ class ModelsDialog(LetteredDialog):
         shelf.compared.connect(self._show_comparison)
         shelf.told.connect(self._tell)
         shelf.busy_changed.connect(self._show_busy)
+        shelf.doubtful.connect(self._ask_anyway)
         self._show_selection()
         shelf.refresh()
 
@@ -242,6 +243,20 @@ class ModelsDialog(LetteredDialog):
         name = QFileDialog.getExistingDirectory(self, tr("Import a model"), str(Path.home()))
         if name:
             self._shelf.import_model(Path(name), self._device)
+
+    @Slot(object, str)
+    def _ask_anyway(self, source: Path, doubt: str) -> None:
+        text = tr("{doubt} Install and use this model all the same?", doubt=doubt)
+        question = QMessageBox(
+            QMessageBox.Icon.Warning, tr("Import a model"), text, QMessageBox.StandardButton.Cancel, self
+        )
+        question.setObjectName("doubtQuestion")
+        question.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        install = question.addButton(tr("Install all the same"), QMessageBox.ButtonRole.AcceptRole)
+        install.setObjectName("confirmInstall")
+        install.clicked.connect(lambda *_: self._shelf.import_model(source, self._device, anyway=True))
+        give_letters(question)
+        question.open()
 
     def _export(self) -> None:
         model = self._selected()[0]

@@ -9,12 +9,13 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import RiskRequest
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk import RiskReading
-from hyrisk_desktop.risk.model_store import InstalledModel, ModelStore
+from hyrisk_desktop.risk.model_store import DOUBTFUL, InstalledModel, ModelStore
 from hyrisk_desktop.risk.model_summary import beside_the_one_before
 
 
@@ -49,7 +50,7 @@ class ModelShelf(QObject):
         chosen: another model is in use now; carries its InstalledModel.
         compared: a `Comparison`.
         told: one sentence about what was done.
-        failed: an error.
+        failed: an error. doubtful: a model that must be asked about, and the sentence that says why.
         busy_changed: what is being done, or "".
     """
 
@@ -58,6 +59,7 @@ class ModelShelf(QObject):
     compared = Signal(object)
     told = Signal(str)
     failed = Signal(object)
+    doubtful = Signal(object, str)
     busy_changed = Signal(str)
 
     def __init__(self, store: ModelStore, session: Session, runner: JobRunner, parent: QObject | None = None) -> None:
@@ -85,14 +87,20 @@ class ModelShelf(QObject):
         """Go back to the model that was in use before."""
         self._change(tr("Going back…"), self._store.roll_back)
 
-    def import_model(self, source: Path, device: str | None) -> None:
-        """Test, install and use the model in a zip or a folder."""
+    def import_model(self, source: Path, device: str | None, *, anyway: bool = False) -> None:
+        """Test, install and use the model in a zip or a folder; ``anyway`` also one that is no better than chance."""
 
         def work() -> InstalledModel:
             _import_torch()
-            return self._store.import_model(source, device)
+            return self._store.import_model(source, device, anyway=anyway)
 
-        self._change(tr("Testing the model on its known-answer exam…"), work, with_network=True)
+        def failed(error: Exception) -> None:
+            if isinstance(error, HyRiskError) and error.code == DOUBTFUL:
+                self.doubtful.emit(source, error.message)
+            else:
+                self.failed.emit(error)
+
+        self._change(tr("Testing the model on its known-answer exam…"), work, failed, with_network=True)
 
     def export_model(self, name: str, zip_path: Path) -> None:
         """Write a model as a zip."""
@@ -147,7 +155,14 @@ class ModelShelf(QObject):
     def _look(self, _: JobContext) -> Shelf:
         return Shelf(tuple(self._store.models()), self._store.previous(), self._store.active().warning)
 
-    def _change(self, what: str, change: Callable[[], InstalledModel], *, with_network: bool = False) -> None:
+    def _change(
+        self,
+        what: str,
+        change: Callable[[], InstalledModel],
+        fail: Callable[[Exception], None] | None = None,
+        *,
+        with_network: bool = False,
+    ) -> None:
         def work(context: JobContext) -> tuple[InstalledModel, Shelf, str]:
             before = self._store.active_bundle()
             model = change()
@@ -162,18 +177,19 @@ class ModelShelf(QObject):
             said = (tr("“{title}” is in use now.", title=model.title), remark, kept)
             self.told.emit(" ".join(text for text in said if text))
 
-        self._start(what, work, done, with_network=with_network)
+        self._start(what, work, done, fail, with_network=with_network)
 
     def _start(
         self,
         what: str,
         work: Callable[[JobContext], Any],
         done: Callable[[Any], None],
+        fail: Callable[[Exception], None] | None = None,
         *,
         with_network: bool = False,
     ) -> None:
         if self._job is not None:
-            self._waiting.append(lambda: self._start(what, work, done, with_network=with_network))
+            self._waiting.append(lambda: self._start(what, work, done, fail, with_network=with_network))
             return
 
         def succeeded(value: Any) -> None:
@@ -183,7 +199,7 @@ class ModelShelf(QObject):
 
         def failed(error: Exception) -> None:
             self._end()
-            self.failed.emit(error)
+            (fail or self.failed.emit)(error)
             self._next()
 
         self._job = Job("work on the models", work, succeeded, failed, self._end)

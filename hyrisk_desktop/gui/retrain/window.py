@@ -337,7 +337,7 @@ class RetrainWindow(QWidget):
 
         def install() -> None:
             self._installing = folder
-            self._shelf.import_model(bundle, self._device or None)
+            self._shelf.import_model(bundle, self._device or None, anyway=True)
 
         if results is not None and results.doubt:
             question = tr("{caution} Install and use this model all the same?", caution=results.doubt)

@@ -14,7 +14,9 @@ from hyrisk_desktop.gui.viewer.display import Plane, PlaneGeometry
 from hyrisk_desktop.gui.viewer.picture import Picture
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import Voxel
+from hyrisk_desktop.imaging.fat import NEAR_MM
 from hyrisk_desktop.risk.explain import Explanation
+from hyrisk_desktop.risk.factors import factor_words
 
 PATCH_SLICES = 3
 _MAP, _COLDEST, _HOTTEST = "viridis", 0.2, 0.85
@@ -177,7 +179,7 @@ class HeatLegend(QFrame):
             lines = [tr("Nothing in this patch raised the risk.")]
         if explanation.demonstration:
             lines.append(tr("Demonstration model, trained on synthetic phantoms"))
-        self._detail.setText("\n".join(lines))
+        self._detail.setText("\n".join([*lines, *comes_from(explanation)]))
         self.show()
         self._place()
 
@@ -193,3 +195,19 @@ class HeatLegend(QFrame):
         if event.type() == QEvent.Type.Resize and self.isVisible():
             self._place()
         return False
+
+
+def comes_from(explanation: Explanation) -> list[str]:
+    """What the image's part of the risk comes from, in lines; none for a model whose makers did not study it."""
+    if not explanation.explained_by or explanation.explained is None:
+        return []
+    lines = [tr("The image part, in log odds beside an average phantom:")]
+    for share in explanation.explained_by:
+        amount = f"{share.log_odds:+.2f}".replace("-", "−")
+        lines.append(
+            tr("{amount}  {factor} (R² {r2:.2f})", amount=amount, factor=factor_words(share.factor), r2=share.r2)
+        )
+        if share.factor == "epicardial_fat":
+            lines[-1] += tr("; measured within {mm:.0f} mm: {cm3:.0f} cm³ of fat", mm=NEAR_MM, cm3=explanation.fat_cm3)
+    lines.append(tr("{p:.0f} % of the image part is unexplained", p=100 * (1 - explanation.explained)))
+    return lines

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hyrisk_desktop.paths import models_dir
-from tests.helpers.bundles import edit_description, write_tiny_bundle
+from tests.helpers.bundles import edit_description, write_chance_bundle, write_tiny_bundle
 from tests.helpers.volumes import HEART_CENTRE
 from tests.unit.cli.test_score import exam, hyrisk  # noqa: F401
 
@@ -59,6 +59,17 @@ def test_a_day_with_models(models: Hyrisk, made: dict[str, Path], tmp_path: Path
     assert title_in_use(models) == "Tiny first"
     assert "known answer" in models("check", "--device", "cpu")[1]
     assert models("check", made["second"], "--device", "cpu")[0] == 0
+
+
+def test_a_model_of_chance_needs_a_word_more(models: Hyrisk, tmp_path: Path) -> None:
+    write_chance_bundle(tmp_path / "chance")
+    code, out, err = models("import", tmp_path / "chance", "--device", "cpu")
+    assert code == 3
+    assert "not better than chance where it was trained" in out + err
+    assert "--anyway" in out + err
+    assert title_in_use(models) == "Tiny demo"
+    assert models("import", tmp_path / "chance", "--device", "cpu", "--anyway")[0] == 0
+    assert title_in_use(models) == "Chance network"
 
 
 @pytest.mark.parametrize(

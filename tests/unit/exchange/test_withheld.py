@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 
 from hyrisk_desktop.exchange.exports import Targets, write_exports
 from hyrisk_desktop.exchange.reports import codes as c
+from hyrisk_desktop.exchange.reports.document import score_document
 from hyrisk_desktop.exchange.reports.fhir import fhir_bundle
 from hyrisk_desktop.exchange.reports.one_row_table import reading_table
 from hyrisk_desktop.exchange.reports.report import Report, calcium_rows, risk_rows
@@ -23,6 +24,7 @@ from hyrisk_desktop.exchange.reports.structured_report_reader import read_report
 from hyrisk_desktop.exchange.restoring import restore, risk_notes
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.measurement import collect_findings
+from hyrisk_desktop.risk.factors import FactorShare
 from tests.unit.exchange.conftest import Judge
 from tests.unit.exchange.test_fhir import by_code, kinds, validated
 from tests.unit.exchange.test_pdf import text_of
@@ -91,6 +93,20 @@ def test_no_number_in_sr_and_fhir(case: tuple[Report, Finding, bool, bool], read
     totals = {report.measurement.scores.agatston, report.measurement.scores.volume_mm3}
     assert (not totals & in_json(bundle)) is no_scores
     assert finding.message in json.dumps(bundle)
+
+
+def test_what_adds_up_to_a_withheld_risk_is_withheld_with_it(case: tuple[Report, Finding, bool, bool]) -> None:
+    report, _, no_risk, _ = case
+    m = report.measurement
+    assert m.risk is not None
+    known = (FactorShare("epicardial_fat", 0.31234567, 0.52),)
+    risk = dataclasses.replace(m.risk, explained_by=known, explained=0.68)
+    found = score_document(report.volume, m.centre, m.scores, risk, m.findings)["risk"]
+    said = [{"factor": "epicardial_fat", "log_odds": 0.3123, "r2": 0.52}]
+    assert found["explained_by"] == (None if no_risk else said)
+    assert found["unexplained"] == 0.32
+    if no_risk:
+        assert found["withheld"]["explained_by"] == said
 
 
 def test_fhir_says_why_there_is_no_value(case: tuple[Report, Finding, bool, bool]) -> None:

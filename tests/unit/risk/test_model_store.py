@@ -11,6 +11,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,10 @@ import pytest
 from hyrisk_desktop.errors import BundleError, InputError
 from hyrisk_desktop.risk import bundle_files, model_store
 from hyrisk_desktop.risk.bundle import read_description
-from hyrisk_desktop.risk.model_store import ModelStore, folder_name
+from hyrisk_desktop.risk.model_store import DOUBTFUL, ModelStore, folder_name
+from hyrisk_desktop.risk.model_summary import doubt_of
 from hyrisk_desktop.risk.self_test import KNOWN_ANSWER
-from tests.helpers.bundles import edit_description, write_tiny_bundle
+from tests.helpers.bundles import edit_description, write_chance_bundle, write_tiny_bundle
 
 FILES = ["CARD.md", "model.json", "weights.safetensors"]
 
@@ -427,3 +429,37 @@ def test_the_store_needs_no_torch() -> None:
     code = "import sys, hyrisk_desktop.risk.model_store, hyrisk_desktop.risk.self_test; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_model_of_chance_is_a_question_and_nothing_has_changed_meanwhile(store: ModelStore, tmp_path: Path) -> None:
+    write_chance_bundle(tmp_path / "chance")
+    sentence = "HyRiskNet was not better than chance where it was trained: AUC 0.531, 95 % interval 0.440 to 0.620."
+    assert doubt_of(read_description(tmp_path / "chance")) == sentence
+    with pytest.raises(BundleError) as e:
+        store.import_model(tmp_path / "chance", "cpu", anyway=False)
+    assert (e.value.code, e.value.message) == (DOUBTFUL, sentence)
+    assert shelf(store) == []
+    installed = store.import_model(tmp_path / "chance", "cpu", anyway=True)
+    store.export_model(installed.name, tmp_path / "chance.zip")
+    store.activate("")
+    store.remove(installed.name)
+    # In a zip as well; and of a damaged bundle nothing it says is believed.
+    assert code_of(lambda: store.import_model(tmp_path / "chance.zip", "cpu", anyway=False)) == DOUBTFUL
+    flip(tmp_path / "chance" / "weights.safetensors")
+    assert code_of(lambda: store.import_model(tmp_path / "chance", "cpu", anyway=False)) == "bundle_hash"
+
+
+@pytest.mark.parametrize(
+    ("aucs", "asked"),
+    [
+        ({"hyrisknet": {"auc": 0.6, "ci": [0.5, 0.7]}}, True),
+        ({"hyrisknet": {"auc": 0.6, "ci": [0.501, 0.7]}}, False),
+        ({"risknet": {"auc": 0.4, "ci": [0.3, 0.49]}}, True),
+        ({"hyrisknet": {"auc": 0.4}}, False),
+        ({"hyrisknet": {"auc": "low", "ci": [0.1, 0.2]}}, False),
+        ([], False),
+    ],
+)
+def test_only_an_interval_that_reaches_a_half_is_asked_about(made: dict[str, Path], aucs: object, asked: bool) -> None:
+    bundle = replace(read_description(made["a"]), training={"results": {"auc": aucs}})
+    assert bool(doubt_of(bundle)) is asked
