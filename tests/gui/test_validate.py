@@ -55,10 +55,10 @@ def test_the_model_in_use_is_validated_and_its_recalibration_installed(desk: Des
     )
     assert texts(view.aucs)[0] == ["HyRiskNet", "0.712", "0.632 to 0.782"]
     assert texts(view.calibration) == [
-        ["HyRiskNet", "0.507", "0.431", "−0.35", "0.72 (0.51 to 1.04)", "0.223"],
-        ["RiskNet", "0.507", "0.431", "−0.35", "0.66 (0.45 to 0.98)", "0.230"],
-        ["HyRiskNet, recalibrated", "0.507", "0.431", "−0.35", "0.98 (0.77 to 1.30)", "0.212"],
-        ["RiskNet, recalibrated", "0.507", "0.431", "−0.35", "0.98 (0.77 to 1.30)", "0.212"],
+        ["HyRiskNet", "0.51 / 0.43", "−0.35", "0.72 (0.51 to 1.04)", "0.223"],
+        ["recalibrated", "0.51 / 0.43", "0.00", "0.98 (0.77 to 1.30)", "0.212"],
+        ["RiskNet", "0.51 / 0.43", "−0.35", "0.66 (0.45 to 0.98)", "0.230"],
+        ["recalibrated", "0.51 / 0.43", "0.00", "0.98 (0.77 to 1.30)", "0.212"],
     ]
     assert texts(view.guard)[:3] == [
         ["Risks withheld", "9 of 180, 5 % (0 to 11)"],
@@ -161,7 +161,7 @@ def test_no_recalibration_says_why(tmp_path: Path) -> None:
     path.write_text(damaged(lambda d: d.update(recalibration={"refused": "Too few patients."}, bundle=None)))
     results = load_validation(path)
     assert results.recalibration == "Too few patients."
-    assert len(results.calibration) == 2
+    assert [row[0] for row in results.calibration] == ["HyRiskNet", "RiskNet"]
     assert [curve.key for curve in results.curves] == ["hyrisknet", "risknet"]
 
 

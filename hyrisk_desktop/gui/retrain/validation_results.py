@@ -92,15 +92,23 @@ def _difference(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _calibration(data: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Each head as it is installed and, below it, recalibrated."""
+    heads = data["recalibration"].get("heads") or {}
     for key, row in data["calibration"].items():
         yield _HEADS[key], *_calibration_cells(row)
-    for key, row in (data["recalibration"].get("heads") or {}).items():
-        yield tr("{head}, recalibrated", head=_HEADS[key]), *_calibration_cells(row["after"])
+        if key in heads:
+            yield tr("recalibrated"), *_calibration_cells(heads[key]["after"])
 
 
 def _calibration_cells(row: dict[str, Any]) -> tuple[str, ...]:
-    line = (f"{signed(row['in_the_large']['value'])[:-1]}", f"{_of(row['slope'])}")
-    return number(row["mean_risk"]), number(row["observed"]), *line, number(row["brier"])
+    means = tr("{mean:.2f} / {observed:.2f}", mean=row["mean_risk"], observed=row["observed"])
+    return means, _shift(row["in_the_large"]["value"]), _of(row["slope"]), number(row["brier"])
+
+
+def _shift(value: float) -> str:
+    """With its sign, and nothing but 0 where it rounds to that."""
+    rounded = round(value, 2)
+    return f"{rounded:+.2f}".replace("-", "−") if rounded else "0.00"
 
 
 def _of(row: dict[str, Any]) -> str:

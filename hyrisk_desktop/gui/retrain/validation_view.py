@@ -32,7 +32,7 @@ class ValidationView(QWidget):
         )
         self.calibration = ResultTable(
             "validationTable",
-            (tr("Risk"), tr("Mean"), tr("Observed"), tr("In the large"), tr("Slope (95 % CI)"), tr("Brier")),
+            (tr("Risk"), tr("Mean / observed"), tr("In the large"), tr("Slope (95 % CI)"), tr("Brier")),
         )
         self.guard = ResultTable("validationGuard", (tr("Withheld, and held"), tr("Value (95 % CI)")))
         self.groups = ResultTable(
