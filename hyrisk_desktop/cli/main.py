@@ -34,6 +34,7 @@ _TRAINING = (
     "reproduce",
     "evaluate",
     "validate",
+    "study",
     "nlst",
     "train-demonstration",
 )
