@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -48,3 +49,15 @@ def sentences() -> Iterator[None]:
         if os.environ.get("HYRISK_DEBUG"):
             print(safe_traceback(e), file=sys.stderr)  # noqa: T201
         sys.exit(code)
+
+
+@contextlib.contextmanager
+def json_errors(as_json: bool) -> Iterator[None]:
+    """With --json, every failure is a JSON object as well as a sentence."""
+    try:
+        yield
+    except Exception as e:
+        if as_json:
+            code, message, _ = explain(e)
+            print(json.dumps({"error": {"code": code, "message": message}}))  # noqa: T201
+        raise

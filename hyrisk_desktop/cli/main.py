@@ -16,6 +16,7 @@ import typer
 from hyrisk_desktop import __version__, paths, unfinished
 from hyrisk_desktop.cli import display
 from hyrisk_desktop.cli.batch import batch
+from hyrisk_desktop.cli.compare import compare
 from hyrisk_desktop.cli.failures import sentences
 from hyrisk_desktop.cli.help import help_
 from hyrisk_desktop.cli.models import models_cli
@@ -42,6 +43,7 @@ _COMMANDS = (
     "gui",
     "demo",
     "score",
+    "compare",
     "batch",
     *_TRAINING,
     "models",
@@ -161,6 +163,9 @@ def doctor() -> None:
 
 cli.command("help", help=tr("Print a page of the manual, or list its pages."))(help_)
 cli.command("score", help=tr("Score one exam at a heart centre, without a window."))(score)
+cli.command("compare", help=tr("Lay an exam onto an earlier one of the same patient, and say what has changed."))(
+    compare
+)
 cli.command("batch", help=tr("Score every exam below a folder, one row each; goes on where it stopped."))(batch)
 cli.add_typer(models_cli, name="models")
 cli.add_typer(store_cli, name="store")

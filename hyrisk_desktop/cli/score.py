@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hyrisk_desktop.cli.failures import explain
+from hyrisk_desktop.cli.failures import json_errors
 from hyrisk_desktop.cli.worklist import use_export_settings
 from hyrisk_desktop.errors import ExamError, InputError
 from hyrisk_desktop.i18n import tr
@@ -59,7 +58,7 @@ def score(
     ] = None,
 ) -> None:
     """Print the scores and the risk of one exam."""
-    with _json_errors(as_json):
+    with json_errors(as_json):
         if (center is None) == (center_mm is None):
             raise InputError("center", tr("Give the heart centre once: --center X Y Z, or --center-mm X Y Z."))
         if device not in (None, "cpu", "cuda"):
@@ -183,15 +182,3 @@ def _risk_lines(risk: dict[str, Any], why: str) -> Iterator[str]:
         yield tr("                  higher than {p:.0f} % of the reference cohort", p=risk["percentile"])
     yield tr("RiskNet           {r:.1f} % (image alone)", r=100 * risk["risknet"])
     yield tr("Model             {m} {s}", m=risk["model"], s=risk["sha256"][:12])
-
-
-@contextlib.contextmanager
-def _json_errors(as_json: bool) -> Iterator[None]:
-    """With --json, every failure is a JSON object as well as a sentence."""
-    try:
-        yield
-    except Exception as e:
-        if as_json:
-            code, message, _ = explain(e)
-            typer.echo(json.dumps({"error": {"code": code, "message": message}}))
-        raise

@@ -1,0 +1,141 @@
+"""`hyrisk compare`: a current exam beside an earlier one of the same patient, as JSON or in lines."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hyrisk_desktop.cli.failures import json_errors
+from hyrisk_desktop.errors import ExamError, InputError
+from hyrisk_desktop.i18n import tr
+
+if TYPE_CHECKING:
+    from hyrisk_desktop.comparison import Comparison
+    from hyrisk_desktop.imaging import CTVolume
+
+
+def compare(
+    current: Annotated[Path, typer.Argument(help="The current exam: folder, DICOM file, zip or image file.")],
+    prior: Annotated[Path, typer.Argument(help="The earlier exam of the same patient.")],
+    center: Annotated[
+        tuple[int, int, int] | None,
+        typer.Option(help="Heart centre X Y Z in voxels of the current exam; default: proposed."),
+    ] = None,
+    grade: Annotated[float | None, typer.Option(help="CAC grade of the current exam, 0 to 3.")] = None,
+    prior_grade: Annotated[float | None, typer.Option(help="CAC grade of the earlier exam, 0 to 3.")] = None,
+    model: Annotated[Path | None, typer.Option(help="Model bundle folder; default: the model in use.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; default: cuda when there is one.")] = None,
+    same_patient: Annotated[
+        bool, typer.Option("--same-patient", help="Although the headers do not say that it is one patient.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Print what has changed."""
+    with json_errors(as_json):
+        if device not in (None, "cpu", "cuda"):
+            raise InputError("device", tr("--device must be cpu or cuda."))
+        document = _document(current, prior, center, (grade, prior_grade), model, device, same_patient=same_patient)
+    if as_json:
+        typer.echo(json.dumps(document, indent=1))
+    else:
+        _print(document)
+
+
+def _document(
+    current: Path,
+    prior: Path,
+    center: tuple[int, int, int] | None,
+    grades: tuple[float | None, float | None],
+    model: Path | None,
+    device: str | None,
+    *,
+    same_patient: bool,
+) -> dict[str, Any]:
+    from hyrisk_desktop.calcium.grading import check_grade
+    from hyrisk_desktop.comparison import check_same_patient
+    from hyrisk_desktop.comparison import compare as compare_exams
+    from hyrisk_desktop.risk.loading import load_predictor
+
+    own, earlier = (None if grade is None else check_grade(grade) for grade in grades)
+    now, then = _read(current), _read(prior)
+    if now.series_uid == then.series_uid:
+        raise InputError("same_series", tr("Both are the same series; give the current exam and an earlier one."))
+    if not same_patient:
+        check_same_patient(now.attributes, then.attributes)
+    predictor, trouble = load_predictor(model, device, None)
+    found = compare_exams(now, then, center, own, earlier, predictor)
+    return document_of(found, now, then) | {
+        "findings": [
+            {"code": f.code, "severity": str(f.severity), "message": f.message} for f in (*found.findings, *trouble)
+        ]
+    }
+
+
+def _read(path: Path) -> CTVolume:
+    from hyrisk_desktop.imaging import find_series, read_volume
+
+    record = find_series(path)[0]
+    if not record.suitable:
+        raise ExamError("no_suitable_series", record.reason)
+    return read_volume(record)
+
+
+def document_of(found: Comparison, now: CTVolume, then: CTVolume) -> dict[str, Any]:
+    """The JSON object of a comparison; numbers that are none are null.
+
+    Args:
+        found: the comparison. now, then: its exams.
+    """
+    changes = {
+        name: {key: _number(getattr(change, key)) for key in ("current", "prior", "difference", "per_year", "noise")}
+        for name, change in found.changes.items()
+    }
+    return {
+        "exams": {
+            name: {
+                "study_uid": volume.attributes.get("StudyInstanceUID"),
+                "series_uid": volume.series_uid,
+                "study_date": volume.attributes.get("StudyDate"),
+                "center_xyz": list(m.centre),
+                "calcium_state": str(m.scores_standing.state),
+                "risk_state": None if m.risk is None else str(m.risk_standing.state),
+                "synthetic": volume.synthetic,
+            }
+            for name, volume, m in (("current", now, found.current), ("prior", then, found.prior))
+        },
+        "registration": {
+            "matrix": [[round(float(v), 6) for v in row] for row in found.registration.matrix],
+            "residual_mm": _number(found.registration.residual_mm),
+        },
+        "interval_days": found.interval_days,
+        "change": changes,
+        "research_use_only": True,
+    }
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else round(float(value), 6)
+
+
+def _print(document: dict[str, Any]) -> None:
+    days, residual = document["interval_days"], document["registration"]["residual_mm"]
+    lines = [tr("Interval          {days}", days=tr("not known") if days is None else tr("{n} days", n=days))]
+    if residual is not None:
+        lines.append(tr("Registration      residual {mm:.1f} mm", mm=residual))
+    for name, row in document["change"].items():
+        if row["difference"] is None:
+            continue
+        beyond = row["noise"] is not None and abs(row["difference"]) > row["noise"]
+        lines.append(
+            tr("{name:17s} {prior:.3g} -> {current:.3g}, {difference:+.3g} ({noise})",
+               name=name, prior=row["prior"], current=row["current"], difference=row["difference"],
+               noise=tr("more than other clicks make") if beyond else tr("within what other clicks make"))
+        )  # fmt: skip
+    lines += [f"[{f['severity']}] {f['message']}" for f in document["findings"]]
+    if any(exam["synthetic"] for exam in document["exams"].values()):
+        lines.append(tr("Exam: synthetic phantom, not a patient"))
+    typer.echo("\n".join([*lines, tr("Research use only.")]))

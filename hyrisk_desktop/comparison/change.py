@@ -1,0 +1,166 @@
+"""What has changed between two exams at the same place of the heart, and by how much a number moves by itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hyrisk_desktop.calcium import score_region
+from hyrisk_desktop.comparison.same_patient import days_between
+from hyrisk_desktop.errors import ExamError
+from hyrisk_desktop.findings import Finding, Severity
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging import CTVolume, Voxel, propose_centre
+from hyrisk_desktop.imaging.registration import Registration, register
+from hyrisk_desktop.measurement import Measurement, measure
+
+if TYPE_CHECKING:
+    from hyrisk_desktop.risk import Predictor
+
+DAYS_A_YEAR = 365.25
+FEWEST_DAYS = 30
+"""Nearer together a change per year would be noise times a large number."""
+POOR_MM = 5.0
+"""A registration that leaves this much is told of."""
+_JITTER_PX, _JITTER_SLICES = (-3, 0, 3), (-1, 0, 1)
+_BAND = 1.96
+SCORES = ("agatston", "volume_mm3", "sqrt_volume")
+RISKS = ("risknet", "hyrisknet")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One quantity in both exams.
+
+    Attributes:
+        current, prior: None where there is none. difference: current less prior. per_year: the same per year; None where the dates don't say.
+        noise: differences up to this are to be expected of two readings of one state, in 19 of 20; None where not known.
+    """
+
+    current: float | None
+    prior: float | None
+    difference: float | None
+    per_year: float | None
+    noise: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """Both exams, measured at the same place.
+
+    Attributes:
+        current, prior: measurements. registration: how they lie. interval_days: None where a date is missing.
+        changes: by quantity. findings: what makes a change mean little.
+    """
+
+    current: Measurement
+    prior: Measurement
+    registration: Registration
+    interval_days: int | None
+    changes: Mapping[str, Change]
+    findings: tuple[Finding, ...]
+
+
+def compare(
+    current: CTVolume,
+    prior: CTVolume,
+    centre: Voxel | None = None,
+    grade: float | None = None,
+    prior_grade: float | None = None,
+    predictor: Predictor | None = None,
+) -> Comparison:
+    """Register, measure both exams at ``centre``, and say what has changed.
+
+    Args:
+        current, prior: exams of one patient. centre: heart centre in the current one; None to propose it.
+        grade, prior_grade: visual grades of either. predictor: the model, or None for scores alone.
+
+    Raises:
+        InputError: the prior is the later one, or a centre lies outside. ExamError: no heart is found, or the exams don't fit together.
+    """
+    days = days_between(current.attributes, prior.attributes)
+    here = centre if centre is not None else _proposed(current)
+    there = propose_centre(prior)
+    laid = register(current, prior, here, None if there is None else there.voxel)
+    back = prior.mm_to_voxel(laid.to_prior(current.voxel_to_mm(here)))
+    if not prior.contains(back):
+        raise ExamError("centre_outside_prior", tr("The heart centre lies outside the prior exam."))
+    now, then = measure(current, here, grade, predictor), measure(prior, back, prior_grade, predictor)
+    noise = _noise(current, prior, now, then)
+    changes = {
+        name: _change(a, b, days, noise.get(name))
+        for name, a, b in (*_score_pairs(now, then), ("grade", grade, prior_grade), *_risk_pairs(now, then))
+    }
+    return Comparison(now, then, laid, days, changes, tuple(_findings(current, prior, laid)))
+
+
+def _proposed(volume: CTVolume) -> Voxel:
+    found = propose_centre(volume)
+    if found is None:
+        raise ExamError(
+            "no_heart", tr("No chest is found in the current exam; give the heart centre with --center X Y Z.")
+        )
+    return found.voxel
+
+
+def _score_pairs(now: Measurement, then: Measurement) -> Iterator[tuple[str, float | None, float | None]]:
+    """Scores that are not withheld."""
+    for name in SCORES:
+        a, b = (None if m.scores_standing.withheld else float(getattr(m.scores, name)) for m in (now, then))
+        yield name, a, b
+
+
+def _risk_pairs(now: Measurement, then: Measurement) -> Iterator[tuple[str, float | None, float | None]]:
+    for name in RISKS:
+        a, b = (None if m.risk is None or m.risk_standing.withheld else getattr(m.risk, name) for m in (now, then))
+        yield name, a, b
+
+
+def _change(current: float | None, prior: float | None, days: int | None, noise: float | None) -> Change:
+    difference = None if current is None or prior is None else current - prior
+    per_year = None
+    if difference is not None and days is not None and days >= FEWEST_DAYS:
+        per_year = difference * DAYS_A_YEAR / days
+    return Change(current, prior, difference, per_year, noise if difference is not None else None)
+
+
+def _noise(current: CTVolume, prior: CTVolume, now: Measurement, then: Measurement) -> dict[str, float]:
+    """What each difference may be without any change: other clicks in either exam, and the risk's own intervals."""
+    found = {}
+    clouds = [_jittered(volume, m.centre) for volume, m in ((current, now), (prior, then))]
+    for k, name in enumerate(SCORES):
+        found[name] = _BAND * math.hypot(*(float(np.std(cloud[:, k])) for cloud in clouds))
+    if now.risk is not None and then.risk is not None:
+        halves = [(m.risk.interval[1] - m.risk.interval[0]) / 2 for m in (now, then) if m.risk is not None]
+        for name in RISKS:
+            found[name] = math.hypot(*halves)
+    return found
+
+
+def _jittered(volume: CTVolume, centre: Voxel) -> np.ndarray:
+    """Scores [n, 3] at the clicks that a reader could as well have made."""
+    x, y, z = centre
+    clicks = [(x + dx, y + dy, z + dz) for dx, dy, dz in product(_JITTER_PX, _JITTER_PX, _JITTER_SLICES)]
+    scores = [score_region(volume, click) for click in clicks if volume.contains(click)]
+    return np.array([[getattr(one, name) for name in SCORES] for one in scores])
+
+
+def _findings(current: CTVolume, prior: CTVolume, laid: Registration) -> Iterator[Finding]:
+    kernels = [volume.attributes.get("ConvolutionKernel", "") for volume in (current, prior)]
+    if kernels[0] != kernels[1]:
+        message = tr("The kernels differ ({now}, {then}): a change of calcium or risk may be theirs.",
+                     now=kernels[0] or "?", then=kernels[1] or "?")  # fmt: skip
+        yield Finding("kernels_differ", Severity.WARNING, message)
+    steps = [volume.spacing_mm[2] for volume in (current, prior)]
+    if abs(steps[0] - steps[1]) > 0.1:
+        message = tr("The slice increments differ ({now:.2f} and {then:.2f} mm): small lesions count differently.",
+                     now=steps[0], then=steps[1])  # fmt: skip
+        yield Finding("increments_differ", Severity.WARNING, message)
+    if not laid.residual_mm <= POOR_MM:
+        message = tr("The exams don't lie well onto each other; check that both numbers are of the same place.")
+        yield Finding("registration_poor", Severity.WARNING, message)

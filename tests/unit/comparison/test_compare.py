@@ -1,0 +1,227 @@
+"""An exam laid onto an earlier one of the same patient: registration, change and noise."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from scipy.spatial.transform import Rotation
+
+from hyrisk_desktop.comparison import check_same_patient, compare
+from hyrisk_desktop.comparison.change import Change, _change
+from hyrisk_desktop.comparison.same_patient import days_between
+from hyrisk_desktop.errors import ExamError, InputError
+from hyrisk_desktop.imaging import CTVolume
+from hyrisk_desktop.imaging.registration import register
+from model_training.phantom.heart import Heart
+from model_training.phantom.render import Phantom, make_phantom, render
+from model_training.phantom.thorax import Thorax
+from tests.helpers.command_line import hyrisk
+
+SEED = 41
+PIXEL, STEP = 1.6, 3.0
+SHAPE = (221, 201, 61)
+PERSON = {"PatientID": "SYN-41", "PatientName": "SYNTHETIC^PHANTOM^41", "PatientBirthDate": "19600101"}
+
+
+def chest(phantom: Phantom, when: str, **attributes: str) -> CTVolume:
+    """A coarse chest with the click in its middle voxel, which lies at the origin."""
+    scanner = replace(phantom.scanner, pixel_mm=PIXEL, increment_mm=STEP, noise_hu=12.0)
+    seen = replace(phantom, scanner=scanner)
+    hu = render(seen, seen.grid(*SHAPE))
+    origin = tuple(-mm * (size // 2) for mm, size in zip((PIXEL, PIXEL, STEP), SHAPE, strict=True))
+    facts = {**PERSON, "StudyDate": when, "ConvolutionKernel": "B30f", "Modality": "CT", **attributes}
+    return CTVolume(hu, (PIXEL, PIXEL, STEP), origin, np.eye(3), f"series {when}", facts)
+
+
+CENTRE = (SHAPE[0] // 2, SHAPE[1] // 2, SHAPE[2] // 2)
+
+
+def calcified(agatston: float, take: int) -> Phantom:
+    """The person with so much calcium, in a scan of its own noise."""
+    phantom = make_phantom(SEED)
+    subject = replace(phantom.subject, agatston_target=agatston, lesions=14)
+    return Phantom(subject, Heart(subject), Thorax(subject), replace(phantom.scanner, take=take))
+
+
+@pytest.fixture(scope="module")
+def now() -> CTVolume:
+    return chest(calcified(1800.0, 0), "20210301")
+
+
+@pytest.fixture(scope="module")
+def then() -> CTVolume:
+    """A year before: less calcium, other noise, and the patient lies turned and shifted."""
+    return moved(chest(calcified(600.0, 1), "20200301"), TURN, SHIFT)
+
+
+TURN, SHIFT = (4.0, -3.0, 5.0), (11.0, -8.0, 14.0)
+
+
+def moved(volume: CTVolume, turn_deg: tuple[float, float, float], shift_mm: tuple[float, float, float]) -> CTVolume:
+    """The same patient lying elsewhere: a place p of ``volume`` is at R p + shift."""
+    image = sitk.GetImageFromArray(volume.hu.astype(np.float32))
+    image.SetSpacing(volume.spacing_mm)
+    image.SetOrigin(volume.origin_mm)
+    transform = sitk.Euler3DTransform()
+    turn = Rotation.from_euler("xyz", turn_deg, degrees=True).as_matrix()
+    transform.SetMatrix(turn.T.ravel().tolist())
+    transform.SetTranslation((-turn.T @ np.array(shift_mm)).tolist())
+    laid = sitk.Resample(image, image, transform, sitk.sitkLinear, -1000.0)
+    return replace(volume, hu=np.rint(sitk.GetArrayFromImage(laid)).astype(np.int16))
+
+
+def truth(mm: np.ndarray) -> np.ndarray:
+    return Rotation.from_euler("xyz", TURN, degrees=True).as_matrix() @ mm + np.array(SHIFT)
+
+
+def test_a_patient_who_lies_elsewhere_is_found_to_two_millimetres(now: CTVolume, then: CTVolume) -> None:
+    found = register(now, then, CENTRE, None)
+    around = [np.array(p) for p in ((0, 0, 0), (30, 0, 0), (0, -30, 0), (0, 0, 30), (-25, 20, -20))]
+    errors = [np.linalg.norm(np.array(found.to_prior(tuple(p))) - truth(p)) for p in around]
+    assert max(errors) < 2.0
+    assert found.residual_mm <= 2.5
+    turn = found.matrix[:3, :3]
+    np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-9)
+    assert np.linalg.det(turn) == pytest.approx(1.0)
+    np.testing.assert_array_equal(found.matrix[3], [0, 0, 0, 1])
+
+
+def test_an_exam_lies_on_itself(now: CTVolume) -> None:
+    found = register(now, now, CENTRE, CENTRE)
+    assert np.abs(found.matrix - np.eye(4)).max() < 0.05
+    assert found.residual_mm == 0.0
+
+
+def test_what_shows_no_chest_is_one_sentence(now: CTVolume) -> None:
+    air = replace(now, hu=np.full_like(now.hu, -1000), origin_mm=(5000.0, 0.0, 0.0))
+    with pytest.raises(ExamError):
+        compare(now, air, CENTRE)
+
+
+def test_scores_are_compared_at_the_same_place(now: CTVolume, then: CTVolume) -> None:
+    found = compare(now, then, CENTRE, grade=2, prior_grade=1)
+    assert found.interval_days == 365
+    expected = then.mm_to_voxel(tuple(truth(np.zeros(3))))
+    assert max(abs(a - b) for a, b in zip(found.prior.centre, expected, strict=True)) <= 1
+    change = found.changes["agatston"]
+    assert (change.current, change.prior) == (found.current.scores.agatston, found.prior.scores.agatston)
+    assert change.difference == change.current - change.prior > 0
+    assert change.per_year == pytest.approx(change.difference * 365.25 / 365)
+    assert change.noise is not None
+    assert change.noise >= 0
+    assert found.changes["grade"] == Change(2, 1, 1, pytest.approx(365.25 / 365), None)
+    assert found.changes["risknet"] == Change(None, None, None, None, None)
+    assert found.findings == ()
+
+
+def test_other_kernels_and_increments_are_told(now: CTVolume, then: CTVolume) -> None:
+    other = replace(then, attributes={**then.attributes, "ConvolutionKernel": "B50f"})
+    assert [f.code for f in compare(now, other, CENTRE).findings] == ["kernels_differ"]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ((300.0, 100.0, 365, 12.0), Change(300.0, 100.0, 200.0, 200.0 * 365.25 / 365, 12.0)),
+        ((300.0, 100.0, 29, 12.0), Change(300.0, 100.0, 200.0, None, 12.0)),
+        ((300.0, 100.0, 30, 12.0), Change(300.0, 100.0, 200.0, 200.0 * 365.25 / 30, 12.0)),
+        ((300.0, 100.0, None, None), Change(300.0, 100.0, 200.0, None, None)),
+        ((None, 100.0, 365, 12.0), Change(None, 100.0, None, None, None)),
+        ((300.0, None, 365, 12.0), Change(300.0, None, None, None, None)),
+    ],
+)
+def test_a_change_per_year_needs_both_numbers_and_a_month(values: tuple[Any, ...], expected: Change) -> None:
+    assert _change(*values) == expected
+
+
+def test_days_come_from_the_acquisition_and_never_backwards() -> None:
+    one, two = {"StudyDate": "20200101"}, {"StudyDate": "20210101", "AcquisitionDate": "20210103"}
+    assert days_between(two, one) == 368
+    assert days_between(one, one) == 0
+    assert days_between(two, {"StudyDate": "20200230"}) is None
+    assert days_between(two, {}) is None
+    with pytest.raises(InputError) as e:
+        days_between(one, two)
+    assert e.value.code == "prior_is_later"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({}, ""),
+        ({"PatientName": "SYNTHETIC^PHANTOM^41^^"}, ""),
+        ({"PatientName": " synthetic^phantom^41 "}, ""),
+        ({"PatientID": "SYN-42"}, "other_patient"),
+        ({"PatientBirthDate": "19600102"}, "other_patient"),
+        ({"PatientName": "SYNTHETIC^PHANTOM^4"}, "other_patient"),
+        ({"PatientID": ""}, "other_patient"),
+    ],
+)
+def test_whose_exams_they_are(change: dict[str, str], code: str) -> None:
+    def check() -> None:
+        check_same_patient(PERSON, {**PERSON, **change})
+
+    if not code:
+        check()
+        return
+    with pytest.raises(InputError) as e:
+        check()
+    assert e.value.code == code
+    assert not any(value in e.value.message for value in (*PERSON.values(), *change.values()) if value)
+
+
+def test_exams_without_a_name_are_asked_about() -> None:
+    with pytest.raises(InputError) as e:
+        check_same_patient({}, {"PatientID": " "})
+    assert e.value.code == "unknown_patient"
+
+
+def written(volume: CTVolume, path: Path) -> Path:
+    image = sitk.GetImageFromArray(volume.hu)
+    image.SetSpacing(volume.spacing_mm)
+    image.SetOrigin(volume.origin_mm)
+    image.SetMetaData("PatientName", "SYNTHETIC^PHANTOM")
+    sitk.WriteImage(image, str(path))
+    return path
+
+
+def test_the_command_prints_one_object(
+    now: CTVolume,
+    then: CTVolume,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run: Callable[..., tuple[int, str, str]] = lambda *words: hyrisk(monkeypatch, capsys, "compare", *words)  # noqa: E731
+    current, prior = written(now, tmp_path / "now.nrrd"), written(then, tmp_path / "then.nrrd")
+    code, out, _ = run(current, prior, "--center", *CENTRE, "--grade", "2", "--json")
+    found = json.loads(out)
+    assert code == 0
+    matrix = np.array(found["registration"]["matrix"])
+    assert np.linalg.norm(matrix[:3, 3] - truth(np.zeros(3))) < 2.0
+    assert found["registration"]["residual_mm"] <= 2.5
+    assert found["interval_days"] is None
+    assert set(found["change"]) == {"agatston", "volume_mm3", "sqrt_volume", "grade", "risknet", "hyrisknet"}
+    assert set(found["change"]["agatston"]) == {"current", "prior", "difference", "per_year", "noise"}
+    assert found["change"]["hyrisknet"]["prior"] is None
+    assert found["exams"]["current"]["synthetic"] is True
+    assert not math.isnan(found["change"]["agatston"]["noise"])
+    code, out, _ = run(current, prior, "--center", *CENTRE)
+    assert code == 0
+    assert "synthetic phantom" in out
+    for wrong, expected in (
+        ((current, current), 2),
+        ((current, tmp_path / "none"), 3),
+        ((current, prior, "--grade", "7"), 2),
+    ):
+        code, out, _ = run(*wrong, "--json")
+        assert code == expected
+        assert json.loads(out)["error"]["message"]
