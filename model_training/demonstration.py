@@ -179,12 +179,11 @@ def export_demonstration(
     second, calibration, test = cohorts["stage-two"], cohorts["calibration"], cohorts["test"]
     features = _features(model, second, preprocessing)
     target = _stage_two_target(second, next(p for p in parts if p.name == "stage-two"), config, steady)
+    with_agatston = _agatston_odds(model, (second, features, target), (test, _features(model, test, preprocessing)))
     grade = ScoreInput("grade")
-    test_features = _features(model, test, preprocessing)
-    with_agatston = _agatston_odds(model, (second, features, target), (test, test_features))
     fused = fit_fused_head(model, features, score_inputs(second, grade), target)
     round_to_half(model)
-    # Everything that is stored or reported comes from the rounded weights, which are what is shipped.
+    # Everything that is stored or reported comes from the rounded weights, as shipped.
     calibration_features = _features(model, calibration, preprocessing)
     held = _odds(model, calibration, calibration_features, grade)
     final = {**_odds(model, test, _features(model, test, preprocessing), grade), "hyrisknet_agatston": with_agatston}

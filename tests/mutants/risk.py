@@ -64,7 +64,7 @@ RISK = [
         "hyrisk_desktop/risk/uncertainty.py",
         _INPUT,
         ("CLICK_SHIFT_PX = 3", "CLICK_SHIFT_PX = 2"),
-        ("View(CLICK_SHIFT_SLICES, centred_crop(preprocessing, shift=(-s, -s)))", "View(CLICK_SHIFT_SLICES, centred_crop(preprocessing, shift=(-s, s)))"),
+        ("View(CLICK_SHIFT_SLICES, centred_crop(preprocessing, shift=(-s, -s), pixel_mm=pixel_mm))", "View(CLICK_SHIFT_SLICES, centred_crop(preprocessing, shift=(-s, s), pixel_mm=pixel_mm))"),
         ("for ratio in preprocessing.training_crop]", "for ratio in preprocessing.training_crop[:1]]"),
     ),
     *mutants(
@@ -108,7 +108,7 @@ RISK = [
         ("if grade is not None and not 0 <= grade <= 3:", "if grade is not None and not 0 <= grade <= 3.05:", _REFUSED),
         ("if agatston is not None and not agatston >= 0:", "if agatston is not None and agatston < 0:", _AGATSTON),
         ("        if not np.isfinite(odds).all():", "        if False:", _FINITE),
-        ("block.tobytes() + str(block.dtype).encode()", "repr(centre).encode()", _PIXELS),
+        ('block.tobytes() + f"{block.dtype} {pixel_mm}".encode()', "repr(centre).encode()", _PIXELS),
         ('agatston if self.bundle.score_input == "agatston" else grade', "grade", _AGATSTON),
         ("torch.backends.cuda.matmul.allow_tf32 = False", "torch.backends.cuda.matmul.allow_tf32 = True", "",
          "it changes digits on a CUDA device only; test_cpu_and_cuda_agree runs where there is one"),

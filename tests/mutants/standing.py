@@ -22,7 +22,7 @@ STANDING = [
         ("Standing(State.WITHHELD, (*against, *doubts))", "Standing(State.WITHHELD, (*doubts, *against))"),
         ("return (*first, *(f for f in findings if f not in first))", "return (*first, *findings)"),
         ("reasons = (*risk_standing(findings).reasons, *scores_standing(findings).reasons)", "reasons = risk_standing(findings).reasons"),
-        ("words.get(finding.code, finding.message)", "words.get(finding.code, finding.code)"),
+        ("_words().get(finding.code, finding.message)", "_words().get(finding.code, finding.code)"),
     ),
     *mutants(
         "hyrisk_desktop/calcium/scores.py",
@@ -37,7 +37,7 @@ STANDING = [
         "hyrisk_desktop/exchange/reports/document.py",
         _RULES,
         ("    if standing.withheld:\n", "    if False:\n"),
-        ("dict.fromkeys(RISK_VALUES) | ", ""),
+        ("dict.fromkeys(values) | ", ""),
         ("_risk(risk, risk_standing(findings))", "_risk(risk, scores_standing(findings))", f"{_RULES} tests/unit/exchange/test_exports.py"),
     ),
     *mutants(

@@ -8,6 +8,7 @@ from tests.mutants.reading import READING
 from tests.mutants.reports import REPORTS
 from tests.mutants.risk import RISK
 from tests.mutants.standing import STANDING
+from tests.mutants.steady import STEADY
 from tests.mutants.training import TRAINING
 
-MUTANTS = (*CALCIUM, *RISK, *IMAGING, *READING, *REPORTS, *STANDING, *TRAINING)
+MUTANTS = (*CALCIUM, *RISK, *IMAGING, *READING, *REPORTS, *STANDING, *STEADY, *TRAINING)

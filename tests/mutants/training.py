@@ -124,7 +124,7 @@ TRAINING = [
         ("(self.grade, self.outcome, self.agatston, self.expected_risk)", "(self.grade, self.agatston, self.expected_risk)"),
         ("digest.update(json.dumps(self.patient).encode())", "pass"),
         ("    for index in training[:: max(1, len(training) // _MOST_STATISTICS)]:", "    for index in range(len(data)):"),
-        ("patch = data.patches[index][:, rows, columns]", "patch = data.patches[index]"),
+        ("values = in_window(patch, preprocessing)[0, :, rows, columns].numpy()", "values = in_window(patch, preprocessing)[0].numpy()"),
         ("total += values.sum(axis=(1, 2))", "total += values.sum() / 3"),
     ),
     *mutants(

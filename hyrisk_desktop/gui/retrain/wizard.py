@@ -62,6 +62,21 @@ class RetrainWizard(LetteredDialog):
         self._steps = QLabel()
         self._steps.setObjectName("wizardSteps")
         self._steps.setTextFormat(Qt.TextFormat.RichText)
+        row = self._make_buttons()
+        rule = QFrame()
+        rule.setFixedHeight(1)
+        rule.setObjectName("rule")
+        layout = QVBoxLayout(self)
+        layout.addWidget(self._steps)
+        layout.addWidget(rule)
+        layout.addWidget(self._stack, 1)
+        layout.addLayout(row)
+        # Enter goes on from anywhere: no other button may take it.
+        for button in self.findChildren(QPushButton):
+            button.setAutoDefault(button is self._next)
+        self._show_states()
+
+    def _make_buttons(self) -> QHBoxLayout:
         self._back, self._next = QPushButton(tr("&Back")), QPushButton(tr("&Next"))
         self._back.setObjectName("wizardBack")
         self._next.setObjectName("wizardNext")
@@ -78,18 +93,7 @@ class RetrainWizard(LetteredDialog):
         row.addWidget(notice, 1)
         for button in (self._back, self._next, cancel):
             row.addWidget(button)
-        rule = QFrame()
-        rule.setFixedHeight(1)
-        rule.setObjectName("rule")
-        layout = QVBoxLayout(self)
-        layout.addWidget(self._steps)
-        layout.addWidget(rule)
-        layout.addWidget(self._stack, 1)
-        layout.addLayout(row)
-        # Enter goes on from anywhere: no other button may take it.
-        for button in self.findChildren(QPushButton):
-            button.setAutoDefault(button is self._next)
-        self._show_states()
+        return row
 
     @property
     def page(self) -> int:
