@@ -174,9 +174,8 @@ def export_demonstration(
             `build_demonstration`.
     """
     model = model.to("cpu", memory_format=torch.channels_last)  # type: ignore[call-overload]
-    learned = STEADY if steady is not None else "training"
-    cohorts = {name: load_part(work, name) for name in (learned, "stage-two", "calibration", "test")}
-    second, calibration, test = cohorts["stage-two"], cohorts["calibration"], cohorts["test"]
+    learned = load_part(work, STEADY if steady is not None else "training")
+    second, calibration, test = (load_part(work, name) for name in ("stage-two", "calibration", "test"))
     features = _features(model, second, preprocessing)
     target = _stage_two_target(second, next(p for p in parts if p.name == "stage-two"), config, steady)
     with_agatston = _agatston_odds(model, (second, features, target), (test, _features(model, test, preprocessing)))
@@ -190,7 +189,7 @@ def export_demonstration(
     platt = {head: platt_calibration(held[head], calibration.outcome) for head in ("risknet", "hyrisknet")}
     training: dict[str, Any] = {
         **_facts(work, config, steady, parts, inner=inner, notes=notes),
-        "cohort_sha256": cohorts[learned].sha256,
+        "cohort_sha256": learned.sha256,
         "stage_two": {"pull": fused.pull, "score_weight": round(fused.score_weight, 4)},
         "results": evaluate_test(test, final),
     }
@@ -202,7 +201,7 @@ def export_demonstration(
         calibration=platt,
         reference={head: np.sort(platt[head].risk(held[head])) for head in platt},
         # Neither set trained the trunk: on memorised cases the features would look tighter than they are.
-        novelty=novelty_statistics(_features(model, second, preprocessing), calibration_features, cohorts[learned]),
+        novelty=novelty_statistics(_features(model, second, preprocessing), calibration_features, learned),
         training=training,
     )
     return finish(out, bundle, model, demonstration_card(bundle))
