@@ -72,16 +72,13 @@ def _calcium(scores: CalciumScores) -> dict[str, Any]:
 
 def _risk(risk: RiskReading, standing: Standing) -> dict[str, Any]:
     """A withheld risk has its numbers where nobody takes them by mistake."""
-    numbers = risk_numbers(risk) | {
-        "explained_by": [
-            {"factor": share.factor, "log_odds": round(share.log_odds, 4), "r2": share.r2}
-            for share in risk.explained_by
-        ],
-        "unexplained": None if risk.explained is None else round(1 - risk.explained, 3),
-    }
-    if standing.withheld:
+    numbers, values = risk_numbers(risk), RISK_VALUES
+    if risk.explained is not None:
+        known = [{"factor": s.factor, "log_odds": round(s.log_odds, 4), "r2": s.r2} for s in risk.explained_by]
+        numbers |= {"explained_by": known, "unexplained": round(1 - risk.explained, 3)}
         # What adds up to a risk would tell it.
-        values = (*RISK_VALUES, "explained_by")
+        values = (*values, "explained_by")
+    if standing.withheld:
         numbers |= dict.fromkeys(values) | {"withheld": {key: numbers[key] for key in values}}
     return numbers | standing.document
 
