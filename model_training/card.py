@@ -109,10 +109,12 @@ def _deviations_of(config: dict[str, Any]) -> list[str]:
 
 
 def exchange_line(directory: Path, begins: str, line: str) -> None:
-    """Put ``line`` at the end of the card in ``directory``, in place of the one that ``begins`` so."""
+    """Put ``line`` into the card in ``directory``: in place of the one that ``begins`` so, else at its end."""
     lines = (directory / CARD).read_text(encoding="utf-8").rstrip().splitlines()
-    kept = [one for one in lines if not one.startswith(begins)]
-    replace_file(directory / CARD, "\n".join([*kept, line, ""]).encode())
+    if not any(one.startswith(begins) for one in lines):
+        lines.append(line)
+    kept = [line if one.startswith(begins) else one for one in lines]
+    replace_file(directory / CARD, "\n".join([*kept, ""]).encode())
 
 
 def exchange_section(directory: Path, text: str) -> None:
@@ -153,6 +155,22 @@ def spread_line(bundle: ModelBundle) -> str:
         f"(heads of resampled cases). Of the {facts['subjects']} phantoms (seeds {facts['seeds'][0]} to {facts['seeds'][1]}) on which its width "
         f"was chosen it holds: {shares}."
     )
+
+
+def stability_section(bundle: ModelBundle) -> str:
+    """By how much the risk moves when a phantom is scanned again with one thing changed, as a section."""
+    facts = bundle.training["spread"]
+    rows = "\n".join(
+        f"| {name} | {row['mean']:+.3f} | {row['sd']:.3f} | {row['n']} |" for name, row in facts["stability"].items()
+    )
+    return f"""## How still it holds
+SYNTHETIC: change of HyRiskNet's risk when the same phantom is scanned again with one thing changed ({facts["subjects"]} phantoms, seeds
+{facts["seeds"][0]} to {facts["seeds"][1]}; `tests/benchmarks/bench_stability.py` measures it on others).
+
+| change | mean | SD | n |
+|---|---|---|---|
+{rows}
+"""
 
 
 def _figure(value: float | None) -> str:

@@ -24,7 +24,7 @@ from hyrisk_desktop.risk.bundle import ModelBundle, load_bundle, seal_descriptio
 from hyrisk_desktop.risk.network import HyRiskNet, log_odds
 from hyrisk_desktop.risk.preprocessing import centred_crop, prepare
 from hyrisk_desktop.risk.spread import Spread
-from model_training.card import SPREAD_LINE, exchange_line, spread_line
+from model_training.card import SPREAD_LINE, exchange_line, exchange_section, spread_line, stability_section
 from model_training.fuse import fit_linear
 from model_training.phantom.render import make_phantom
 from model_training.stability import Change, Takes, gather, patch_of
@@ -148,6 +148,24 @@ def fit_spread(
     return spreads, facts | {"subjects": len(takes.seeds), "seeds": [int(takes.seeds.min()), int(takes.seeds.max())]}
 
 
+def stability_of(model: HyRiskNet, bundle: ModelBundle, takes: Takes) -> dict[str, dict[str, float]]:
+    """Mean and SD of the change of HyRiskNet's risk by change, over the phantoms of ``takes``.
+
+    Args:
+        model, bundle: of the model. takes: phantoms and their changes.
+    """
+    score = np.array([bundle.score_rule.value(g) for g in takes.grades])
+    views, changed = (odds_of(model, "hyrisknet", f, score[:, None]) for f in (takes.views, takes.changed))
+    calibration = bundle.calibration["hyrisknet"]
+    moved = calibration.risk(changed) - calibration.risk(views[:, :1])
+    names = list(dict.fromkeys(takes.names.ravel().tolist()))
+    return {
+        name: {"mean": round(float(these.mean()), 3), "sd": round(float(these.std()), 3), "n": int(these.size)}
+        for name in names
+        if (these := moved[takes.names == name]).size
+    }
+
+
 def stage_two_cases(
     model: HyRiskNet, bundle: ModelBundle, work: Path, count: int, progress: Progress = no_progress
 ) -> tuple[F64, F64, F64]:
@@ -201,12 +219,14 @@ def add_spread(
     bundle, model = load_bundle(directory)
     takes = gather(directory, work / "takes", FIRST_SEED, count, workers, progress)
     spreads, facts = fit_spread(model, bundle, takes, stage_two_cases(model, bundle, work / "stage2", cases, progress))
+    facts["stability"] = stability_of(model, bundle, takes)
     changes = {
         "spread": {head: spread.to_json() for head, spread in spreads.items()},
         "training": bundle.training | {"spread": facts},
     }
     written = seal_description(directory, changes)
     exchange_line(directory, SPREAD_LINE, spread_line(written))
+    exchange_section(directory, stability_section(written))
     return written
 
 

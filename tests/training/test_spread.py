@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hyrisk_desktop.risk.bundle import load_bundle
+from model_training.card import stability_section
 from model_training.fuse import fit_linear
 from model_training.phantom.render import make_phantom, render
-from model_training.spread import KINDS, WANTED, choose, held, odds_of, resampled_heads
+from model_training.spread import KINDS, WANTED, choose, held, odds_of, resampled_heads, stability_of
 from model_training.stability import Change, Takes, changes_of, gather, patch_of
 from tests.helpers.bundles import write_tiny_bundle
 
@@ -128,3 +130,24 @@ def test_takes_go_on_where_they_stopped(tmp_path: Path) -> None:
     assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "work").iterdir()} == made
     assert (again.views == takes.views).all()
     assert takes.grades[0] == make_phantom(SEED).subject.grade
+
+
+def test_the_card_says_how_still_the_risk_holds(tmp_path: Path) -> None:
+    folder = tmp_path / "tiny"
+    write_tiny_bundle(folder)
+    bundle, model = load_bundle(folder)
+    rng = np.random.default_rng(8)
+    views = rng.normal(size=(30, 11, 512))
+    changed = np.repeat(views[:, :1], 2, axis=1)
+    changed[:, 1] += 0.5 * rng.normal(size=(30, 512))
+    takes = Takes(views, changed, np.tile(["HU +5", "z +5 mm"], (30, 1)), np.arange(30), np.ones(30), np.zeros(30))
+    found = stability_of(model, bundle, takes)
+    assert found["HU +5"] == {"mean": 0.0, "sd": 0.0, "n": 30}
+    assert found["z +5 mm"]["sd"] > 0
+    odds = [odds_of(model, "hyrisknet", f, np.full((30, 1), -1 / 3)) for f in (views[:, :1], changed[:, 1:])]
+    moved = bundle.calibration["hyrisknet"].risk(odds[1]) - bundle.calibration["hyrisknet"].risk(odds[0])
+    assert found["z +5 mm"]["mean"] == pytest.approx(moved.mean(), abs=1e-3)
+    facts = {"subjects": 30, "seeds": [0, 29], "stability": found}
+    text = stability_section(replace(bundle, training={"spread": facts}))
+    assert text.startswith("## How still it holds\nSYNTHETIC")
+    assert "| HU +5 | +0.000 | 0.000 | 30 |" in text

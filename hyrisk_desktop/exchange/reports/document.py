@@ -72,7 +72,8 @@ def _calcium(scores: CalciumScores) -> dict[str, Any]:
 
 def _risk(risk: RiskReading, standing: Standing) -> dict[str, Any]:
     """A withheld risk has its numbers where nobody takes them by mistake."""
-    numbers, values = risk_numbers(risk), RISK_VALUES
+    numbers = risk_numbers(risk)
+    values: tuple[str, ...] = RISK_VALUES
     if risk.explained is not None:
         known = [{"factor": s.factor, "log_odds": round(s.log_odds, 4), "r2": s.r2} for s in risk.explained_by]
         numbers |= {"explained_by": known, "unexplained": round(1 - risk.explained, 3)}
