@@ -160,7 +160,7 @@ def stability_of(model: HyRiskNet, bundle: ModelBundle, takes: Takes) -> dict[st
     moved = calibration.risk(changed) - calibration.risk(views[:, :1])
     names = list(dict.fromkeys(takes.names.ravel().tolist()))
     return {
-        name: {"mean": round(float(these.mean()), 3), "sd": round(float(these.std()), 3), "n": int(these.size)}
+        name: {"mean": round(float(these.mean()), 3) + 0.0, "sd": round(float(these.std()), 3), "n": int(these.size)}
         for name in names
         if (these := moved[takes.names == name]).size
     }
