@@ -310,7 +310,7 @@ def _add_training(commands: Any) -> None:
     evaluate.set_defaults(run=_evaluate)
 
     demonstration = commands.add_parser("train-demonstration", help="make the bundled demonstration model from nothing")
-    demonstration.add_argument("--work", type=Path, required=True, help="cohorts (7 GB) and checkpoints")
+    demonstration.add_argument("--work", type=Path, required=True, help="cohorts (20 GB) and checkpoints")
     demonstration.add_argument("--out", type=Path, required=True, metavar="BUNDLE")
     demonstration.add_argument("--phases", default="", help="input size:epochs, in order")
     demonstration.add_argument("--steady-phases", default="", help="the same, of the second training")

@@ -72,4 +72,7 @@ def test_story(xdotool: str, running: subprocess.Popen[bytes], real_data: Path, 
     command += ["--grade", "2", "--center", *map(str, centre)]
     document = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     assert f"Agatston: {document['calcium']['agatston']:.1f} " in text
-    assert f"Risk: {100 * document['risk']['hyrisknet']:.1f} %" in text
+    # The click is the middle of the view, and not everywhere there is the middle of a heart.
+    risk = document["risk"]
+    said = "withheld, " if risk["state"] == "withheld" else f"{100 * risk['hyrisknet']:.1f} %"
+    assert f"Risk: {said}" in text
