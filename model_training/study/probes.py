@@ -116,15 +116,17 @@ def _moved(model: HyRiskNet, bundle: ModelBundle, pairs: Pairs) -> dict[str, dic
 def _probes(
     x: F64, scale: StandardScaler, standard: F64, odds: dict[str, F64], r2: dict[str, float], told: list[str]
 ) -> Factors:
-    """Probes of the factors in ``told``, fitted on everybody, and the log odds fitted to what they say.
+    """Probes of the factors in ``told``, fitted on everybody, and the log odds fitted to the factors themselves.
+
+    Fitted to what the probes say, the log odds would be explained whole: probes are features, and so are the log odds.
 
     Args:
         x: [n, F] standardised features, by ``scale``. standard: [n, K] factors. odds: by head, [n]. r2: by factor.
         told: names of the factors.
     """
     fits = [RidgeCV(_PENALTIES).fit(x, standard[:, NAMES.index(name)]) for name in told]
-    amounts = np.column_stack([fit.predict(x) for fit in fits])
-    lines = {head: LinearRegression().fit(amounts, values) for head, values in odds.items()}
+    truth = standard[:, [NAMES.index(name) for name in told]]
+    lines = {head: LinearRegression().fit(truth, values) for head, values in odds.items()}
     weights = np.array([fit.coef_ / scale.scale_ for fit in fits])
     constants = np.array([fit.intercept_ for fit in fits]) - weights @ scale.mean_
     return Factors(
@@ -133,5 +135,5 @@ def _probes(
         weights.astype(np.float32),
         constants.astype(np.float32),
         {head: tuple(float(c) for c in lines[head].coef_) for head in HEADS},
-        {head: float(np.clip(r_squared(odds[head], lines[head].predict(amounts)), 0, 1)) for head in HEADS},
+        {head: float(np.clip(r_squared(odds[head], lines[head].predict(truth)), 0, 1)) for head in HEADS},
     )
