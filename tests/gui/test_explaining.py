@@ -99,10 +99,16 @@ def test_the_legend_says_what_the_image_part_comes_from(ready: Program) -> None:
     explanation = replace(of(session), explained_by=known, explained=0.68, fat_cm3=61.4)
     assert comes_from(explanation) == [
         "The image part, in log odds beside an average phantom:",
-        "+0.31  epicardial fat (R² 0.52); measured within 50 mm: 61 cm³ of fat",
+        "+0.31  epicardial fat (R² 0.52)",
         "−0.21  calcium mass (R² 0.47)",
+        "measured: 61 cm³ of fat within 50 mm",
         "32 % of the image part is unexplained",
     ]
+    # Fat is measured where the network speaks of it, and the smallest factors are left to the files.
+    others = tuple(FactorShare(f"f{n}", 0.01, 0.4) for n in range(3))
+    lean = replace(explanation, explained_by=(*known[1:], *others, FactorShare("epicardial_fat", 0.001, 0.5)))
+    assert len(comes_from(lean)) == 6
+    assert "cm³" not in " ".join(comes_from(lean))
     box = ready.window.desk.heat_legend
     box.show_explanation(explanation)
     assert ready.text("heatDetail").endswith("\n".join(comes_from(explanation)))

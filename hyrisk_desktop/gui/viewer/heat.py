@@ -19,6 +19,8 @@ from hyrisk_desktop.risk.explain import Explanation
 from hyrisk_desktop.risk.factors import factor_words
 
 PATCH_SLICES = 3
+_MOST_FACTORS = 4
+"""The largest; the box must not hide what it explains. The JSON of a reading has them all."""
 _MAP, _COLDEST, _HOTTEST = "viridis", 0.2, 0.85
 """Rises evenly in lightness, so it reads the same with any colour vision and in print. Without its yellow end: yellow to
 pink are the lesions' colours, and those are measurements."""
@@ -198,16 +200,17 @@ class HeatLegend(QFrame):
 
 
 def comes_from(explanation: Explanation) -> list[str]:
-    """What the image's part of the risk comes from, in lines; none for a model whose makers did not study it."""
+    """What the image's part of the risk comes from, in a few lines; none for a model whose makers did not study it."""
     if not explanation.explained_by or explanation.explained is None:
         return []
     lines = [tr("The image part, in log odds beside an average phantom:")]
-    for share in explanation.explained_by:
+    shown = explanation.explained_by[:_MOST_FACTORS]
+    for share in shown:
         amount = f"{share.log_odds:+.2f}".replace("-", "−")
         lines.append(
             tr("{amount}  {factor} (R² {r2:.2f})", amount=amount, factor=factor_words(share.factor), r2=share.r2)
         )
-        if share.factor == "epicardial_fat":
-            lines[-1] += tr("; measured within {mm:.0f} mm: {cm3:.0f} cm³ of fat", mm=NEAR_MM, cm3=explanation.fat_cm3)
+    if any("fat" in share.factor for share in shown):
+        lines.append(tr("measured: {cm3:.0f} cm³ of fat within {mm:.0f} mm", mm=NEAR_MM, cm3=explanation.fat_cm3))
     lines.append(tr("{p:.0f} % of the image part is unexplained", p=100 * (1 - explanation.explained)))
     return lines
