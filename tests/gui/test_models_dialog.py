@@ -13,6 +13,8 @@ from pytestqt.qtbot import QtBot
 
 from hyrisk_desktop.app import build_window, make_application
 from hyrisk_desktop.gui.dialogs.message import ErrorDialog
+from hyrisk_desktop.paths import bundled_model_dir
+from hyrisk_desktop.risk.bundle import read_description
 from hyrisk_desktop.settings import Settings
 from tests.gui.conftest import Program
 from tests.helpers.bundles import edit_description, shelve, write_chance_bundle, write_tiny_bundle
@@ -103,7 +105,8 @@ def test_the_table_says_what_each_model_is(two: Program) -> None:
     assert dialog.state("Tiny") == "good"
     bundled = [dialog.table.item(0, column).text() for column in range(8)]
     assert bundled[2:5] == ["HyRiskNet-34", "grade", "10500 synthetic phantoms"]
-    assert bundled[6] == "0.73 / 0.74 (synthetic)"
+    aucs = read_description(bundled_model_dir()).training["results"]["auc"]
+    assert bundled[6] == f"{aucs['risknet']['auc']:.2f} / {aucs['hyrisknet']['auc']:.2f} (synthetic)"
     assert len(bundled[7]) == 12
     dialog.select("Tiny")
     assert "synthetic" in dialog.note()
