@@ -70,14 +70,19 @@ def write_figures(folder: Path, results: dict[str, Any]) -> dict[str, Path]:
     return written
 
 
-def _diagonal(axes: Axes, x: str, y: str, title: str) -> None:
+def diagonal(axes: Axes, x: str, y: str, title: str) -> None:
+    """A square from 0 to 1 with its diagonal, named on both ``axes``.
+
+    Args:
+        axes: to draw on. x, y, title: their names and the title.
+    """
     axes.plot([0, 1], [0, 1], color="#999999", linewidth=0.8, linestyle=":")
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=x, ylabel=y, title=title)
     axes.set_aspect("equal")
 
 
 def _roc_axes(axes: Axes, title: str) -> None:
-    _diagonal(axes, tr("1 − specificity"), tr("Sensitivity"), title)
+    diagonal(axes, tr("1 − specificity"), tr("Sensitivity"), title)
 
 
 def _curves(axes: Axes, curves: Sequence[tuple[str, dict[str, Any], float | None]]) -> None:
@@ -117,7 +122,7 @@ def _roc_networks(axes: Axes, results: dict[str, Any]) -> None:
 
 def _calibration(axes: Axes, results: dict[str, Any]) -> None:
     title = tr("Calibration of the cross-fitted risk")
-    _diagonal(axes, tr("Mean predicted risk"), tr("Observed share of non-survivors"), title)
+    diagonal(axes, tr("Mean predicted risk"), tr("Observed share of non-survivors"), title)
     for index, (head, found) in enumerate(results["calibration"].items()):
         points = found["curve"]
         label = tr(

@@ -71,7 +71,7 @@ def _page(results: dict[str, Any], pictures: dict[str, Path]) -> str:
         f"<p class='note'>{escape(_whose(results))}</p>" if len(results["networks"]) > 1 else "",
         section(tr("Results"), _table_one(results), synthetic),
         section(tr("Paired differences (DeLong)"), _differences(results), synthetic),
-        section(tr("Figures"), _figures(pictures, synthetic), synthetic),
+        section(tr("Figures"), pictures_in(pictures, synthetic=synthetic), synthetic),
         section(tr("Sensitivity at fixed specificity"), _sensitivity(results), synthetic),
         section(tr("Subgroups"), _subgroups(results), synthetic),
         section(tr("Folds"), _folds(results), synthetic),
@@ -180,7 +180,8 @@ def _differences(results: dict[str, Any]) -> str:
     return table([tr("AUC difference"), tr("Value"), tr("95 % CI"), "p"], rows)
 
 
-def _figures(pictures: dict[str, Path], synthetic: bool) -> str:
+def pictures_in(pictures: dict[str, Path], *, synthetic: bool) -> str:
+    """PNGs by name, as parts of the page itself."""
     parts = []
     for name, path in pictures.items():
         content = base64.b64encode(path.read_bytes()).decode()

@@ -1,7 +1,7 @@
 """What the image's part of a risk comes from: linear probes of the network's features for factors that are known of phantoms.
 
 The makers of a model drew phantoms with known factors (fat, heart size, calcium, emphysema), fitted each to the features, and the log odds
-to these fits (`model_training.study`). A reading's image part is then a sum of known factors and a rest that none of them tells of.
+to the factors (`model_training.study`). A reading's image part is then a sum of known factors and a rest that none of them tells of.
 """
 
 from __future__ import annotations

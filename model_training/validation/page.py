@@ -1,8 +1,7 @@
-"""``validation.html`` and its figures: a report by the items of TRIPOD+AI."""
+"""``report.html`` of a validation and its figures: a report by the items of TRIPOD+AI."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
@@ -15,8 +14,8 @@ from hyrisk_desktop.files import replace_file
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.standing import words_of
 from hyrisk_desktop.training_run import REPORT
-from model_training.figures import COLOURS, STYLES, SYNTHETIC, name_of
-from model_training.report import STYLE, Cell, section, table
+from model_training.figures import COLOURS, STYLES, SYNTHETIC, diagonal, name_of
+from model_training.report import STYLE, Cell, pictures_in, section, table
 from model_training.validation.tripod import SITE, items
 
 
@@ -34,7 +33,7 @@ def write_page(folder: Path, results: dict[str, Any]) -> None:
         f"<p>{escape(_summary(results))}</p>",
         section(tr("Discrimination"), _discrimination(results), synthetic),
         section(tr("Calibration"), _calibration(results), synthetic),
-        section(tr("Figures"), _figures(pictures, synthetic=synthetic), synthetic),
+        section(tr("Figures"), pictures_in(pictures, synthetic=synthetic), synthetic),
         section(tr("Recalibration of intercept and slope"), _recalibration(results), synthetic),
         section(tr("Subgroups"), _subgroups(results), synthetic),
         section(tr("What is withheld, and what the interval holds"), _guard(results), synthetic),
@@ -171,18 +170,9 @@ def _tripod(results: dict[str, Any]) -> str:
     return f"<p class='note'>{escape(note)}</p>" + found
 
 
-def _figures(pictures: Sequence[Path], *, synthetic: bool) -> str:
-    parts = []
-    for path in pictures:
-        content = base64.b64encode(path.read_bytes()).decode()
-        alt = escape(path.stem + (tr(" (synthetic data)") if synthetic else ""), quote=True)
-        parts.append(f"<figure><img alt='{alt}' src='data:image/png;base64,{content}'></figure>")
-    return "".join(parts)
-
-
-def _write_figures(folder: Path, results: dict[str, Any]) -> list[Path]:
-    """ROC, calibration before and after, and decision curve, as PNG."""
-    written = []
+def _write_figures(folder: Path, results: dict[str, Any]) -> dict[str, Path]:
+    """ROC, calibration before and after, and decision curve, as PNG, by name."""
+    written = {}
     for name, draw in (("roc", _draw_roc), ("calibration", _draw_calibration), ("decision-curve", _draw_decisions)):
         figure = Figure(figsize=(6.4, 7.0), layout="constrained")
         draw(figure.add_subplot(), results)
@@ -191,18 +181,12 @@ def _write_figures(folder: Path, results: dict[str, Any]) -> list[Path]:
             figure.suptitle(tr("SYNTHETIC DATA: phantoms, no patients"), color=SYNTHETIC, fontsize=11, weight="bold")
         path = folder / f"{name}.png"
         figure.savefig(path, dpi=150)
-        written.append(path)
+        written[name] = path
     return written
 
 
-def _square(axes: Axes, x: str, y: str, title: str) -> None:
-    axes.plot([0, 1], [0, 1], color="#999999", linewidth=0.8, linestyle=":")
-    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel=x, ylabel=y, title=title)
-    axes.set_aspect("equal")
-
-
 def _draw_roc(axes: Axes, results: dict[str, Any]) -> None:
-    _square(axes, tr("1 − specificity"), tr("Sensitivity"), tr("ROC, n = {n}", n=results["n"]))
+    diagonal(axes, tr("1 − specificity"), tr("Sensitivity"), tr("ROC, n = {n}", n=results["n"]))
     for i, (key, curve) in enumerate(results["roc"].items()):
         auc = results["discrimination"][key]["auc"]
         label = tr("{label}, AUC {auc}", label=_name(key, results), auc="–" if auc is None else f"{auc:.3f}")
@@ -210,7 +194,7 @@ def _draw_roc(axes: Axes, results: dict[str, Any]) -> None:
 
 
 def _draw_calibration(axes: Axes, results: dict[str, Any]) -> None:
-    _square(axes, tr("Mean risk"), tr("Observed share of non-survivors"), tr("Calibration"))
+    diagonal(axes, tr("Mean risk"), tr("Observed share of non-survivors"), tr("Calibration"))
     curves = [(_name(key, results), row) for key, row in results["calibration"].items()]
     for key, row in results["recalibration"].get("heads", {}).items():
         curves.append((tr("{name}, recalibrated", name=_name(key, results)), row["after"]))
