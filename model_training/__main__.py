@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model_training.cluster_options import add_cluster_options, cluster_of
+from model_training.options import positive, tell_progress
+from model_training.phantom.command import add_command as add_phantom
 from model_training.reproduction.command import add_commands
 from model_training.study.command import add_command as add_study
 from model_training.validation.command import add_command as add_validation
@@ -22,32 +24,6 @@ if TYPE_CHECKING:
 CHECKPOINT_S = 20.0
 """A killed training loses this much at most; written after every short epoch, checkpoints cost more than it."""
 EXIT_UNEXPECTED, EXIT_ARGUMENTS, EXIT_FAILED = 1, 2, 3
-
-
-def _progress(done: int, total: int) -> None:
-    print(f"progress {done} {total}", file=sys.stderr, flush=True)
-
-
-# --- phantoms
-
-
-def _phantom_cohort(arguments: argparse.Namespace) -> None:
-    from model_training.phantom.cohort import write_cohort
-
-    write_cohort(arguments.out, arguments.n, arguments.seed, arguments.workers, _progress, balanced=arguments.balanced)
-
-
-def _phantom_exam(arguments: argparse.Namespace) -> None:
-    from model_training.phantom.exam import DEMONSTRATION_SEED, write_exam
-
-    seed = DEMONSTRATION_SEED if arguments.seed is None else arguments.seed
-    write_exam(arguments.out, seed, arguments.workers, _progress)
-
-
-def _phantom_grades(arguments: argparse.Namespace) -> None:
-    from model_training.phantom.grades import write_grades
-
-    write_grades(arguments.out)
 
 
 # --- training
@@ -129,7 +105,7 @@ def _check(arguments: argparse.Namespace) -> None:
     from model_training.cohort_table import read_table
     from model_training.exam_check import look_at_exams
 
-    found = look_at_exams(read_table(arguments.cohort), _progress).to_json()
+    found = look_at_exams(read_table(arguments.cohort), tell_progress).to_json()
     if arguments.json:
         print(json.dumps(found))
         return
@@ -164,7 +140,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     from model_training.compare import evaluate_bundle
     from model_training.dataset import load_cohort
 
-    data = load_cohort(arguments.cohort, arguments.cache or cache_dir() / "patches", _progress)
+    data = load_cohort(arguments.cohort, arguments.cache or cache_dir() / "patches", tell_progress)
     found = evaluate_bundle(arguments.model or _active_model(), data, arguments.device)
     print(json.dumps(found) if arguments.json else json.dumps(found, indent=1))
 
@@ -210,44 +186,16 @@ def _train_demonstration(arguments: argparse.Namespace) -> None:
         choose_device(arguments.device),
         steady=steady_config(steady),
         notes=arguments.notes,
-        progress=_progress,
+        progress=tell_progress,
     )
     workers = os.cpu_count() or 1
-    add_placement(arguments.out, arguments.work / "clicks", workers=workers, progress=_progress)
-    add_spread(arguments.out, arguments.work / "spread", workers=workers, progress=_progress)
+    add_placement(arguments.out, arguments.work / "clicks", workers=workers, progress=tell_progress)
+    add_spread(arguments.out, arguments.work / "spread", workers=workers, progress=tell_progress)
     for name, row in bundle.training["results"]["auc"].items():
         print(f"{name:20s} {row['expected_auc']:.4f}  {row['auc']:.4f} {row['ci']}  synthetic data")
 
 
 # --- the command line
-
-
-def _add_phantom(commands: Any) -> None:
-    phantom = commands.add_parser("phantom", help="synthetic LDCT").add_subparsers(required=True)
-    cohort = phantom.add_parser("cohort", help="a cohort of heart slabs with grades, scores and outcomes")
-    cohort.add_argument("-n", type=_positive, required=True, help="number of phantoms")
-    cohort.add_argument("--seed", type=int, required=True, help="first seed; the others follow it")
-    cohort.add_argument("--balanced", action="store_true", help="as many survivors as non-survivors")
-    cohort.add_argument("--out", type=Path, required=True)
-    cohort.add_argument("--workers", type=_positive, default=os.cpu_count() or 1)
-    cohort.set_defaults(run=_phantom_cohort, one_thread=True)
-
-    exam = phantom.add_parser("exam", help="a whole chest as a DICOM series")
-    exam.add_argument("--seed", type=int, help="default: the demonstration exam")
-    exam.add_argument("--out", type=Path, required=True)
-    exam.add_argument("--workers", type=_positive, default=2)
-    exam.set_defaults(run=_phantom_exam, one_thread=True)
-
-    grades = phantom.add_parser("grades", help="the reference pictures of the visual grades")
-    grades.add_argument("--out", type=Path, required=True)
-    grades.set_defaults(run=_phantom_grades, one_thread=True)
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return value
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
@@ -260,10 +208,10 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         "--score", choices=("grade", "agatston"), default="grade", help="where the score input comes from"
     )
     parser.add_argument("--init", default="", help="imagenet, a weights file, or a model bundle (finetune, frozen)")
-    parser.add_argument("--folds", type=_positive, default=10)
+    parser.add_argument("--folds", type=positive, default=10)
     parser.add_argument("--epochs", type=float, default=20.0, help="of each stage")
-    parser.add_argument("--size", type=_positive, default=224, help="input size in pixels")
-    parser.add_argument("--batch", type=_positive, default=16)
+    parser.add_argument("--size", type=positive, default=224, help="input size in pixels")
+    parser.add_argument("--batch", type=positive, default=16)
     parser.add_argument("--patience", type=int, default=0, help="epochs without a better inner loss before a fit stops")
     parser.add_argument(
         "--permutation-folds", type=int, default=3, help="folds trained on shuffled outcomes, as a self-test"
@@ -341,7 +289,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hyrisk", description=__doc__)
     parser.set_defaults(one_thread=False, json=False)
     commands = parser.add_subparsers(required=True)
-    _add_phantom(commands)
+    add_phantom(commands)
     _add_training(commands)
     _add_nlst(commands)
     add_commands(commands)

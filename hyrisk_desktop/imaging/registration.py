@@ -5,6 +5,7 @@ Lungs and bones show where the chest is; the heart moves with them, and what it 
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,14 @@ from numpy.typing import NDArray
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.volume import CTVolume, Voxel
+from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
 F64 = NDArray[np.float64]
+Place = tuple[float, float, float]
+"""LPS mm."""
 STEP_MM = 2.5
 """Of the grid that is registered."""
 REACH_MM = 110.0
@@ -46,13 +50,45 @@ class Registration:
     matrix: F64
     residual_mm: float
 
-    def to_prior(self, mm: tuple[float, float, float]) -> tuple[float, float, float]:
+    def to_prior(self, mm: Place) -> Place:
         """The place in the prior exam, LPS mm, of a place in the current one."""
-        x, y, z = (self.matrix @ np.array([*mm, 1.0]))[:3]
-        return float(x), float(y), float(z)
+        return _moved(self.matrix, mm)
+
+    def to_current(self, mm: Place) -> Place:
+        """The place in the current exam, LPS mm, of a place in the prior one."""
+        return _moved(np.linalg.inv(self.matrix).astype(np.float64), mm)
 
 
-def register(current: CTVolume, prior: CTVolume, centre: Voxel, prior_centre: Voxel | None) -> Registration:
+def _moved(matrix: F64, mm: Place) -> Place:
+    x, y, z = (matrix @ np.array([*mm, 1.0]))[:3]
+    return float(x), float(y), float(z)
+
+
+def laid_by_centres(
+    current: CTVolume, prior: CTVolume, centre: Voxel | None, prior_centre: Voxel | None
+) -> Registration:
+    """What to go by until `register` has answered: the shift that brings both heart centres together, and no turn.
+
+    Args:
+        current, prior: of one patient. centre, prior_centre: heart centres (x, y, z); None: the exam's middle.
+    """
+    matrix = np.eye(4)
+    matrix[:3, 3] = _centre_mm(prior, prior_centre) - _centre_mm(current, centre)
+    return Registration(matrix, float("nan"))
+
+
+def _centre_mm(volume: CTVolume, centre: Voxel | None) -> F64:
+    return _middle(volume) if centre is None else np.array(volume.voxel_to_mm(centre))
+
+
+def register(
+    current: CTVolume,
+    prior: CTVolume,
+    centre: Voxel,
+    prior_centre: Voxel | None,
+    progress: Progress = no_progress,
+    cancel: CancelToken | None = None,
+) -> Registration:
     """Rigid registration of ``prior`` to ``current`` around the heart.
 
     Mattes' mutual information (2003) by gradient descent in three steps from coarse to fine, SimpleITK's; it begins where the heart
@@ -60,28 +96,45 @@ def register(current: CTVolume, prior: CTVolume, centre: Voxel, prior_centre: Vo
 
     Args:
         current, prior: of one patient. centre, prior_centre: heart centres (x, y, z); the prior's may be unknown.
+        progress: called with steps done and the most there will be. cancel: stops it.
 
     Raises:
-        ExamError: the exams can't be laid onto each other.
+        ExamError: the exams can't be laid onto each other. Cancelled: it was.
     """
     import SimpleITK as sitk
 
     middle = np.array(current.voxel_to_mm(centre))
-    fixed, moving = _around(current, middle), _image(prior)
-    away = _middle(prior) if prior_centre is None else np.array(prior.voxel_to_mm(prior_centre))
+    fixed, moving = _around(current, middle), _coarse(prior)
+    away = _centre_mm(prior, prior_centre)
     start = sitk.Euler3DTransform()
     start.SetCenter([float(v) for v in middle])
     start.SetTranslation([float(v) for v in away - middle])
     method = _method(sitk)
     method.SetInitialTransform(start, inPlace=True)
+    _watch(method, progress, cancel or CancelToken())
     try:
         method.Execute(fixed, moving)
     except RuntimeError as e:
         raise ExamError(
             "registration", tr("The two exams can't be laid onto each other: they show no common part of a chest.")
         ) from e
-    matrix = _matrix(start)
-    return Registration(matrix, _residual(fixed, moving, start, sitk))
+    if cancel is not None:
+        cancel.raise_if_cancelled()
+    return Registration(_matrix(start), _residual(fixed, moving, start, sitk))
+
+
+def _watch(method: Any, progress: Progress, cancel: CancelToken) -> None:
+    """Tell of each step; one that is not wanted any more is the last."""
+    import SimpleITK as sitk
+
+    most, done = _ITERATIONS * len(_SHRINK), itertools.count(1)
+
+    def step() -> None:
+        progress(min(next(done), most), most)
+        if cancel.cancelled:
+            method.StopRegistration()
+
+    method.AddCommand(sitk.sitkIterationEvent, step)
 
 
 def _method(sitk: Any) -> Any:
@@ -99,15 +152,17 @@ def _method(sitk: Any) -> Any:
     return method
 
 
-def _image(volume: CTVolume) -> sitk.Image:
-    """The volume where it lies, HU clipped to what lungs, tissue and bones have."""
+def _coarse(volume: CTVolume) -> sitk.Image:
+    """The volume where it lies, averaged to voxels of about `STEP_MM`, HU clipped to what lungs, tissue and bones have."""
     import SimpleITK as sitk
 
-    image = sitk.GetImageFromArray(np.clip(volume.hu, *_HU_RANGE).astype(np.float32))
+    image = sitk.GetImageFromArray(np.clip(volume.hu, *_HU_RANGE).astype(np.int16))
     image.SetSpacing([float(v) for v in volume.spacing_mm])
     image.SetOrigin([float(v) for v in volume.origin_mm])
     image.SetDirection([float(v) for v in np.asarray(volume.direction).ravel()])
-    return image
+    # All that the metric sees has this grain; smoothing the full volume three times over would take ten times as long.
+    shrunk = sitk.BinShrink(image, [max(1, int(STEP_MM / mm)) for mm in volume.spacing_mm])
+    return sitk.Cast(shrunk, sitk.sitkFloat32)
 
 
 def _around(volume: CTVolume, middle: F64) -> sitk.Image:
@@ -118,7 +173,7 @@ def _around(volume: CTVolume, middle: F64) -> sitk.Image:
     grid = sitk.Image([count] * 3, sitk.sitkFloat32)
     grid.SetSpacing([STEP_MM] * 3)
     grid.SetOrigin([float(v - REACH_MM) for v in middle])
-    return sitk.Resample(_image(volume), grid, sitk.Transform(), sitk.sitkLinear, _HU_RANGE[0])
+    return sitk.Resample(_coarse(volume), grid, sitk.Transform(), sitk.sitkLinear, _HU_RANGE[0])
 
 
 def _middle(volume: CTVolume) -> F64:

@@ -17,6 +17,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from hyrisk_desktop.files import replace_file
 from hyrisk_desktop.jobs import Progress, no_progress
+from model_training.phantom.fields import Grid
 from model_training.phantom.render import Phantom, make_phantom, render
 from model_training.phantom.subject import GENERATOR_VERSION
 
@@ -28,7 +29,7 @@ FEET_MM, HEAD_MM = -150.0, 140.0
 """Extent of an exam along the body, from the heart centre."""
 INTERCEPT = -1024
 _SLICES_PER_TASK = 6
-_STUDY_DATE = "20180617"
+STUDY_DATE = "20180617"
 CENTRE_FILE = "heart_centre.json"
 
 
@@ -52,14 +53,19 @@ def exam_layout(phantom: Phantom) -> ExamLayout:
 
 def exam_slices(phantom: Phantom, start: int, stop: int) -> NDArray[np.int16]:
     """HU of the exam's slices ``start`` to ``stop`` (feet first), [z, 512, 512], padding outside the scan circle."""
-    x, y, z = exam_layout(phantom).click
-    voxels = render(phantom, phantom.grid_from((-x, -y, start - z), (COLUMNS, ROWS, stop - start)))
-    voxels[:, _outside_circle()] = phantom.scanner.padding_hu
+    voxels = render(phantom, exam_grid(phantom, start, stop))
+    voxels[:, outside_circle()] = phantom.scanner.padding_hu
     return voxels
 
 
+def exam_grid(phantom: Phantom, start: int, stop: int) -> Grid:
+    """Where the exam's slices ``start`` to ``stop`` (feet first) lie."""
+    x, y, z = exam_layout(phantom).click
+    return phantom.grid_from((-x, -y, start - z), (COLUMNS, ROWS, stop - start))
+
+
 @lru_cache(maxsize=1)
-def _outside_circle() -> NDArray[np.bool_]:
+def outside_circle() -> NDArray[np.bool_]:
     """Pixels outside the circle that a scanner reconstructs."""
     i = np.arange(COLUMNS) - (COLUMNS - 1) / 2
     outside: NDArray[np.bool_] = i[None, :] ** 2 + i[:, None] ** 2 > (COLUMNS / 2) ** 2
@@ -156,21 +162,26 @@ def slice_dataset(phantom: Phantom, layout: ExamLayout, index: int, hu: NDArray[
     _add_study(dataset, phantom)
     _add_acquisition(dataset, phantom)
     dataset.InstanceNumber = instance
-    x, y, z = layout.click
-    position = phantom.grid_from((-x, -y, index - z), (1, 1, 1))
-    first = (float(position.x[0]) - phantom.thorax.midline, float(position.y[0]), float(phantom.heart.click[2]))
-    height = first[2] + (index - z) * scanner.increment_mm
-    dataset.ImagePositionPatient = [round(first[0], 3), round(first[1], 3), round(height, 3)]
+    first = first_voxel_mm(phantom, layout, index)
+    dataset.ImagePositionPatient = [round(mm, 3) for mm in first]
     dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-    dataset.SliceLocation = round(height, 3)
+    dataset.SliceLocation = round(first[2], 3)
     _add_pixels(dataset, scanner.pixel_mm, scanner.padding_hu, hu)
     return dataset
+
+
+def first_voxel_mm(phantom: Phantom, layout: ExamLayout, index: int = 0) -> tuple[float, float, float]:
+    """LPS position, mm, of the first voxel of slice ``index`` (feet first): x is counted from the body's midline."""
+    x, y, z = layout.click
+    position = phantom.grid_from((-x, -y, index - z), (1, 1, 1))
+    height = float(phantom.heart.click[2]) + (index - z) * phantom.scanner.increment_mm
+    return float(position.x[0]) - phantom.thorax.midline, float(position.y[0]), height
 
 
 def _add_study(dataset: Dataset, phantom: Phantom) -> None:
     """Patient, study and series: made up, and saying so."""
     subject = phantom.subject
-    dataset.StudyDate = dataset.SeriesDate = dataset.AcquisitionDate = dataset.ContentDate = _STUDY_DATE
+    dataset.StudyDate = dataset.SeriesDate = dataset.AcquisitionDate = dataset.ContentDate = STUDY_DATE
     dataset.StudyTime = dataset.SeriesTime = dataset.AcquisitionTime = dataset.ContentTime = "120000"
     dataset.AccessionNumber = ""
     dataset.Modality = "CT"

@@ -6,6 +6,7 @@ size, rotation and shift. Centres and radii follow textbook anatomy of a supine 
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -89,7 +90,7 @@ class Heart:
 
     Attributes:
         scale, turn, fat_mm: size factor, rotation matrix, thickness of the epicardial fat over the hull.
-        paracardiac_mm: thickness of the fat outside the pericardium.
+        paracardiac_mm: thickness of the fat outside the pericardium. shift_mm: from where it lies at rest, [3].
     """
 
     def __init__(self, subject: Subject) -> None:
@@ -108,15 +109,24 @@ class Heart:
         self._root = np.array([-1, -1, 18]) + rng.normal(0, 1.5, 3)
         self._root_radius = float(np.clip(15.5 + 0.5 * traits["age"] + rng.normal(0, 1.2), 12, 20))
         self._rng_paths = rng.normal(0, 1.6, (6, 8, 3))
+        self.shift_mm = np.zeros(3)
         self.click = self.to_world(np.asarray(CLICK) + rng.normal(0, (3.0, 3.0, 2.0)))
+
+    def moved(self, shift_mm: F64) -> Heart:
+        """The heart elsewhere in its chest by ``shift_mm`` [3], as another breath leaves it."""
+        other = copy.copy(self)
+        other.__dict__.pop("coronaries", None)
+        other.shift_mm = self.shift_mm + shift_mm
+        other.click = self.click + shift_mm
+        return other
 
     def to_world(self, local: F64) -> F64:
         """Heart frame to world, mm; [..., 3]."""
-        world: F64 = self.scale * (local @ self.turn.T)
+        world: F64 = self.scale * (local @ self.turn.T) + self.shift_mm
         return world
 
     def to_local(self, points: Points) -> Points:
-        """World to heart frame, mm; an open mesh of three arrays that broadcast to [z, y, x]."""
+        """World, less `shift_mm`, to heart frame, mm; an open mesh of three arrays that broadcast to [z, y, x]."""
         m = (self.turn / self.scale).astype(np.float32)
         x, y, z = points
         local = tuple(m[0, i] * x + m[1, i] * y + m[2, i] * z for i in range(3))
@@ -141,6 +151,9 @@ class Heart:
 
     def fields(self, points: Points) -> HeartFields:
         """All surfaces [z, y, x] at open-mesh ``points``."""
+        # What roughens the surfaces goes with the heart.
+        x0, y0, z0 = (np.float32(mm) for mm in self.shift_mm)
+        points = points[0] - x0, points[1] - y0, points[2] - z0
         local = self.to_local(self._warped(points))
         parts = {name: self._chamber(name, local) for name in self._chambers}
         muscle = parts["lv"]

@@ -32,12 +32,13 @@ CHUNK = 6
 
 @dataclass(frozen=True)
 class Phantom:
-    """A subject with its anatomy, calcium and acquisition."""
+    """A subject with its anatomy, calcium and acquisition; coronary lesions hold ``growth`` times their volume."""
 
     subject: Subject
     heart: Heart
     thorax: Thorax
     scanner: Scanner
+    growth: float = 1.0
 
     @cached_property
     def tissue(self) -> dict[str, float]:
@@ -68,9 +69,9 @@ class Phantom:
     @cached_property
     def blobs(self) -> F64:
         """All calcium [n, 5]."""
-        return np.concatenate(
-            [coronary_calcium(self.subject, self.heart), other_calcium(self.subject, self.heart, self.thorax)]
-        )
+        coronary = coronary_calcium(self.subject, self.heart)
+        coronary[:, 3] *= self.growth ** (1 / 3)
+        return np.concatenate([coronary, other_calcium(self.subject, self.heart, self.thorax)])
 
     def grid(self, columns: int, rows: int, slices: int) -> Grid:
         """A block of voxels with the click in its middle voxel."""
