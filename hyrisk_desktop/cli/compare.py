@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -90,10 +89,8 @@ def document_of(found: Comparison, now: CTVolume, then: CTVolume) -> dict[str, A
     Args:
         found: the comparison. now, then: its exams.
     """
-    changes = {
-        name: {key: _number(getattr(change, key)) for key in ("current", "prior", "difference", "per_year", "noise")}
-        for name, change in found.changes.items()
-    }
+    from hyrisk_desktop.exchange.reports.change import change_document
+
     return {
         "exams": {
             name: {
@@ -107,18 +104,9 @@ def document_of(found: Comparison, now: CTVolume, then: CTVolume) -> dict[str, A
             }
             for name, volume, m in (("current", now, found.current), ("prior", then, found.prior))
         },
-        "registration": {
-            "matrix": [[round(float(v), 6) for v in row] for row in found.registration.matrix],
-            "residual_mm": _number(found.registration.residual_mm),
-        },
-        "interval_days": found.interval_days,
-        "change": changes,
+        **change_document(found),
         "research_use_only": True,
     }
-
-
-def _number(value: float | None) -> float | None:
-    return None if value is None or not math.isfinite(value) else round(float(value), 6)
 
 
 def _print(document: dict[str, Any]) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hyrisk_desktop.calcium import score_region
+from hyrisk_desktop.calcium import REGION_SIZE_XYZ, score_region
 from hyrisk_desktop.comparison.same_patient import days_between
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.findings import Finding, Severity
@@ -48,6 +48,11 @@ class Change:
     per_year: float | None
     noise: float | None
 
+    @property
+    def beyond_noise(self) -> bool:
+        """Whether it is more than two readings of one state would differ by."""
+        return self.difference is not None and self.noise is not None and abs(self.difference) > self.noise
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
@@ -56,6 +61,7 @@ class Comparison:
     Attributes:
         current, prior: measurements. registration: how they lie. interval_days: None where a date is missing.
         changes: by quantity. findings: what makes a change mean little.
+        prior_series_uid, prior_attributes: of the prior exam; DICOM keywords to text.
     """
 
     current: Measurement
@@ -64,6 +70,8 @@ class Comparison:
     interval_days: int | None
     changes: Mapping[str, Change]
     findings: tuple[Finding, ...]
+    prior_series_uid: str = ""
+    prior_attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 def compare(
@@ -83,20 +91,51 @@ def compare(
     Raises:
         InputError: the prior is the later one, or a centre lies outside. ExamError: no heart is found, or the exams don't fit together.
     """
-    days = days_between(current.attributes, prior.attributes)
+    # Before minutes are spent on exams in the wrong order.
+    days_between(current.attributes, prior.attributes)
     here = centre if centre is not None else _proposed(current)
     there = propose_centre(prior)
     laid = register(current, prior, here, None if there is None else there.voxel)
     back = prior.mm_to_voxel(laid.to_prior(current.voxel_to_mm(here)))
     if not prior.contains(back):
         raise ExamError("centre_outside_prior", tr("The heart centre lies outside the prior exam."))
-    now, then = measure(current, here, grade, predictor), measure(prior, back, prior_grade, predictor)
+    now = measure(current, here, grade, predictor)
+    then = measure(prior, back, prior_grade, predictor, region=same_region(current, prior))
+    return changes_between(current, prior, now, then, laid)
+
+
+def same_region(current: CTVolume, prior: CTVolume) -> Voxel:
+    """Voxels (x, y, z) of the prior exam that are as large as the score region is in the current one; odd, so that it has a middle.
+
+    A region of 65 x 65 x 5 voxels is 16 mm long in one scan and 6 mm in another: what lies outside of it has not gone.
+    """
+    sizes = (
+        max(1, 2 * round((count * now / then - 1) / 2) + 1)
+        for count, now, then in zip(REGION_SIZE_XYZ, current.spacing_mm, prior.spacing_mm, strict=True)
+    )
+    x, y, z = sizes
+    return x, y, z
+
+
+def changes_between(
+    current: CTVolume, prior: CTVolume, now: Measurement, then: Measurement, laid: Registration
+) -> Comparison:
+    """What has changed between two exams that are registered and measured.
+
+    Args:
+        current, prior: exams of one patient. now, then: measured in either, at the same place of the heart. laid: how they lie.
+
+    Raises:
+        InputError: the prior is the later one.
+    """
+    days = days_between(current.attributes, prior.attributes)
     noise = _noise(current, prior, now, then)
     changes = {
         name: _change(a, b, days, noise.get(name))
-        for name, a, b in (*_score_pairs(now, then), ("grade", grade, prior_grade), *_risk_pairs(now, then))
+        for name, a, b in (*_score_pairs(now, then), ("grade", now.grade, then.grade), *_risk_pairs(now, then))
     }
-    return Comparison(now, then, laid, days, changes, tuple(_findings(current, prior, laid)))
+    found = tuple(_findings(current, prior, laid))
+    return Comparison(now, then, laid, days, changes, found, prior.series_uid, prior.attributes)
 
 
 def _proposed(volume: CTVolume) -> Voxel:

@@ -11,6 +11,25 @@ from hyrisk_desktop.i18n import tr
 _KEYS = ("PatientID", "PatientBirthDate", "PatientName")
 
 
+def differing(current: Mapping[str, str], prior: Mapping[str, str]) -> tuple[str, ...]:
+    """Which of patient ID, birth date and name differ, in words; none of their values.
+
+    Args:
+        current, prior: DICOM keywords to text of either exam.
+    """
+    words = {"PatientID": tr("patient ID"), "PatientBirthDate": tr("birth date"), "PatientName": tr("patient name")}
+    return tuple(words[key] for key in _KEYS if _plain(current.get(key, "")) != _plain(prior.get(key, "")))
+
+
+def known(attributes: Mapping[str, str]) -> int:
+    """How many of patient ID, birth date and name an exam tells.
+
+    Args:
+        attributes: DICOM keywords to text.
+    """
+    return sum(bool(_plain(attributes.get(key, ""))) for key in _KEYS)
+
+
 def check_same_patient(current: Mapping[str, str], prior: Mapping[str, str]) -> None:
     """Refuse two exams whose patient id, birth date or name differ, or that say none of these.
 
@@ -20,15 +39,13 @@ def check_same_patient(current: Mapping[str, str], prior: Mapping[str, str]) -> 
     Raises:
         InputError: they differ, or can't be told to agree. No value is quoted.
     """
-    words = {"PatientID": tr("patient ID"), "PatientBirthDate": tr("birth date"), "PatientName": tr("patient name")}
-    differ = [words[key] for key in _KEYS if _plain(current.get(key, "")) != _plain(prior.get(key, ""))]
-    if differ:
+    if differ := differing(current, prior):
         raise InputError(
             "other_patient",
             tr("The exams differ in {what}: they may be of two patients. If they are of one, say so with --same-patient.",
                what=", ".join(differ)),
         )  # fmt: skip
-    if not any(_plain(current.get(key, "")) for key in _KEYS):
+    if not known(current):
         raise InputError(
             "unknown_patient",
             tr("Neither exam names its patient. If both are of one patient, say so with --same-patient."),

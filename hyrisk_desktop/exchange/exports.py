@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from hyrisk_desktop.comparison import Comparison
     from hyrisk_desktop.exchange.deidentified.export import DeidentifiedExport
     from hyrisk_desktop.risk import Predictor
 
@@ -198,19 +199,20 @@ def report_of(
     reader: str = "",
     heat: NDArray[np.float32] | None = None,
     read_at: datetime | None = None,
+    comparison: Comparison | None = None,
 ) -> Report:
     """The report of a reading, with what its model says of itself.
 
     Args:
         record: what ``volume`` was read from. measurement: the numbers. predictor: the model that answered, if known.
         reader: who read. heat: [rows, columns] of the patch, what raised the risk.
-        read_at: when the read took this state, with a time zone; None for now.
+        read_at: when the read took this state, with a time zone; None for now. comparison: with an earlier exam.
     """
     patch = (161, 161, 3) if predictor is None else predictor.bundle.preprocessing.patch_xyz
     lines = _model_lines(predictor)
     return Report(
         record, volume, measurement, reader=reader, read_at=read_at or datetime.now(UTC), model_lines=lines,
-        patch_xyz=patch, heat=heat,
+        patch_xyz=patch, heat=heat, comparison=comparison,
     )  # fmt: skip
 
 

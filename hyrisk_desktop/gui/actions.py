@@ -60,7 +60,7 @@ def presets() -> tuple[Preset, ...]:
 def action_table() -> tuple[ActionSpec, ...]:
     """All actions in menu order."""
     file, read, view, tools, help_ = tr("&File"), tr("&Read"), tr("&View"), tr("&Tools"), tr("&Help")
-    worklist = tr("&Worklist")
+    worklist, prior = tr("&Worklist"), tr("&Prior")
     window = tr("Window preset")
     mouse = tr("Mouse and keys on the image")
     a = ActionSpec
@@ -109,6 +109,11 @@ def action_table() -> tuple[ActionSpec, ...]:
         a("search_worklist", tr("&Search the worklist"), worklist, ("Ctrl+F",), needs_exam=False),
         a("set_reader", tr("&Reader…"), worklist, (), needs_exam=False),
         a("read_blinded", tr("Read this list &blinded"), worklist, (), needs_exam=False, checkable=True),
+        a("prior_beside", tr("Prior exam &beside (side by side, 2 × 2, off)"), prior, ("D",)),
+        a("prior_flip", tr("&Flip to the prior exam and back"), prior, ("F",), checkable=True),
+        a("prior_unlink", tr("Scroll the prior exam alone (&unlink)"), prior, ("U",), checkable=True),
+        a("prior_unshift", tr("Put the prior exam &back where registration laid it"), prior, ()),
+        a("choose_prior", tr("&Earlier exams of this patient…"), prior, ("Shift+D",)),
         *preset_rows,
         a("cycle_overlays", tr("Cycle &overlays (all, marks only, none)"), view, ("I",), needs_exam=False),
         a("cycle_slab", tr("Cycle slab &MIP (1 slice, 5, 10, 20 mm)"), view, ("M",), needs_exam=False),

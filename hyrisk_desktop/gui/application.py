@@ -10,6 +10,7 @@ from pathlib import Path
 from hyrisk_desktop.gui.log import MemoryLog
 from hyrisk_desktop.gui.models.shelf import ModelShelf
 from hyrisk_desktop.gui.pacs.service import Pacs
+from hyrisk_desktop.gui.prior.service import Priors
 from hyrisk_desktop.gui.services.exam_loader import ExamLoader
 from hyrisk_desktop.gui.services.explain import ExplainService
 from hyrisk_desktop.gui.services.job_runner import Job, JobRunner
@@ -45,6 +46,7 @@ class Services:
     worklist: Worklist
     scoring: Scoring
     pacs: Pacs
+    priors: Priors
 
     @classmethod
     def build(cls, settings: Settings, log: MemoryLog) -> Services:
@@ -57,8 +59,9 @@ class Services:
         scoring = Scoring(runner, store, models, settings)
         worklist = Worklist(session, loader, runner, store, settings)
         pacs = Pacs.build(settings, runner, worklist)
+        priors = Priors(session, worklist, runner, risk)
         services = cls(
-            settings, log, runner, session, loader, risk, models, shelf, explain, store, worklist, scoring, pacs
+            settings, log, runner, session, loader, risk, models, shelf, explain, store, worklist, scoring, pacs, priors
         )
         services.shelf.chosen.connect(lambda _: services.load_model())
         return services

@@ -24,6 +24,7 @@ from hyrisk_desktop.gui.letters import give_letters
 from hyrisk_desktop.gui.models.dialog import ModelsDialog
 from hyrisk_desktop.gui.pacs.commands import PacsCommands
 from hyrisk_desktop.gui.pacs.sending_reading import SendingReading
+from hyrisk_desktop.gui.prior.commands import PriorCommands
 from hyrisk_desktop.gui.results import results_text
 from hyrisk_desktop.gui.retrain.controller import Retraining, leaving_question
 from hyrisk_desktop.gui.sentences import sentence_of
@@ -93,6 +94,12 @@ class Commands(QObject):
         )
         self.pacs.message.connect(self.message)
         self.pacs.failed.connect(self.show_error)
+        self.prior = PriorCommands(
+            services.priors, services.session, lambda patient: self.pacs.show_pacs().search_patient(patient), window
+        )
+        self.prior.message.connect(self.message)
+        self.prior.failed.connect(self.show_error)
+        services.priors.changed.connect(self.states_changed)
         self.help = HelpCommands(services.runner, services.log, services.risk, services.worklist, window)
         desk.confirmed.connect(self.worklist.confirm)
         self.worklist.retrain_wanted.connect(self.retraining.show_wizard)
@@ -121,7 +128,12 @@ class Commands(QObject):
 
     def handler(self, key: str) -> Callable[[], object]:
         """What carries out the action ``key``: a method of that name, here or among the others' commands."""
-        found = self.worklist.handler(key) or self.pacs.handler(key) or getattr(self.reading_files, key, None)
+        found = (
+            self.worklist.handler(key)
+            or self.pacs.handler(key)
+            or self.prior.handler(key)
+            or getattr(self.reading_files, key, None)
+        )
         return found or getattr(self.help, key, None) or getattr(self, key)
 
     def refuse(self, keys: QKeyCombination, actions: dict[str, QAction]) -> bool:

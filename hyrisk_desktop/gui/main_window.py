@@ -25,6 +25,9 @@ from hyrisk_desktop.gui.panels.calcium_panel import CalciumPanel
 from hyrisk_desktop.gui.panels.findings_panel import FindingsPanel
 from hyrisk_desktop.gui.panels.grade_panel import GradePanel
 from hyrisk_desktop.gui.panels.risk_panel import RiskPanel
+from hyrisk_desktop.gui.prior.change_panel import ChangePanel
+from hyrisk_desktop.gui.prior.pane import PriorPane
+from hyrisk_desktop.gui.prior.service import Layout
 from hyrisk_desktop.gui.reading_area import ReadingArea
 from hyrisk_desktop.gui.recent_exams import RecentExams
 from hyrisk_desktop.gui.state import Tool
@@ -47,6 +50,7 @@ class MainWindow(QMainWindow):
         self.setObjectName("mainWindow")
         self.setAcceptDrops(True)
         self.desk = Desk(services.session)
+        self.prior_pane = PriorPane(self.desk, services.session, services.priors)
         self.commands = Commands(services, self.desk, self)
         self.actions_by_key: dict[str, QAction] = build_menus(
             self.menuBar(), self, self.commands.run, submenu_of_view=tr("Window preset")
@@ -76,6 +80,7 @@ class MainWindow(QMainWindow):
         for part, stretch in (
             (self.grade_panel, 0),
             (RiskPanel(session), 0),
+            (ChangePanel(session, self._services.priors), 0),
             (FindingsPanel(session), 2),
             (self.calcium_panel, 3),
         ):
@@ -180,6 +185,8 @@ class MainWindow(QMainWindow):
         self.actions_by_key["ruler"].setChecked(self.desk.tool is Tool.RULER)
         self.actions_by_key["probe"].setChecked(self.desk.tool is Tool.PROBE)
         self.actions_by_key["explain_risk"].setChecked(session.explaining)
+        self.actions_by_key["prior_flip"].setChecked(self._services.priors.layout is Layout.FLIPPED)
+        self.actions_by_key["prior_unlink"].setChecked(not self._services.priors.linked)
         reading_list = self._services.worklist.reading_list
         self.actions_by_key["read_blinded"].setChecked(reading_list is not None and reading_list.blinded)
         self.actions_by_key["show_worklist"].setChecked(self.commands.worklist.shown)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from PySide6.QtCore import QObject, Signal
 
 from hyrisk_desktop.calcium import CalciumScores
+from hyrisk_desktop.comparison import Comparison
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.gui.state import Exam, ReadState, RiskRequest, RiskStatus
 from hyrisk_desktop.i18n import tr
@@ -43,6 +44,8 @@ class Measured(QObject):
         self.survey: Survey | None = None
         """Scores and findings at the read on screen, as the command line has them; None while they must not be seen."""
         self._around: tuple[Finding, ...] = ()
+        self.comparison: Comparison | None = None
+        """With the prior exam that is shown, of the very read on screen; `gui.prior` works it out."""
         self.risk: RiskReading | None = None
         self.first_risk: RiskReading | None = None
         """The risk of the reader's own click, while its interval is still being worked out; never saved or exported."""

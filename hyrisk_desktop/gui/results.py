@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hyrisk_desktop.calcium import CalciumScores, category_bounds
+from hyrisk_desktop.exchange.reports.change import change_lines
 from hyrisk_desktop.exchange.reports.report import percent
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import tr
@@ -29,6 +30,7 @@ def results_text(session: Session) -> str:
             if session.risk is None
             else _risk_lines(session.risk, session.risk_standing, hidden=session.hides(session.risk_standing))
         ),
+        *(() if session.comparison is None else change_lines(session.comparison)),
         tr("Exam: synthetic phantom, not a patient") if session.exam and session.exam.synthetic else "",
         *(f.message for f in session.findings),
     ]

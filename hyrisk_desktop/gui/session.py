@@ -234,7 +234,7 @@ class Session(Measured):
         self.exam, self.read, self.view = state.exam, state.read, state.view
         self._history, self._key = state.history, state.key
         # Nothing measured on another exam may stay, not for one frame.
-        self.risk, self.first_risk, self.survey = None, None, None
+        self.risk, self.first_risk, self.survey, self.comparison = None, None, None, None
         self.proposal, self.proposal_pending = None, False
         self._restored, self._kept_risk = restored, None
         self._drop_explanation()

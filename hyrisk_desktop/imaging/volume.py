@@ -71,9 +71,14 @@ class CTVolume:
         x, y, z = np.asarray(self.origin_mm) + offset
         return float(x), float(y), float(z)
 
-    def mm_to_voxel(self, mm: tuple[float, float, float]) -> Voxel:
-        """Nearest voxel (x, y, z) to an LPS position in mm; may lie outside the volume."""
+    def mm_to_place(self, mm: tuple[float, float, float]) -> tuple[float, float, float]:
+        """Where an LPS position in mm lies, in voxels (x, y, z) and parts of them; may lie outside the volume."""
         # The direction's columns are orthonormal (checked on reading), so its inverse is its transpose.
         local = self.direction.T @ (np.asarray(mm, np.float64) - np.asarray(self.origin_mm))
-        x, y, z = np.rint(local / np.asarray(self.spacing_mm)).astype(int)
+        x, y, z = local / np.asarray(self.spacing_mm)
+        return float(x), float(y), float(z)
+
+    def mm_to_voxel(self, mm: tuple[float, float, float]) -> Voxel:
+        """Nearest voxel (x, y, z) to an LPS position in mm; may lie outside the volume."""
+        x, y, z = np.rint(self.mm_to_place(mm)).astype(int)
         return int(x), int(y), int(z)

@@ -254,7 +254,7 @@ class _Export:
             )
         measurement = dataclasses.replace(self.report.measurement, findings=_without_texts(self.report, again))
         return dataclasses.replace(
-            self.report, record=record, volume=again, measurement=measurement, reader=label, read_at=_DUMMY_MOMENT, dated=False
+            self.report, record=record, volume=again, measurement=measurement, reader=label, read_at=_DUMMY_MOMENT, dated=False, comparison=None,
         )  # fmt: skip
 
     def write_reports(self, stage: Path, clean: Report) -> None:

@@ -90,6 +90,9 @@ OWN_CONCEPTS = {
     "HR049": "Lower end of the interval of the risk",
     "HR050": "Upper end of the interval of the risk",
     "HR051": "What the interval of the risk covers",
+    "HR052": "Change since an earlier exam",
+    "HR053": "Study Instance UID of the earlier exam",
+    "HR054": "Days since the earlier exam",
 }
 """Code value -> meaning; a meaning has at most 64 characters (LO)."""
 
@@ -118,6 +121,7 @@ RISKNET = own("HR021")
 LOWEST = own("HR022")
 HIGHEST = own("HR023")
 LOWER, UPPER, COVERED = own("HR049"), own("HR050"), own("HR051")
+CHANGE, PRIOR_STUDY, INTERVAL = own("HR052"), own("HR053"), own("HR054")
 PREVALENCE = own("HR024")
 WEIGHTS_HASH = own("HR029")
 BUNDLE_HASH = own("HR030")

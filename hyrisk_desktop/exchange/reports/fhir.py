@@ -12,8 +12,10 @@ from typing import Any
 
 from pydicom.sr.coding import Code
 
+from hyrisk_desktop.comparison import Comparison
 from hyrisk_desktop.exchange import dicom_values as v
 from hyrisk_desktop.exchange.reports import codes as c
+from hyrisk_desktop.exchange.reports.change import change_lines, known_rows
 from hyrisk_desktop.exchange.reports.report import (
     PRODUCT,
     VERSION,
@@ -45,6 +47,8 @@ def fhir_bundle(report: Report) -> Resource:
     risk = report.measurement.risk
     if risk is not None and not report.measurement.risk_standing.withheld:
         entries.add(_risk_assessment(report, about, results))
+    if report.comparison is not None:
+        results.append(entries.add(_change(report, report.comparison, about, entries)))
     entries.add(_diagnostic_report(report, about, results))
     return {
         "resourceType": "Bundle",
@@ -95,7 +99,7 @@ def _about(report: Report, entries: _Entries) -> dict[str, Any]:
     subject = entries.add(_patient(a))
     about: dict[str, Any] = {
         "subject": subject,
-        "study": entries.add(_imaging_study(report, subject)),
+        "study": entries.add(_imaging_study(a, report.volume.series_uid, subject)),
         "device": entries.add(
             {
                 "resourceType": "Device",
@@ -130,8 +134,7 @@ def _patient(a: Mapping[str, str]) -> Resource:
     return patient
 
 
-def _imaging_study(report: Report, subject: Resource) -> Resource:
-    a = report.volume.attributes
+def _imaging_study(a: Mapping[str, str], series_uid: str, subject: Resource) -> Resource:
     study: Resource = {
         "resourceType": "ImagingStudy",
         "status": "available",
@@ -142,7 +145,7 @@ def _imaging_study(report: Report, subject: Resource) -> Resource:
         study["identifier"] = [{"system": "urn:dicom:uid", "value": f"urn:oid:{number}"}]
     if started := _day(a.get("StudyDate", "")):
         study["started"] = started
-    if series := v.uid(report.volume.series_uid):
+    if series := v.uid(series_uid):
         study["series"] = [{"uid": series, "modality": study["modality"][0]}]
     return study
 
@@ -164,6 +167,32 @@ def _observation(report: Report, about: Mapping[str, Any], code: Code, **more: A
     if about["reader"]:
         observation["performer"] = [about["reader"]]
     return observation
+
+
+def _change(report: Report, compared: Comparison, about: Mapping[str, Any], entries: _Entries) -> Resource:
+    """What has changed since an earlier study, which the bundle names."""
+    prior = entries.add(_imaging_study(compared.prior_attributes, compared.prior_series_uid, about["subject"]))
+    codes = {
+        "agatston": c.AGATSTON_SCORE, "volume_mm3": c.CALCIUM_VOLUME, "sqrt_volume": c.SQRT_VOLUME, "grade": c.GRADE,
+        "hyrisknet": c.HYRISKNET, "risknet": c.RISKNET,
+    }  # fmt: skip
+    units = {"volume_mm3": c.MM3}
+    rows = [
+        _component(codes[row.key], valueQuantity=_quantity(change.difference, units.get(row.key, c.NO_UNITS)))
+        for row, change in known_rows(compared)
+        if change.difference is not None
+    ]
+    if compared.interval_days is not None:
+        rows.insert(0, _component(c.INTERVAL, valueInteger=compared.interval_days))
+    said = (*change_lines(compared), *warnings_of(report), research_use())
+    return _observation(
+        report,
+        about,
+        c.CHANGE,
+        component=rows,
+        derivedFrom=[about["study"], prior],
+        note=[{"text": v.plain(text)} for text in said],
+    )
 
 
 def _measured(standing: Standing, value: float, unit: Code) -> Resource:

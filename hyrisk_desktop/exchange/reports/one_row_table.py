@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hyrisk_desktop.batch.row import FROM_READS, SCORED, BatchRow, with_numbers
 from hyrisk_desktop.batch.table import COLUMNS
+from hyrisk_desktop.exchange.reports.change import change_rows
 from hyrisk_desktop.exchange.reports.report import Report, research_use
 from hyrisk_desktop.tables import csv_line
 
@@ -12,6 +13,21 @@ _OF_A_RUN = frozenset(
     ("row_id", "source", "status", "error_code", "error", "centre_from", "centre_note", "fingerprint", "seconds")
 )
 _NAMES = tuple(column.name for column in COLUMNS if column.name not in _OF_A_RUN)
+
+
+def _change_cells(report: Report) -> dict[str, object]:
+    """The change since an earlier exam; the columns are there without one too, so that tables of readings fit together."""
+    compared = report.comparison
+    attributes = {} if compared is None else compared.prior_attributes
+    cells: dict[str, object] = {
+        "prior_study_uid": attributes.get("StudyInstanceUID", ""),
+        "interval_days": None if compared is None else compared.interval_days,
+    }
+    for row in change_rows():
+        change = None if compared is None else compared.changes[row.key]
+        for name in ("prior", "difference", "noise"):
+            cells[f"{row.key}_{name}"] = None if change is None else getattr(change, name)
+    return cells
 
 
 def reading_table(report: Report) -> bytes:
@@ -32,6 +48,7 @@ def reading_table(report: Report) -> bytes:
         "region_drawn": m.scores.drawn,
         "read_at": report.read_at.isoformat(timespec="seconds"),
         "note": research_use(),
+        **_change_cells(report),
     }
     cells = [*(getattr(row, name) for name in _NAMES), *more.values()]
     return (csv_line((*_NAMES, *more)) + csv_line(cells)).encode()

@@ -18,6 +18,13 @@ from PIL import Image
 
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.exchange import dicom_values as v
+from hyrisk_desktop.exchange.reports.change import (
+    change_title,
+    difference_text,
+    known_rows,
+    noise_text,
+    number_text,
+)
 from hyrisk_desktop.exchange.reports.pdf_pictures import Picture, close_up, heat_map, most_calcified, whole_slice
 from hyrisk_desktop.exchange.reports.report import (
     PRODUCT,
@@ -44,6 +51,7 @@ def pdf_report(report: Report) -> bytes:
     page.header()
     page.identity()
     page.numbers()
+    page.change()
     page.pictures()
     page.findings()
     page.footer_lines()
@@ -224,6 +232,33 @@ class _Page:
             self.text(x, y + 0.8, 14.6, tr("grade {n}", n=number), 6, colour=_SOFT, align="C")
             self.text(x, y + 3.9, 14.6, percent(value, 1), 8, bold=current, align="C")
         return y + 9.5
+
+    def change(self) -> None:
+        """What has changed since an earlier exam, where one was compared."""
+        compared = self.report.comparison
+        if compared is None:
+            return
+        self.heading(_LEFT, 180, change_title(compared, dated=self.report.dated))
+        self.y += 4.4
+        heads = ("", tr("Prior"), tr("Now"), tr("Change"), tr("A year"), tr("Noise ±"))
+        table = [heads]
+        for row, change in known_rows(compared):
+            differences = (difference_text(change.difference, row), difference_text(change.per_year, row))
+            numbers = (number_text(change.prior, row), number_text(change.current, row))
+            table.append((row.title, *numbers, *differences, noise_text(change.noise, row)))
+        for n, cells in enumerate(table):
+            for column, text in enumerate(cells):
+                x, width = _LEFT + 50 * (column > 0) + 26 * max(0, column - 1), 50 if column == 0 else 24
+                soft = n == 0 or column == 0
+                self.text(x, self.y, width, text, 8, colour=_SOFT if soft else _INK, align="R" if column else "L")
+            self.y += 4.0
+        said = [
+            tr("Noise: what other clicks and another scan of the same heart would make."),
+            *(f.message for f in compared.findings),
+        ]
+        self.y = self._lines(_LEFT, self.y + 0.3, 180, said, 7, _SOFT, 3) + 1.5
+        self.rule(self.y)
+        self.y += 3
 
     def pictures(self) -> None:
         """The key images with their captions."""

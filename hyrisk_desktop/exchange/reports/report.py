@@ -18,6 +18,8 @@ from hyrisk_desktop import __version__
 from hyrisk_desktop.calcium import category_bounds
 from hyrisk_desktop.calcium.grading import grade_word
 from hyrisk_desktop.calcium.scores import region_name
+from hyrisk_desktop.comparison import Comparison
+from hyrisk_desktop.exchange.reports.change import change_document
 from hyrisk_desktop.exchange.reports.document import score_document
 from hyrisk_desktop.findings import Severity
 from hyrisk_desktop.i18n import tr
@@ -38,6 +40,7 @@ class Report:
         record: what ``volume`` was read from. measurement: what was measured there.
         reader: who read, "" for unknown. read_at: when the read took this state, not when it is written; with a time zone. dated: whether that is true, and no dummy.
         model_lines: the model card's summary, one plain line each.
+        comparison: with an earlier exam; None where there was none on screen.
         patch_xyz: the model's patch in voxels. heat: [rows, columns] of the patch as in `risk.explain`, None for none.
     """
 
@@ -50,12 +53,20 @@ class Report:
     model_lines: tuple[str, ...] = ()
     patch_xyz: tuple[int, int, int] = (161, 161, 3)
     heat: NDArray[np.float32] | None = None
+    comparison: Comparison | None = None
 
     @cached_property
     def document(self) -> dict[str, Any]:
         """The JSON object of this reading."""
-        m = self.measurement
-        return score_document(self.volume, m.centre, m.scores, m.risk, m.findings)
+        m, compared = self.measurement, self.comparison
+        made = score_document(self.volume, m.centre, m.scores, m.risk, m.findings)
+        if compared is not None:
+            prior = {
+                "study_uid": compared.prior_attributes.get("StudyInstanceUID"),
+                "series_uid": compared.prior_series_uid,
+            }
+            made["comparison"] = {"prior": prior, **change_document(compared)}
+        return made
 
 
 def research_use() -> str:

@@ -45,6 +45,7 @@ from hyrisk_desktop.calcium import Lesion
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.exchange import dicom_values as v
 from hyrisk_desktop.exchange.reports import codes as c
+from hyrisk_desktop.exchange.reports.change import change_lines
 from hyrisk_desktop.exchange.reports.digest import content_digest
 from hyrisk_desktop.exchange.reports.outline import outline
 from hyrisk_desktop.exchange.reports.report import PRODUCT, VERSION, Report, finding_lines, research_use, warnings_of
@@ -341,6 +342,10 @@ def _texts(report: Report) -> Sequence[TextContentItem]:
     if report.measurement.risk is not None and report.measurement.risk.demonstration:
         texts.append(_text(c.DEMONSTRATION, warnings_of(report)[-1]))
     texts += [_text(c.FINDING, v.plain(line)) for line in finding_lines(report)]
+    if (compared := report.comparison) is not None:
+        if uid := v.uid(compared.prior_attributes.get("StudyInstanceUID", "")):
+            texts.append(_text(c.PRIOR_STUDY, uid))
+        texts += [_text(c.CHANGE, v.plain(line)) for line in change_lines(compared)]
     texts.append(_text(c.TIME, report.read_at.isoformat(timespec="seconds")))
     texts.append(_text(c.DIGEST, _NO_DIGEST))
     return texts

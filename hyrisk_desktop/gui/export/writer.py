@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from hyrisk_desktop.comparison import Comparison
     from hyrisk_desktop.exchange.reports.report import Report
     from hyrisk_desktop.risk import Predictor
     from hyrisk_desktop.worklist.store import Store
@@ -46,6 +47,7 @@ class ExportRequest:
     Attributes:
         exam: what was on screen. measurement: the numbers that were shown. predictor: the model that gave the risk.
         heat: what raised the risk, where it is known already. read_at: when the read took this state.
+        comparison: with an earlier exam, where one was shown.
         reader: for the files. places: where, by the key of a format. replace: those whose files may be replaced.
     """
 
@@ -55,6 +57,7 @@ class ExportRequest:
     heat: NDArray[np.float32] | None
     reader: str = ""
     read_at: datetime | None = None
+    comparison: Comparison | None = None
     places: Mapping[str, Path] = field(default_factory=dict)
     replace: frozenset[Path] = frozenset()
 
@@ -62,7 +65,7 @@ class ExportRequest:
         """The reading as every file and object of it is made from; not for the GUI's thread."""
         return report_of(
             self.exam.record, self.exam.volume, self.measurement, self.predictor,
-            reader=self.reader, heat=self.heat, read_at=self.read_at,
+            reader=self.reader, heat=self.heat, read_at=self.read_at, comparison=self.comparison,
         )  # fmt: skip
 
 
@@ -169,6 +172,7 @@ class ReadingWriter(QObject):
             None if explanation is None else explanation.heat,
             reader,
             session.read_at,
+            session.comparison,
         )
 
     def cancel(self) -> None:

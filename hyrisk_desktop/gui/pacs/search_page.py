@@ -182,6 +182,15 @@ class SearchPage(QWidget):
                 return _python_date(self.first.date()), _python_date(self.last.date())
         return None, None
 
+    def search_patient(self, patient_id: str) -> None:
+        """Search for one patient's exams of any date, whatever was being searched for."""
+        if self._job is not None:
+            self.search()
+        for key, field in self._fields.items():
+            field.setText(patient_id if key == "patient_id" else "")
+        self.period.setCurrentIndex(0)
+        self.search()
+
     @Slot()
     def search(self) -> None:
         """Search, or stop searching."""

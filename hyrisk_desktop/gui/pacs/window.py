@@ -54,3 +54,8 @@ class PacsWindow(LetteredDialog):
     def show_queue(self) -> None:
         """The page that tells what became of what was sent."""
         self.tabs.setCurrentWidget(self.queue)
+
+    def search_patient(self, patient_id: str) -> None:
+        """Search for all exams of one patient; without a node, the page on which one is described is shown."""
+        self.tabs.setCurrentWidget(self.search)
+        self.search.search_patient(patient_id)

@@ -205,13 +205,25 @@ def paint_annotations(
         _scale(ink, geometry, zoom, height)
     # What kind of picture this is, and what a click does, is never hidden.
     if annotations.banner:
-        ink.draw_around(annotations.banner, QColor(255, 170, 60), width / 2, _MARGIN + ink.ascent + 18)
+        _banner(ink, annotations, width)
     if annotations.hint:
         # Above the corners' texts, which reach below the middle where the view is narrow.
         (hint,) = ink.elided((annotations.hint,), width - 2 * _MARGIN)
         ink.draw_around(hint, CENTRE, width / 2, height - _MARGIN - ink.height * (below + 0.6))
     if ruler is not None:
         _ruler(ink, *ruler, to_widget)
+
+
+def _banner(ink: Lettering, annotations: Annotations, width: int) -> None:
+    """In the middle of the upper edge; where the corners' texts leave no room there, below them, on as many lines as it takes."""
+    corners = (annotations.top_left, annotations.top_right) if annotations.show_texts else ()
+    widest = max(
+        (ink.width(line) for lines in corners for line in ink.elided(lines, width / 2 - 2 * _MARGIN)), default=0
+    )
+    beside = ink.width(annotations.banner) + 2 * widest + 4 * _MARGIN <= width
+    top = _MARGIN + ink.ascent + (18 if beside else ink.height * max((len(lines) for lines in corners), default=1))
+    for n, line in enumerate(ink.wrapped((annotations.banner,), width - 2 * _MARGIN)):
+        ink.draw_around(line, QColor(255, 170, 60), width / 2, top + n * ink.height)
 
 
 def _ruler(ink: Lettering, one: tuple[float, float], other: tuple[float, float], to_widget: ToWidget) -> None:

@@ -49,6 +49,7 @@ class Desk(QWidget):
         self._table: tuple[tuple[float, float], NDArray[np.uint32]] | None = None
         self._shown: dict[Plane, tuple[object, ...]] = {}
         self._draft_box: Region | None = None
+        self._priors_text = ""
         self.views = {plane: SliceView() for plane in Plane}
         self._linked = QTimer(self)
         self._linked.setSingleShot(True)
@@ -69,7 +70,7 @@ class Desk(QWidget):
             view.centre_placed.connect(self._place)
             view.double_clicked.connect(self._double_click)
             view.hovered.connect(self._hover)
-            view.window_dragged.connect(self._drag_window)
+            view.window_dragged.connect(self.drag_window)
             view.box_dragged.connect(self._drag_box)
             view.zoomed.connect(self._annotate)
         self.heat_legend = HeatLegend(self.views[Plane.AXIAL])
@@ -89,8 +90,12 @@ class Desk(QWidget):
         side = QSplitter(Qt.Orientation.Vertical)
         side.addWidget(self.views[Plane.SAGITTAL])
         side.addWidget(self.views[Plane.CORONAL])
+        self._column = QSplitter(Qt.Orientation.Vertical)
+        self._column.addWidget(self.views[Plane.AXIAL])
+        self._pair = QSplitter(Qt.Orientation.Horizontal)
+        self._pair.addWidget(self._column)
         splitter = QSplitter(Qt.Orientation.Horizontal)
-        splitter.addWidget(self.views[Plane.AXIAL])
+        splitter.addWidget(self._pair)
         splitter.addWidget(side)
         splitter.setStretchFactor(0, 5)
         splitter.setStretchFactor(1, 2)
@@ -98,7 +103,7 @@ class Desk(QWidget):
         self.side = side
         """The reformatted planes; whoever lays out the window may put them elsewhere while there is no room here."""
         self._splitters = (splitter, side)
-        for part in self._splitters:
+        for part in (*self._splitters, self._column, self._pair):
             part.setHandleWidth(4)
             part.setChildrenCollapsible(False)
         layout = QVBoxLayout(self)
@@ -112,6 +117,29 @@ class Desk(QWidget):
             splitter.addWidget(self.side)
             splitter.setSizes([700, 300])
 
+    def add_beside(self, pane: QWidget) -> None:
+        """Something to be compared with the images, right of the axial one; hidden until `show_beside`."""
+        pane.setVisible(False)
+        self._pair.addWidget(pane)
+
+    def show_beside(self, *, beside: bool, grid: bool) -> None:
+        """Make room for what `add_beside` was given, or take it away again.
+
+        Args:
+            beside: the axial image and it take half of the room each, the reformatted planes none.
+            grid: the coronal image goes below the axial one, so that it can be compared as well.
+        """
+        for index in range(1, self._pair.count()):
+            pane = self._pair.widget(index)
+            if pane is not None:
+                pane.setVisible(beside)
+        coronal = self.views[Plane.CORONAL]
+        if (coronal.parent() is self._column) != grid:
+            (self._column if grid else self.side).addWidget(coronal)
+            self._column.setSizes([600, 400])
+        self.side.setVisible(not beside)
+        self._pair.setSizes([500, 500])
+
     def layout_state(self) -> str:
         """Splitter positions, for the settings."""
         return "|".join(bytes(s.saveState().toBase64().data()).decode() for s in self._splitters)
@@ -120,6 +148,11 @@ class Desk(QWidget):
         """Inverse of `layout_state`; anything else leaves the default."""
         for splitter, part in zip(self._splitters, state.split("|"), strict=False):
             splitter.restoreState(QByteArray.fromBase64(part.encode()))
+
+    def set_priors_text(self, text: str) -> None:
+        """Which earlier exams of the patient there are, for the axial image's corner."""
+        self._priors_text = text
+        self._annotate((Plane.AXIAL,))
 
     def focus_image(self) -> None:
         """Give the axial view the keyboard."""
@@ -174,7 +207,8 @@ class Desk(QWidget):
         self._show_slices(planes)
         self._show_marks(planes)
 
-    def _window_table(self) -> tuple[tuple[float, float], NDArray[np.uint32]]:
+    def window_table(self) -> tuple[tuple[float, float], NDArray[np.uint32]]:
+        """Level and width, and their colours [65536]."""
         window = (self._session.view.level, self._session.view.width)
         if self._table is None or self._table[0] != window:
             self._table = window, rgb32(window_table(*window))
@@ -182,7 +216,7 @@ class Desk(QWidget):
 
     def _show_slices(self, planes: Iterable[Plane] = tuple(Plane)) -> None:
         """Redraw only the planes whose picture has changed: scrolling one plane leaves the other two."""
-        session, (window, table) = self._session, self._window_table()
+        session, (window, table) = self._session, self.window_table()
         if session.volume is None:
             return
         for plane in planes:
@@ -225,6 +259,7 @@ class Desk(QWidget):
         if plane is Plane.AXIAL:
             zoom = self.views[plane].zoom
             corners = axial_corners(exam, session.view, zoom, self._pointer_text(), blinded=session.blinded)
+            corners = replace(corners, top_right=(*corners.top_right, self._priors_text))
             hint = hint_text(Place.IMAGE, situation(session))
             banner = tr("SYNTHETIC PHANTOM – NOT A PATIENT") if exam.synthetic else ""
         else:
@@ -337,7 +372,8 @@ class Desk(QWidget):
             self._annotate()
 
     @Slot(float, float)
-    def _drag_window(self, dx: float, dy: float) -> None:
+    def drag_window(self, dx: float, dy: float) -> None:
+        """Window width and level, by a drag of so many widget pixels."""
         view = self._session.view
         level, width = interaction.drag_window(level=view.level, width=view.width, dx_px=dx, dy_px=dy)
         self._session.set_view(level=level, width=width)

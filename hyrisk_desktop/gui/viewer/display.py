@@ -109,6 +109,11 @@ class PlaneGeometry:
         su, sv = self.spacing_uv
         return (u0 + 0.5) * su, (v0 + 0.5) * sv, (u1 - u0) * su, (v1 - v0) * sv
 
+    def place_mm(self, place: tuple[float, float, float]) -> tuple[float, float]:
+        """Where ``place`` (x, y, z in voxels and parts of them) lies, in mm from the slice's upper left corner."""
+        (u, v, _), (su, sv) = self.to_plane(place), self.spacing_uv
+        return (u + 0.5) * su, (v + 0.5) * sv
+
     def crosses(self, region: Region, index: int) -> bool:
         """Whether slice ``index`` passes through ``region``."""
         low, high = self.to_plane(region.start)[2], self.to_plane(region.stop)[2]

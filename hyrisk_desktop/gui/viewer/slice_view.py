@@ -83,6 +83,11 @@ class SliceView(pg.GraphicsView):
         return self._index
 
     @property
+    def geometry(self) -> PlaneGeometry | None:
+        """How the plane cuts the volume; None without one."""
+        return self._geometry
+
+    @property
     def annotations(self) -> Annotations:
         """Texts on show."""
         return self._annotations
@@ -95,8 +100,7 @@ class SliceView(pg.GraphicsView):
     def set_tool(self, tool: Tool) -> None:
         """Choose what the left button does; the pointer shows it."""
         self._tool = tool
-        shape = Qt.CursorShape.ArrowCursor if tool is Tool.WINDOW else Qt.CursorShape.CrossCursor
-        self.setCursor(shape)
+        self.setCursor(Qt.CursorShape.ArrowCursor if tool is Tool.WINDOW else Qt.CursorShape.CrossCursor)
 
     def set_volume(self, volume: CTVolume | None, geometry: PlaneGeometry | None) -> None:
         """Show another volume, or nothing."""
@@ -174,6 +178,12 @@ class SliceView(pg.GraphicsView):
         pixel_mm = self._box.viewPixelSize()[0]
         return float(self._geometry.spacing_uv[0] / pixel_mm) if pixel_mm else 1.0
 
+    def show_area(self, area: QRectF) -> None:
+        """Show this part of the plane, in mm from its upper left corner; the widget has its shape."""
+        self._fitted = False
+        self._box.setRange(area, padding=0, disableAutoRange=True)
+        self.zoomed.emit()
+
     def _zoom(self, factor: float, around: QPointF) -> None:
         self._fitted = False
         self._box.scaleBy((1 / factor, 1 / factor), center=self._to_mm(around))
@@ -183,7 +193,7 @@ class SliceView(pg.GraphicsView):
         """Keep the whole slice in view unless the reader has zoomed."""
         super().resizeEvent(event)
         # pyqtgraph calls this from its own constructor, before ours has run.
-        if getattr(self, "_fitted", False) and self._geometry is not None:
+        if getattr(self, "_fitted", False):
             self.fit()
 
     # --- places
@@ -204,15 +214,9 @@ class SliceView(pg.GraphicsView):
         voxel = self._geometry.to_voxel(uv[0], uv[1], self._index)
         return voxel if self._volume.contains(voxel) else None
 
-    def position_of(self, voxel: Voxel) -> QPointF:
-        """Widget position of the centre of ``voxel`` (x, y, z), whatever slice is on show."""
-        if self._geometry is None:
-            return QPointF()
-        (u, v, _), (su, sv) = self._geometry.to_plane(voxel), self._geometry.spacing_uv
-        return self._mm_to_widget((u + 0.5) * su, (v + 0.5) * sv)
-
-    def _mm_to_widget(self, x: float, y: float) -> QPointF:
-        return _placed(self._to_widget(), x, y)
+    def position_of(self, voxel: tuple[float, float, float]) -> QPointF:
+        """Widget position of the centre of ``voxel`` (x, y, z), or of a part of one, whatever slice is on show."""
+        return QPointF() if self._geometry is None else _placed(self._to_widget(), *self._geometry.place_mm(voxel))
 
     def _to_widget(self) -> QTransform:
         """From mm of the plane to widget pixels."""
@@ -279,18 +283,14 @@ class SliceView(pg.GraphicsView):
             drag.ruler = True
             self._ruler, self._ruler_index = ((mm.x(), mm.y()), (mm.x(), mm.y())), self._index
         elif self._tool is not Tool.PLACE_CENTRE and self._marks.box is not None and uv and self._geometry:
-            rectangle = self._geometry.rectangle(self._marks.box)
-            corner = interaction.hit_corner(rectangle=rectangle, point=uv, tolerance=self._handle_tolerance())
+            rectangle, (su, sv) = self._geometry.rectangle(self._marks.box), self._geometry.spacing_uv
+            reach = interaction.HANDLE_TOLERANCE_PX * self._box.viewPixelSize()[0]
+            corner = interaction.hit_corner(rectangle=rectangle, point=uv, tolerance=(reach / su, reach / sv))
             if corner is not None:
                 drag.corner = corner
                 # The corner keeps its distance from the pointer, so that grabbing it does not move it.
                 at = rectangle[2 if corner.high_u else 0], rectangle[3 if corner.high_v else 1]
                 drag.grab = at[0] - uv[0], at[1] - uv[1]
-
-    def _handle_tolerance(self) -> tuple[float, float]:
-        assert self._geometry is not None
-        mm = interaction.HANDLE_TOLERANCE_PX * self._box.viewPixelSize()[0]
-        return mm / self._geometry.spacing_uv[0], mm / self._geometry.spacing_uv[1]
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Go on with a drag, or say what lies under the pointer."""
@@ -306,6 +306,7 @@ class SliceView(pg.GraphicsView):
             self._fitted = False
             pixel_w, pixel_h = self._box.viewPixelSize()
             self._box.translateBy(x=-dx * pixel_w, y=-dy * pixel_h)
+            self.zoomed.emit()
         elif drag.button == Qt.MouseButton.RightButton:
             self._zoom(interaction.zoom_factor(dy_px=-dy), drag.start)
         elif drag.ruler and self._ruler is not None:

@@ -31,6 +31,7 @@ class ReadAhead(QObject):
         super().__init__(parent)
         self._runner, self._load = runner, load
         self.budget_bytes = budget_bytes
+        self._reserved_bytes = 0
         self._wanted: tuple[int, ...] = ()
         self._kept: dict[int, Exam] = {}
         self._bad: set[int] = set()
@@ -39,6 +40,18 @@ class ReadAhead(QObject):
         self._loading: int | None = None
         self._begun = False
         self._waiting: Callable[[Exam | None], None] | None = None
+
+    @property
+    def _room_bytes(self) -> int:
+        return max(0, self.budget_bytes - self._reserved_bytes)
+
+    def reserve(self, count: int) -> None:
+        """Leave so many bytes of the budget to an exam that is kept elsewhere; what no longer fits goes, the farthest first."""
+        self._reserved_bytes = count
+        for exam_id in reversed(self._wanted):
+            if self.bytes_kept <= self._room_bytes:
+                break
+            self._kept.pop(exam_id, None)
 
     @property
     def busy(self) -> bool:
@@ -83,7 +96,7 @@ class ReadAhead(QObject):
 
     def keep(self, exam_id: int, exam: Exam) -> None:
         """Keep an exam that left the screen, if it is wanted."""
-        if exam_id in self._wanted and self.bytes_kept + exam.volume.hu.nbytes <= self.budget_bytes:
+        if exam_id in self._wanted and self.bytes_kept + exam.volume.hu.nbytes <= self._room_bytes:
             self._kept[exam_id] = exam
 
     def clear(self) -> None:
@@ -95,7 +108,7 @@ class ReadAhead(QObject):
     def _start(self) -> None:
         if self._job is not None:
             return
-        room = self.bytes_kept < self.budget_bytes
+        room = self.bytes_kept < self._room_bytes
         missing = next((i for i in self._wanted if i not in {*self._kept, *self._bad, *self._too_large} and room), None)
         if missing is None:
             self.idle.emit()
@@ -109,7 +122,7 @@ class ReadAhead(QObject):
             waiting = self._end()
             if waiting is not None:
                 waiting(exam)
-            elif missing in self._wanted and self.bytes_kept + exam.volume.hu.nbytes <= self.budget_bytes:
+            elif missing in self._wanted and self.bytes_kept + exam.volume.hu.nbytes <= self._room_bytes:
                 self._kept[missing] = exam
                 self.loaded.emit(missing, exam)
             else:

@@ -1,0 +1,106 @@
+"""Which earlier exams of the patient on screen there are, and how sure it is that they are the same patient's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hyrisk_desktop.comparison.same_patient import days_between, differing, known
+from hyrisk_desktop.errors import InputError
+from hyrisk_desktop.gui.viewer.overlay_text import dicom_date
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.worklist.earlier import exams_of_patient
+
+if TYPE_CHECKING:
+    from hyrisk_desktop.worklist.store import Store
+
+MOST = 12
+"""More exams than that with one identity are rather many patients under one made-up name."""
+_LEAST_KNOWN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class PriorExam:
+    """An earlier exam.
+
+    Attributes:
+        exam_id: the store's number; 0 for one that the reader opened by hand, at ``path``.
+        study_date: as in DICOM, "" for none. days: before the exam on screen, None where a date is missing.
+        description: of the study. doubt: why the reader is asked whether it is the same patient, "" for sure.
+    """
+
+    exam_id: int
+    study_date: str = ""
+    days: int | None = None
+    description: str = ""
+    doubt: str = ""
+    path: Path | None = None
+
+
+def find_priors(store: Store, attributes: Mapping[str, str], study_uid: str) -> tuple[PriorExam, ...]:
+    """On the store's thread: earlier exams of the patient, newest first.
+
+    Args:
+        store: the worklist's. attributes: DICOM keywords to text of the exam on screen. study_uid: of that exam.
+    """
+    exams = exams_of_patient(store, attributes, study_uid)
+    many = len(exams) > MOST
+    found = []
+    for exam in exams:
+        prior = prior_of(attributes, exam.attributes, exam_id=exam.exam_id, description=exam.description, many=many)
+        if prior is not None and _probable(attributes, exam.attributes):
+            found.append(prior)
+    return tuple(sorted(found, key=lambda p: (p.study_date, p.exam_id), reverse=True))
+
+
+def prior_of(
+    current: Mapping[str, str],
+    other: Mapping[str, str],
+    *,
+    exam_id: int = 0,
+    description: str = "",
+    many: bool = False,
+    path: Path | None = None,
+) -> PriorExam | None:
+    """The other exam as a prior of the current one; None where it is the later one.
+
+    Args:
+        current, other: DICOM keywords to text. exam_id, description, path: as of `PriorExam`.
+        many: a great many exams bear this identity.
+    """
+    try:
+        days = days_between(current, other)
+    except InputError:
+        return None
+    return PriorExam(exam_id, other.get("StudyDate", ""), days, description, _doubt(current, other, many=many), path)
+
+
+def _probable(current: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Worth asking about: the same patient ID, or another one with the same name and birth date."""
+    same_id = bool(current.get("PatientID", "").strip()) and tr("patient ID") not in differing(current, other)
+    return same_id or (
+        bool(current.get("PatientBirthDate", "").strip()) and differing(current, other) == (tr("patient ID"),)
+    )
+
+
+def _doubt(current: Mapping[str, str], other: Mapping[str, str], *, many: bool) -> str:
+    if differ := differing(current, other):
+        return tr("The exams differ in {what}.", what=", ".join(differ))
+    if known(current) < _LEAST_KNOWN:
+        return tr("Too little says whose exams these are.")
+    return tr("Very many exams bear this patient's name and ID.") if many else ""
+
+
+def when_text(prior: PriorExam, *, blinded: bool) -> str:
+    """When it was: its date and how long before, or only that for who reads blinded.
+
+    Args:
+        prior: the exam. blinded: whether dates are hidden.
+    """
+    days = "" if prior.days is None else tr("{n} days before", n=prior.days)
+    date = "" if blinded else dicom_date(prior.study_date)
+    if date and days:
+        return tr("{date} ({days})", date=date, days=days)
+    return date or days or tr("date unknown")
