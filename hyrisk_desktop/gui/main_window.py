@@ -36,7 +36,7 @@ from hyrisk_desktop.gui.viewer.desk import Desk
 from hyrisk_desktop.gui.worklist.panel import WorklistPanel
 from hyrisk_desktop.i18n import tr
 
-PANEL_WIDTH = 448
+PANEL_WIDTH = 460
 
 
 class MainWindow(QMainWindow):

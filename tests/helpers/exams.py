@@ -11,23 +11,25 @@ from tests.helpers import dicom_series
 from tests.helpers.dicom_series import ROOT
 
 
-def write_exam(folder: Path, number: int, *, patient: str = "", count: int = 24, size: int = 64) -> Path:
+def write_exam(
+    folder: Path, number: int, *, patient: str = "", name: str = "", count: int = 24, size: int = 64
+) -> Path:
     """A readable exam of ``count`` slices of ``size`` x ``size`` pixels that differs from all other numbers' exams."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, content in _files(number, patient, count, size).items():
-        (folder / name).write_bytes(content)
+    for file, content in _files(number, patient, name, count, size).items():
+        (folder / file).write_bytes(content)
     return folder
 
 
 @lru_cache(maxsize=64)
-def _files(number: int, patient: str, count: int, size: int) -> dict[str, bytes]:
+def _files(number: int, patient: str, name: str, count: int, size: int) -> dict[str, bytes]:
     """The exam's files, made once: many tests begin with the same exams."""
     datasets = dicom_series.slices(count, size, size, increment=2.5, pixel=(2.6, 2.9), seed=number, series=f"{number}")
     for z, ds in enumerate(datasets):
         ds.StudyInstanceUID, ds.FrameOfReferenceUID = f"{ROOT}.8.{number}", f"{ROOT}.9.{number}"
         ds.SOPInstanceUID = f"{ROOT}.{number}.3.{z + 1}"
         ds.PatientID = patient or f"P{number:03d}"
-        ds.PatientName = f"Test^Person{number:03d}"
+        ds.PatientName = name or f"Test^Person{number:03d}"
         ds.StudyDate = f"202001{1 + number % 28:02d}"
     with tempfile.TemporaryDirectory() as folder:
         return {path.name: path.read_bytes() for path in dicom_series.write(datasets, Path(folder)).iterdir()}

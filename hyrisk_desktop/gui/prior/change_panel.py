@@ -32,6 +32,8 @@ class ChangePanel(QGroupBox):
         self._session, self._priors = session, priors
         grid = QGridLayout()
         grid.setVerticalSpacing(1)
+        grid.setHorizontalSpacing(5)
+        grid.setColumnStretch(0, 1)
         headers = ("", tr("Prior"), tr("Now"), tr("Change"), tr("A year"), tr("Noise ±"))
         right = Qt.AlignmentFlag.AlignRight
         for column, text in enumerate(headers):
@@ -40,9 +42,13 @@ class ChangePanel(QGroupBox):
             grid.addWidget(label, 0, column, right if column else Qt.AlignmentFlag.AlignLeft)
         self._cells: dict[str, list[QLabel]] = {}
         for place, row in enumerate(change_rows(), 1):
-            grid.addWidget(QLabel(row.title), place, 0)
+            title = QLabel(row.title)
+            # A narrow panel cuts a name before it cuts a number.
+            title.setMinimumWidth(60)
+            grid.addWidget(title, place, 0)
             self._cells[row.key] = [QLabel(NOTHING) for _ in range(_COLUMNS)]
             for column, cell in enumerate(self._cells[row.key], 1):
+                cell.setMinimumWidth(0)
                 cell.setObjectName(f"change_{row.key}_{column}")
                 grid.addWidget(cell, place, column, right)
         self._note = Note(2)

@@ -57,6 +57,7 @@ class Comparing(QObject):
         self.why_not = ""
         """Why there is none, for the reader; "" while it is being worked out."""
         self._asked: _Asked | None = None
+        self._told_missing = ""
         self._then: tuple[object, Measurement] | None = None
         self._wait = QTimer(self)
         self._wait.setSingleShot(True)
@@ -85,11 +86,12 @@ class Comparing(QObject):
     def _check(self) -> None:
         """What is on screen may not be what was compared any more: that goes at once, the new answer takes a moment."""
         wanted = self._wanted()
-        if wanted == self._asked:
+        missing = "" if self._loaded is None or wanted is not None else self._missing()
+        if wanted == self._asked and missing == self._told_missing:
             return
-        self._asked = wanted
+        self._asked, self._told_missing = wanted, missing
         self._operation.drop()
-        self.why_not = "" if wanted is not None else self._missing()
+        self.why_not = missing
         self._session.comparison = None
         self.compared.emit()
         if wanted is not None:

@@ -93,14 +93,14 @@ def _doubt(current: Mapping[str, str], other: Mapping[str, str], *, many: bool) 
     return tr("Very many exams bear this patient's name and ID.") if many else ""
 
 
-def when_text(prior: PriorExam, *, blinded: bool) -> str:
+def when_text(prior: PriorExam, *, blinded: bool, brief: bool = False) -> str:
     """When it was: its date and how long before, or only that for who reads blinded.
 
     Args:
-        prior: the exam. blinded: whether dates are hidden.
+        prior: the exam. blinded: whether dates are hidden. brief: one of the two will do.
     """
     days = "" if prior.days is None else tr("{n} days before", n=prior.days)
     date = "" if blinded else dicom_date(prior.study_date)
-    if date and days:
+    if date and days and not brief:
         return tr("{date} ({days})", date=date, days=days)
     return date or days or tr("date unknown")

@@ -66,6 +66,11 @@ class PriorImage(SliceView):
     @Slot()
     def follow(self) -> None:
         """Show the place that the current exam's view shows."""
+        self._following = True
+        self._follow()
+        self._following = False
+
+    def _follow(self) -> None:
         loaded, placing = self._priors.loaded, self._priors.placing
         exam = None if loaded is None else loaded.exam
         if exam is not self._shown:
@@ -86,9 +91,7 @@ class PriorImage(SliceView):
         self.show_slice(nearest[AXES[self._plane]], slab, scores, self._desk.window_table()[1])
         self.set_marks(self._marks_at(nearest))
         middle = QPointF(self._leader.viewport().rect().center())
-        self._following = True
         _lay_at(self, place, self._leader.position_of(position) - middle, _mm_per_pixel(self._leader))
-        self._following = False
         self.set_annotations(self._texts(exam, nearest))
 
     @Slot()
@@ -116,9 +119,7 @@ class PriorImage(SliceView):
         when = "" if priors.chosen is None else when_text(priors.chosen, blinded=blinded)
         synthetic = tr("SYNTHETIC PHANTOM – NOT A PATIENT") if exam.synthetic else ""
         banner = " · ".join(t for t in (tr("PRIOR EXAM {when}", when=when), synthetic) if t)
-        hint = (
-            priors.stands if priors.linked else tr("UNLINKED: the wheel moves the prior exam alone (U links it again)")
-        )
+        hint = priors.stands if priors.linked else tr("UNLINKED: the wheel moves the prior alone (U)")
         shown = self._leader.annotations
         if self._plane is not Plane.AXIAL:
             return Annotations(
@@ -179,8 +180,10 @@ class PriorImage(SliceView):
     # --- painting
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Another size shows the same place in its middle."""
+        """Another size shows the same place in its middle; the leader's own size is no affair of this one."""
+        self._following = True
         super().resizeEvent(event)
+        self._following = False
         if hasattr(self, "_later"):
             self._follow_soon()
 

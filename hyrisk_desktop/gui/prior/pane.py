@@ -62,7 +62,7 @@ class PriorPane(QWidget):
     def _name_priors(self) -> None:
         """Which there are, in the corner of the current exam's image."""
         found, blinded = self._priors.found, self._session.blinded
-        names = [when_text(prior, blinded=blinded) for prior in found[:_MOST_NAMED]]
+        names = [when_text(prior, blinded=blinded, brief=True) for prior in found[:_MOST_NAMED]]
         more = len(found) - len(names)
         if more > 0:
             names.append(tr("{n} more", n=more))
