@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import product
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from hyrisk_desktop.calcium import REGION_SIZE_XYZ, score_region
+from hyrisk_desktop.calcium import REGION_SIZE_XYZ
+from hyrisk_desktop.comparison.noise import noise_of
 from hyrisk_desktop.comparison.same_patient import days_between
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.findings import Finding, Severity
@@ -27,8 +24,6 @@ FEWEST_DAYS = 30
 """Nearer together a change per year would be noise times a large number."""
 POOR_MM = 5.0
 """A registration that leaves this much is told of."""
-_JITTER_PX, _JITTER_SLICES = (-3, 0, 3), (-1, 0, 1)
-_BAND = 1.96
 SCORES = ("agatston", "volume_mm3", "sqrt_volume")
 RISKS = ("risknet", "hyrisknet")
 
@@ -129,7 +124,7 @@ def changes_between(
         InputError: the prior is the later one.
     """
     days = days_between(current.attributes, prior.attributes)
-    noise = _noise(current, prior, now, then)
+    noise = noise_of(current, prior, now, then, laid)
     changes = {
         name: _change(a, b, days, noise.get(name))
         for name, a, b in (*_score_pairs(now, then), ("grade", now.grade, then.grade), *_risk_pairs(now, then))
@@ -166,27 +161,6 @@ def _change(current: float | None, prior: float | None, days: int | None, noise:
     if difference is not None and days is not None and days >= FEWEST_DAYS:
         per_year = difference * DAYS_A_YEAR / days
     return Change(current, prior, difference, per_year, noise if difference is not None else None)
-
-
-def _noise(current: CTVolume, prior: CTVolume, now: Measurement, then: Measurement) -> dict[str, float]:
-    """What each difference may be without any change: other clicks in either exam, and the risk's own intervals."""
-    found = {}
-    clouds = [_jittered(volume, m.centre) for volume, m in ((current, now), (prior, then))]
-    for k, name in enumerate(SCORES):
-        found[name] = _BAND * math.hypot(*(float(np.std(cloud[:, k])) for cloud in clouds))
-    if now.risk is not None and then.risk is not None:
-        halves = [(m.risk.interval[1] - m.risk.interval[0]) / 2 for m in (now, then) if m.risk is not None]
-        for name in RISKS:
-            found[name] = math.hypot(*halves)
-    return found
-
-
-def _jittered(volume: CTVolume, centre: Voxel) -> np.ndarray:
-    """Scores [n, 3] at the clicks that a reader could as well have made."""
-    x, y, z = centre
-    clicks = [(x + dx, y + dy, z + dz) for dx, dy, dz in product(_JITTER_PX, _JITTER_PX, _JITTER_SLICES)]
-    scores = [score_region(volume, click) for click in clicks if volume.contains(click)]
-    return np.array([[getattr(one, name) for name in SCORES] for one in scores])
 
 
 def _findings(current: CTVolume, prior: CTVolume, laid: Registration) -> Iterator[Finding]:

@@ -143,7 +143,7 @@ def tell(pairs: list[Pair]) -> None:
         off = column[found] - column[true]
         held = np.abs(off) <= column[noise]
         print(f"change of {what:12s} found - true: mean {off.mean():+.1f}, SD {off.std(ddof=1):.1f}; within the band told {held.mean():.0%}; "
-              f"median band {np.median(column[noise]):.1f}")  # fmt: skip
+              f"median band {np.nanmedian(column[noise]):.1f}")  # fmt: skip
         for grown in (False, True):
             chosen = (column["growth"] > 1.0) == grown
             beyond = np.abs(column[found]) > column[noise]
