@@ -54,10 +54,41 @@ class ChestGrid:
             factor = self.factors[axis]
             count = self.hu.shape[2 - here]
             index = count - 1 - place[here] if flipped else place[here]
-            # Samples across the slices lie on slices, block means between pixels.
-            shift = factor // 2 if axis == 2 else (factor - 1) / 2
-            stored[axis] = int(np.clip(round(index * factor + shift), 0, sizes[axis] - 1))
+            stored[axis] = int(np.clip(round(index * factor + self._shift(axis)), 0, sizes[axis] - 1))
         return stored[0], stored[1], stored[2]
+
+    def place(self, voxel: Voxel) -> tuple[float, float, float]:
+        """Where the stored ``voxel`` lies here, (x, y, z); inverse of `voxel`."""
+        found = [0.0, 0.0, 0.0]
+        for here, (axis, flipped) in enumerate(zip(self.axes, self.flipped, strict=True)):
+            index = (voxel[axis] - self._shift(axis)) / self.factors[axis]
+            found[here] = self.hu.shape[2 - here] - 1 - index if flipped else index
+        return found[0], found[1], found[2]
+
+    def _shift(self, axis: int) -> float:
+        """Stored voxels from the first one to where this grid's first sample lies."""
+        # Samples across the slices lie on slices, block means between pixels.
+        return self.factors[axis] // 2 if axis == 2 else (self.factors[axis] - 1) / 2
+
+    def stored_box(self, field: F32, start: Voxel, stop: Voxel) -> F32:
+        """``field`` [z, y, x] of this grid at every stored voxel from ``start`` to before ``stop``, interpolated linearly.
+
+        Args:
+            field: values on this grid. start, stop: stored voxels (x, y, z).
+
+        Returns:
+            [z, y, x] in stored order; beyond this grid its border's values.
+        """
+        from scipy import ndimage
+
+        steps = tuple(slice(None, None, -1 if flip else 1) for flip in reversed(self.flipped))
+        order = [2 - self.axes.index(axis) for axis in (2, 1, 0)]
+        stored = field[steps].transpose(order)
+        shape = tuple(b - a for a, b in zip(start[::-1], stop[::-1], strict=True))
+        scale = [1.0 / self.factors[axis] for axis in (2, 1, 0)]
+        offset = [(start[axis] - self._shift(axis)) / self.factors[axis] for axis in (2, 1, 0)]
+        box: F32 = ndimage.affine_transform(stored, scale, offset, shape, order=1, mode="nearest")
+        return box
 
 
 def chest_grid(volume: CTVolume) -> ChestGrid:
