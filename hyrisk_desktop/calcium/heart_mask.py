@@ -41,7 +41,7 @@ _BELOW_DOME_MM, _LEAST_BELOW_MM, _CLEAR_OF_DOME_MM = 12.0, 56.0, 6.0
 # Its lowest part grows narrower by so much (mm per mm).
 _ROUND_MM, _ROUNDING = 18.0, 0.8
 
-_ABOVE_MM, _VESSELS_MM = 15.0, 40.0
+_ABOVE_MM, _VESSELS_MM = 20.0, 45.0
 _REACH_MM = 105.0
 # Vessels of the lungs are thinner than twice this, the heart is not.
 _OPENING_MM, _RIM_MM = 11.0, 4.0
@@ -72,7 +72,7 @@ def coarse_heart(grid: ChestGrid, lungs: Lungs, centre: Place) -> CoarseHeart:
     rows = np.arange(grid.hu.shape[1])[None, :, None]
     before_spine = rows < (front - _FRONT_GAP_MM / grid.step_mm[1])[:, None, None]
     tissue = _inner_chest(lungs.mask, grid.step_mm) & ~lungs.mask & ~aorta & before_spine & _near(grid, centre)
-    heights = (np.arange(len(tissue)) - centre[2]) * grid.step_mm[2]
+    heights: F64 = (np.arange(len(tissue), dtype=np.float64) - centre[2]) * grid.step_mm[2]
     dome, dome_seen = dome_height(grid, lungs, centre)
     body = _body(tissue & (heights <= _VESSELS_MM)[:, None, None], grid, centre)
     body = _rounded_off(body, heights, dome, grid)

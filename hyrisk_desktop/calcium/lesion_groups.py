@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,12 +73,3 @@ def _group(lesions: tuple[Lesion, ...], indices: list[int]) -> LesionGroup:
         volume_mm3=volume,
         max_hu=max(lesion.max_hu for lesion in own),
     )
-
-
-def voxels_of(found: LabelledRegion, indices: tuple[int, ...]) -> Iterator[Voxel]:
-    """The voxels (x, y, z) of the lesions ``indices`` of ``found``."""
-    x0, y0, z0 = found.region.start
-    for index in indices:
-        z = found.lesions[index].slice
-        rows, columns = np.nonzero(found.labels[z - z0] == index + 1)
-        yield from ((int(c) + x0, int(r) + y0, z) for r, c in zip(rows, columns, strict=True))
