@@ -18,14 +18,16 @@ from hyrisk_desktop.imaging.volume import CTVolume, Voxel
 
 F64 = NDArray[np.float64]
 
-_USUAL_REACH_MM = (68.0, 62.0, 60.0)
-"""From the centre to the right, to the left and down: of a usual heart, in whose coordinates places are told."""
-_REACH_RANGE = (0.75, 1.35)
-"""A reach is taken for that of a usual heart times this at least and at most."""
+_USUAL_WIDTH_MM = 122.0
+"""From the right to the left border of a usual heart, in whose coordinates places are told."""
+_WIDTH_RANGE = (0.83, 1.18)
+"""A heart is taken for a usual one times this at least and at most."""
 _USUAL_RADII_MM, _USUAL_MIDDLE_MM = (68.0, 58.0, 50.0), (-4.0, -6.0, -22.0)
 """Where no lungs are seen: an ellipsoid around the usual middle of the heart, seen from the centre (left, back, up)."""
 _LEAST_ML = 120.0
 _MARGIN_MM = 12.0
+_SMOOTH = 0.7
+"""Standard deviation, in voxels of the coarse grid, with which borders are smoothed."""
 
 
 class Zone(IntEnum):
@@ -46,7 +48,8 @@ class HeartRegion:
         centre: heart centre (x, y, z) that it was proposed around.
         start: voxel (x, y, z) of ``zones[0, 0, 0]``.
         zones: [z, y, x] uint8, a `Zone` for each voxel of the box.
-        reach_mm: how far the heart reaches from the centre to the patient's right, to the left and down.
+        depth_mm: [z, y, x] uint8, how deep each voxel of the box lies in heart and vessels; 0 outside of both.
+        width_mm: of the heart, from the patient's right to the left.
         to_lps_mm: 3 x 3; from a difference of voxels (x, y, z) to mm to the patient's left, back and head.
         findings: why the outline must be checked; none where everything was recognised.
     """
@@ -55,7 +58,8 @@ class HeartRegion:
     centre: Voxel
     start: Voxel
     zones: NDArray[np.uint8]
-    reach_mm: tuple[float, float, float]
+    depth_mm: NDArray[np.uint8]
+    width_mm: float
     to_lps_mm: F64
     findings: tuple[Finding, ...] = field(default=())
 
@@ -72,13 +76,15 @@ class HeartRegion:
 
     def usual_place_mm(self, voxel: tuple[float, float, float]) -> tuple[float, float, float]:
         """Where ``voxel`` (x, y, z) lies in a heart of usual size: mm to the left, to the back and up from the centre."""
-        left, back, up = self.to_lps_mm @ (np.asarray(voxel, np.float64) - np.asarray(self.centre))
-        right_reach, left_reach, down = (
-            usual / min(max(own, _REACH_RANGE[0] * usual), _REACH_RANGE[1] * usual)
-            for own, usual in zip(self.reach_mm, _USUAL_REACH_MM, strict=True)
-        )
-        across = (right_reach + left_reach) / 2
-        return float(left * across), float(back * across), float(up * (down if up < 0 else across))
+        scale = float(np.clip(_USUAL_WIDTH_MM / max(self.width_mm, 1.0), *_WIDTH_RANGE))
+        left, back, up = scale * (self.to_lps_mm @ (np.asarray(voxel, np.float64) - np.asarray(self.centre)))
+        return float(left), float(back), float(up)
+
+    def depth_at_mm(self, voxel: tuple[float, float, float]) -> float:
+        """How deep the voxel nearest to ``voxel`` (x, y, z) lies in heart and vessels; 0 outside of the box."""
+        x, y, z = (round(v) - s for v, s in zip(voxel, self.start, strict=True))
+        depth, rows, columns = self.depth_mm.shape
+        return float(self.depth_mm[z, y, x]) if 0 <= x < columns and 0 <= y < rows and 0 <= z < depth else 0.0
 
 
 def propose_heart(volume: CTVolume, centre: Voxel) -> HeartRegion:
@@ -105,7 +111,8 @@ def propose_heart(volume: CTVolume, centre: Voxel) -> HeartRegion:
         centre=centre,
         start=start,
         zones=_zones(grid, found, start, stop),
-        reach_mm=_reach(found.heart, grid, place),
+        depth_mm=_depth(grid, found, start, stop),
+        width_mm=_width(found.heart, grid),
         to_lps_mm=np.asarray(volume.direction, np.float64) * np.asarray(volume.spacing_mm),
         findings=_findings(found, guessed=guessed),
     )
@@ -135,6 +142,7 @@ def _box(volume: CTVolume, grid: ChestGrid, found: CoarseHeart) -> tuple[Voxel, 
     marked = found.heart | found.vessels
     if not marked.any():
         marked = np.ones_like(marked)
+    marked |= found.aorta & marked.any(axis=(1, 2), keepdims=True)
     ends = []
     for axis in (2, 1, 0):
         there = np.flatnonzero(marked.any(axis=tuple(a for a in range(3) if a != axis)))
@@ -161,21 +169,30 @@ def _raised(grid: ChestGrid, mask: Mask, start: Voxel, stop: Voxel) -> Mask:
     """``mask`` [z, y, x] of the grid at every voxel of the box."""
     if not mask.any():
         return np.zeros(tuple(b - a for a, b in zip(start[::-1], stop[::-1], strict=True)), np.bool_)
-    soft: F32 = grid.stored_box(mask.astype(np.float32), start, stop)
+    from scipy import ndimage
+
+    # Steps of the coarse grid are rounded off.
+    soft: F32 = grid.stored_box(ndimage.gaussian_filter(mask.astype(np.float32), _SMOOTH), start, stop)
     return np.asarray(soft >= 0.5)
 
 
-def _reach(heart: Mask, grid: ChestGrid, place: Place) -> tuple[float, float, float]:
-    """How far ``heart`` [z, y, x] reaches from ``place`` to the right, to the left and down, in mm."""
-    z, _, x = np.nonzero(heart)
+def _depth(grid: ChestGrid, found: CoarseHeart, start: Voxel, stop: Voxel) -> NDArray[np.uint8]:
+    """Distance in mm from every voxel of the box [z, y, x] to the outside of heart and vessels."""
+    from scipy import ndimage
+
+    body = np.pad(found.heart | found.vessels, 1)
+    depth = ndimage.distance_transform_edt(body, sampling=grid.step_mm[::-1])[1:-1, 1:-1, 1:-1]
+    raised = grid.stored_box(depth.astype(np.float32), start, stop)
+    return np.clip(np.rint(raised), 0, 255).astype(np.uint8)
+
+
+def _width(heart: Mask, grid: ChestGrid) -> float:
+    """From the right to the left border of ``heart`` [z, y, x], the outermost hundredths left out, in mm."""
+    x = np.nonzero(heart)[2]
     if not x.size:
-        return _USUAL_REACH_MM
-    step_x, _, step_z = grid.step_mm
-    return (
-        float((place[0] - np.quantile(x, 0.01)) * step_x),
-        float((np.quantile(x, 0.99) - place[0]) * step_x),
-        float((place[2] - np.quantile(z, 0.01)) * step_z),
-    )
+        return _USUAL_WIDTH_MM
+    low, high = np.quantile(x, (0.01, 0.99))
+    return float((high - low + 1) * grid.step_mm[0])
 
 
 def _findings(found: CoarseHeart, *, guessed: bool) -> tuple[Finding, ...]:
