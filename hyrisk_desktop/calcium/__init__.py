@@ -13,7 +13,7 @@ from hyrisk_desktop.calcium.scores import (
     score_box,
     score_region,
 )
-from hyrisk_desktop.calcium.whole_heart import Plaque, VesselScore, WholeHeartScores, score_whole_heart
+from hyrisk_desktop.calcium.whole_heart import HeartMarks, Plaque, VesselScore, WholeHeartScores, score_whole_heart
 
 __all__ = [
     "CORONARIES",
@@ -23,6 +23,7 @@ __all__ = [
     "VESSELS",
     "CalciumScores",
     "Doubt",
+    "HeartMarks",
     "HeartRegion",
     "Lesion",
     "Plaque",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from hyrisk_desktop.calcium.lesions import LabelledRegion, Lesion, find_lesions
 from hyrisk_desktop.calcium.profiles import STANDARD, ScoringProfile
 from hyrisk_desktop.calcium.scores import agatston_category
 from hyrisk_desktop.errors import InputError
-from hyrisk_desktop.findings import Finding
+from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.checks import noise_near
 from hyrisk_desktop.imaging.volume import CTVolume, Voxel
@@ -31,6 +31,22 @@ from hyrisk_desktop.imaging.volume import CTVolume, Voxel
 _DRS_BOUNDS = (100.0, 300.0)
 """CAC-DRS (Hecht et al., J Cardiovasc Comput Tomogr 2018): A0 is 0, A1 1 to 99, A2 100 to 299, A3 300 and more."""
 _SOFT_HU = (0.0, 100.0)
+_OPEN_DOUBTS = frozenset({Doubt.AORTIC_ROOT, Doubt.MITRAL_RING, Doubt.INSIDE})
+"""Where a coronary artery may run after all."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeartMarks:
+    """What a reader said of plaques, by voxels (x, y, z) of them.
+
+    Attributes:
+        taken: voxel and vessel of `VESSELS`: the plaque that holds the voxel belongs to it, and counts.
+        counted: voxels whose plaques count although they were doubted. excluded: voxels whose plaques do not count.
+    """
+
+    taken: tuple[tuple[Voxel, str], ...] = ()
+    counted: frozenset[Voxel] = frozenset()
+    excluded: frozenset[Voxel] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +101,7 @@ class WholeHeartScores:
         groups: all plaques in the outline and in what is doubted beside it, counted or not, by slice.
         vessels: one row for each of `VESSELS`.
         label_start: voxel of ``labels[0, 0, 0]``; ``labels`` [z, y, x] holds a plaque's index in ``groups`` plus one, 0 elsewhere.
-        findings: of the outline.
+        findings: of the outline, and of what is doubted within it.
     """
 
     series_uid: str
@@ -135,6 +151,10 @@ class WholeHeartScores:
         line = f"CAC-DRS A{self.drs_category}"
         return line if self.extent is None else f"{line}/N{self.extent}"
 
+    def without_labels(self) -> WholeHeartScores:
+        """The same without ``labels``, for where many are kept."""
+        return replace(self, labels=np.zeros((0, 0, 0), np.int32))
+
     def at(self, voxel: Voxel) -> Plaque | None:
         """The plaque at ``voxel`` (x, y, z), None for none."""
         x, y, z = (v - s for v, s in zip(voxel, self.label_start, strict=True))
@@ -173,32 +193,61 @@ def score_whole_heart(
     _check(volume, heart, taken)
     found = find_lesions(volume, heart.box, profile)
     groups, group_of = group_lesions(found)
-    marks = _Marks(
+    said = _Said(
         _by_group(found, group_of, taken),
         set(_by_group(found, group_of, dict.fromkeys(counted))),
         set(_by_group(found, group_of, dict.fromkeys(excluded))),
     )
+    plaques, number = _plaques(volume, heart, found, groups, group_of, said)
+    inside = [plaque for plaque in plaques if plaque.counted]
+    agatston = math.fsum(plaque.agatston for plaque in inside)
+    return WholeHeartScores(
+        series_uid=volume.series_uid,
+        centre=heart.centre,
+        profile=profile.name,
+        agatston=agatston,
+        volume_mm3=math.fsum(plaque.volume_mm3 for plaque in inside),
+        groups=tuple(plaques),
+        vessels=_vessels(inside),
+        label_start=found.region.start,
+        labels=np.concatenate([np.zeros(1, np.int32), number[group_of]])[found.labels],
+        findings=(*heart.findings, *_doubted(agatston, plaques)),
+    )
+
+
+def _doubted(agatston: float, plaques: list[Plaque]) -> tuple[Finding, ...]:
+    """Code ``heart_doubted``: a warning where what is doubted within the heart would change the category, else a note."""
+    open_doubts = [p for p in plaques if not p.counted and p.doubt in _OPEN_DOUBTS]
+    if not open_doubts:
+        return ()
+    score = math.fsum(plaque.agatston for plaque in open_doubts)
+    message = tr(
+        "Calcium with an Agatston score of {agatston:.0f} lies at the aortic root, a valve or inside the heart and is not "
+        "counted in the whole-heart score. Take what is coronary.",
+        agatston=score,
+    )
+    changes = agatston_category(agatston + score) != agatston_category(agatston)
+    return (Finding("heart_doubted", Severity.WARNING if changes else Severity.INFO, message),)
+
+
+def _plaques(
+    volume: CTVolume,
+    heart: HeartRegion,
+    found: LabelledRegion,
+    groups: tuple[LesionGroup, ...],
+    group_of: NDArray[np.int32],
+    said: _Said,
+) -> tuple[list[Plaque], NDArray[np.int32]]:
+    """The plaques, and for each group [n] its plaque's index plus one; 0 where it lies outside of heart and aorta."""
     blood = _blood(volume, heart)
     plaques, number = [], np.zeros(len(groups), np.int32)
     for index, (group, zone) in enumerate(zip(groups, _zones(found, heart, group_of, len(groups)), strict=True)):
         if zone is not Zone.OUTSIDE:
             lesions = tuple(found.lesions[i] for i in group.lesions)
             doubt = doubt_of(volume, heart, blood, group, zone, lesions)
-            plaques.append(_plaque(heart, group, lesions, doubt, marks.of(index)))
+            plaques.append(_plaque(heart, group, lesions, doubt, said.of(index)))
             number[index] = len(plaques)
-    inside = [plaque for plaque in plaques if plaque.counted]
-    return WholeHeartScores(
-        series_uid=volume.series_uid,
-        centre=heart.centre,
-        profile=profile.name,
-        agatston=math.fsum(plaque.agatston for plaque in inside),
-        volume_mm3=math.fsum(plaque.volume_mm3 for plaque in inside),
-        groups=tuple(plaques),
-        vessels=_vessels(inside),
-        label_start=found.region.start,
-        labels=np.concatenate([np.zeros(1, np.int32), number[group_of]])[found.labels],
-        findings=heart.findings,
-    )
+    return plaques, number
 
 
 def _check(volume: CTVolume, heart: HeartRegion, taken: Mapping[Voxel, str]) -> None:
@@ -211,7 +260,7 @@ def _check(volume: CTVolume, heart: HeartRegion, taken: Mapping[Voxel, str]) -> 
 
 
 @dataclass(frozen=True, slots=True)
-class _Marks:
+class _Said:
     """What readers said, by index of the group: its vessel; that it counts; that it does not."""
 
     vessels: Mapping[int, str | None]

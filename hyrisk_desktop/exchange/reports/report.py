@@ -55,7 +55,7 @@ class Report:
     def document(self) -> dict[str, Any]:
         """The JSON object of this reading."""
         m = self.measurement
-        return score_document(self.volume, m.centre, m.scores, m.risk, m.findings)
+        return score_document(self.volume, m.centre, m.scores, m.risk, m.findings, m.whole_heart)
 
 
 def research_use() -> str:
