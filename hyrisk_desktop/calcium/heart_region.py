@@ -28,6 +28,8 @@ _LEAST_ML = 120.0
 _MARGIN_MM = 12.0
 _SMOOTH = 0.7
 """Standard deviation, in voxels of the coarse grid, with which borders are smoothed."""
+_RIM = 0.4
+"""Below one half: arteries on the heart's surface belong to it, and a rim of lung has no calcium."""
 
 
 class Zone(IntEnum):
@@ -157,23 +159,24 @@ def _box(volume: CTVolume, grid: ChestGrid, found: CoarseHeart) -> tuple[Voxel, 
 def _zones(grid: ChestGrid, found: CoarseHeart, start: Voxel, stop: Voxel) -> NDArray[np.uint8]:
     """The coarse masks at every voxel of the box [z, y, x], their borders smoothed."""
     zones = np.zeros(tuple(b - a for a, b in zip(start[::-1], stop[::-1], strict=True)), np.uint8)
-    # Where two zones meet, heart and vessels are what their union is, cut at its slice.
-    body = _raised(grid, found.heart | found.vessels, start, stop)
-    zones[body] = Zone.VESSELS
-    zones[body & ~_raised(grid, found.vessels, start, stop)] = Zone.HEART
+    body = _raised(grid, found.heart | found.vessels, start, stop, _RIM)
+    above = np.zeros_like(found.vessels)
+    above[found.vessels.any(axis=(1, 2))] = True
+    zones[body] = Zone.HEART
+    zones[body & _raised(grid, above, start, stop)] = Zone.VESSELS
     zones[_raised(grid, found.aorta, start, stop)] = Zone.AORTA
     return zones
 
 
-def _raised(grid: ChestGrid, mask: Mask, start: Voxel, stop: Voxel) -> Mask:
-    """``mask`` [z, y, x] of the grid at every voxel of the box."""
+def _raised(grid: ChestGrid, mask: Mask, start: Voxel, stop: Voxel, level: float = 0.5) -> Mask:
+    """``mask`` [z, y, x] of the grid at every voxel of the box, where what it is smoothed to reaches ``level``."""
     if not mask.any():
         return np.zeros(tuple(b - a for a, b in zip(start[::-1], stop[::-1], strict=True)), np.bool_)
     from scipy import ndimage
 
     # Steps of the coarse grid are rounded off.
     soft: F32 = grid.stored_box(ndimage.gaussian_filter(mask.astype(np.float32), _SMOOTH), start, stop)
-    return np.asarray(soft >= 0.5)
+    return np.asarray(soft >= level)
 
 
 def _depth(grid: ChestGrid, found: CoarseHeart, start: Voxel, stop: Voxel) -> NDArray[np.uint8]:

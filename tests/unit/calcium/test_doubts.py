@@ -18,9 +18,7 @@ LAD, MITRAL, INSIDE = (28.0, -20.0, -4.0), (12.0, 24.0, -12.0), (8.0, -12.0, -22
 """Of these, seen from the centre in mm, the first has an artery, the second the ring, the last nothing."""
 
 
-def doubt_at(
-    volume: CTVolume, *, zone: Zone = Zone.HEART, blood: Blood = BLOOD, depth_mm: int = 20
-) -> Doubt | None:
+def doubt_at(volume: CTVolume, *, zone: Zone = Zone.HEART, blood: Blood = BLOOD, depth_mm: int = 20) -> Doubt | None:
     """The doubt of the one plaque of ``volume``."""
     heart = heart_of(volume, depth_mm=depth_mm)
     found = find_lesions(volume, heart.box, STANDARD)
@@ -117,9 +115,7 @@ def test_where_no_artery_runs_fat_changes_nothing(around: int) -> None:
         ((-10.0, 22.0, 2.0), 1, Doubt.AORTIC_ROOT),
     ],
 )
-def test_near_the_surface_runs_a_groove(
-    place: tuple[float, float, float], depth_mm: int, doubt: Doubt | None
-) -> None:
+def test_near_the_surface_runs_a_groove(place: tuple[float, float, float], depth_mm: int, doubt: Doubt | None) -> None:
     assert doubt_at(spot(place, around=45), depth_mm=depth_mm) is doubt
 
 
