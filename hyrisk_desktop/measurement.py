@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,16 +11,23 @@ from hyrisk_desktop.calcium import (
     REGION_SIZE_XYZ,
     STANDARD,
     CalciumScores,
+    HeartMarks,
+    HeartRegion,
+    Plaque,
     Region,
     ScoringProfile,
+    WholeHeartScores,
+    propose_heart,
     score_box,
     score_region,
+    score_whole_heart,
 )
+from hyrisk_desktop.calcium.doubts import Doubt
 from hyrisk_desktop.calcium.grading import consistency_findings
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.imaging import CTVolume, Voxel, check_centre, check_volume
 from hyrisk_desktop.risk.risk_reading import RiskReading
-from hyrisk_desktop.standing import Standing, decisive_first, risk_standing, scores_standing
+from hyrisk_desktop.standing import Standing, decisive_first, risk_standing, scores_standing, whole_heart_standing
 
 if TYPE_CHECKING:
     from hyrisk_desktop.risk import Predictor
@@ -31,13 +39,22 @@ _ORDER = {Severity.UNFIT: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measurement:
-    """Scores, risk (None without a model) and findings, decisive ones first, of one centre and grade."""
+    """Scores, risk (None without a model) and findings, decisive ones first, of one centre and grade.
+
+    ``whole_heart`` is None unless it was asked for.
+    """
 
     centre: Voxel
     grade: float | None
     scores: CalciumScores
     risk: RiskReading | None
     findings: tuple[Finding, ...]
+    whole_heart: WholeHeartScores | None = None
+
+    @property
+    def whole_heart_standing(self) -> Standing:
+        """Whether the whole-heart score may be shown."""
+        return whole_heart_standing(self.findings)
 
     @property
     def risk_standing(self) -> Standing:
@@ -59,6 +76,7 @@ class Survey:
         scores: of the region around the centre, or of the box.
         region_agatston: of the region that models are trained on, whatever is scored; 0 without a centre.
         scan, around: findings of the whole scan, and of the surroundings of the centre.
+        whole_heart: the whole-heart score, None unless it was asked for.
     """
 
     centre: Voxel | None
@@ -67,6 +85,7 @@ class Survey:
     region_agatston: float
     scan: tuple[Finding, ...]
     around: tuple[Finding, ...]
+    whole_heart: WholeHeartScores | None = None
 
 
 def survey(
@@ -81,6 +100,7 @@ def survey(
     also: tuple[Finding, ...] = (),
     scan: tuple[Finding, ...] | None = None,
     whole: bool = True,
+    heart: HeartMarks | None = None,
 ) -> Survey:
     """The half of `measure` that needs no model, with the same arguments.
 
@@ -89,9 +109,10 @@ def survey(
         centre: None only with a ``box``.
         scan: findings of the whole scan where they are known already; None: the scan is checked.
         whole: False where of the pixels only those around ``centre`` were read.
+        heart: as there.
 
     Raises:
-        InputError: the centre lies outside the volume. ValueError: neither centre nor box.
+        InputError: the centre lies outside the volume. ValueError: neither centre nor box, or a whole heart without a centre.
     """
     if box is not None:
         scores = score_box(volume, box, centre=centre, profile=profile, excluded=excluded)
@@ -108,14 +129,49 @@ def survey(
     if scan is None:
         scan = (*volume.findings, *check_volume(volume, pixels=whole))
     around = () if centre is None else check_centre(volume, centre, region=region)
-    return Survey(centre, grade, scores, agatston, (*scan, *also), around)
+    hearts = None
+    if heart is not None:
+        if centre is None:
+            raise ValueError("a whole heart needs a centre")
+        hearts = measure_heart(volume, centre, profile=profile, marks=heart, excluded=excluded)
+    return Survey(centre, grade, scores, agatston, (*scan, *also), around, hearts)
+
+
+def measure_heart(
+    volume: CTVolume,
+    centre: Voxel,
+    *,
+    profile: ScoringProfile = STANDARD,
+    marks: HeartMarks,
+    excluded: Collection[Voxel] = (),
+    outline: HeartRegion | None = None,
+) -> WholeHeartScores:
+    """The whole-heart score of ``volume`` around ``centre`` (x, y, z).
+
+    Args:
+        profile: how lesions are found and weighted. marks: what the reader said of its plaques.
+        excluded: voxels that the reader took out of the score region; their plaques don't count here either.
+        outline: of the heart, where it was proposed already.
+
+    Raises:
+        InputError: the centre lies outside the volume, or there is no such vessel.
+    """
+    return score_whole_heart(
+        volume,
+        propose_heart(volume, centre) if outline is None else outline,
+        profile=profile,
+        taken=dict(marks.taken),
+        counted=marks.counted,
+        excluded=marks.excluded.union(excluded),
+    )
 
 
 def conclude(surveyed: Survey, risk: RiskReading | None) -> Measurement:
     """The measurement that a survey at a centre and the model's answer make."""
     s = surveyed
     assert s.centre is not None
-    return Measurement(s.centre, s.grade, s.scores, risk, collect_findings(s.scan, s.around, s.scores, s.grade, risk))
+    findings = collect_findings(s.scan, s.around, s.scores, s.grade, risk, s.whole_heart)
+    return Measurement(s.centre, s.grade, s.scores, risk, findings, s.whole_heart)
 
 
 def measure(
@@ -129,6 +185,7 @@ def measure(
     profile: ScoringProfile = STANDARD,
     excluded: Collection[Voxel] = (),
     also: tuple[Finding, ...] = (),
+    heart: HeartMarks | None = None,
 ) -> Measurement:
     """Score and predict at ``centre`` (x, y, z).
 
@@ -139,12 +196,15 @@ def measure(
         region: size of the score region in voxels; ``box``: scored instead of it.
         excluded: voxels whose lesions do not count.
         also: findings that the caller knows of, such as another model than the chosen one.
+        heart: score the whole heart as well, with these marks of a reader; None: don't.
 
     Raises:
         InputError: the centre lies outside the volume, or the grade outside 0 to 3.
         BundleError: the model's answer is not a number.
     """
-    surveyed = survey(volume, centre, grade, region=region, box=box, profile=profile, excluded=excluded, also=also)
+    surveyed = survey(
+        volume, centre, grade, region=region, box=box, profile=profile, excluded=excluded, also=also, heart=heart
+    )
     risk = None
     if predictor is not None:
         risk = predictor.predict(volume, centre, grade, agatston=surveyed.region_agatston)
@@ -157,12 +217,13 @@ def collect_findings(
     scores: CalciumScores | None,
     grade: float | None,
     risk: RiskReading | None,
+    whole_heart: WholeHeartScores | None = None,
 ) -> tuple[Finding, ...]:
     """Everything that qualifies the numbers, one finding per code: what withholds a number first, then the worst first.
 
     Args:
         scan, centre: findings of the whole scan and around the heart centre.
-        scores, grade, risk: what else is there; None where it is not.
+        scores, grade, risk, whole_heart: what else is there; None where it is not.
     """
     found = [*scan, *centre]
     if scores is not None:
@@ -173,6 +234,8 @@ def collect_findings(
         found += consistency_findings(grade, scores.agatston, drawn=scores.drawn)
     if risk is not None:
         found += risk.findings
+    if whole_heart is not None:
+        found += whole_heart.findings
     unique: dict[str, Finding] = {}
     for finding in found:
         unique.setdefault(finding.code, finding)
@@ -189,6 +252,49 @@ def calcium_numbers(scores: CalciumScores) -> dict[str, Any]:
         "category": scores.category,
         "volume_mm3": scores.volume_mm3,
         "sqrt_volume": scores.sqrt_volume,
+    }
+
+
+def whole_heart_numbers(scores: WholeHeartScores) -> dict[str, Any]:
+    """The whole-heart score under the names of the JSON document.
+
+    What noise alone may be is counted and not listed. A vessel's row is marked while a plaque of it is there by
+    its place alone.
+    """
+    doubted = [plaque for plaque in scores.groups if not plaque.counted]
+    noise = [plaque for plaque in doubted if plaque.doubt is Doubt.NOISE]
+    return {
+        "agatston": scores.agatston,
+        "category": scores.category,
+        "volume_mm3": scores.volume_mm3,
+        "sqrt_volume": scores.sqrt_volume,
+        "lesions": len(scores.counted),
+        "cac_drs": scores.cac_drs,
+        "extent": scores.extent,
+        "suggested_extent": scores.suggested_extent,
+        "vessels": [
+            {"vessel": row.vessel, "agatston": row.agatston, "volume_mm3": row.volume_mm3, "lesions": row.lesions}
+            | ({"suggested": True} if row.suggested else {})
+            for row in scores.vessels
+        ],
+        "plaques": [_plaque(plaque) for plaque in scores.counted],
+        "not_counted": [
+            _plaque(plaque) | {"reason": str(plaque.doubt)} for plaque in doubted if plaque.doubt is not Doubt.NOISE
+        ],
+        "noise": {"lesions": len(noise), "agatston": math.fsum(plaque.agatston for plaque in noise)},
+    }
+
+
+def _plaque(plaque: Plaque) -> dict[str, Any]:
+    return {
+        "voxel_xyz": list(plaque.id),
+        "slices": list(plaque.slices),
+        "center_xyz": list(plaque.center_xyz),
+        "agatston": plaque.agatston,
+        "volume_mm3": plaque.volume_mm3,
+        "max_hu": plaque.max_hu,
+        "vessel": plaque.vessel,
+        "suggested_vessel": plaque.suggested,
     }
 
 

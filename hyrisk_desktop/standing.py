@@ -19,6 +19,8 @@ _OF_THE_RISK = frozenset(
 )
 """Codes that leave the scores alone, and `_OF_THE_SCORES` those that leave the risk alone."""
 _OF_THE_SCORES = frozenset({*_NO_SCORES, "region_outside", "lesion_cut", "calcium_nearby"})
+_OF_THE_HEART = frozenset({"heart_guessed", "heart_outline", "heart_cut", "heart_doubted"})
+"""Codes of the whole heart: they leave everything else alone."""
 SHOWN_ANYWAY = "shown_anyway"
 """Code of the finding that records that somebody asked to see a withheld risk."""
 
@@ -65,12 +67,20 @@ SHOWN = Standing()
 
 def risk_standing(findings: Collection[Finding]) -> Standing:
     """Of a risk that ``findings`` qualify."""
-    return _standing([f for f in findings if f.code not in _OF_THE_SCORES], (*_NO_NUMBER, *_NO_RISK))
+    others = _OF_THE_SCORES | _OF_THE_HEART
+    return _standing([f for f in findings if f.code not in others], (*_NO_NUMBER, *_NO_RISK))
 
 
 def scores_standing(findings: Collection[Finding]) -> Standing:
     """Of calcium scores that ``findings`` qualify."""
-    return _standing([f for f in findings if f.code not in _OF_THE_RISK], (*_NO_NUMBER, *_NO_SCORES))
+    others = _OF_THE_RISK | _OF_THE_HEART
+    return _standing([f for f in findings if f.code not in others], (*_NO_NUMBER, *_NO_SCORES))
+
+
+def whole_heart_standing(findings: Collection[Finding]) -> Standing:
+    """Of a whole-heart score that ``findings`` qualify; what is said of the score region is not about it."""
+    others = _OF_THE_RISK | _OF_THE_SCORES
+    return _standing([f for f in findings if f.code not in others], _NO_NUMBER)
 
 
 def _standing(findings: list[Finding], decisive: tuple[str, ...]) -> Standing:

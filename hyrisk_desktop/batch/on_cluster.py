@@ -26,6 +26,7 @@ from hyrisk_desktop.batch.row import (
     Loaded,
     load_exam,
     predict_row,
+    row_from,
 )
 from hyrisk_desktop.batch.run import Done, OnRow, done_with, ignore_progress, rows_of
 from hyrisk_desktop.dask_client import Cluster, Tasks, WorkerLost
@@ -179,7 +180,7 @@ class _Submission:
         if "refusal" in answer:
             kind, code, message = answer["refusal"]
             raise (BundleError if kind == "bundle" else InputError)(code, message)
-        return [BatchRow(**row) for row in answer["rows"]]
+        return [row_from(row) for row in answer["rows"]]
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hyrisk_desktop import __version__
 from hyrisk_desktop.batch.exam import BatchExam
 from hyrisk_desktop.batch.reads_file import BatchRead
-from hyrisk_desktop.calcium import get_profile
+from hyrisk_desktop.calcium import Doubt, HeartMarks, get_profile
 from hyrisk_desktop.errors import Cancelled, ExamError, HyRiskError, InputError, safe_traceback
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
@@ -37,17 +38,20 @@ class BatchSettings:
         prevalence: share of non-survivors that the risk assumes; None for the model's own.
         device: "cpu", "cuda" or None to choose.
         whole: read the whole series also where the heart centre is known, for the findings that need all pixels.
+        whole_heart: score the whole heart as well, which needs the whole series.
     """
 
     profile: str = "standard"
     prevalence: float | None = None
     device: str | None = None
     whole: bool = False
+    whole_heart: bool = False
 
     @property
     def fingerprint(self) -> str:
         """Text that is the same for settings that give the same rows."""
-        return f"{__version__}|{self.profile}|{self.prevalence}|{self.device}|{self.whole}"
+        text = f"{__version__}|{self.profile}|{self.prevalence}|{self.device}|{self.whole}"
+        return f"{text}|whole heart" if self.whole_heart else text
 
     def check(self) -> None:
         """Raise InputError for a profile that there is not, or values out of range."""
@@ -126,6 +130,40 @@ class BatchRow:
     seconds: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class WholeHeartRow(BatchRow):
+    """A row of a table that holds the whole-heart score as well: further columns at its end.
+
+    Attributes:
+        whole_heart_agatston, whole_heart_category, whole_heart_volume_mm3: of the counted plaques; no reader has touched them.
+        whole_heart_lesions: how many plaques these are; whole_heart_drs: the A of CAC-DRS, 0 to 3.
+        lm_agatston, lad_agatston, lcx_agatston, rca_agatston, other_agatston: by the vessels that their places suggest;
+            suggested_extent: how many of the four coronary arteries these are.
+        doubted_agatston: of what is not counted although it lies in the heart or at its vessels, noise left out.
+        whole_heart_state, whole_heart_reasons: as ``calcium_state`` and ``calcium_reasons``, of the whole-heart score.
+    """
+
+    whole_heart_agatston: float | None = None
+    whole_heart_category: int | None = None
+    whole_heart_volume_mm3: float | None = None
+    whole_heart_lesions: int | None = None
+    whole_heart_drs: int | None = None
+    lm_agatston: float | None = None
+    lad_agatston: float | None = None
+    lcx_agatston: float | None = None
+    rca_agatston: float | None = None
+    other_agatston: float | None = None
+    suggested_extent: int | None = None
+    doubted_agatston: float | None = None
+    whole_heart_state: str = ""
+    whole_heart_reasons: str = ""
+
+
+def row_from(plain: Mapping[str, Any]) -> BatchRow:
+    """The row that `dataclasses.asdict` made ``plain`` of."""
+    return (WholeHeartRow if "whole_heart_agatston" in plain else BatchRow)(**plain)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Loaded:
     """A read that waits for the model: scores and findings are known, and the slices that the network sees are kept."""
@@ -135,9 +173,13 @@ class Loaded:
     surveyed: Survey
 
 
-def empty_row(exam: BatchExam, slot: str, read: BatchRead) -> BatchRow:
-    """The row of an exam before anything is known of it but its names."""
-    return BatchRow(
+def empty_row(exam: BatchExam, slot: str, read: BatchRead, *, whole_heart: bool = False) -> BatchRow:
+    """The row of an exam before anything is known of it but its names.
+
+    Args:
+        exam, slot, read: whose row. whole_heart: with the columns of the whole-heart score.
+    """
+    return (WholeHeartRow if whole_heart else BatchRow)(
         row_id=slot, patient_id=exam.patient_id, study_uid=exam.study_uid, series_uid=exam.series_uid,
         source=str(exam.source), status=FAILED, reader=read.reader, grade=read.grade,
     )  # fmt: skip
@@ -180,7 +222,7 @@ def load_exam(
     """
     rows = []
     for slot, read in exam.slots:
-        row = empty_row(exam, slot, read)
+        row = empty_row(exam, slot, read, whole_heart=settings.whole_heart)
         try:
             row = replace(row, fingerprint=exam.fingerprint(read, settings.fingerprint))
         except Exception as e:  # noqa: BLE001  the batch row: one bad exam never stops the run
@@ -226,15 +268,16 @@ def _load(
     else:
         centre, row = read.centre, replace(row, centre_from=FROM_READS)
         # A box may be as deep as the chest.
-        if settings.whole or read.box is not None:
+        if settings.whole or settings.whole_heart or read.box is not None:
             volume, whole = read_volume(record, cancel=cancel), True
         else:
             slab = read_slab(record, centre[2], cancel=cancel)
             volume, whole = slab.volume, slab.whole
     profile = get_profile(read.profile or settings.profile)
     surveyed = survey(
-        volume, centre, read.grade, box=read.box, profile=profile, excluded=read.excluded, also=also, whole=whole
-    )
+        volume, centre, read.grade, box=read.box, profile=profile, excluded=read.excluded, also=also, whole=whole,
+        heart=HeartMarks() if settings.whole_heart else None,
+    )  # fmt: skip
     x, y, z = centre
     row = replace(
         row, centre_x_voxel=x, centre_y_voxel=y, centre_z_voxel=z, synthetic=volume.synthetic,
@@ -243,6 +286,8 @@ def _load(
     )  # fmt: skip
     # A few of these wait for the model at a time; whole volumes would fill the memory.
     kept = thin(volume, z) if whole else volume
+    if surveyed.whole_heart is not None:
+        surveyed = replace(surveyed, whole_heart=surveyed.whole_heart.without_labels())
     return Loaded(replace(row, seconds=time.perf_counter() - began), kept, surveyed)
 
 
@@ -279,6 +324,7 @@ def with_numbers(row: BatchRow, m: Measurement) -> BatchRow:
         profile=scores.profile, findings=" ".join(f.code for f in m.findings),
         unfit=any(f.severity is Severity.UNFIT for f in m.findings),
     )  # fmt: skip
+    row = _with_whole_heart(row, m)
     if risk is None:
         return row
     if not risky.withheld:
@@ -290,4 +336,20 @@ def with_numbers(row: BatchRow, m: Measurement) -> BatchRow:
         row, risk_state=str(risky.state), risk_reasons=" ".join(risky.codes), prevalence=risk.prevalence,
         calibrated=risk.calibrated, score_input=risk.score_input, model=risk.model, model_sha256=risk.sha256,
         bundle_sha256=risk.bundle_sha256, demonstration=risk.demonstration, device=risk.device,
+    )  # fmt: skip
+
+
+def _with_whole_heart(row: BatchRow, m: Measurement) -> BatchRow:
+    scores, standing = m.whole_heart, m.whole_heart_standing
+    if scores is None or not isinstance(row, WholeHeartRow):
+        return row
+    by_vessel = {vessel.vessel: vessel.agatston for vessel in scores.vessels}
+    doubted = [p.agatston for p in scores.groups if not p.counted and p.doubt is not Doubt.NOISE]
+    return replace(
+        row, whole_heart_agatston=scores.agatston, whole_heart_category=scores.category,
+        whole_heart_volume_mm3=scores.volume_mm3, whole_heart_lesions=len(scores.counted), whole_heart_drs=scores.drs_category,
+        lm_agatston=by_vessel["LM"], lad_agatston=by_vessel["LAD"], lcx_agatston=by_vessel["LCX"],
+        rca_agatston=by_vessel["RCA"], other_agatston=by_vessel["other"], suggested_extent=scores.suggested_extent,
+        doubted_agatston=math.fsum(doubted), whole_heart_state=str(standing.state),
+        whole_heart_reasons=" ".join(standing.codes),
     )  # fmt: skip

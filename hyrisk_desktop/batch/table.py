@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
-from hyrisk_desktop.batch.row import SCORED, BatchRow
+from hyrisk_desktop.batch.row import SCORED, BatchRow, WholeHeartRow
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.files import export_opener, staged, unwritable
 from hyrisk_desktop.i18n import tr
@@ -29,10 +29,17 @@ from hyrisk_desktop.private_files import FILE_MODE, make_private
 from hyrisk_desktop.tables import Column, Kind, csv_line, require_parquet, write_parquet
 
 _KINDS = {"str": Kind.TEXT, "float": Kind.NUMBER, "int": Kind.INTEGER, "bool": Kind.FLAG}
-COLUMNS = tuple(Column(f.name, _KINDS[str(f.type).split(" ")[0]]) for f in dataclasses.fields(BatchRow))
-_NAMES = [column.name for column in COLUMNS]
-_HEADER = csv_line(_NAMES).encode()
-_ID, _STATUS, _FINGERPRINT, _BUNDLE = map(_NAMES.index, ("row_id", "status", "fingerprint", "bundle_sha256"))
+
+
+def _columns(row: type[BatchRow]) -> tuple[Column, ...]:
+    return tuple(Column(f.name, _KINDS[str(f.type).split(" ")[0]]) for f in dataclasses.fields(row))
+
+
+COLUMNS, WHOLE_HEART_COLUMNS = _columns(BatchRow), _columns(WholeHeartRow)
+"""Those of the whole-heart score follow behind the others, in tables that were asked for them."""
+_ID, _STATUS, _FINGERPRINT, _BUNDLE = (
+    [column.name for column in COLUMNS].index(name) for name in ("row_id", "status", "fingerprint", "bundle_sha256")
+)
 
 
 class BatchTable:
@@ -42,6 +49,7 @@ class BatchTable:
         path: the file, made if new.
         row_ids: of all rows that this run is about. An older row of one of their exams that is not among them, such as
             one of a proposed centre that a reader has placed since, leaves the table; rows of other exams stay.
+        columns: what the table holds of a row.
 
     Attributes:
         done: fingerprint and bundle hash of the scored rows, by id.
@@ -50,8 +58,10 @@ class BatchTable:
         InputError: the file can't be read or written, holds another table, or another run writes to it.
     """
 
-    def __init__(self, path: Path, row_ids: Collection[str]) -> None:
+    def __init__(self, path: Path, row_ids: Collection[str], columns: tuple[Column, ...] = COLUMNS) -> None:
         self.path, self.done = path, dict[str, tuple[str, str]]()
+        self._columns, self._names = columns, [column.name for column in columns]
+        self._header = csv_line(self._names).encode()
         self._listed = set(row_ids)
         self._exams = {row_id.partition("-")[0] for row_id in row_ids}
         self._lock = _lock(path)
@@ -103,18 +113,22 @@ class BatchTable:
         return InputError("other_table", message)
 
 
-def open_table(path: Path, row_ids: Collection[str]) -> BatchTable:
+def open_table(path: Path, row_ids: Collection[str], *, whole_heart: bool = False) -> BatchTable:
     """The table at ``path``, by its ending.
+
+    Args:
+        path, row_ids: see `BatchTable`. whole_heart: with the columns of the whole-heart score.
 
     Raises:
         InputError: see `BatchTable`; the ending is neither .csv nor .parquet; or pyarrow is missing.
     """
+    columns = WHOLE_HEART_COLUMNS if whole_heart else COLUMNS
     match path.suffix.lower():
         case ".csv":
-            return _CsvTable(path, row_ids)
+            return _CsvTable(path, row_ids, columns)
         case ".parquet":
             require_parquet()
-            return _ParquetTable(path, row_ids)
+            return _ParquetTable(path, row_ids, columns)
         case _:
             raise InputError("table_format", tr("The table's file name must end in .csv or .parquet."))
 
@@ -134,7 +148,7 @@ class _CsvTable(BatchTable):
                         break
                     self._take(line)
             # A header cut short is no other table.
-            if not self._size and not _HEADER.startswith(self.path.read_bytes()[: len(_HEADER)]):
+            if not self._size and not self._header.startswith(self.path.read_bytes()[: len(self._header)]):
                 raise self._foreign()
         self._stream = open(self.path, "r+b" if self.path.exists() else "w+b", buffering=0, opener=export_opener)  # noqa: SIM115  closed in _finish
         if self._stream.seek(0, os.SEEK_END) > self._size:
@@ -146,7 +160,7 @@ class _CsvTable(BatchTable):
             (cells,) = csv.reader([line.decode("utf-8-sig")], strict=True)
         except (UnicodeDecodeError, csv.Error, ValueError):
             raise self._foreign() from None
-        if len(cells) != len(_NAMES) or (not self._size and cells != _NAMES):
+        if len(cells) != len(self._names) or (not self._size and cells != self._names):
             raise self._foreign()
         if self._size:
             self._place(cells[_ID], self._size, len(line))
@@ -160,8 +174,9 @@ class _CsvTable(BatchTable):
 
     def append(self, row: BatchRow) -> None:
         if not self._size:
-            self._write(_HEADER)
-        line = csv_line(getattr(row, name) for name in _NAMES).encode()
+            self._write(self._header)
+        # A row that failed before anything was read may lack the last columns.
+        line = csv_line(getattr(row, name, None) for name in self._names).encode()
         start = self._size
         self._write(line)
         self._place(row.row_id, start, len(line))
@@ -184,7 +199,7 @@ class _CsvTable(BatchTable):
         try:
             if self._dead:
                 with staged(self.path) as new:
-                    new.write(_HEADER)
+                    new.write(self._header)
                     for start, length in sorted(self._places.values()):
                         self._stream.seek(start)
                         new.write(self._stream.read(length))
@@ -205,7 +220,7 @@ class _ParquetTable(BatchTable):
         self._changed = False
         self._journal = self.path.with_name(f".{self.path.name}.rows")
         for row in (*self._stored(), *self._lines()):
-            if set(row) != set(_NAMES):
+            if set(row) != set(self._names):
                 raise self._foreign()
             self._take(row)
         self._stream = open(self._journal, "ab", buffering=0, opener=export_opener)  # noqa: SIM115  closed in _finish
@@ -220,7 +235,7 @@ class _ParquetTable(BatchTable):
             table = pq.read_table(self.path)
         except pa.ArrowInvalid:
             raise self._foreign() from None
-        if table.column_names != _NAMES:
+        if table.column_names != self._names:
             raise self._foreign()
         yield from table.to_pylist()
 
@@ -244,7 +259,7 @@ class _ParquetTable(BatchTable):
         self._note(row_id, row["status"], row["fingerprint"], row["bundle_sha256"])
 
     def append(self, row: BatchRow) -> None:
-        plain = dataclasses.asdict(row)
+        plain = dict.fromkeys(self._names) | dataclasses.asdict(row)
         try:
             self._stream.write(json.dumps(plain).encode("ascii") + b"\n")
         except OSError as e:
@@ -255,7 +270,7 @@ class _ParquetTable(BatchTable):
     def _finish(self) -> None:
         self._stream.close()
         if self._changed or not self.path.exists():
-            write_parquet(self.path, COLUMNS, list(self._rows.values()))
+            write_parquet(self.path, self._columns, list(self._rows.values()))
         self._journal.unlink(missing_ok=True)
 
 

@@ -46,6 +46,12 @@ def batch(
         float | None,
         typer.Option(help=tr("Share of non-survivors that the risk assumes, 0 to 1; default: the model's.")),
     ] = None,
+    whole_heart: Annotated[
+        bool,
+        typer.Option(
+            "--whole-heart", help=tr("Also score the whole heart, in further columns; reads every slice of each exam.")
+        ),
+    ] = False,
     workers: Annotated[int, typer.Option(help=tr("Threads that read exams ahead; 0: chosen by the machine."))] = 0,
     scheduler: Annotated[
         str | None,
@@ -58,7 +64,7 @@ def batch(
     """Score every exam below a folder; exit code 0, or 4 when some failed."""
     from hyrisk_desktop.batch.row import BatchSettings
 
-    settings = BatchSettings(profile, prevalence, device)
+    settings = BatchSettings(profile, prevalence, device, whole_heart=whole_heart)
     settings.check()
     if scheduler is None and (tls_ca or tls_cert or tls_key):
         raise InputError("tls", tr("--tls-ca, --tls-cert and --tls-key need --scheduler."))
@@ -135,7 +141,7 @@ def _score(
         if row.error:
             failures.append(row.error_code)
 
-    with open_table(out, ids) as table, _Line() as line:
+    with open_table(out, ids, whole_heart=settings.whole_heart) as table, _Line() as line:
         end = run(
             exams,
             settings,

@@ -29,6 +29,9 @@ def score(
     grade: Annotated[float | None, typer.Option(help="CAC grade 0 to 3; fractions allowed.")] = None,
     region: Annotated[tuple[int, int, int], typer.Option(help="Score region W H D in voxels.")] = (65, 65, 5),
     profile: Annotated[str, typer.Option(help="standard, four_connected or no_spacing_correction.")] = "standard",
+    whole_heart: Annotated[
+        bool, typer.Option("--whole-heart", help="Also score the whole heart, with suggested vessels.")
+    ] = False,
     model: Annotated[
         Path | None, typer.Option(help="Model bundle folder; default: the model in use, see “hyrisk models”.")
     ] = None,
@@ -67,7 +70,7 @@ def score(
 
         targets = Targets(sr, seg, pdf, fhir, deidentified, subject, accept_burned_in, secret_file)
         document = _score_document(
-            exam, center, center_mm, grade, region, profile, model, device, prevalence, targets, reader
+            exam, center, center_mm, grade, region, profile, whole_heart, model, device, prevalence, targets, reader
         )
     if as_json:
         # ASCII: whoever reads the pipe need not guess this machine's encoding.
@@ -83,13 +86,14 @@ def _score_document(
     grade: float | None,
     region: tuple[int, int, int],
     profile: str,
+    whole_heart: bool,
     model: Path | None,
     device: str | None,
     prevalence: float | None,
     targets: Targets,
     reader: str,
 ) -> dict[str, Any]:
-    from hyrisk_desktop.calcium import get_profile
+    from hyrisk_desktop.calcium import HeartMarks, get_profile
     from hyrisk_desktop.calcium.grading import check_grade
     from hyrisk_desktop.exchange.exports import left_out, write_exports
     from hyrisk_desktop.exchange.reports.document import score_document
@@ -112,11 +116,12 @@ def _score_document(
     predictor, trouble = load_predictor(model, device, prevalence)
     missing = left_out(targets, volume)
     also = (*trouble, *missing)
-    m = measure(volume, centre, grade, predictor, region=region, profile=chosen_profile, also=also)
+    heart = HeartMarks() if whole_heart else None
+    m = measure(volume, centre, grade, predictor, region=region, profile=chosen_profile, also=also, heart=heart)
     export = write_exports(targets, record, volume, m, predictor, reader=reader)
     for finding in (*missing, *(() if export is None else export.warnings)):
         typer.echo(f"[{finding.severity}] {finding.message}", err=True)
-    return score_document(volume, centre, m.scores, m.risk, m.findings)
+    return score_document(volume, centre, m.scores, m.risk, m.findings, m.whole_heart)
 
 
 def _voxel_at(volume: CTVolume, mm: tuple[float, float, float]) -> Voxel:
@@ -145,12 +150,42 @@ def _print_readout(document: dict[str, Any]) -> None:
         scores = [tr("Calcium scores    withheld: {why}", why=_why(document, calcium))]
     lines = [
         *scores,
+        *(_heart_lines(calcium["whole_heart"], document) if "whole_heart" in calcium else ()),
         *([tr("Risk              not available")] if risk is None else _risk_lines(risk, _why(document, risk))),
         *(f"[{finding['severity']}] {finding['message']}" for finding in document["findings"]),
         *([tr("Exam: synthetic phantom, not a patient")] if document["exam"]["synthetic"] else ()),
         tr("Research use only."),
     ]
     typer.echo("\n".join(lines))
+
+
+def _heart_lines(heart: dict[str, Any], document: dict[str, Any]) -> Iterator[str]:
+    from hyrisk_desktop.calcium import Doubt, category_bounds, doubt_words
+
+    if heart["state"] == "withheld":
+        yield tr("Whole-heart score withheld: {why}", why=_why(document, heart))
+        return
+    yield tr(
+        "Whole-heart score {a:.1f}  ({n} plaque(s), {v:.1f} mm³, {drs})",
+        a=heart["agatston"], n=heart["lesions"], v=heart["volume_mm3"], drs=heart["cac_drs"],
+    )  # fmt: skip
+    category = heart["category"]
+    yield tr("                  category {c} ({bounds})", c=category, bounds=category_bounds(category))
+    for row in heart["vessels"]:
+        if row["lesions"]:
+            line = tr(
+                "  {vessel:5s}           {a:.1f}  ({n} plaque(s))",
+                vessel=row["vessel"],
+                a=row["agatston"],
+                n=row["lesions"],
+            )
+            yield line + (tr(", vessel suggested") if row.get("suggested") else "")
+    for doubt in Doubt:
+        own = [row["agatston"] for row in heart["not_counted"] if row["reason"] == doubt]
+        if own:
+            yield tr("  not counted     {a:.1f}  ({n}: {why})", a=sum(own), n=len(own), why=doubt_words(doubt))
+    if heart["noise"]["lesions"]:
+        yield tr("  not counted     {n} spots that may be noise", n=heart["noise"]["lesions"])
 
 
 def _why(document: dict[str, Any], stated: dict[str, Any]) -> str:

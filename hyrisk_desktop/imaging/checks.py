@@ -160,7 +160,7 @@ def _tissue_findings(volume: CTVolume, centre: Voxel) -> Iterator[Finding]:
             "The blood measures {hu:.0f} HU, as with contrast agent: calcium scores and risk may not hold.", hu=level
         )
         yield Finding("contrast_suspected", Severity.WARNING, message)
-    noise = _noise(volume, centre)
+    noise = noise_near(volume, centre)
     if noise > MAX_NOISE_HU:
         message = tr("Noise in the blood is {hu:.0f} HU: some of it may be counted as calcium.", hu=noise)
         yield Finding("noise", Severity.WARNING, message)
@@ -230,8 +230,8 @@ def _depth_share(volume: CTVolume, centre: Voxel) -> float:
     return float((y - body[0]) / max(body[-1] - body[0], 1)) if body.size else 0.0
 
 
-def _noise(volume: CTVolume, centre: Voxel) -> float:
-    """SD in HU of homogeneous blood near the centre: the lower quartile over small soft-tissue tiles.
+def noise_near(volume: CTVolume, centre: Voxel) -> float:
+    """SD in HU of homogeneous blood near ``centre`` (x, y, z): the lower quartile over small soft-tissue tiles.
 
     Edges and calcium widen a tile's SD and never narrow it, so the quieter tiles tell the noise.
     """

@@ -1,12 +1,13 @@
 """Calcium: lesions along the coronary arteries, and what is mistaken for them.
 
 A lesion is a short chain of irregular blobs on the wall of its vessel. Blobs are rows [n, 5]: x, y, z, radius
-(mm, world) and HU above soft tissue.
+(mm, world) and HU above soft tissue. Each lesion is a `Deposit`, which says what it is.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,24 @@ SOFT_TISSUE_HU = 45.0
 AGATSTON_PER_MM3 = 1.95
 """Agatston score that a cubic millimetre of drawn lesion renders to, measured on 120 whole hearts: the density
 weight over 3, times what blur and partial volume add around a lesion."""
+
+
+AORTA, ROOT, MITRAL, NODE = "aorta", "aortic root", "mitral ring", "lymph node"
+OTHER_KINDS = (AORTA, ROOT, MITRAL, NODE)
+"""What is drawn that is not coronary."""
+
+
+@dataclass(frozen=True, eq=False)
+class Deposit:
+    """One calcification.
+
+    Attributes:
+        kind: its vessel, a name of `CALCIFIED_VESSELS`, or one of `OTHER_KINDS`.
+        blobs: [n, 5].
+    """
+
+    kind: str
+    blobs: F64
 
 
 def _chain(rng: np.random.Generator, path: F64, at: float, volume_mm3: float, hu: float, wall_mm: float) -> F64:
@@ -42,55 +61,58 @@ def _chain(rng: np.random.Generator, path: F64, at: float, volume_mm3: float, hu
     return np.column_stack([centres, radii, density])
 
 
-def coronary_calcium(subject: Subject, heart: Heart) -> F64:
-    """Blobs [n, 5] of the coronary lesions and faint spots."""
+def coronary_calcium(subject: Subject, heart: Heart) -> list[Deposit]:
+    """The coronary lesions and faint spots."""
     rng = stream(subject.seed, "calcium")
     names = list(CALCIFIED_VESSELS)
     share = np.array(list(CALCIFIED_VESSELS.values()))
-    blobs = []
+    found = []
     if subject.lesions:
         volume = subject.agatston_target / AGATSTON_PER_MM3
         portions = np.exp(rng.normal(0, 1.1, subject.lesions))
         for portion in portions / portions.sum():
-            path = heart.coronaries[names[rng.choice(len(names), p=share)]]
+            vessel = names[rng.choice(len(names), p=share)]
+            path = heart.coronaries[vessel]
             hu = math.exp(math.log(520.0) + 0.30 * rng.standard_normal() + 0.22 * subject.traits["dens"])
             # Plaque is commonest in the proximal thirds of the vessels.
             place = float(rng.beta(1.0, 5.2))
-            blobs.append(_chain(rng, path, place, max(portion * volume, 1.5), float(np.clip(hu, 340, 1300)), 0.8))
+            size = max(portion * volume, 1.5)
+            found.append(Deposit(vessel, _chain(rng, path, place, size, float(np.clip(hu, 340, 1300)), 0.8)))
     for _ in range(subject.faint):
-        path = heart.coronaries[names[rng.choice(len(names), p=share)]]
-        blobs.append(_chain(rng, path, float(rng.beta(1.0, 5.2)), rng.uniform(1.0, 4.0), rng.uniform(180, 260), 0.6))
-    return np.concatenate(blobs) if blobs else np.zeros((0, 5))
+        vessel = names[rng.choice(len(names), p=share)]
+        place, size, hu = float(rng.beta(1.0, 5.2)), rng.uniform(1.0, 4.0), rng.uniform(180, 260)
+        found.append(Deposit(vessel, _chain(rng, heart.coronaries[vessel], place, size, hu, 0.6)))
+    return found
 
 
-def other_calcium(subject: Subject, heart: Heart, thorax: Thorax) -> F64:
-    """Blobs [n, 5] that are not coronary: aortic wall and root, mitral annulus, hilar and mediastinal nodes."""
+def other_calcium(subject: Subject, heart: Heart, thorax: Thorax) -> list[Deposit]:
+    """What is not coronary: aortic wall and root, mitral annulus, hilar and mediastinal nodes."""
     rng = stream(subject.seed, "distractors")
     trait = subject.traits["aocalc"]
-    blobs = [np.zeros((0, 5))]
+    found = []
     for _ in range(rng.poisson(math.exp(0.35 + 0.8 * trait))):
         # Plaques hug the wall of the descending aorta and the arch.
         at = rng.uniform(0.0, len(thorax.descending) - 2.01)
         i = int(at)
         centre = thorax.descending[i] + (at - i) * (thorax.descending[i + 1] - thorax.descending[i])
-        blobs.append(_arc(rng, centre, thorax.aorta_mm, rng.uniform(380, 1000)))
+        found.append(Deposit(AORTA, _arc(rng, centre, thorax.aorta_mm, rng.uniform(380, 1000))))
     if rng.random() < 1 / (1 + math.exp(2.6 - 0.9 * trait)):
         for _ in range(1 + rng.poisson(0.8)):
             height = rng.uniform(0, 30)
             angle = rng.uniform(0, 2 * math.pi)
             wall = np.array([heart.root_wall(angle + 0.12 * step, height) for step in range(rng.integers(1, 6))])
-            blobs.append(
-                _chain(rng, np.vstack([wall, wall[-1:] + 0.1]), 0.0, rng.uniform(4, 40), rng.uniform(400, 1000), 0.2)
-            )
+            path = np.vstack([wall, wall[-1:] + 0.1])
+            found.append(Deposit(ROOT, _chain(rng, path, 0.0, rng.uniform(4, 40), rng.uniform(400, 1000), 0.2)))
     if rng.random() < 1 / (1 + math.exp(2.6 - 0.8 * trait)):
         ring = np.linspace(rng.uniform(0.2, 1.0), rng.uniform(1.4, 2.8), 14)
         local = np.stack([20 + 17 * np.cos(ring), 21 + 0 * ring, -6 + 15 * np.sin(ring)], axis=1)
-        blobs.append(_chain(rng, heart.to_world(local), 0.0, rng.uniform(20, 160), rng.uniform(400, 900), 0.3))
+        ring_path = heart.to_world(local)
+        found.append(Deposit(MITRAL, _chain(rng, ring_path, 0.0, rng.uniform(20, 160), rng.uniform(400, 900), 0.3)))
     for _ in range(rng.poisson(0.35)):
         node = np.array([rng.choice([-40.0, 38.0, -8.0]), 38.0, 40.0]) + rng.normal(0, 7, 3)
         path = np.array([node, node + rng.normal(0, 3, 3)])
-        blobs.append(_chain(rng, path, 0.0, rng.uniform(8, 90), rng.uniform(300, 900), 0.5))
-    return np.concatenate(blobs)
+        found.append(Deposit(NODE, _chain(rng, path, 0.0, rng.uniform(8, 90), rng.uniform(300, 900), 0.5)))
+    return found
 
 
 def _arc(rng: np.random.Generator, centre: F64, radius: float, hu: float) -> F64:

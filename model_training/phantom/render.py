@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model_training.phantom.calcium import coronary_calcium, other_calcium
+from model_training.phantom.calcium import Deposit, coronary_calcium, other_calcium
 from model_training.phantom.fields import F32, CoarseGrid, Grid, block, coverage, noise
 from model_training.phantom.heart import Heart, HeartFields
 from model_training.phantom.scanner import Scanner, add_noise, blur, make_scanner, smear
@@ -67,11 +67,16 @@ class Phantom:
         return lung_tree(self.subject.seed, self.thorax.midline)
 
     @cached_property
+    def deposits(self) -> tuple[Deposit, ...]:
+        """All calcifications, the coronary ones first."""
+        grown = np.array([1.0, 1.0, 1.0, self.growth ** (1 / 3), 1.0])
+        coronary = (replace(d, blobs=d.blobs * grown) for d in coronary_calcium(self.subject, self.heart))
+        return (*coronary, *other_calcium(self.subject, self.heart, self.thorax))
+
+    @cached_property
     def blobs(self) -> F64:
         """All calcium [n, 5]."""
-        coronary = coronary_calcium(self.subject, self.heart)
-        coronary[:, 3] *= self.growth ** (1 / 3)
-        return np.concatenate([coronary, other_calcium(self.subject, self.heart, self.thorax)])
+        return np.concatenate([np.zeros((0, 5)), *(deposit.blobs for deposit in self.deposits)])
 
     def grid(self, columns: int, rows: int, slices: int) -> Grid:
         """A block of voxels with the click in its middle voxel."""
@@ -167,9 +172,9 @@ def _draw(phantom: Phantom, grid: Grid) -> F32:
     scanner = phantom.scanner
     sigma = scanner.kernel.blur_fwhm_mm / 2.355 / scanner.pixel_mm
     image = canvas.image
-    calcium = _calcium(phantom, grid)
+    calcium = draw_calcium(phantom.blobs, grid)
     if calcium is not None:
-        calcium = smear(calcium, 1.6 * scanner.motion_mm / scanner.pixel_mm, scanner.motion_angle_rad)
+        calcium = smear_calcium(calcium, scanner)
         image += calcium
     image = blur(image, sigma)
     if scanner.kernel.boost:
@@ -352,10 +357,19 @@ def _stroke(image: F32, grid: Grid, row: F64, hu: float, inside: F32 | None = No
     window += share * (np.float32(hu) - window)
 
 
-def _calcium(phantom: Phantom, grid: Grid) -> F32 | None:
-    """HU that calcium adds [z, y, x], or None when there is none here."""
+def smear_calcium(added: F32, scanner: Scanner) -> F32:
+    """``added`` [z, y, x], as `draw_calcium` makes it, of a heart that moves."""
+    return smear(added, 1.6 * scanner.motion_mm / scanner.pixel_mm, scanner.motion_angle_rad)
+
+
+def draw_calcium(blobs: F64, grid: Grid) -> F32 | None:
+    """HU that calcium adds [z, y, x] before it is smeared and blurred, or None when there is none here.
+
+    Args:
+        blobs: [n, 5], see `calcium`. grid: where to draw.
+    """
     added: F32 | None = None
-    for x0, y0, z0, radius, hu in phantom.blobs:
+    for x0, y0, z0, radius, hu in blobs:
         reach = radius + 1.0
         zs = _window(grid.z, z0 - reach - 0.5 * grid.increment_mm, z0 + reach + 0.5 * grid.increment_mm)
         ys, xs = _window(grid.y, y0 - reach, y0 + reach), _window(grid.x, x0 - reach, x0 + reach)

@@ -13,12 +13,12 @@ import sys
 from typing import Any
 
 from hyrisk_desktop import __version__
-from hyrisk_desktop.calcium import CalciumScores, Lesion
+from hyrisk_desktop.calcium import CalciumScores, Lesion, WholeHeartScores
 from hyrisk_desktop.findings import Finding
 from hyrisk_desktop.imaging.volume import CTVolume, Voxel
-from hyrisk_desktop.measurement import RISK_VALUES, calcium_numbers, risk_numbers
+from hyrisk_desktop.measurement import RISK_VALUES, calcium_numbers, risk_numbers, whole_heart_numbers
 from hyrisk_desktop.risk.risk_reading import RiskReading
-from hyrisk_desktop.standing import Standing, risk_standing, scores_standing
+from hyrisk_desktop.standing import Standing, risk_standing, scores_standing, whole_heart_standing
 
 _LIBRARIES = ("numpy", "scipy", "pydicom", "SimpleITK", "torch", "torchvision")
 
@@ -29,11 +29,12 @@ def score_document(
     scores: CalciumScores,
     risk: RiskReading | None,
     findings: tuple[Finding, ...],
+    whole_heart: WholeHeartScores | None = None,
 ) -> dict[str, Any]:
     """The JSON object of one reading (DICOM keywords become the contract's snake case).
 
     Args:
-        volume: the exam. centre, scores, risk, findings: of its `Measurement`.
+        volume: the exam. centre, scores, risk, findings, whole_heart: of its `Measurement`.
     """
     a = volume.attributes
     return {
@@ -55,7 +56,7 @@ def score_document(
             "origin_mm": [float(v) for v in volume.origin_mm],
         },
         "center": {"voxel_xyz": list(centre), "mm_lps": list(volume.voxel_to_mm(centre))},
-        "calcium": _calcium(scores) | scores_standing(findings).document,
+        "calcium": _calcium(scores) | scores_standing(findings).document | _whole_heart(whole_heart, findings),
         "risk": None if risk is None else _risk(risk, risk_standing(findings)),
         "findings": [{"code": f.code, "severity": str(f.severity), "message": f.message} for f in findings],
         "versions": versions(),
@@ -68,6 +69,13 @@ def _calcium(scores: CalciumScores) -> dict[str, Any]:
         "lesions": [_lesion(lesion) for lesion in scores.lesions if not lesion.excluded],
         "excluded_lesions": [_lesion(lesion) for lesion in scores.lesions if lesion.excluded],
     }
+
+
+def _whole_heart(scores: WholeHeartScores | None, findings: tuple[Finding, ...]) -> dict[str, Any]:
+    """Nothing where it was not asked for."""
+    if scores is None:
+        return {}
+    return {"whole_heart": whole_heart_numbers(scores) | whole_heart_standing(findings).document}
 
 
 def _risk(risk: RiskReading, standing: Standing) -> dict[str, Any]:
