@@ -58,9 +58,8 @@ class Report:
     @cached_property
     def document(self) -> dict[str, Any]:
         """The JSON object of this reading."""
-<<<<<<< HEAD
         m, compared = self.measurement, self.comparison
-        made = score_document(self.volume, m.centre, m.scores, m.risk, m.findings)
+        made = score_document(self.volume, m.centre, m.scores, m.risk, m.findings, m.whole_heart)
         if compared is not None:
             prior = {
                 "study_uid": compared.prior_attributes.get("StudyInstanceUID"),
@@ -68,10 +67,6 @@ class Report:
             }
             made["comparison"] = {"prior": prior, **change_document(compared)}
         return made
-=======
-        m = self.measurement
-        return score_document(self.volume, m.centre, m.scores, m.risk, m.findings, m.whole_heart)
->>>>>>> heart
 
 
 def research_use() -> str:
