@@ -319,9 +319,20 @@ def risk_numbers(risk: RiskReading) -> dict[str, Any]:
     }
 
 
-def numbers(scores: CalciumScores | None, risk: RiskReading | None) -> dict[str, Any]:
-    """What a read keeps of its results, and what a replay must find again."""
-    return {
+def numbers(
+    scores: CalciumScores | None, risk: RiskReading | None, whole_heart: WholeHeartScores | None = None
+) -> dict[str, Any]:
+    """What a read keeps of its results, and what a replay must find again.
+
+    Args:
+        scores, risk, whole_heart: of a `Measurement`; None where there is none.
+    """
+    kept: dict[str, Any] = {
         "calcium": None if scores is None else calcium_numbers(scores),
         "risk": None if risk is None else risk_numbers(risk),
     }
+    if whole_heart is not None:
+        every = whole_heart_numbers(whole_heart)
+        # Of the plaques the marks are kept, from which they follow.
+        kept["whole_heart"] = {k: v for k, v in every.items() if k not in ("plaques", "not_counted", "noise")}
+    return kept

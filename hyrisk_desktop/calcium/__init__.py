@@ -13,10 +13,20 @@ from hyrisk_desktop.calcium.scores import (
     score_box,
     score_region,
 )
-from hyrisk_desktop.calcium.whole_heart import HeartMarks, Plaque, VesselScore, WholeHeartScores, score_whole_heart
+from hyrisk_desktop.calcium.whole_heart import (
+    NO_MARKS,
+    HeartMarks,
+    Plaque,
+    VesselScore,
+    WholeHeartScores,
+    given,
+    score_whole_heart,
+    toggled,
+)
 
 __all__ = [
     "CORONARIES",
+    "NO_MARKS",
     "PROFILES",
     "REGION_SIZE_XYZ",
     "STANDARD",
@@ -37,8 +47,10 @@ __all__ = [
     "component_voxels",
     "doubt_words",
     "get_profile",
+    "given",
     "propose_heart",
     "score_box",
     "score_region",
     "score_whole_heart",
+    "toggled",
 ]

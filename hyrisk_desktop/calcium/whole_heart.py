@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,6 +31,8 @@ from hyrisk_desktop.imaging.volume import CTVolume, Voxel
 _DRS_BOUNDS = (100.0, 300.0)
 """CAC-DRS (Hecht et al., J Cardiovasc Comput Tomogr 2018): A0 is 0, A1 1 to 99, A2 100 to 299, A3 300 and more."""
 _SOFT_HU = (0.0, 100.0)
+NOT_CORONARY = "other"
+"""A plaque that a reader gives to this is of no coronary artery, and does not count."""
 _OPEN_DOUBTS = frozenset({Doubt.AORTIC_ROOT, Doubt.MITRAL_RING, Doubt.INSIDE})
 """Where a coronary artery may run after all."""
 
@@ -40,7 +42,7 @@ class HeartMarks:
     """What a reader said of plaques, by voxels (x, y, z) of them.
 
     Attributes:
-        taken: voxel and vessel of `VESSELS`: the plaque that holds the voxel belongs to it, and counts.
+        taken: voxel and vessel of `VESSELS`: the plaque that holds the voxel belongs to it, and counts unless that is "other".
         counted: voxels whose plaques count although they were doubted. excluded: voxels whose plaques do not count.
     """
 
@@ -73,6 +75,35 @@ class Plaque:
     vessel: str | None
     counted: bool
     doubt: Doubt | None
+
+
+NO_MARKS = HeartMarks()
+"""Of a reader who has said nothing."""
+
+
+def given(marks: HeartMarks, plaques: Iterable[Voxel], vessel: str | None) -> HeartMarks:
+    """Marks with some plaques given to a vessel, or with None taken back from whatever was said of them.
+
+    Args:
+        marks: as they are. plaques: `Plaque.id` of each. vessel: of `VESSELS`, or None.
+    """
+    of = frozenset(plaques)
+    taken = tuple((voxel, name) for voxel, name in marks.taken if voxel not in of)
+    if vessel is not None:
+        taken = tuple(sorted((*taken, *((voxel, vessel) for voxel in of))))
+    return HeartMarks(taken, marks.counted - of, marks.excluded - of)
+
+
+def toggled(marks: HeartMarks, plaque: Plaque) -> HeartMarks:
+    """Marks with a plaque counted that was not, or left out that was.
+
+    Args:
+        marks: as they are. plaque: as it was scored with them.
+    """
+    rest = given(marks, [plaque.id], None if plaque.vessel == NOT_CORONARY else plaque.vessel)
+    if plaque.counted:
+        return replace(rest, excluded=rest.excluded | {plaque.id})
+    return replace(rest, counted=rest.counted | {plaque.id})
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +213,7 @@ def score_whole_heart(
 
     Args:
         profile: how lesions are found and weighted.
-        taken: vessels by voxel (x, y, z): the plaque that holds the voxel belongs to it, and counts.
+        taken: vessels by voxel (x, y, z): the plaque that holds the voxel belongs to it, and counts unless that is "other".
         counted: voxels whose plaques count although they were doubted.
         excluded: voxels whose plaques do not count, whatever else is said of them.
 
@@ -319,8 +350,8 @@ def _plaque(
         max_hu=group.max_hu,
         suggested=_suggested(heart, lesions),
         vessel=vessel,
-        counted=not excluded and (doubt is None or vessel is not None or wanted),
-        doubt=Doubt.EXCLUDED if excluded else doubt,
+        counted=not excluded and vessel != NOT_CORONARY and (doubt is None or vessel is not None or wanted),
+        doubt=Doubt.EXCLUDED if excluded or vessel == NOT_CORONARY else doubt,
     )
 
 

@@ -60,7 +60,7 @@ def presets() -> tuple[Preset, ...]:
 def action_table() -> tuple[ActionSpec, ...]:
     """All actions in menu order."""
     file, read, view, tools, help_ = tr("&File"), tr("&Read"), tr("&View"), tr("&Tools"), tr("&Help")
-    worklist, prior = tr("&Worklist"), tr("&Prior")
+    worklist, prior, vessels = tr("&Worklist"), tr("&Prior"), tr("&Vessels")
     window = tr("Window preset")
     mouse = tr("Mouse and keys on the image")
     a = ActionSpec
@@ -100,6 +100,17 @@ def action_table() -> tuple[ActionSpec, ...]:
         a("unlock_grade", tr("Unlock the gr&ade"), read, ()),
         a("toggle_lesion", tr("E&xclude or include the lesion under the pointer"), read, ("X",)),
         a("whole_heart_box", tr("Whole-heart &box instead of the region"), read, ("B",), checkable=True),
+        a("whole_heart", tr("Score the &whole heart, with vessels"), read, ("A",), checkable=True),
+        *(
+            a(f"vessel_{digit}", tr("Plaque to {vessel}", vessel=name), vessels, (f"T, {digit}",))
+            for digit, name in enumerate(
+                (tr("LM"), tr("LAD"), tr("LCx"), tr("RCA"), tr("none of them: not counted")), 1
+            )
+        ),
+        a("vessel_0", tr("Take a plaque's vessel back"), vessels, ("T, 0",)),
+        a("take_suggested", tr("Take the suggested vessel"), vessels, ("T, T",)),
+        a("take_all_suggested", tr("Take all suggested vessels"), vessels, ("T, A",)),
+        a("lasso", tr("Choose plaques by a &lasso"), vessels, ("L",), checkable=True),
         a("compute_risk_again", tr("&Compute the risk again with the model in use"), read, ("F5",)),
         a("undo", tr("&Undo"), read, ("Ctrl+Z",)),
         a("redo", tr("Re&do"), read, ("Ctrl+Shift+Z", "Ctrl+Y")),

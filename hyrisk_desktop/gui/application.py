@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from hyrisk_desktop.gui.heart.service import HeartService
 from hyrisk_desktop.gui.log import MemoryLog
 from hyrisk_desktop.gui.models.shelf import ModelShelf
 from hyrisk_desktop.gui.pacs.service import Pacs
@@ -47,6 +48,7 @@ class Services:
     scoring: Scoring
     pacs: Pacs
     priors: Priors
+    heart: HeartService
 
     @classmethod
     def build(cls, settings: Settings, log: MemoryLog) -> Services:
@@ -61,8 +63,9 @@ class Services:
         pacs = Pacs.build(settings, runner, worklist)
         priors = Priors(session, worklist, runner, risk)
         services = cls(
-            settings, log, runner, session, loader, risk, models, shelf, explain, store, worklist, scoring, pacs, priors
-        )
+            settings, log, runner, session, loader, risk, models, shelf, explain, store, worklist, scoring, pacs, priors,
+            HeartService(session, runner),
+        )  # fmt: skip
         services.shelf.chosen.connect(lambda _: services.load_model())
         return services
 

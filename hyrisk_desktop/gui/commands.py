@@ -19,6 +19,7 @@ from hyrisk_desktop.gui.export.commands import ReadingFiles
 from hyrisk_desktop.gui.export.deidentified_writer import Deidentifying
 from hyrisk_desktop.gui.export.restoring import Restoring
 from hyrisk_desktop.gui.export.writer import Exporting
+from hyrisk_desktop.gui.heart.commands import HeartCommands
 from hyrisk_desktop.gui.leaving import ask_to_leave
 from hyrisk_desktop.gui.letters import give_letters
 from hyrisk_desktop.gui.models.dialog import ModelsDialog
@@ -100,6 +101,10 @@ class Commands(QObject):
         self.prior.message.connect(self.message)
         self.prior.failed.connect(self.show_error)
         services.priors.changed.connect(self.states_changed)
+        self.heart = HeartCommands(services.session, desk, window)
+        for part in (services.heart.told, self.heart.message):
+            part.connect(self.message)
+        services.heart.failed.connect(self.show_error)
         self.help = HelpCommands(services.runner, services.log, services.risk, services.worklist, window)
         desk.confirmed.connect(self.worklist.confirm)
         self.worklist.retrain_wanted.connect(self.retraining.show_wizard)
@@ -128,12 +133,8 @@ class Commands(QObject):
 
     def handler(self, key: str) -> Callable[[], object]:
         """What carries out the action ``key``: a method of that name, here or among the others' commands."""
-        found = (
-            self.worklist.handler(key)
-            or self.pacs.handler(key)
-            or self.prior.handler(key)
-            or getattr(self.reading_files, key, None)
-        )
+        theirs = (part.handler(key) for part in (self.worklist, self.pacs, self.prior, self.heart))
+        found = next((act for act in theirs if act is not None), None) or getattr(self.reading_files, key, None)
         return found or getattr(self.help, key, None) or getattr(self, key)
 
     def refuse(self, keys: QKeyCombination, actions: dict[str, QAction]) -> bool:

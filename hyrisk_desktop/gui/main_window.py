@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 from hyrisk_desktop.gui.actions import action_table, build_menus
 from hyrisk_desktop.gui.application import Services
 from hyrisk_desktop.gui.commands import Commands
+from hyrisk_desktop.gui.heart.panel import HeartPanel
 from hyrisk_desktop.gui.leaving import leave_unsaved
 from hyrisk_desktop.gui.panels.calcium_panel import CalciumPanel
 from hyrisk_desktop.gui.panels.findings_panel import FindingsPanel
@@ -77,8 +78,11 @@ class MainWindow(QMainWindow):
         column.setSpacing(4)
         self.grade_panel = GradePanel(session)
         self.calcium_panel = CalciumPanel(session)
+        self.heart_panel = HeartPanel(session)
+        self.commands.heart.table = self.heart_panel.table
         for part, stretch in (
             (self.grade_panel, 0),
+            (self.heart_panel, 0),
             (RiskPanel(session), 0),
             (ChangePanel(session, self._services.priors), 0),
             (FindingsPanel(session), 2),
@@ -191,6 +195,8 @@ class MainWindow(QMainWindow):
         self.actions_by_key["read_blinded"].setChecked(reading_list is not None and reading_list.blinded)
         self.actions_by_key["show_worklist"].setChecked(self.commands.worklist.shown)
         self.actions_by_key["per_vessel_grades"].setChecked(self._services.settings["per_vessel"])
+        self.actions_by_key["whole_heart"].setChecked(session.read.whole_heart)
+        self.actions_by_key["lasso"].setChecked(self.commands.heart.lasso.isVisible())
         self.actions_by_key["whole_heart_box"].setChecked(session.read.box is not None)
 
     @Slot(str)

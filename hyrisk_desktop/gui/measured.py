@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QObject, Signal
 
-from hyrisk_desktop.calcium import CalciumScores
+from hyrisk_desktop.calcium import CalciumScores, WholeHeartScores
 from hyrisk_desktop.comparison import Comparison
 from hyrisk_desktop.findings import Finding, Severity
-from hyrisk_desktop.gui.state import Exam, ReadState, RiskRequest, RiskStatus
+from hyrisk_desktop.gui.state import Exam, HeartAnswer, HeartRequest, ReadState, RiskRequest, RiskStatus
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume
 from hyrisk_desktop.measurement import Measurement, Survey, collect_findings
 from hyrisk_desktop.risk import RiskReading
 from hyrisk_desktop.risk.explain import Explanation
-from hyrisk_desktop.standing import SHOWN_ANYWAY, Standing, risk_standing, scores_standing
+from hyrisk_desktop.standing import SHOWN_ANYWAY, Standing, risk_standing, scores_standing, whole_heart_standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,12 @@ class Measured(QObject):
 
     Signals:
         risk_changed: the risk, how it stands, or what qualifies it. explanation_changed: what it comes from.
+        heart_changed: the whole-heart score, or that it is wanted.
     """
 
     risk_changed = Signal()
     explanation_changed = Signal()
+    heart_changed = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -44,6 +46,8 @@ class Measured(QObject):
         self.survey: Survey | None = None
         """Scores and findings at the read on screen, as the command line has them; None while they must not be seen."""
         self._around: tuple[Finding, ...] = ()
+        self.heart: HeartAnswer | None = None
+        """The whole heart as it was scored last on this exam; see `whole_heart`."""
         self.comparison: Comparison | None = None
         """With the prior exam that is shown, of the very read on screen; `gui.prior` works it out."""
         self.risk: RiskReading | None = None
@@ -86,7 +90,8 @@ class Measured(QObject):
         """Everything measured at the heart centre on screen, for reports; None without a centre and scores."""
         if self.survey is None or self.read.centre is None:
             return None
-        return Measurement(self.read.centre, self.read.grade, self.survey.scores, self.risk, self.findings)
+        heart = self.settled_heart
+        return Measurement(self.read.centre, self.read.grade, self.survey.scores, self.risk, self.findings, heart)
 
     @property
     def can_measure(self) -> bool:
@@ -216,6 +221,42 @@ class Measured(QObject):
             self.first_risk = None
         self.risk_changed.emit()
 
+    # --- the whole heart
+
+    def heart_request(self) -> HeartRequest | None:
+        """What the whole heart should be scored for now, or None while nobody wants it or it must not be seen."""
+        read, exam = self.read, self.exam
+        if not read.whole_heart or read.centre is None or exam is None or self.survey is None:
+            return None
+        return HeartRequest(exam.exam_id, exam.volume.series_uid, read.centre, read.profile, read.heart, read.excluded)
+
+    def apply_heart(self, answer: HeartAnswer) -> bool:
+        """Show the whole heart if it is what is asked for now; a stale answer is dropped."""
+        if answer.request != self.heart_request():
+            return False
+        self.heart = answer
+        self.heart_changed.emit()
+        self.risk_changed.emit()
+        return True
+
+    @property
+    def whole_heart(self) -> WholeHeartScores | None:
+        """The whole-heart score on screen; after a mark, that from before it for the moment that the new one takes."""
+        wanted = self.heart_request()
+        same = wanted is not None and self.heart is not None and self.heart.request.place == wanted.place
+        return self.heart.scores if same and self.heart is not None else None
+
+    @property
+    def settled_heart(self) -> WholeHeartScores | None:
+        """The same with every mark of the reader in it: what is kept and written."""
+        settled = self.heart is not None and self.heart.request == self.heart_request()
+        return self.heart.scores if settled and self.heart is not None else None
+
+    @property
+    def whole_heart_standing(self) -> Standing:
+        """How far the whole-heart score on screen is to be trusted."""
+        return whole_heart_standing(self.shown_findings)
+
     # --- what it comes from
 
     def set_explaining(self, wanted: bool) -> None:
@@ -272,7 +313,7 @@ class Measured(QObject):
         """All findings that would stand beside ``risk`` here, what withholds a number first."""
         scan = (*self.exam.findings, *self._kept.get(self.exam.exam_id, _Kept()).findings) if self.exam else ()
         scan = (*scan, *self.model_findings, *self._other_model_finding())
-        found = collect_findings(scan, self._around, self.scores, self.read.grade, risk)
+        found = collect_findings(scan, self._around, self.scores, self.read.grade, risk, self.whole_heart)
         withheld = risk_standing(found).withheld or scores_standing(found).withheld
         return (*found, _shown_anyway()) if self.read.shown_anyway and withheld else found
 

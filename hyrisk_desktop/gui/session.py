@@ -6,15 +6,13 @@ belongs to what is open; see `Session.apply_risk`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 
 from PySide6.QtCore import QObject, Signal
 
-from hyrisk_desktop.calcium import (
-    component_voxels,
-    get_profile,
-)
+from hyrisk_desktop.calcium import Plaque, component_voxels, get_profile, given, toggled
 from hyrisk_desktop.calcium.grading import check_grade
 from hyrisk_desktop.gui.measured import Measured
 from hyrisk_desktop.gui.state import (
@@ -234,7 +232,7 @@ class Session(Measured):
         self.exam, self.read, self.view = state.exam, state.read, state.view
         self._history, self._key = state.history, state.key
         # Nothing measured on another exam may stay, not for one frame.
-        self.risk, self.first_risk, self.survey, self.comparison = None, None, None, None
+        self.risk, self.first_risk, self.survey, self.comparison, self.heart = None, None, None, None, None
         self.proposal, self.proposal_pending = None, False
         self._restored, self._kept_risk = restored, None
         self._drop_explanation()
@@ -305,6 +303,14 @@ class Session(Measured):
         excluded = self.read.excluded - voxels if lesion.excluded else self.read.excluded | voxels
         self.edit(excluded=excluded)
 
+    def mark_plaques(self, plaques: Iterable[Voxel], vessel: str | None) -> None:
+        """Give plaques of the whole heart to a vessel of `calcium.VESSELS`, or back to nobody."""
+        self.edit(heart=given(self.read.heart, plaques, vessel))
+
+    def toggle_plaque(self, plaque: Plaque) -> None:
+        """Count a plaque of the whole heart, or leave it out."""
+        self.edit(heart=toggled(self.read.heart, plaque))
+
     @property
     def looked_around(self) -> bool:
         """The reader has moved the cursor within the slice since the exam was opened, or since a centre was proposed."""
@@ -371,6 +377,7 @@ class Session(Measured):
             )  # fmt: skip
             self._around = self.survey.around
         self.scores_changed.emit()
+        self.heart_changed.emit()
         self.risk_changed.emit()
 
     # --- the view

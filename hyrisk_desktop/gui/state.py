@@ -9,8 +9,9 @@ from enum import Enum
 
 import numpy as np
 
-from hyrisk_desktop.calcium import STANDARD, Region
+from hyrisk_desktop.calcium import NO_MARKS, STANDARD, HeartMarks, HeartRegion, Region, WholeHeartScores
 from hyrisk_desktop.findings import Finding
+from hyrisk_desktop.gui.overlay import Overlay
 from hyrisk_desktop.imaging import CTVolume, SeriesRecord, Voxel
 
 MAX_UNDO = 200
@@ -66,6 +67,10 @@ class ReadState:
     """The grade is final; in a blinded list scores and risk show from then on."""
     shown_anyway: bool = False
     """The reader asked to see, at this centre and in this box, what is withheld."""
+    whole_heart: bool = False
+    """The whole heart is scored as well, in its proposed outline."""
+    heart: HeartMarks = NO_MARKS
+    """What the reader said of its plaques."""
 
     @property
     def complete(self) -> bool:
@@ -150,6 +155,33 @@ class RiskRequest:
     centre: Voxel
     grade: float | None
     agatston: float
+
+
+@dataclass(frozen=True, slots=True)
+class HeartRequest:
+    """What the whole heart is to be scored for; an answer to another question is not shown, or not as settled."""
+
+    exam_id: int
+    series_uid: str
+    centre: Voxel
+    profile: str
+    marks: HeartMarks
+    excluded: frozenset[Voxel]
+
+    @property
+    def place(self) -> tuple[int, str, Voxel, str]:
+        """Where it is; what the reader says of single plaques does not change that."""
+        return self.exam_id, self.series_uid, self.centre, self.profile
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeartAnswer:
+    """The whole heart as it was scored for ``request``, in its ``outline``, and what is drawn of it."""
+
+    request: HeartRequest
+    outline: HeartRegion
+    scores: WholeHeartScores
+    overlay: Overlay
 
 
 @dataclass(frozen=True, slots=True, eq=False)

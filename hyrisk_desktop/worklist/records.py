@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from hyrisk_desktop.calcium import NO_MARKS, HeartMarks
 from hyrisk_desktop.findings import Finding
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.volume import Voxel
@@ -60,7 +61,7 @@ class ReadSummary:
     """What the list shows of a read.
 
     Attributes:
-        agatston: of the region, or of the drawn box where ``whole_heart``.
+        agatston: of the region, of the drawn box where ``whole_heart``, or of the whole heart in its outline where ``outlined``.
         risk: what the model ``model`` (hash ``bundle_sha256``) said, assuming ``prevalence``.
         risk_standing, scores_standing: whether risk and agatston may be shown.
     """
@@ -72,6 +73,7 @@ class ReadSummary:
     agatston: float | None
     risk: float | None
     whole_heart: bool = False
+    outlined: bool = False
     model: str = ""
     bundle_sha256: str = ""
     prevalence: float | None = None
@@ -174,6 +176,7 @@ class Read:
         centre: heart centre (x, y, z) in voxels; ``centre_proposed``: it is the program's, and no reader confirmed it.
         grade: 0 to 3, fractional allowed; ``vessels``: 0 to 3 for each of `VESSELS`, where graded per vessel.
         excluded: voxels whose lesions do not count. box: a drawn box as (start, stop).
+        whole_heart: the whole heart is scored as well, with the marks ``heart``.
         locked: the grade is final (blinded lists: from then on risk and scores show).
         model, bundle_sha256: which model answered. results: the numbers, as `measure.numbers`. findings, versions: then.
         started_at, graded_at, locked_at, updated_at: ISO 8601 UTC, "" for not yet.
@@ -193,6 +196,8 @@ class Read:
     vessels: dict[str, int] | None = None
     excluded: frozenset[Voxel] = frozenset()
     box: tuple[Voxel, Voxel] | None = None
+    whole_heart: bool = False
+    heart: HeartMarks = NO_MARKS
     profile: str = "standard"
     locked: bool = False
     model: str = ""

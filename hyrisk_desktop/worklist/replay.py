@@ -86,9 +86,10 @@ def replay(store: Store, read_id: int, find_predictor: FindPredictor) -> Replay:
         box=box,
         profile=get_profile(read.profile),
         excluded=read.excluded,
+        heart=read.heart if read.results.get("whole_heart") else None,
     )
     stored = dict(_flat(read.results))
-    now = dict(_flat(numbers(m.scores, m.risk)))
+    now = dict(_flat(numbers(m.scores, m.risk, m.whole_heart)))
     if stored_risk and predictor is None:
         stored = {k: v for k, v in stored.items() if not k.startswith("risk.")}
     differences = tuple(

@@ -9,17 +9,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from hyrisk_desktop.calcium import NO_MARKS, HeartMarks
 from hyrisk_desktop.findings import finding_rows, findings_from
 from hyrisk_desktop.imaging import Kind, ScannedExam, SeriesRecord, Voxel
-from hyrisk_desktop.standing import risk_standing, scores_standing
+from hyrisk_desktop.standing import risk_standing, scores_standing, whole_heart_standing
 from hyrisk_desktop.worklist.models import ExamRow, ListRow, ReadRow, SeriesRow
 from hyrisk_desktop.worklist.records import ExamEntry, Proposal, Read, ReadingList, ReadSummary
 
 # What a change of a read is compared by; the rest follows from these or is a stamp.
 _AUDITED = (
-    "series_uid", "content_sha256", "centre", "centre_proposed", "grade", "vessels", "excluded", "box", "profile", "locked", "shown_anyway", "bundle_sha256", "results",
+    "series_uid", "content_sha256", "centre", "centre_proposed", "grade", "vessels", "excluded", "box", "whole_heart", "heart", "profile", "locked", "shown_anyway", "bundle_sha256", "results",
 )  # fmt: skip
-_NOT_COLUMNS = {"exam_id", "reader_id", "read_id", "centre", "excluded", "box", "findings"}
+_NOT_COLUMNS = {"exam_id", "reader_id", "read_id", "centre", "excluded", "box", "whole_heart", "heart", "findings"}
 
 
 def plain(text: str) -> str:
@@ -126,11 +127,13 @@ def entry_of(exam: ExamRow, s: Any, count: int, p: Any, r: Any) -> ExamEntry:
 
 
 def _summary(r: Any) -> ReadSummary:
-    findings = findings_from(r.findings)
+    findings, edits = findings_from(r.findings), unpack(r.edits)
+    outlined = bool(edits.get("outlined"))
+    standing = whole_heart_standing if outlined else scores_standing
     return ReadSummary(
         read_id=r.id, centre=voxel_of(r), grade=r.grade, locked=r.locked, agatston=r.agatston, risk=r.risk,
-        whole_heart=unpack(r.edits)["box"] is not None, model=r.model, bundle_sha256=r.bundle_sha256,
-        prevalence=r.prevalence, risk_standing=risk_standing(findings), scores_standing=scores_standing(findings),
+        whole_heart=edits["box"] is not None and not outlined, outlined=outlined, model=r.model, bundle_sha256=r.bundle_sha256,
+        prevalence=r.prevalence, risk_standing=risk_standing(findings), scores_standing=standing(findings),
     )  # fmt: skip
 
 
@@ -139,29 +142,47 @@ def read_values(read: Read) -> dict[str, Any]:
     x, y, z = read.centre or (None, None, None)
     values = {k: v for k, v in asdict(read).items() if k not in _NOT_COLUMNS}
     results = read.results
-    risk = results.get("risk") or {}
+    risk, heart = results.get("risk") or {}, results.get("whole_heart")
+    edits: dict[str, Any] = {"excluded": sorted(read.excluded), "box": read.box}
+    if read.whole_heart or read.heart != NO_MARKS:
+        edits["heart"] = {"on": read.whole_heart, **_marks_values(read.heart)}
+    if heart is not None:
+        edits["outlined"] = True
     return values | {
         "x": x,
         "y": y,
         "z": z,
-        "edits": pack({"excluded": sorted(read.excluded), "box": read.box}),
+        "edits": pack(edits),
         "series_uid": plain(read.series_uid),
         "findings": finding_rows(read.findings),
-        "agatston": (results.get("calcium") or {}).get("agatston"),
+        "agatston": (heart or results.get("calcium") or {}).get("agatston"),
         "risk": risk.get("hyrisknet") if risk.get("hyrisknet") is not None else risk.get("risknet"),
     }
+
+
+def _marks_values(marks: HeartMarks) -> dict[str, Any]:
+    """A reader's marks of the whole heart as JSON."""
+    return {"taken": sorted(marks.taken), "counted": sorted(marks.counted), "excluded": sorted(marks.excluded)}
+
+
+def _marks_from(values: dict[str, Any]) -> HeartMarks:
+    """Inverse of `_marks_values`."""
+    taken = tuple(((x, y, z), vessel) for (x, y, z), vessel in values["taken"])
+    counted, excluded = (frozenset((x, y, z) for x, y, z in values[key]) for key in ("counted", "excluded"))
+    return HeartMarks(taken, counted, excluded)
 
 
 def read_of_row(row: ReadRow) -> Read:
     """Inverse of `read_values`."""
     edits = unpack(row.edits)
-    start_stop = edits["box"]
+    start_stop, heart = edits["box"], edits.get("heart")
     return Read(
         exam_id=row.exam_id, reader_id=row.reader_id, series_uid=row.series_uid, list_id=row.list_id,
         blinded=row.blinded,
         content_sha256=row.content_sha256, centre=voxel_of(row), centre_proposed=row.centre_proposed, grade=row.grade,
         vessels=row.vessels, excluded=frozenset((x, y, z) for x, y, z in edits["excluded"]),
         box=None if start_stop is None else (tuple(start_stop[0]), tuple(start_stop[1])),
+        whole_heart=bool(heart and heart["on"]), heart=_marks_from(heart) if heart else NO_MARKS,
         profile=row.profile, locked=row.locked, model=row.model, bundle_sha256=row.bundle_sha256,
         prevalence=row.prevalence, results=row.results, findings=findings_from(row.findings), versions=row.versions,
         started_at=row.started_at, graded_at=row.graded_at, locked_at=row.locked_at, updated_at=row.updated_at,
@@ -176,6 +197,8 @@ def changes_of(before: Read | None, after: Read) -> dict[str, Any]:
         value = getattr(read, name) if read else None
         if name == "excluded":
             return len(value) if value else 0
+        if isinstance(value, HeartMarks):
+            return {key: len(found) for key, found in _marks_values(value).items()}
         return value
 
     blank = Read(after.exam_id, after.reader_id, "")

@@ -8,14 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyrisk_desktop.calcium import Region, score_region
+from hyrisk_desktop.gui.overlay import lesion_overlay
 from hyrisk_desktop.gui.viewer import interaction
 from hyrisk_desktop.gui.viewer.display import (
     WEIGHT_COLOURS,
     Plane,
     PlaneGeometry,
     apply_window,
-    calcium_colours,
     lesion_at,
+    overlay_colours,
     window_table,
 )
 from hyrisk_desktop.gui.viewer.overlay_text import dicom_date, person_name, pointer_text
@@ -82,10 +83,10 @@ def test_lesions_are_coloured_by_weight_in_every_plane(plane: Plane) -> None:
     scores = score_region(volume, HEART_CENTRE)
     geometry = PlaneGeometry(plane, volume.shape_zyx, volume.spacing_mm)
     index = round(geometry.to_plane((cx, cy, cz))[2])
-    colours = calcium_colours(scores, geometry, index)
+    colours = overlay_colours(lesion_overlay(scores), geometry, index)
     assert colours is not None
     assert set(map(tuple, colours[colours[..., 3] > 0][:, :3].tolist())) == {WEIGHT_COLOURS[3]}
-    assert calcium_colours(scores, geometry, index + 30) is None
+    assert overlay_colours(lesion_overlay(scores), geometry, index + 30) is None
     assert lesion_at(scores, (cx, cy, cz)) == 0
     assert lesion_at(scores, (cx - 1, cy, cz)) is None
     assert lesion_at(scores, (0, 0, 0)) is None

@@ -174,3 +174,8 @@ def finding_lines(report: Report) -> tuple[str, ...]:
     """The findings in their order, as ``Warning: sentence``."""
     words = {Severity.INFO: tr("Note"), Severity.WARNING: tr("Warning"), Severity.UNFIT: tr("UNFIT")}
     return tuple(f"{words[finding.severity]}: {finding.message}" for finding in report.measurement.findings)
+
+
+def vessel_name(vessel: str) -> str:
+    """A vessel of `calcium.VESSELS` as readers write it."""
+    return {"LCX": tr("LCx"), "other": tr("other")}.get(vessel, vessel)

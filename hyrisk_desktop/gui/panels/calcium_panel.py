@@ -17,11 +17,11 @@ from PySide6.QtWidgets import (
 
 from hyrisk_desktop.calcium import PROFILES, Lesion, category_bounds
 from hyrisk_desktop.gui.hints import Place, hint_text, situation
+from hyrisk_desktop.gui.overlay import EXCLUDED_COLOUR, WEIGHT_COLOURS
 from hyrisk_desktop.gui.panels.risk_panel import NOTHING, Note, ShowAnyway, Value
 from hyrisk_desktop.gui.panels.wheel import only_focused_wheel
 from hyrisk_desktop.gui.results import agatston_name
 from hyrisk_desktop.gui.session import Session
-from hyrisk_desktop.gui.viewer.display import EXCLUDED_COLOUR, WEIGHT_COLOURS
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.standing import SHOWN
 

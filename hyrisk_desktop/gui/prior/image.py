@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, QTimer, Slot
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QWidget
 
 from hyrisk_desktop.calcium import Region
 from hyrisk_desktop.comparison import same_region
+from hyrisk_desktop.gui.overlay import lesion_overlay
 from hyrisk_desktop.gui.prior.found import when_text
 from hyrisk_desktop.gui.prior.service import Priors
 from hyrisk_desktop.gui.session import Session
@@ -86,9 +87,9 @@ class PriorImage(SliceView):
         place = placing.to_prior(position)
         nearest = placing.nearest_in_prior(position)
         comparison = self._session.comparison
-        scores = None if comparison is None else comparison.prior.scores
+        overlay = None if comparison is None else lesion_overlay(comparison.prior.scores)
         slab = geometry.slab_slices(self._session.view.slab_mm)
-        self.show_slice(nearest[AXES[self._plane]], slab, scores, self._desk.window_table()[1])
+        self.show_slice(nearest[AXES[self._plane]], slab, overlay, self._desk.window_table()[1])
         self.set_marks(self._marks_at(nearest))
         middle = QPointF(self._leader.viewport().rect().center())
         _lay_at(self, place, self._leader.position_of(position) - middle, _mm_per_pixel(self._leader))
@@ -187,7 +188,7 @@ class PriorImage(SliceView):
         if hasattr(self, "_later"):
             self._follow_soon()
 
-    def showEvent(self, event: QEvent) -> None:
+    def showEvent(self, event: QShowEvent) -> None:
         """What was missed while hidden."""
         super().showEvent(event)
         self._later.start(0)

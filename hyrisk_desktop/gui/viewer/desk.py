@@ -11,15 +11,17 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QByteArray, Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
-from hyrisk_desktop.calcium import Region
+from hyrisk_desktop.calcium import CalciumScores, Region
 from hyrisk_desktop.gui.hints import Place, hint_text, situation
+from hyrisk_desktop.gui.overlay import Overlay, lesion_overlay
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Exam, Tool
 from hyrisk_desktop.gui.viewer import interaction
 from hyrisk_desktop.gui.viewer.annotations import Annotations, Marks
-from hyrisk_desktop.gui.viewer.display import Plane, PlaneGeometry, lesion_at, rgb32, window_table
+from hyrisk_desktop.gui.viewer.display import Plane, PlaneGeometry, rgb32, window_table
 from hyrisk_desktop.gui.viewer.heat import HeatLegend
 from hyrisk_desktop.gui.viewer.keys import AXES, ImageKeys
+from hyrisk_desktop.gui.viewer.lesion_hand import nothing_there, toggle_at
 from hyrisk_desktop.gui.viewer.overlay_text import Corners, axial_corners, pointer_text, side_corners
 from hyrisk_desktop.gui.viewer.slice_view import SliceView
 from hyrisk_desktop.i18n import tr
@@ -50,6 +52,7 @@ class Desk(QWidget):
         self._shown: dict[Plane, tuple[object, ...]] = {}
         self._draft_box: Region | None = None
         self._priors_text = ""
+        self._lesions: tuple[CalciumScores, Overlay] | None = None
         self.views = {plane: SliceView() for plane in Plane}
         self._linked = QTimer(self)
         self._linked.setSingleShot(True)
@@ -81,6 +84,7 @@ class Desk(QWidget):
         session.image_changed.connect(self._show_grown_image)
         session.read_changed.connect(self._show_marks)
         session.scores_changed.connect(self._show_slices)
+        session.heart_changed.connect(self._show_slices)
         session.view_changed.connect(self._show_view)
         session.tool_changed.connect(self._show_tool)
         session.risk_changed.connect(self._annotate)
@@ -219,15 +223,27 @@ class Desk(QWidget):
         session, (window, table) = self._session, self.window_table()
         if session.volume is None:
             return
+        overlay = self._overlay()
         for plane in planes:
             index = session.view.position[AXES[plane]]
             geometry = self._geometry(plane)
             assert geometry is not None
             slab = geometry.slab_slices(session.view.slab_mm)
-            key = (session.volume, index, slab, session.scores, window)
+            key = (session.volume, index, slab, overlay, window)
             if self._shown.get(plane) != key:
                 self._shown[plane] = key
-                self.views[plane].show_slice(index, slab, session.scores, table)
+                self.views[plane].show_slice(index, slab, overlay, table)
+
+    def _overlay(self) -> Overlay | None:
+        """The plaques of the whole heart, or else the region's lesions."""
+        session = self._session
+        if session.whole_heart is not None and session.heart is not None:
+            return session.heart.overlay
+        if session.scores is None:
+            return None
+        if self._lesions is None or self._lesions[0] is not session.scores:
+            self._lesions = session.scores, lesion_overlay(session.scores)
+        return self._lesions[1]
 
     def _show_marks(self, planes: Iterable[Plane] = tuple(Plane)) -> None:
         marks = self._marks()
@@ -341,29 +357,18 @@ class Desk(QWidget):
     @Slot(object)
     def _double_click(self, voxel: Voxel) -> None:
         self._session.set_view(position=voxel)
-        self.toggle_lesion_at(voxel)
+        toggle_at(self._session, voxel)
 
     def toggle_lesion(self) -> None:
         """Exclude or include the lesion under the pointer; with the pointer off the images, at the linked cursor."""
-        voxel = self._session.view.position if self._pointer is None else self._pointer
-        if not self.toggle_lesion_at(voxel):
-            session = self._session
+        if not toggle_at(self._session, self.pointed):
             where = tr("at the cursor") if self._pointer is None else tr("under the pointer")
-            if session.hides_results:
-                session.told.emit(tr("Lesions show once the grade is locked."))
-            elif session.scores is None:
-                session.told.emit(tr("Lesions need the heart centre: press H and click it."))
-            else:
-                session.told.emit(tr("There is no lesion {where}.", where=where))
+            self._session.told.emit(nothing_there(self._session, where))
 
-    def toggle_lesion_at(self, voxel: Voxel) -> bool:
-        """Exclude or include the lesion that holds ``voxel``; False where none does."""
-        scores = self._session.scores
-        index = None if scores is None else lesion_at(scores, voxel)
-        if index is None:
-            return False
-        self._session.toggle_lesion(index)
-        return True
+    @property
+    def pointed(self) -> Voxel:
+        """The voxel under the pointer; with the pointer off the images, that of the linked cursor."""
+        return self._session.view.position if self._pointer is None else self._pointer
 
     @Slot(object)
     def _hover(self, voxel: Voxel | None) -> None:

@@ -15,13 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyrisk_desktop.calcium import CalciumScores, Region
+from hyrisk_desktop.gui.overlay import Overlay
 from hyrisk_desktop.imaging import CTVolume, Voxel
 from hyrisk_desktop.imaging.volume import HuArray
 
-WEIGHT_COLOURS = ((255, 214, 10), (255, 149, 0), (255, 59, 48), (255, 64, 230))
-"""RGB of Agatston weights 1 to 4."""
-EXCLUDED_COLOUR = (130, 140, 150)
-_OVERLAY_ALPHA = 150
 _GREYS = np.arange(256, dtype=np.uint32) * np.uint32(0x010101) | np.uint32(0xFF000000)
 _Colour = TypeVar("_Colour", np.uint8, np.uint32)
 _WHOLE_HEART_MM = (120.0, 100.0, 100.0)
@@ -167,33 +164,20 @@ def apply_window(
     return out
 
 
-def calcium_colours(scores: CalciumScores, geometry: PlaneGeometry, index: int) -> NDArray[np.uint8] | None:
-    """RGBA picture of the lesions that slice ``index`` cuts, over the scores' label box only, or None.
+def overlay_colours(overlay: Overlay, geometry: PlaneGeometry, index: int) -> NDArray[np.uint8] | None:
+    """RGBA picture of what slice ``index`` cuts of an overlay, over its own box only, or None for nothing.
 
-    The picture covers ``geometry.rectangle(label_region(scores))``.
+    The picture covers ``geometry.rectangle(overlay.region)``.
     """
-    labels = scores.labels
-    start = scores.label_start
-    plane = geometry.plane
+    labels, start, plane = overlay.labels, overlay.start, geometry.plane
     offset = {Plane.AXIAL: start[2], Plane.CORONAL: start[1], Plane.SAGITTAL: start[0]}[plane]
     axis = {Plane.AXIAL: 0, Plane.CORONAL: 1, Plane.SAGITTAL: 2}[plane]
-    if not scores.lesions or not 0 <= index - offset < labels.shape[axis]:
+    if not 0 <= index - offset < labels.shape[axis]:
         return None
     cut: NDArray[np.int32] = np.take(labels, index - offset, axis=axis)
     if not cut.any():
         return None
-    table = np.zeros((len(scores.lesions) + 1, 4), np.uint8)
-    for i, lesion in enumerate(scores.lesions):
-        colour = EXCLUDED_COLOUR if lesion.excluded else WEIGHT_COLOURS[lesion.weight - 1]
-        table[i + 1] = (*colour, _OVERLAY_ALPHA)
-    return table[cut if plane is Plane.AXIAL else cut[::-1]]
-
-
-def label_region(scores: CalciumScores) -> Region:
-    """The box that the scores' labels cover."""
-    x, y, z = scores.label_start
-    d, r, c = scores.labels.shape
-    return Region((x, y, z), (x + c, y + r, z + d))
+    return overlay.colours[cut if plane is Plane.AXIAL else cut[::-1]]
 
 
 def lesion_at(scores: CalciumScores, voxel: Voxel) -> int | None:

@@ -24,11 +24,12 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QWidget
 
-from hyrisk_desktop.calcium import CalciumScores, Region
+from hyrisk_desktop.calcium import Region
+from hyrisk_desktop.gui.overlay import Overlay
 from hyrisk_desktop.gui.state import Tool
 from hyrisk_desktop.gui.viewer import interaction
 from hyrisk_desktop.gui.viewer.annotations import Annotations, Marks, paint_annotations, paint_marks
-from hyrisk_desktop.gui.viewer.display import PlaneGeometry, calcium_colours, label_region
+from hyrisk_desktop.gui.viewer.display import PlaneGeometry, overlay_colours
 from hyrisk_desktop.gui.viewer.heat import HeatOverlay
 from hyrisk_desktop.gui.viewer.lettering import Lettering
 from hyrisk_desktop.gui.viewer.picture import Picture, paint_ground
@@ -67,7 +68,7 @@ class SliceView(pg.GraphicsView):
         self._geometry: PlaneGeometry | None = None
         self._index, self._slab = 0, 1
         self._table: NDArray[np.uint32] = np.zeros(65536, np.uint32)
-        self._scores: CalciumScores | None = None
+        self._overlay: Overlay | None = None
         self._marks, self._annotations = Marks(), Annotations()
         self._drag: interaction.Drag | None = None
         self._wheel_rest, self._just_placed, self._fitted = 0, False, True
@@ -117,10 +118,10 @@ class SliceView(pg.GraphicsView):
         if refit:
             self.fit()
 
-    def show_slice(self, index: int, slab: int, scores: CalciumScores | None, table: NDArray[np.uint32]) -> None:
-        """Draw slice ``index``, or a projection of ``slab``, with the lesions of ``scores``, in the colours [65536] of ``table``."""
+    def show_slice(self, index: int, slab: int, overlay: Overlay | None, table: NDArray[np.uint32]) -> None:
+        """Draw slice ``index``, or a projection of ``slab``, under ``overlay``, in the colours [65536] of ``table``."""
         self._table = table
-        self._index, self._slab, self._scores = index, slab, scores
+        self._index, self._slab, self._overlay = index, slab, overlay
         self.refresh()
 
     def refresh(self) -> None:
@@ -138,13 +139,13 @@ class SliceView(pg.GraphicsView):
         self.viewport().update()
 
     def _show_calcium(self) -> None:
-        colours = None
-        if self._scores is not None and self._geometry is not None and self._annotations.show_marks:
-            colours = calcium_colours(self._scores, self._geometry, self._index)
-        if colours is None or self._scores is None or self._geometry is None:
+        overlay, geometry, colours = self._overlay, self._geometry, None
+        if overlay is not None and geometry is not None and self._annotations.show_marks:
+            colours = overlay_colours(overlay, geometry, self._index)
+        if colours is None or overlay is None or geometry is None:
             self._calcium.clear()
             return
-        self._calcium.show_colours(colours, QRectF(*self._geometry.rectangle_mm(label_region(self._scores))))
+        self._calcium.show_colours(colours, QRectF(*geometry.rectangle_mm(overlay.region)))
 
     def set_marks(self, marks: Marks) -> None:
         """Cursor lines, centre, region, patch and box."""

@@ -131,11 +131,14 @@ def _agatston(r: Row) -> str:
     if read.scores_standing.withheld:
         return tr("withheld")
     # The title means the region's score; a box around the whole heart is another quantity and says so.
+    if read.outlined:
+        return tr("heart {a:.0f}", a=read.agatston)
     return tr("box {a:.0f}", a=read.agatston) if read.whole_heart else f"{read.agatston:.0f}"
 
 
-def _agatston_order(r: Row) -> tuple[bool, float]:
-    return bool(r.entry.read and r.entry.read.whole_heart), _shown(r, "agatston")
+def _agatston_order(r: Row) -> tuple[int, float]:
+    read = r.entry.read
+    return (0 if read is None else 2 * read.outlined + read.whole_heart), _shown(r, "agatston")
 
 
 def _risk(r: Row) -> str:

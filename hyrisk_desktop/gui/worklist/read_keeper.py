@@ -47,6 +47,7 @@ class ReadKeeper(QObject):
         self._asked = False
         session.read_changed.connect(self._note)
         session.risk_changed.connect(self._note_result)
+        session.heart_changed.connect(self._note_result)
 
     @property
     def reader(self) -> Reader | None:
@@ -183,6 +184,9 @@ class ReadKeeper(QObject):
             return session.read != ReadState()
         if session.read != state_of(known) or (session.risk is not None and not session.risk_kept):
             return True
+        if session.settled_heart is not None and not known.results.get("whole_heart"):
+            # It takes longer than the read that asks for it takes to be saved.
+            return True
         # The hash of the files comes later than the first save of a read that is made now.
         return self._saved_here and not known.content_sha256 and session.content_sha256 != ""
 
@@ -201,12 +205,14 @@ class ReadKeeper(QObject):
             vessels=dict(state.vessels) or None,
             excluded=state.excluded,
             box=None if state.box is None else (state.box.start, state.box.stop),
+            whole_heart=state.whole_heart,
+            heart=state.heart,
             profile=state.profile,
             locked=state.locked,
             model=risk.model if risk else "",
             bundle_sha256=risk.bundle_sha256 if risk else "",
             prevalence=risk.prevalence if risk else None,
-            results=numbers(session.scores, risk),
+            results=numbers(session.scores, risk, session.settled_heart),
             findings=session.findings,
             versions=versions(),
             started_at=self._started_at,
@@ -230,5 +236,14 @@ def state_of(read: Read) -> ReadState:
     box = None if read.box is None else Region(*read.box)
     vessels = tuple((read.vessels or {}).items())
     return ReadState(
-        read.centre, read.grade, read.excluded, box, read.profile, vessels, read.locked, shown_anyway=read.shown_anyway
+        read.centre,
+        read.grade,
+        read.excluded,
+        box,
+        read.profile,
+        vessels,
+        read.locked,
+        shown_anyway=read.shown_anyway,
+        whole_heart=read.whole_heart,
+        heart=read.heart,
     )
