@@ -174,6 +174,13 @@ def test_labels_find_the_plaque_under_a_voxel() -> None:
     assert whole.at((x + 4, y, z)) is None
     for outside in ((0, 0, 0), (4, 10, 2), (85, 10, 2), (5, 100, 2), (5, 10, 18)):
         assert whole.at(outside) is None
+    # A plaque that lies outside leaves no gap in the numbers.
+    first = min(whole.groups, key=lambda group: group.slices)
+    zones[:, :, first.id[0] - 10 : first.id[0] + 10] = Zone.OUTSIDE
+    rest = score_whole_heart(volume, heart_of(volume, start=(5, 10, 2), zones=zones))
+    assert 0 < len(rest.groups) < len(whole.groups)
+    assert all(rest.at(group.id) is group for group in rest.groups)
+    assert rest.at(first.id) is None
     bare = whole.without_labels()
     assert bare.labels.size == 0
     assert (bare.groups, bare.vessels, bare.agatston) == (whole.groups, whole.vessels, whole.agatston)
@@ -225,7 +232,7 @@ def test_most_of_a_long_plaques_volume_decides_its_vessel() -> None:
     x, y, z = RCA
     # From the right coronary artery over to the left side, where its last part alone weighs more.
     bridge = ((x, y, z + 2), (74, 2, 1), 300)
-    left = ((x + 66, y, z + 3), (10, 12, 4), 300)
-    for boxes, vessel in (((bridge,), "RCA"), ((bridge, left), "LAD")):
+    left, thin = ((x + 66, y, z + 3), (10, 12, 4), 300), ((x + 70, y, z + 3), (3, 3, 6), 300)
+    for boxes, vessel in (((bridge,), "RCA"), ((bridge, left), "LAD"), ((bridge, thin), "RCA")):
         (group,) = scored(fatty_volume(((x, y, z), (9, 9, 2), 400), *boxes)).groups
         assert group.suggested == vessel
