@@ -262,7 +262,7 @@ def whole_heart_numbers(scores: WholeHeartScores) -> dict[str, Any]:
     its place alone.
     """
     doubted = [plaque for plaque in scores.groups if not plaque.counted]
-    noise = [plaque for plaque in doubted if plaque.doubt is Doubt.NOISE]
+    noise = [plaque for plaque in doubted if plaque.reason is Doubt.NOISE]
     return {
         "agatston": scores.agatston,
         "category": scores.category,
@@ -279,7 +279,7 @@ def whole_heart_numbers(scores: WholeHeartScores) -> dict[str, Any]:
         ],
         "plaques": [_plaque(plaque) for plaque in scores.counted],
         "not_counted": [
-            _plaque(plaque) | {"reason": str(plaque.doubt)} for plaque in doubted if plaque.doubt is not Doubt.NOISE
+            _plaque(plaque) | {"reason": str(plaque.reason)} for plaque in doubted if plaque.reason is not Doubt.NOISE
         ],
         "noise": {"lesions": len(noise), "agatston": math.fsum(plaque.agatston for plaque in noise)},
     }

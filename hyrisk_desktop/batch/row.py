@@ -344,7 +344,7 @@ def _with_whole_heart(row: BatchRow, m: Measurement) -> BatchRow:
     if scores is None or not isinstance(row, WholeHeartRow):
         return row
     by_vessel = {vessel.vessel: vessel.agatston for vessel in scores.vessels}
-    doubted = [p.agatston for p in scores.groups if not p.counted and p.doubt is not Doubt.NOISE]
+    doubted = [p.agatston for p in scores.groups if p.reason not in (None, Doubt.NOISE)]
     return replace(
         row, whole_heart_agatston=scores.agatston, whole_heart_category=scores.category,
         whole_heart_volume_mm3=scores.volume_mm3, whole_heart_lesions=len(scores.counted), whole_heart_drs=scores.drs_category,

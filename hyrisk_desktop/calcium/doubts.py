@@ -13,6 +13,7 @@ from hyrisk_desktop.calcium.heart_atlas import Site, site_at
 from hyrisk_desktop.calcium.heart_region import HeartRegion, Zone
 from hyrisk_desktop.calcium.lesion_groups import LesionGroup
 from hyrisk_desktop.calcium.lesions import Lesion
+from hyrisk_desktop.calcium.scores import MAX_LESION_MM2
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.volume import CTVolume
 
@@ -39,6 +40,7 @@ class Doubt(StrEnum):
     """Why a plaque is not counted."""
 
     NOISE = "noise"
+    LARGE = "large"
     EDGE = "edge"
     DESCENDING_AORTA = "descending_aorta"
     GREAT_VESSELS = "great_vessels"
@@ -53,6 +55,7 @@ def doubt_words(doubt: Doubt) -> str:
     """The reason in a few words."""
     return {
         Doubt.NOISE: tr("not above the noise"),
+        Doubt.LARGE: tr("larger than calcium of a coronary artery: contrast agent or bone"),
         Doubt.EDGE: tr("a spot at the border to the lung, as motion leaves it"),
         Doubt.DESCENDING_AORTA: tr("wall of the descending aorta"),
         Doubt.GREAT_VESSELS: tr("above the heart: aorta, pulmonary artery or lymph node"),
@@ -92,7 +95,10 @@ def doubt_of(
     """
     if zone is Zone.AORTA:
         return Doubt.DESCENDING_AORTA
-    small = max(lesion.area_mm2 for lesion in lesions) < _NOISE_MM2
+    largest = max(lesion.area_mm2 for lesion in lesions)
+    if largest > MAX_LESION_MM2:
+        return Doubt.LARGE
+    small = largest < _NOISE_MM2
     if small and group.max_hu < blood.median_hu + _NOISE_SDS * blood.noise_hu:
         return Doubt.NOISE
     if small and group.max_hu < _EDGE_HU and any(_touches_lung(volume, lesion) for lesion in lesions):

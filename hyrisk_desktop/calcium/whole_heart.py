@@ -35,6 +35,7 @@ NOT_CORONARY = "other"
 """A plaque that a reader gives to this is of no coronary artery, and does not count."""
 _OPEN_DOUBTS = frozenset({Doubt.AORTIC_ROOT, Doubt.MITRAL_RING, Doubt.INSIDE})
 """Where a coronary artery may run after all."""
+_DOUBTED = "heart_doubted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ class Plaque:
         lesions: its lesions, by slice.
         agatston, volume_mm3, max_hu: of all its lesions, whether it counts or not.
         suggested: vessel of `VESSELS` by its place. vessel: the one that a reader gave it, None before.
-        counted: whether the totals hold it. doubt: why not, or why it was doubted before a reader took it; None for what nothing is said against.
+        doubt: what speaks against it, whatever a reader said; None for nothing. excluded: a reader took it out.
+        counted: whether the totals hold it.
     """
 
     id: Voxel
@@ -72,9 +74,17 @@ class Plaque:
     volume_mm3: float
     max_hu: float
     suggested: str
-    vessel: str | None
-    counted: bool
     doubt: Doubt | None
+    vessel: str | None = None
+    excluded: bool = False
+    counted: bool = False
+
+    @property
+    def reason(self) -> Doubt | None:
+        """Why it is not counted; None where it is."""
+        if self.counted:
+            return None
+        return Doubt.EXCLUDED if self.excluded or self.vessel == NOT_CORONARY else self.doubt
 
 
 NO_MARKS = HeartMarks()
@@ -186,13 +196,59 @@ class WholeHeartScores:
         """The same without ``labels``, for where many are kept."""
         return replace(self, labels=np.zeros((0, 0, 0), np.int32))
 
+    def marked(
+        self,
+        *,
+        taken: Mapping[Voxel, str] | None = None,
+        counted: Collection[Voxel] = (),
+        excluded: Collection[Voxel] = (),
+    ) -> WholeHeartScores:
+        """The same plaques with what a reader says of them now, instead of what was said before; no pixel is read.
+
+        Args:
+            taken, counted, excluded: as of `score_whole_heart`. Voxels that no plaque holds are passed over.
+
+        Raises:
+            InputError: a vessel that there is not.
+        """
+        vessels = taken or {}
+        _check_vessels(vessels)
+        vessel_of = {self._index(voxel): vessel for voxel, vessel in vessels.items()}
+        wanted, out = ({self._index(voxel) for voxel in voxels} for voxels in (counted, excluded))
+        groups = tuple(
+            replace(
+                plaque,
+                vessel=vessel_of.get(i),
+                excluded=i in out,
+                counted=i not in out
+                and vessel_of.get(i) != NOT_CORONARY
+                and (plaque.doubt is None or i in vessel_of or i in wanted),
+            )
+            for i, plaque in enumerate(self.groups)
+        )
+        inside = [plaque for plaque in groups if plaque.counted]
+        agatston = math.fsum(plaque.agatston for plaque in inside)
+        others = (finding for finding in self.findings if finding.code != _DOUBTED)
+        return replace(
+            self,
+            agatston=agatston,
+            volume_mm3=math.fsum(plaque.volume_mm3 for plaque in inside),
+            groups=groups,
+            vessels=_vessels(inside),
+            findings=(*others, *_doubted(agatston, groups)),
+        )
+
     def at(self, voxel: Voxel) -> Plaque | None:
         """The plaque at ``voxel`` (x, y, z), None for none."""
+        index = self._index(voxel)
+        return None if index < 0 else self.groups[index]
+
+    def _index(self, voxel: Voxel) -> int:
+        """Index of the plaque at ``voxel``, -1 for none."""
         x, y, z = (v - s for v, s in zip(voxel, self.label_start, strict=True))
         depth, rows, columns = self.labels.shape
-        if not (0 <= x < columns and 0 <= y < rows and 0 <= z < depth and self.labels[z, y, x]):
-            return None
-        return self.groups[int(self.labels[z, y, x]) - 1]
+        inside = 0 <= x < columns and 0 <= y < rows and 0 <= z < depth
+        return int(self.labels[z, y, x]) - 1 if inside else -1
 
 
 def drs_category(agatston: float) -> int:
@@ -220,35 +276,29 @@ def score_whole_heart(
     Raises:
         InputError: a vessel that there is not; or the outline is of another series.
     """
-    taken = taken or {}
-    _check(volume, heart, taken)
+    if heart.series_uid != volume.series_uid or heart.box.clipped(volume) != heart.box:
+        raise InputError("other_series", tr("The heart's outline belongs to another series. Propose it again."))
     found = find_lesions(volume, heart.box, profile)
     groups, group_of = group_lesions(found)
-    said = _Said(
-        _by_group(found, group_of, taken),
-        set(_by_group(found, group_of, dict.fromkeys(counted))),
-        set(_by_group(found, group_of, dict.fromkeys(excluded))),
-    )
-    plaques, number = _plaques(volume, heart, found, groups, group_of, said)
-    inside = [plaque for plaque in plaques if plaque.counted]
-    agatston = math.fsum(plaque.agatston for plaque in inside)
-    return WholeHeartScores(
+    plaques, number = _plaques(volume, heart, found, groups, group_of)
+    untouched = WholeHeartScores(
         series_uid=volume.series_uid,
         centre=heart.centre,
         profile=profile.name,
-        agatston=agatston,
-        volume_mm3=math.fsum(plaque.volume_mm3 for plaque in inside),
-        groups=tuple(plaques),
-        vessels=_vessels(inside),
+        agatston=0.0,
+        volume_mm3=0.0,
+        groups=plaques,
+        vessels=(),
         label_start=found.region.start,
         labels=np.concatenate([np.zeros(1, np.int32), number[group_of]])[found.labels],
-        findings=(*heart.findings, *_doubted(agatston, plaques)),
+        findings=heart.findings,
     )
+    return untouched.marked(taken=taken, counted=counted, excluded=excluded)
 
 
-def _doubted(agatston: float, plaques: list[Plaque]) -> tuple[Finding, ...]:
+def _doubted(agatston: float, plaques: Collection[Plaque]) -> tuple[Finding, ...]:
     """Code ``heart_doubted``: a warning where what is doubted within the heart would change the category, else a note."""
-    open_doubts = [p for p in plaques if not p.counted and p.doubt in _OPEN_DOUBTS]
+    open_doubts = [p for p in plaques if p.reason in _OPEN_DOUBTS]
     if not open_doubts:
         return ()
     score = math.fsum(plaque.agatston for plaque in open_doubts)
@@ -258,7 +308,7 @@ def _doubted(agatston: float, plaques: list[Plaque]) -> tuple[Finding, ...]:
         agatston=score,
     )
     changes = agatston_category(agatston + score) != agatston_category(agatston)
-    return (Finding("heart_doubted", Severity.WARNING if changes else Severity.INFO, message),)
+    return (Finding(_DOUBTED, Severity.WARNING if changes else Severity.INFO, message),)
 
 
 def _plaques(
@@ -267,8 +317,7 @@ def _plaques(
     found: LabelledRegion,
     groups: tuple[LesionGroup, ...],
     group_of: NDArray[np.int32],
-    said: _Said,
-) -> tuple[list[Plaque], NDArray[np.int32]]:
+) -> tuple[tuple[Plaque, ...], NDArray[np.int32]]:
     """The plaques, and for each group [n] its plaque's index plus one; 0 where it lies outside of heart and aorta."""
     blood = _blood(volume, heart)
     plaques, number = [], np.zeros(len(groups), np.int32)
@@ -276,43 +325,9 @@ def _plaques(
         if zone is not Zone.OUTSIDE:
             lesions = tuple(found.lesions[i] for i in group.lesions)
             doubt = doubt_of(volume, heart, blood, group, zone, lesions)
-            plaques.append(_plaque(heart, group, lesions, doubt, said.of(index)))
+            plaques.append(_plaque(heart, group, lesions, doubt))
             number[index] = len(plaques)
-    return plaques, number
-
-
-def _check(volume: CTVolume, heart: HeartRegion, taken: Mapping[Voxel, str]) -> None:
-    if unknown := sorted(set(taken.values()) - set(VESSELS)):
-        names = ", ".join(VESSELS)
-        message = tr("There is no vessel “{name}”; choose one of {names}.", name=unknown[0], names=names)
-        raise InputError("vessel", message)
-    if heart.series_uid != volume.series_uid or heart.box.clipped(volume) != heart.box:
-        raise InputError("other_series", tr("The heart's outline belongs to another series. Propose it again."))
-
-
-@dataclass(frozen=True, slots=True)
-class _Said:
-    """What readers said, by index of the group: its vessel; that it counts; that it does not."""
-
-    vessels: Mapping[int, str | None]
-    counted: Collection[int]
-    excluded: Collection[int]
-
-    def of(self, index: int) -> tuple[str | None, bool, bool]:
-        return self.vessels.get(index), index in self.counted, index in self.excluded
-
-
-def _by_group(
-    found: LabelledRegion, group_of: NDArray[np.int32], said: Mapping[Voxel, str | None]
-) -> dict[int, str | None]:
-    """What was said of voxels, by the index of the group that holds them; what lies in none is left out."""
-    result: dict[int, str | None] = {}
-    for voxel, word in said.items():
-        x, y, z = (v - s for v, s in zip(voxel, found.region.start, strict=True))
-        depth, rows, columns = found.labels.shape
-        if 0 <= x < columns and 0 <= y < rows and 0 <= z < depth and found.labels[z, y, x]:
-            result[int(group_of[found.labels[z, y, x] - 1])] = word
-    return result
+    return tuple(plaques), number
 
 
 def _zones(found: LabelledRegion, heart: HeartRegion, group_of: NDArray[np.int32], groups: int) -> list[Zone]:
@@ -332,14 +347,7 @@ def _blood(volume: CTVolume, heart: HeartRegion) -> Blood:
     return Blood(float(np.median(soft)) if soft.size else 40.0, noise_near(volume, heart.centre))
 
 
-def _plaque(
-    heart: HeartRegion,
-    group: LesionGroup,
-    lesions: tuple[Lesion, ...],
-    doubt: Doubt | None,
-    marks: tuple[str | None, bool, bool],
-) -> Plaque:
-    vessel, wanted, excluded = marks
+def _plaque(heart: HeartRegion, group: LesionGroup, lesions: tuple[Lesion, ...], doubt: Doubt | None) -> Plaque:
     return Plaque(
         id=group.id,
         slices=group.slices,
@@ -349,9 +357,7 @@ def _plaque(
         volume_mm3=group.volume_mm3,
         max_hu=group.max_hu,
         suggested=_suggested(heart, lesions),
-        vessel=vessel,
-        counted=not excluded and vessel != NOT_CORONARY and (doubt is None or vessel is not None or wanted),
-        doubt=Doubt.EXCLUDED if excluded or vessel == NOT_CORONARY else doubt,
+        doubt=doubt,
     )
 
 
@@ -361,6 +367,13 @@ def _suggested(heart: HeartRegion, lesions: tuple[Lesion, ...]) -> str:
     for lesion in lesions:
         volumes[suggest_vessel(heart.usual_place_mm(lesion.center_xyz))] += lesion.volume_mm3
     return max(VESSELS, key=lambda vessel: volumes.get(vessel, 0.0))
+
+
+def _check_vessels(taken: Mapping[Voxel, str]) -> None:
+    if unknown := sorted(set(taken.values()) - set(VESSELS)):
+        names = ", ".join(VESSELS)
+        message = tr("There is no vessel “{name}”; choose one of {names}.", name=unknown[0], names=names)
+        raise InputError("vessel", message)
 
 
 def _vessels(counted: list[Plaque]) -> tuple[VesselScore, ...]:

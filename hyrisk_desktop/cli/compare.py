@@ -31,13 +31,19 @@ def compare(
     same_patient: Annotated[
         bool, typer.Option("--same-patient", help="Although the headers do not say that it is one patient.")
     ] = False,
+    whole_heart: Annotated[
+        bool, typer.Option("--whole-heart", help="Also compare the whole hearts, in their proposed outlines.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Print what has changed."""
     with json_errors(as_json):
         if device not in (None, "cpu", "cuda"):
             raise InputError("device", tr("--device must be cpu or cuda."))
-        document = _document(current, prior, center, (grade, prior_grade), model, device, same_patient=same_patient)
+        document = _document(
+            current, prior, center, (grade, prior_grade), model, device,
+            same_patient=same_patient, whole_heart=whole_heart,
+        )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(document, indent=1))
     else:
@@ -53,6 +59,7 @@ def _document(
     device: str | None,
     *,
     same_patient: bool,
+    whole_heart: bool,
 ) -> dict[str, Any]:
     from hyrisk_desktop.calcium.grading import check_grade
     from hyrisk_desktop.comparison import check_same_patient
@@ -66,7 +73,7 @@ def _document(
     if not same_patient:
         check_same_patient(now.attributes, then.attributes)
     predictor, trouble = load_predictor(model, device, None)
-    found = compare_exams(now, then, center, own, earlier, predictor)
+    found = compare_exams(now, then, center, own, earlier, predictor, whole_heart=whole_heart)
     return document_of(found, now, then) | {
         "findings": [
             {"code": f.code, "severity": str(f.severity), "message": f.message} for f in (*found.findings, *trouble)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hyrisk_desktop.calcium import REGION_SIZE_XYZ
+from hyrisk_desktop.calcium import NO_MARKS, REGION_SIZE_XYZ
 from hyrisk_desktop.comparison.noise import noise_of
 from hyrisk_desktop.comparison.same_patient import days_between
 from hyrisk_desktop.errors import ExamError
@@ -25,6 +25,8 @@ FEWEST_DAYS = 30
 POOR_MM = 5.0
 """A registration that leaves this much is told of."""
 SCORES = ("agatston", "volume_mm3", "sqrt_volume")
+HEART = {"heart_agatston": "agatston", "heart_volume_mm3": "volume_mm3", "heart_sqrt_volume": "sqrt_volume"}
+"""Quantities of the whole heart, by their name in a comparison."""
 RISKS = ("risknet", "hyrisknet")
 
 
@@ -76,12 +78,15 @@ def compare(
     grade: float | None = None,
     prior_grade: float | None = None,
     predictor: Predictor | None = None,
+    *,
+    whole_heart: bool = False,
 ) -> Comparison:
     """Register, measure both exams at ``centre``, and say what has changed.
 
     Args:
         current, prior: exams of one patient. centre: heart centre in the current one; None to propose it.
         grade, prior_grade: visual grades of either. predictor: the model, or None for scores alone.
+        whole_heart: score the whole heart of both as well, in outlines that nobody has looked at.
 
     Raises:
         InputError: the prior is the later one, or a centre lies outside. ExamError: no heart is found, or the exams don't fit together.
@@ -94,8 +99,9 @@ def compare(
     back = prior.mm_to_voxel(laid.to_prior(current.voxel_to_mm(here)))
     if not prior.contains(back):
         raise ExamError("centre_outside_prior", tr("The heart centre lies outside the prior exam."))
-    now = measure(current, here, grade, predictor)
-    then = measure(prior, back, prior_grade, predictor, region=same_region(current, prior))
+    heart = NO_MARKS if whole_heart else None
+    now = measure(current, here, grade, predictor, heart=heart)
+    then = measure(prior, back, prior_grade, predictor, region=same_region(current, prior), heart=heart)
     return changes_between(current, prior, now, then, laid)
 
 
@@ -127,7 +133,12 @@ def changes_between(
     noise = noise_of(current, prior, now, then, laid)
     changes = {
         name: _change(a, b, days, noise.get(name))
-        for name, a, b in (*_score_pairs(now, then), ("grade", now.grade, then.grade), *_risk_pairs(now, then))
+        for name, a, b in (
+            *_heart_pairs(now, then),
+            *_score_pairs(now, then),
+            ("grade", now.grade, then.grade),
+            *_risk_pairs(now, then),
+        )
     }
     found = tuple(_findings(current, prior, laid))
     return Comparison(now, then, laid, days, changes, found, prior.series_uid, prior.attributes)
@@ -146,6 +157,18 @@ def _score_pairs(now: Measurement, then: Measurement) -> Iterator[tuple[str, flo
     """Scores that are not withheld."""
     for name in SCORES:
         a, b = (None if m.scores_standing.withheld else float(getattr(m.scores, name)) for m in (now, then))
+        yield name, a, b
+
+
+def _heart_pairs(now: Measurement, then: Measurement) -> Iterator[tuple[str, float | None, float | None]]:
+    """Whole-heart scores that are not withheld; nothing where neither exam was asked for one."""
+    if now.whole_heart is None and then.whole_heart is None:
+        return
+    for name, own in HEART.items():
+        a, b = (
+            None if m.whole_heart is None or m.whole_heart_standing.withheld else float(getattr(m.whole_heart, own))
+            for m in (now, then)
+        )
         yield name, a, b
 
 

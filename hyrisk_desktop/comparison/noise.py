@@ -13,7 +13,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from hyrisk_desktop.calcium import CalciumScores, get_profile, score_region
+from hyrisk_desktop.calcium import CalciumScores, WholeHeartScores, get_profile, score_region
 from hyrisk_desktop.imaging import CTVolume, Voxel
 from hyrisk_desktop.imaging.registration import Registration
 from hyrisk_desktop.measurement import Measurement
@@ -47,13 +47,17 @@ def noise_of(
         name: _BAND * math.hypot(float(np.std(common[:, k])), float(np.std(missed[:, k])), scan)
         for k, (name, scan) in enumerate(scans.items())
     }
+    if now.whole_heart is not None and then.whole_heart is not None:
+        # Nothing is cut off by a region, so neither clicks nor registration move it.
+        between = _between_scans(now.whole_heart, then.whole_heart)
+        found |= {f"heart_{name}": _BAND * scan for name, scan in between.items()}
     if now.risk is not None and then.risk is not None:
         halves = [(m.risk.interval[1] - m.risk.interval[0]) / 2 for m in (now, then) if m.risk is not None]
         found |= dict.fromkeys(("risknet", "hyrisknet"), math.hypot(*halves))
     return found
 
 
-def _between_scans(now: CalciumScores, then: CalciumScores) -> dict[str, float]:
+def _between_scans(now: CalciumScores | WholeHeartScores, then: CalciumScores | WholeHeartScores) -> dict[str, float]:
     """SD from scan to scan of Agatston, volume and its square root: the last one's is the same for little calcium and for much."""
     root = (now.sqrt_volume + then.sqrt_volume) / 2
     volume = 2 * SCAN_SD * root + SCAN_SD**2

@@ -52,14 +52,23 @@ def lesion_overlay(scores: CalciumScores) -> Overlay:
 
 def heart_overlay(outline: HeartRegion, scores: WholeHeartScores) -> Overlay:
     """Plaques of ``scores`` and the border of ``outline``, which it was scored in; a suggested vessel is paler than a taken one."""
+    labels = np.where(
+        (scores.labels == 0) & _border(np.asarray(outline.zones == Zone.HEART)), len(scores.groups) + 1, scores.labels
+    )
+    return Overlay(labels.astype(np.int32), scores.label_start, _plaque_table(scores))
+
+
+def recoloured(overlay: Overlay, scores: WholeHeartScores) -> Overlay:
+    """An overlay of `heart_overlay` for the same plaques with other marks."""
+    return Overlay(overlay.labels, overlay.start, _plaque_table(scores))
+
+
+def _plaque_table(scores: WholeHeartScores) -> NDArray[np.uint8]:
     table = np.zeros((len(scores.groups) + 2, 4), np.uint8)
     for i, plaque in enumerate(scores.groups):
         table[i + 1] = plaque_colour(plaque)
     table[-1] = OUTLINE
-    labels = np.where(
-        (scores.labels == 0) & _border(np.asarray(outline.zones == Zone.HEART)), len(scores.groups) + 1, scores.labels
-    )
-    return Overlay(labels.astype(np.int32), scores.label_start, table)
+    return table
 
 
 def plaque_colour(plaque: Plaque) -> tuple[int, int, int, int]:

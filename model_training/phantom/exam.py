@@ -20,6 +20,7 @@ from hyrisk_desktop.jobs import Progress, no_progress
 from model_training.phantom.fields import Grid
 from model_training.phantom.render import Phantom, make_phantom, render
 from model_training.phantom.subject import GENERATOR_VERSION
+from model_training.phantom.truth import calcium_rows
 
 DEMONSTRATION_SEED = 29974
 """The exam that the program opens to show itself: moderate calcium, grade 2, standard kernel, 2.5 mm slices."""
@@ -79,7 +80,7 @@ def uid(seed: int, purpose: str) -> str:
 
 
 def write_exam(directory: Path, seed: int, workers: int = 2, progress: Progress = no_progress) -> None:
-    """Write the exam of ``seed`` as one DICOM file per slice, and `CENTRE_FILE` with the true heart centre.
+    """Write the exam of ``seed`` as one DICOM file per slice, and `CENTRE_FILE` with the true heart centre and what each calcification is.
 
     Instances are numbered from head to feet, as most scanners do; the centre's z counts from the feet.
 
@@ -121,6 +122,7 @@ def _write_centre(directory: Path, phantom: Phantom, layout: ExamLayout) -> None
         "grade": subject.grade,
         "expected_risk": round(subject.expected_risk, 4),
         "series_uid": uid(subject.seed, "series"),
+        "calcium": calcium_rows(phantom, layout.click),
     }
     replace_file(directory / CENTRE_FILE, (json.dumps(centre, indent=1) + "\n").encode())
 

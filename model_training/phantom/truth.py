@@ -41,12 +41,19 @@ def calcium_labels(phantom: Phantom, grid: Grid) -> NDArray[np.uint8]:
     return labels
 
 
-def calcium_rows(phantom: Phantom) -> list[dict[str, Any]]:
-    """Each calcification as plain values: its ``kind``, and the middle of its blobs in mm from the heart's origin."""
-    return [
-        {"kind": deposit.kind, "centre_mm": [round(float(v), 2) for v in deposit.blobs[:, :3].mean(axis=0)]}
-        for deposit in phantom.deposits
-    ]
+def calcium_rows(phantom: Phantom, click: tuple[int, int, int]) -> list[dict[str, Any]]:
+    """Each calcification as plain values: its ``kind``, and the middle of its blobs in voxels (x, y, z) from 0.
+
+    Args:
+        phantom: whose. click: voxel of the heart centre in the exam.
+    """
+    scanner = phantom.scanner
+    voxel_mm = np.array([scanner.pixel_mm, scanner.pixel_mm, scanner.increment_mm])
+    rows = []
+    for deposit in phantom.deposits:
+        middle = (deposit.blobs[:, :3].mean(axis=0) - phantom.heart.click) / voxel_mm + click
+        rows.append({"kind": deposit.kind, "voxel_xyz": [round(float(v), 1) for v in middle]})
+    return rows
 
 
 def _by_kind(phantom: Phantom) -> dict[str, F64]:

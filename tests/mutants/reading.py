@@ -155,7 +155,7 @@ READING = [
         _ROWS,
         ("interval_low=risk.interval[0]", "interval_low=risk.risk"),
         ("region_y_mm=height", "region_y_mm=width"),
-        ("if settings.whole or read.box is not None:", "if settings.whole:"),
+        ("if settings.whole or settings.whole_heart or read.box is not None:", "if settings.whole or settings.whole_heart:"),
         ("get_profile(read.profile or settings.profile)", "get_profile(settings.profile)"),
         ("excluded=read.excluded, also=also", "also=also"),
         ("|{self.prevalence}|{self.device}|{self.whole}", "|{self.prevalence}|{self.device}"),

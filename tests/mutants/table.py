@@ -10,5 +10,6 @@ from tests.mutants.risk import RISK
 from tests.mutants.standing import STANDING
 from tests.mutants.steady import STEADY
 from tests.mutants.training import TRAINING
+from tests.mutants.whole_heart import WHOLE_HEART
 
-MUTANTS = (*CALCIUM, *RISK, *IMAGING, *READING, *REPORTS, *STANDING, *STEADY, *TRAINING)
+MUTANTS = (*CALCIUM, *RISK, *IMAGING, *READING, *REPORTS, *STANDING, *STEADY, *TRAINING, *WHOLE_HEART)

@@ -128,6 +128,7 @@ def test_centre_file_names_the_click(small_exam) -> None:
     centre = json.loads((directory / CENTRE_FILE).read_text())
     assert (centre["x"], centre["y"]) == click[:2]
     assert centre["grade"] == 2
+    assert {row["kind"] for row in centre["calcium"]} >= {"LAD", "RCA"}
     assert centre["synthetic"] is True
 
 

@@ -26,6 +26,8 @@ class ChangeRow:
 def change_rows() -> tuple[ChangeRow, ...]:
     """The table's rows, from top to bottom."""
     return (
+        ChangeRow("heart_agatston", tr("Whole heart"), lambda x: f"{x:.1f}"),
+        ChangeRow("heart_sqrt_volume", tr("Whole heart, √ volume"), lambda x: f"{x:.2f}"),
         ChangeRow("agatston", tr("Region Agatston"), lambda x: f"{x:.1f}"),
         ChangeRow("volume_mm3", tr("Volume, mm³"), lambda x: f"{x:.1f}"),
         ChangeRow("sqrt_volume", tr("√ Volume"), lambda x: f"{x:.2f}"),
@@ -56,8 +58,8 @@ def noise_text(value: float | None, row: ChangeRow) -> str:
 def known_rows(comparison: Comparison) -> Iterator[tuple[ChangeRow, Change]]:
     """The rows of which both exams have a number."""
     for row in change_rows():
-        change = comparison.changes[row.key]
-        if change.difference is not None:
+        change = comparison.changes.get(row.key)
+        if change is not None and change.difference is not None:
             yield row, change
 
 

@@ -93,6 +93,11 @@ OWN_CONCEPTS = {
     "HR052": "Change since an earlier exam",
     "HR053": "Study Instance UID of the earlier exam",
     "HR054": "Days since the earlier exam",
+    "HR055": "Agatston score of the whole heart",
+    "HR056": "Square root of the calcium volume of the whole heart",
+    "HR057": "CAC-DRS of the whole heart",
+    "HR058": "Vessel by its place alone, not taken by a reader",
+    "HR059": "Calcium volume of the whole heart",
 }
 """Code value -> meaning; a meaning has at most 64 characters (LO)."""
 
@@ -122,6 +127,8 @@ LOWEST = own("HR022")
 HIGHEST = own("HR023")
 LOWER, UPPER, COVERED = own("HR049"), own("HR050"), own("HR051")
 CHANGE, PRIOR_STUDY, INTERVAL = own("HR052"), own("HR053"), own("HR054")
+WHOLE_HEART, WHOLE_HEART_SQRT, WHOLE_HEART_VOLUME = own("HR055"), own("HR056"), own("HR059")
+CAC_DRS, SUGGESTED = own("HR057"), own("HR058")
 PREVALENCE = own("HR024")
 WEIGHTS_HASH = own("HR029")
 BUNDLE_HASH = own("HR030")

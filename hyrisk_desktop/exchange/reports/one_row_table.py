@@ -24,7 +24,7 @@ def _change_cells(report: Report) -> dict[str, object]:
         "interval_days": None if compared is None else compared.interval_days,
     }
     for row in change_rows():
-        change = None if compared is None else compared.changes[row.key]
+        change = None if compared is None else compared.changes.get(row.key)
         for name in ("prior", "difference", "noise"):
             cells[f"{row.key}_{name}"] = None if change is None else getattr(change, name)
     return cells

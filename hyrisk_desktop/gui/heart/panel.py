@@ -89,7 +89,7 @@ def _texts(plaque: Plaque) -> tuple[str, ...]:
         f"{plaque.agatston:.1f}",
         f"{plaque.volume_mm3:.1f}",
         f"{plaque.max_hu:.0f}",
-        tr("yes") if plaque.counted or plaque.doubt is None else doubt_words(plaque.doubt),
+        tr("yes") if plaque.reason is None else doubt_words(plaque.reason),
     )
 
 
@@ -111,6 +111,7 @@ class HeartPanel(QGroupBox):
         self._category = Value("wholeHeartCategory", tr("Category of the whole-heart score"))
         self._anyway = ShowAnyway(session, "showHeartAnyway")
         top = QHBoxLayout()
+        top.setSpacing(10)
         top.addWidget(QLabel(tr("Whole-heart score")))
         top.addWidget(self._category, 1)
         top.addWidget(self._anyway)
@@ -173,7 +174,7 @@ class HeartPanel(QGroupBox):
             texts = (count, f"{row.agatston:.1f}", f"{row.volume_mm3:.1f}") if row.lesions else (NOTHING,) * 3
             for cell, text in zip(self._cells[row.vessel], texts, strict=True):
                 cell.setText(text)
-        rows = [plaque for plaque in heart.groups if plaque.doubt is not Doubt.NOISE or plaque.counted]
+        rows = [plaque for plaque in heart.groups if plaque.reason is not Doubt.NOISE]
         self.table.show(sorted(rows, key=lambda plaque: (not plaque.counted, -plaque.agatston)))
         self._note.setText(
             _sentence(len(heart.groups) - len(rows), waiting=any(row.suggested for row in heart.vessels))

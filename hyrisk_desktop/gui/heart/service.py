@@ -6,7 +6,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from hyrisk_desktop.calcium import HeartRegion, get_profile, propose_heart
 from hyrisk_desktop.errors import HyRiskError
-from hyrisk_desktop.gui.overlay import heart_overlay
+from hyrisk_desktop.gui.overlay import heart_overlay, recoloured
 from hyrisk_desktop.gui.sentences import sentence_of
 from hyrisk_desktop.gui.services.job_runner import JobContext, JobRunner, Operation
 from hyrisk_desktop.gui.session import Session
@@ -44,6 +44,11 @@ class HeartService(QObject):
         self._operation.drop()
         if wanted is None or (session.heart is not None and session.heart.request == wanted):
             return
+        if session.heart is not None and session.heart.request.place == wanted.place:
+            # Marks read no pixel: they are there with the key that made them.
+            self._asked = None
+            session.apply_heart(_marked(session.heart, wanted))
+            return
         where = (wanted.exam_id, wanted.centre)
         known = self._outline[1] if self._outline is not None and self._outline[0] == where else None
 
@@ -60,6 +65,15 @@ class HeartService(QObject):
         self._operation.start(
             "scoring the whole heart", lambda context: _score(volume, wanted, known, context), done, failed
         )
+
+
+def _marked(before: HeartAnswer, wanted: HeartRequest) -> HeartAnswer:
+    """The same plaques with what the reader says of them now."""
+    marks = wanted.marks
+    scores = before.scores.marked(
+        taken=dict(marks.taken), counted=marks.counted, excluded=marks.excluded | wanted.excluded
+    )
+    return HeartAnswer(wanted, before.outline, scores, recoloured(before.overlay, scores))
 
 
 def _score(volume: CTVolume, wanted: HeartRequest, known: HeartRegion | None, context: JobContext) -> HeartAnswer:

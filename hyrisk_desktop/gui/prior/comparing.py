@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from hyrisk_desktop.calcium import get_profile
+from hyrisk_desktop.calcium import NO_MARKS, get_profile
 from hyrisk_desktop.comparison import Comparison, changes_between, same_region
 from hyrisk_desktop.errors import HyRiskError, InputError
 from hyrisk_desktop.gui.prior.loading import Loaded
@@ -15,7 +15,7 @@ from hyrisk_desktop.gui.sentences import sentence_of
 from hyrisk_desktop.gui.services.job_runner import JobRunner, Operation
 from hyrisk_desktop.gui.services.risk import RiskService
 from hyrisk_desktop.gui.session import Session
-from hyrisk_desktop.gui.state import ReadState
+from hyrisk_desktop.gui.state import HeartRequest, ReadState
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume, Voxel
 from hyrisk_desktop.imaging.registration import Registration
@@ -36,6 +36,7 @@ class _Asked:
     prior_id: int
     read: ReadState
     risk: RiskReading | None
+    heart: HeartRequest | None
 
 
 class Comparing(QObject):
@@ -63,7 +64,7 @@ class Comparing(QObject):
         self._wait.setSingleShot(True)
         self._wait.setInterval(_WAIT_MS)
         self._wait.timeout.connect(self._ask)
-        for signal in (session.scores_changed, session.risk_changed):
+        for signal in (session.scores_changed, session.heart_changed, session.risk_changed):
             signal.connect(self._check)
 
     def begin(self, loaded: Loaded, laid: Registration) -> None:
@@ -80,7 +81,8 @@ class Comparing(QObject):
         session = self._session
         if self._loaded is None or session.exam is None or session.measurement is None or session.hides_results:
             return None
-        return _Asked(session.exam.exam_id, self._loaded.exam.exam_id, session.read, session.risk)
+        heart = None if session.settled_heart is None or session.heart is None else session.heart.request
+        return _Asked(session.exam.exam_id, self._loaded.exam.exam_id, session.read, session.risk, heart)
 
     @Slot()
     def _check(self) -> None:
@@ -111,7 +113,7 @@ class Comparing(QObject):
         predictor = self._risk.predictor if asked.risk is not None else None
         prior, then = loaded.exam.volume, self._then
         back = prior.mm_to_voxel(laid.to_prior(volume.voxel_to_mm(now.centre)))
-        key = (back, asked.read.profile, None if predictor is None else predictor)
+        key = (back, asked.read.profile, asked.read.whole_heart, predictor)
 
         def work(_: object) -> tuple[Measurement, Comparison]:
             kept = (
@@ -140,7 +142,8 @@ def _of_region(volume: CTVolume, read: ReadState, now: Measurement) -> Measureme
     if read.box is None:
         return now
     profile = get_profile(read.profile)
-    return conclude(survey(volume, now.centre, now.grade, profile=profile, excluded=read.excluded), now.risk)
+    of_region = conclude(survey(volume, now.centre, now.grade, profile=profile, excluded=read.excluded), now.risk)
+    return replace(of_region, whole_heart=now.whole_heart)
 
 
 def _measure_prior(
@@ -151,7 +154,9 @@ def _measure_prior(
     if not volume.contains(centre):
         raise InputError("centre_outside_prior", tr("The heart centre lies outside the prior exam."))
     grade, excluded = (None, frozenset()) if then is None else (then.grade, then.excluded)
+    marks = NO_MARKS if then is None else then.heart
+    heart = marks if read.whole_heart else None
     return measure(
         volume, centre, grade, predictor,
-        region=same_region(current, volume), profile=get_profile(read.profile), excluded=excluded,
+        region=same_region(current, volume), profile=get_profile(read.profile), excluded=excluded, heart=heart,
     )  # fmt: skip

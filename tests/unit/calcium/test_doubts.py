@@ -54,6 +54,14 @@ def test_noise_in_the_aorta_is_said_to_be_the_aorta() -> None:
     assert doubt_at(spot(LAD, (4, 2, 1), 150), zone=Zone.VESSELS) is Doubt.NOISE
 
 
+def test_more_than_1000_mm2_in_a_slice_is_no_coronary_calcium() -> None:
+    # 0.48 mm2 a pixel: 45 x 46 pixels make 994 mm2, 45 x 47 1015 mm2.
+    x, y, z = voxel_at((5.0, -20.0, -10.0))
+    for rows, doubt in ((46, None), (47, Doubt.LARGE)):
+        volume = fatty_volume(((x - 20, y - 10, z), (45, rows, 1), 300))
+        assert (doubt_at(volume) is Doubt.LARGE) is (doubt is Doubt.LARGE)
+
+
 def with_lung(volume: CTVolume, columns_off: int, rows_off: int = 0) -> CTVolume:
     """``volume`` with one pixel of lung so far off the plaque's first voxel, in its slice."""
     x, y, z = voxel_at(LAD)

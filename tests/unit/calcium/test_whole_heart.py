@@ -118,13 +118,13 @@ def test_a_doubted_plaque_counts_once_it_is_taken_or_wanted() -> None:
     volume = three_vessels(plaque(ROOT, (5, 5, 2), 800))
     whole = scored(volume)
     (root,) = (group for group in whole.groups if group.doubt)
-    assert (root.doubt, root.counted) == (Doubt.AORTIC_ROOT, False)
+    assert (root.doubt, root.reason, root.counted) == (Doubt.AORTIC_ROOT, Doubt.AORTIC_ROOT, False)
     assert root.agatston == pytest.approx(50 * 0.48 * 4 * 2.5 / 3)
     taken = scored(volume, taken={ROOT: "LM"})
     wanted = scored(volume, counted=[ROOT])
     assert taken.agatston == wanted.agatston == pytest.approx(whole.agatston + root.agatston)
     (as_taken,) = (group for group in taken.groups if group.vessel)
-    assert (as_taken.doubt, as_taken.counted) == (Doubt.AORTIC_ROOT, True)
+    assert (as_taken.doubt, as_taken.reason, as_taken.counted) == (Doubt.AORTIC_ROOT, None, True)
     assert {row.vessel: row.lesions for row in taken.vessels}["LM"] == 1
     assert [g.vessel for g in wanted.groups] == [None] * 4
 
@@ -134,10 +134,30 @@ def test_what_a_reader_excludes_does_not_count_whatever_else_is_said() -> None:
     whole = scored(volume)
     without = scored(volume, excluded=[LAD], taken={LAD: "LAD"}, counted=[LAD])
     (gone,) = (group for group in without.groups if not group.counted)
-    assert gone.doubt is Doubt.EXCLUDED
+    assert (gone.doubt, gone.excluded, gone.reason) == (None, True, Doubt.EXCLUDED)
     assert without.agatston == pytest.approx(whole.agatston - gone.agatston)
     assert without.extent is None
     assert without.suggested_extent == 2
+
+
+def test_marks_change_without_the_pixels() -> None:
+    volume = three_vessels(plaque(ROOT, (20, 20, 1), 300))
+    whole = scored(volume)
+    for how in (
+        {},
+        {"taken": {LAD: "LM", ROOT: "LM"}},
+        {"counted": [ROOT], "excluded": [LCX]},
+        {"excluded": [ROOT, LAD, RCA, LCX]},
+        {"taken": {(0, 0, 0): "RCA"}, "excluded": [(-5, 0, 0)]},
+    ):
+        # From wherever one comes.
+        for before in (whole, whole.marked(taken={LCX: "RCA"}, excluded=[RCA], counted=[ROOT])):
+            now, expected = before.marked(**how), scored(volume, **how)  # type: ignore[arg-type]
+            assert (now.groups, now.vessels, now.findings) == (expected.groups, expected.vessels, expected.findings)
+            assert (now.agatston, now.volume_mm3) == (expected.agatston, expected.volume_mm3)
+            assert now.labels is whole.labels
+    with pytest.raises(InputError, match="no vessel"):
+        whole.marked(taken={LAD: "aorta"})
 
 
 def test_zones_decide_by_most_of_a_plaques_voxels() -> None:
@@ -174,6 +194,13 @@ def test_labels_find_the_plaque_under_a_voxel() -> None:
     assert whole.at((x + 4, y, z)) is None
     for outside in ((0, 0, 0), (4, 10, 2), (85, 10, 2), (5, 100, 2), (5, 10, 18)):
         assert whole.at(outside) is None
+    # A plaque that lies outside leaves no gap in the numbers.
+    first = min(whole.groups, key=lambda group: group.slices)
+    zones[:, :, first.id[0] - 10 : first.id[0] + 10] = Zone.OUTSIDE
+    rest = score_whole_heart(volume, heart_of(volume, start=(5, 10, 2), zones=zones))
+    assert 0 < len(rest.groups) < len(whole.groups)
+    assert all(rest.at(group.id) is group for group in rest.groups)
+    assert rest.at(first.id) is None
     bare = whole.without_labels()
     assert bare.labels.size == 0
     assert (bare.groups, bare.vessels, bare.agatston) == (whole.groups, whole.vessels, whole.agatston)
@@ -225,7 +252,7 @@ def test_most_of_a_long_plaques_volume_decides_its_vessel() -> None:
     x, y, z = RCA
     # From the right coronary artery over to the left side, where its last part alone weighs more.
     bridge = ((x, y, z + 2), (74, 2, 1), 300)
-    left = ((x + 66, y, z + 3), (10, 12, 4), 300)
-    for boxes, vessel in (((bridge,), "RCA"), ((bridge, left), "LAD")):
+    left, thin = ((x + 66, y, z + 3), (10, 12, 4), 300), ((x + 70, y, z + 3), (3, 3, 6), 300)
+    for boxes, vessel in (((bridge,), "RCA"), ((bridge, left), "LAD"), ((bridge, thin), "RCA")):
         (group,) = scored(fatty_volume(((x, y, z), (9, 9, 2), 400), *boxes)).groups
         assert group.suggested == vessel
