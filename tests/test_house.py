@@ -41,6 +41,7 @@ LATE_ROOMS = {
     "hyrisk_desktop/risk/": "the window is up before torch is",
     "hyrisk_desktop/batch/on_cluster.py": "a worker imports torch when it first predicts",
     "model_training/__main__.py": "`--help` must not wait for torch",
+    "model_training/phantom/command.py": "`--help` must not wait for the renderer",
     "model_training/reproduction/command.py": "`--help` must not wait for torch",
     "model_training/study/command.py": "`--help` must not wait for torch",
     "model_training/validation/command.py": "`--help` must not wait for torch",

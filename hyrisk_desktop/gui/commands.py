@@ -95,16 +95,7 @@ class Commands(QObject):
         )
         self.pacs.message.connect(self.message)
         self.pacs.failed.connect(self.show_error)
-        self.prior = PriorCommands(
-            services.priors, services.session, lambda patient: self.pacs.show_pacs().search_patient(patient), window
-        )
-        self.prior.message.connect(self.message)
-        self.prior.failed.connect(self.show_error)
-        services.priors.changed.connect(self.states_changed)
-        self.heart = HeartCommands(services.session, desk, window)
-        for part in (services.heart.told, self.heart.message):
-            part.connect(self.message)
-        services.heart.failed.connect(self.show_error)
+        self._make_reading_parts(services, desk, window)
         self.help = HelpCommands(services.runner, services.log, services.risk, services.worklist, window)
         desk.confirmed.connect(self.worklist.confirm)
         self.worklist.retrain_wanted.connect(self.retraining.show_wizard)
@@ -115,6 +106,19 @@ class Commands(QObject):
         services.shelf.told.connect(self.message)
         services.explain.failed.connect(self._end_explaining)
         services.risk.model_loaded.connect(self._tell_model)
+
+    def _make_reading_parts(self, services: Services, desk: Desk, window: QWidget) -> None:
+        """The commands about the prior exam and the whole heart."""
+        self.prior = PriorCommands(
+            services.priors, services.session, lambda patient: self.pacs.show_pacs().search_patient(patient), window
+        )
+        self.prior.message.connect(self.message)
+        self.prior.failed.connect(self.show_error)
+        services.priors.changed.connect(self.states_changed)
+        self.heart = HeartCommands(services.session, desk, window)
+        for part in (services.heart.told, self.heart.message):
+            part.connect(self.message)
+        services.heart.failed.connect(self.show_error)
 
     @Slot(str)
     def run(self, key: str) -> None:

@@ -8,10 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyrisk_desktop.calcium import Region, score_region
-from hyrisk_desktop.gui.overlay import lesion_overlay
+from hyrisk_desktop.gui.overlay import WEIGHT_COLOURS, lesion_overlay
 from hyrisk_desktop.gui.viewer import interaction
 from hyrisk_desktop.gui.viewer.display import (
-    WEIGHT_COLOURS,
     Plane,
     PlaneGeometry,
     apply_window,

@@ -142,10 +142,10 @@ class SliceView(pg.GraphicsView):
         overlay, geometry, colours = self._overlay, self._geometry, None
         if overlay is not None and geometry is not None and self._annotations.show_marks:
             colours = overlay_colours(overlay, geometry, self._index)
-        if colours is None or overlay is None or geometry is None:
+        if colours is not None and overlay is not None and geometry is not None:
+            self._calcium.show_colours(colours, QRectF(*geometry.rectangle_mm(overlay.region)))
+        else:
             self._calcium.clear()
-            return
-        self._calcium.show_colours(colours, QRectF(*geometry.rectangle_mm(overlay.region)))
 
     def set_marks(self, marks: Marks) -> None:
         """Cursor lines, centre, region, patch and box."""

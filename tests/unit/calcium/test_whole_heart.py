@@ -89,7 +89,9 @@ def test_suggestions_count_for_nothing_until_they_are_taken() -> None:
     assert {row.vessel: row.lesions for row in all_three.vessels if row.lesions} == {"LAD": 2, "RCA": 1}
     assert all_three.agatston == pytest.approx(whole.agatston)
     other = scored(volume, taken={LAD: "other", RCA: "other", LCX: "other"})
-    assert (other.extent, other.cac_drs) == (0, "CAC-DRS A1/N0")
+    assert (other.extent, other.cac_drs, other.agatston) == (0, "CAC-DRS A0/N0", 0.0)
+    assert {group.reason for group in other.groups} == {Doubt.EXCLUDED}
+    assert scored(volume, taken={LAD: "other"}).agatston < whole.agatston
 
 
 def test_any_voxel_of_a_plaque_names_it() -> None:

@@ -52,7 +52,8 @@ def compared(reading: Report) -> Report:
 
 def test_numbers_are_written_alike_everywhere() -> None:
     rows = {row.key: row for row in change_rows()}
-    assert list(rows) == ["agatston", "volume_mm3", "sqrt_volume", "grade", "hyrisknet", "risknet"]
+    scores = ["heart_agatston", "heart_sqrt_volume", "agatston", "volume_mm3", "sqrt_volume"]
+    assert list(rows) == [*scores, "grade", "hyrisknet", "risknet"]
     assert difference_text(-10.5, rows["volume_mm3"]) == "−10.5"
     assert difference_text(0.0, rows["grade"]) == "+0"
     assert difference_text(0.031, rows["hyrisknet"]) == "+3.1 %"
