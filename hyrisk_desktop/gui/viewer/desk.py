@@ -86,12 +86,11 @@ class Desk(QWidget):
         self._show_exam()
 
     def _lay_out(self) -> None:
-        side = QSplitter(Qt.Orientation.Vertical)
+        splitter = QSplitter(Qt.Orientation.Horizontal, self)
+        splitter.addWidget(self.views[Plane.AXIAL])
+        side = QSplitter(Qt.Orientation.Vertical, splitter)
         side.addWidget(self.views[Plane.SAGITTAL])
         side.addWidget(self.views[Plane.CORONAL])
-        splitter = QSplitter(Qt.Orientation.Horizontal)
-        splitter.addWidget(self.views[Plane.AXIAL])
-        splitter.addWidget(side)
         splitter.setStretchFactor(0, 5)
         splitter.setStretchFactor(1, 2)
         splitter.setSizes([700, 300])
