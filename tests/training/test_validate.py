@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from scipy.special import expit, logit
 
 from hyrisk_desktop.errors import Cancelled, InputError
 from hyrisk_desktop.imaging import find_series, read_volume
-from hyrisk_desktop.paths import training_process
 from hyrisk_desktop.risk.bundle import ModelBundle, load_bundle, read_description
 from hyrisk_desktop.risk.calibration import PlattCalibration
 from hyrisk_desktop.risk.predictor import Predictor
@@ -34,6 +32,7 @@ from model_training.validation.statistics import in_the_large, judged, line, sha
 from model_training.validation.tripod import SITE, items
 from tests.helpers.bundles import write_tiny_bundle
 from tests.helpers.fake_training import validation_document
+from tests.helpers.training_runs import run_here
 
 MOVED = 5
 
@@ -153,13 +152,13 @@ def test_calibration_is_mended_on_cases_that_were_not_seen(monkeypatch: pytest.M
     """A model whose log odds are twice too large and half too high, on many cases."""
     monkeypatch.setattr("model_training.validation.statistics.RESAMPLES", 20)
     rng = np.random.default_rng(3)
-    truth = rng.normal(0, 1, 1200)
-    outcome = (rng.random(1200) < expit(truth)).astype(np.int64)
+    truth = rng.normal(0, 1, 600)
+    outcome = (rng.random(600) < expit(truth)).astype(np.int64)
     risk = expit(2.0 * truth + 0.5)
-    groups = np.arange(1200)
+    groups = np.arange(600)
     before = judged(risk, outcome, groups)
-    data = type("Data", (), {"outcome": outcome, "groups": tuple(map(str, groups)), "__len__": lambda _: 1200})()
-    found = recalibrate(data, {"risknet": risk}, np.ones(1200, bool), {"risknet": before})
+    data = type("Data", (), {"outcome": outcome, "groups": tuple(map(str, groups)), "__len__": lambda _: 600})()
+    found = recalibrate(data, {"risknet": risk}, np.ones(600, bool), {"risknet": before})
     row = found["heads"]["risknet"]
     # Halved, and shifted back: what the true log odds would have got.
     slope, intercept = line(truth, outcome)
@@ -173,10 +172,10 @@ def test_calibration_is_mended_on_cases_that_were_not_seen(monkeypatch: pytest.M
     # Where it was right already, nothing is won, and that is said.
     best = expit(slope * truth + intercept)
     right = judged(best, outcome, groups)
-    again = recalibrate(data, {"risknet": best}, np.ones(1200, bool), {"risknet": right})
+    again = recalibrate(data, {"risknet": best}, np.ones(600, bool), {"risknet": right})
     assert "no better than the installed one" in again["caution"]
     # And a risk that falls where the outcome rises is beyond mending.
-    turned = recalibrate(data, {"risknet": expit(-truth)}, np.ones(1200, bool), {"risknet": right})
+    turned = recalibrate(data, {"risknet": expit(-truth)}, np.ones(600, bool), {"risknet": right})
     assert "no slope can mend it" in turned["refused"]
 
 
@@ -347,10 +346,8 @@ def test_every_item_of_tripod_says_who_fills_it_in(results: dict[str, Any]) -> N
 
 
 def test_the_command_takes_its_arguments_and_fails_with_one_sentence(cohort: Path, tmp_path: Path) -> None:
-    command, environment = training_process(
-        "validate", str(cohort), "--model", str(tmp_path / "none"), "--out", str(tmp_path / "out"), "--moved", "3"
-    )
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
-    assert ended.returncode == 3
-    assert "There is no model in" in ended.stdout + ended.stderr
-    assert "Traceback" not in ended.stderr
+    places = ("--model", str(tmp_path / "none"), "--out", str(tmp_path / "out"))
+    code, _, err = run_here("validate", str(cohort), *places, "--moved", "3")
+    assert code == 3
+    assert err.startswith("There is no model in")
+    assert err.count("\n") == 1
