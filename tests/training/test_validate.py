@@ -57,8 +57,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(cohort: Path, cache: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("validation")
     with pytest.MonkeyPatch.context() as patch:
-        # The cohort is tiny.
+        # The cohort is tiny, and a few resamples show that there are intervals.
         patch.setattr("model_training.validation.recalibrate.FEWEST", 5)
+        patch.setattr("model_training.validation.statistics.RESAMPLES", 20)
         validate(arguments(cohort, model, out, cache))
     return out
 
@@ -69,10 +70,10 @@ def results(run: Path) -> dict[str, Any]:
     return found
 
 
-def risk_at(bundle: Path, case: int, cohort: Path) -> tuple[float, float]:
+def risk_at(predictor: Predictor, case: int, cohort: Path) -> tuple[float, float]:
     """RiskNet's and HyRiskNet's risk of one case, as the program reads it."""
     one = read_table(cohort).cases[case]
-    reading = Predictor(bundle, "cpu").predict(read_volume(find_series(one.exam)[0]), one.centre, one.grade)
+    reading = predictor.predict(read_volume(find_series(one.exam)[0]), one.centre, one.grade)
     assert reading.hyrisknet is not None
     return reading.risknet, reading.hyrisknet
 
@@ -91,7 +92,8 @@ def test_the_figures_are_those_of_the_same_model_on_the_same_cases(
     assert results["model"]["bundle_sha256"] == read_description(model).bundle_sha256
     assert [(d["a"], d["b"]) for d in results["differences"]][:2] == [("hyrisknet", "risknet"), ("hyrisknet", "grade")]
     assert results["calibration"]["hyrisknet"]["observed"] == pytest.approx(data.outcome.mean(), abs=1e-4)
-    mean = np.mean([risk_at(model, i, cohort)[1] for i in range(len(data))])
+    predictor = Predictor(model, "cpu")
+    mean = np.mean([risk_at(predictor, i, cohort)[1] for i in range(len(data))])
     assert results["calibration"]["hyrisknet"]["mean_risk"] == pytest.approx(mean, abs=1e-4)
 
 
@@ -132,10 +134,10 @@ def test_a_recalibrated_bundle_says_what_its_slope_and_intercept_make_of_the_old
     assert new.name == f"Tiny test network, recalibrated on our cohort, n = {results['recalibration']['n']}"
     assert new.sha256 == old.sha256
     assert new.bundle_sha256 != old.bundle_sha256 == results["model"]["bundle_sha256"]
+    installed, mended = Predictor(model, "cpu"), Predictor(run / "bundle", "cpu")
     for case in (0, 7):
-        for head, before, after in zip(
-            ("risknet", "hyrisknet"), risk_at(model, case, cohort), risk_at(run / "bundle", case, cohort), strict=True
-        ):
+        risks = risk_at(installed, case, cohort), risk_at(mended, case, cohort)
+        for head, before, after in zip(("risknet", "hyrisknet"), *risks, strict=True):
             expected = expit(found[head]["slope"] * logit(before) + found[head]["intercept"])
             assert after == pytest.approx(expected, abs=1e-5), head
     share_of_deaths = results["recalibration"]["non_survivors"] / results["recalibration"]["n"]
