@@ -36,8 +36,10 @@ def test_each_change_changes_one_thing() -> None:
         scanner.increment_mm,
         scanner.noise_hu,
     )
-    thin = changes["increment 1.25 mm"].phantom.scanner
-    assert thin.noise_hu == pytest.approx(scanner.noise_hu * np.sqrt(scanner.increment_mm / 1.25))
+    assert scanner.increment_mm == 1.25
+    for increment in (1.25, 3.2):
+        taken = changes[f"increment {increment} mm"].phantom.scanner
+        assert taken.noise_hu == pytest.approx(scanner.noise_hu * np.sqrt(1.25 / increment)), "thick slices are quiet"
     other = next(c for name, c in changes.items() if name.startswith("kernel")).phantom.scanner
     assert other.noise_hu / scanner.noise_hu == pytest.approx(other.kernel.noise_hu / scanner.kernel.noise_hu)
     assert changes["z +5 mm"].shift == (0, 0, round(5 / scanner.increment_mm))
