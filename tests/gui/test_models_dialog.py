@@ -158,7 +158,9 @@ def test_a_damaged_model_gives_way_aloud(
     make_application(["test"])
     settings = Settings(None)
     settings["device"] = "cpu"
-    (shelve(tiny_bundle, second)[1] / "weights.safetensors").write_bytes(b"x")
+    weights = shelve(tiny_bundle, second)[1] / "weights.safetensors"
+    weights.unlink()
+    weights.write_bytes(b"x")
     window, services = build_window(settings, None)
     window.show()
     qtbot.waitExposed(window)
