@@ -109,17 +109,16 @@ def built_once(networks: dict[str, tuple[ModelBundle, HyRiskNet]], monkeypatch: 
 
 
 @pytest.fixture
+def quick_windows(kept_decoders: None, built_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes long about a window outlives it."""
+    monkeypatch.setattr(application, "shutdown_decoders", lambda: None)
+
+
+@pytest.fixture
 def program(
-    qtbot: QtBot,
-    qapp: object,
-    tiny_bundle: Path,
-    isolated_home: Path,
-    kept_decoders: None,
-    built_once: None,
-    monkeypatch: pytest.MonkeyPatch,
+    qtbot: QtBot, qapp: object, tiny_bundle: Path, isolated_home: Path, quick_windows: None
 ) -> Iterator[Program]:
     make_application(["test"])
-    monkeypatch.setattr(application, "shutdown_decoders", lambda: None)
     settings = Settings(isolated_home / "config" / "settings.json")
     shelve(tiny_bundle)
     settings["device"] = "cpu"

@@ -31,7 +31,9 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def two(qtbot: QtBot, qapp: object, tiny_bundle: Path, second: Path, isolated_home: Path) -> Iterator[Program]:
+def two(
+    qtbot: QtBot, qapp: object, tiny_bundle: Path, second: Path, isolated_home: Path, quick_windows: None
+) -> Iterator[Program]:
     """Two installed models, the second in use, and an exam read."""
     make_application(["test"])
     settings = Settings(None)
