@@ -263,7 +263,6 @@ def test(arguments: list[str]) -> int:
     quick = {
         "ruff": [python(), "-m", "ruff", "check", "."],
         "ruff format": [python(), "-m", "ruff", "format", "--check", "--quiet", "."],
-        "import-linter": [python(), "-c", "from importlinter.cli import lint_imports_command as c; c()"],
     }
     failed = []
     for name, command in quick.items():
@@ -277,10 +276,11 @@ def test(arguments: list[str]) -> int:
             window_environment(),
         ),
         "mypy": ([python(), "-m", "mypy"], offscreen),
+        "import-linter": ([python(), "-c", "from importlinter.cli import lint_imports_command as c; c()"], offscreen),
     }
     with concurrent.futures.ThreadPoolExecutor(len(beside)) as pool:
         ends = {name: pool.submit(call_quietly, *how) for name, how in beside.items()}
-        say(f"Running pytest, and beside it {' and '.join(beside)}, which are shown afterwards")
+        say(f"Running pytest, and beside it {', '.join(beside)}, which are shown afterwards")
         # What takes longest comes first, or one core would wait for the other at the end.
         command = [*tests, *side_by_side(), "tests/training", "tests/gui", "tests/unit", "tests/test_house.py"]
         if subprocess.call(command, cwd=ROOT, env=offscreen):
@@ -313,8 +313,9 @@ def call_quietly(command: list[object], environment: dict[str, str]) -> tuple[in
 
 
 def side_by_side() -> list[str]:
-    """A process for each core, four at most (each loads torch); a file's tests stay together, as they share servers."""
-    return ["--numprocesses", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile", "--no-loadscope-reorder"]
+    """A process for each core and one for when others wait, four at most (each loads torch); a file's tests share servers, so
+    they stay together."""
+    return ["--numprocesses", str(min((os.cpu_count() or 1) + 1, 4)), "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def test_environment() -> dict[str, str]:

@@ -29,10 +29,9 @@ class ReadingArea(QWidget):
         super().__init__(parent)
         self._worklist, self._desk = worklist, desk
         self._wanted = width_of_list or WIDTH_OF_LIST
-        self._left = QSplitter(Qt.Orientation.Vertical)
+        self._split = QSplitter(Qt.Orientation.Horizontal, self)
+        self._left = QSplitter(Qt.Orientation.Vertical, self._split)
         self._left.addWidget(worklist)
-        self._split = QSplitter(Qt.Orientation.Horizontal)
-        self._split.addWidget(self._left)
         self._split.addWidget(desk)
         self._split.setStretchFactor(1, 1)
         for splitter in (self._left, self._split):

@@ -11,9 +11,10 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torchvision import models
 
-DEPTHS = (18, 34, 50, 101, 152)
+from hyrisk_desktop.risk.resnet import BLOCKS, ResNet
+
+DEPTHS = tuple(BLOCKS)
 NON_SURVIVOR = 1
 """Index of the class whose probability is the risk."""
 
@@ -28,32 +29,27 @@ class HyRiskNet(nn.Module):
 
     Args:
         depth: 18, 34, 50, 101 or 152.
-        trunk_weights: a torchvision weights name such as ``"IMAGENET1K_V1"``, or None for random weights.
 
     Raises:
         ValueError: ``depth`` is not one of `DEPTHS`.
     """
 
-    def __init__(self, depth: int = 34, trunk_weights: str | None = None) -> None:
+    def __init__(self, depth: int = 34) -> None:
         super().__init__()
         if depth not in DEPTHS:
             raise ValueError(f"depth must be one of {DEPTHS}, not {depth}")
-        trunk = cast(models.ResNet, models.get_model(f"resnet{depth}", weights=trunk_weights))
-        trunk.fc = nn.Identity()
         self.depth = depth
-        self.trunk = trunk
+        self.trunk = ResNet(depth)
         self.image_head = nn.Linear(feature_width(depth), 2)
         self.fused_head = nn.Linear(feature_width(depth) + 1, 2)
 
     def maps(self, images: Tensor) -> Tensor:
         """[N, 3, H, W] normalised images -> [N, F, h, w]: the trunk's last stage, before it is averaged."""
-        t = self.trunk
-        x = t.maxpool(t.relu(t.bn1(t.conv1(images))))
-        return cast(Tensor, t.layer4(t.layer3(t.layer2(t.layer1(x)))))
+        return self.trunk.maps(images)
 
     def averaged(self, maps: Tensor) -> Tensor:
         """[N, F, h, w] maps -> [N, F] features."""
-        return torch.flatten(self.trunk.avgpool(maps), 1)
+        return self.trunk.averaged(maps)
 
     def features(self, images: Tensor) -> Tensor:
         """[N, 3, H, W] normalised images -> [N, F] features."""

@@ -15,7 +15,6 @@ import atexit
 import contextlib
 import ctypes
 import gc
-import importlib
 import importlib.util
 import os
 import sys
@@ -24,17 +23,15 @@ from pathlib import Path
 
 
 def import_torch() -> None:
-    """Import torch and torchvision, mapping their libraries outside Python's global lock where possible."""
+    """Import torch, mapping its libraries outside Python's global lock where possible."""
     if "torch" in sys.modules:
         # Only torch's own objects may be frozen: at a later call everything else, closed exams' garbage too, would be.
-        importlib.import_module("torchvision")
         return
     if sys.platform.startswith("linux"):
         with contextlib.suppress(OSError, AttributeError):
             _map_libraries()
     with lasting_imports():
         import torch  # noqa: F401
-        import torchvision  # noqa: F401
 
 
 @contextlib.contextmanager

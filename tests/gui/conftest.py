@@ -16,6 +16,10 @@ from hyrisk_desktop.gui.main_window import MainWindow
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Exam
 from hyrisk_desktop.imaging import CTVolume, Kind, SeriesRecord, shutdown_decoders
+from hyrisk_desktop.risk import predictor
+from hyrisk_desktop.risk.bundle import ModelBundle, load_bundle, verify_bundle
+from hyrisk_desktop.risk.network import HyRiskNet
+from hyrisk_desktop.risk.predictor import Predictor
 from hyrisk_desktop.settings import Settings
 from tests.helpers.bundles import shelve, write_tiny_bundle
 
@@ -81,17 +85,40 @@ def kept_decoders() -> Iterator[None]:
     shutdown_decoders()
 
 
+@pytest.fixture(scope="session")
+def networks() -> dict[str, tuple[ModelBundle, HyRiskNet]]:
+    """What was built of bundles in this process, by their hash."""
+    return {}
+
+
+@pytest.fixture
+def built_once(networks: dict[str, tuple[ModelBundle, HyRiskNet]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bundle's files are checked for each window; the network, which nobody changes, is built and warmed once."""
+
+    warm_up = Predictor.warm_up
+
+    def load(directory: Path) -> tuple[ModelBundle, HyRiskNet]:
+        sha256 = verify_bundle(directory).bundle_sha256
+        if sha256 not in networks:
+            networks[sha256] = load_bundle(directory)
+            warm_up(Predictor(directory, "cpu"))
+        return networks[sha256]
+
+    monkeypatch.setattr(predictor, "load_bundle", load)
+    monkeypatch.setattr(Predictor, "warm_up", lambda _: None)
+
+
+@pytest.fixture
+def quick_windows(kept_decoders: None, built_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes long about a window outlives it."""
+    monkeypatch.setattr(application, "shutdown_decoders", lambda: None)
+
+
 @pytest.fixture
 def program(
-    qtbot: QtBot,
-    qapp: object,
-    tiny_bundle: Path,
-    isolated_home: Path,
-    kept_decoders: None,
-    monkeypatch: pytest.MonkeyPatch,
+    qtbot: QtBot, qapp: object, tiny_bundle: Path, isolated_home: Path, quick_windows: None
 ) -> Iterator[Program]:
     make_application(["test"])
-    monkeypatch.setattr(application, "shutdown_decoders", lambda: None)
     settings = Settings(isolated_home / "config" / "settings.json")
     shelve(tiny_bundle)
     settings["device"] = "cpu"
@@ -107,6 +134,6 @@ def program(
 
 @pytest.fixture
 def ready(program: Program) -> Program:
-    """With the model loaded."""
-    program.wait(lambda: program.session.model is not None)
+    """With the model loaded and the reader known: who comes later takes up the exam that is on screen by then."""
+    program.wait(lambda: program.session.model is not None and program.services.worklist.reader is not None)
     return program

@@ -31,7 +31,9 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def two(qtbot: QtBot, qapp: object, tiny_bundle: Path, second: Path, isolated_home: Path) -> Iterator[Program]:
+def two(
+    qtbot: QtBot, qapp: object, tiny_bundle: Path, second: Path, isolated_home: Path, quick_windows: None
+) -> Iterator[Program]:
     """Two installed models, the second in use, and an exam read."""
     make_application(["test"])
     settings = Settings(None)
@@ -158,7 +160,9 @@ def test_a_damaged_model_gives_way_aloud(
     make_application(["test"])
     settings = Settings(None)
     settings["device"] = "cpu"
-    (shelve(tiny_bundle, second)[1] / "weights.safetensors").write_bytes(b"x")
+    weights = shelve(tiny_bundle, second)[1] / "weights.safetensors"
+    weights.unlink()
+    weights.write_bytes(b"x")
     window, services = build_window(settings, None)
     window.show()
     qtbot.waitExposed(window)

@@ -25,7 +25,7 @@ from tests.gui.conftest import Program
 from tests.gui.test_worklist import Reading, exams, reading  # noqa: F401  fixtures
 from tests.gui.test_worklist_model import entry
 from tests.helpers.volumes import HEART_CENTRE, block_volume, box
-from tests.unit.test_standing import summary
+from tests.unit.test_standing import said, summary
 
 LEFT = Qt.MouseButton.LeftButton
 NUMBERS = ("riskInterval", "riskPercentile", "risknetValue")
@@ -211,7 +211,10 @@ def test_the_rows_say_withheld_and_why(qapp: object) -> None:
 def test_what_is_withheld_sorts_below_every_number(qapp: object) -> None:
     model = WorklistModel()
     rows = [summary(codes="not_heart", risk=0.9), summary(risk=0.1), summary(risk=0.5)]
-    model.show_entries([dataclasses.replace(entry(n), read=row) for n, row in enumerate(rows)], blinded=False)
+    entries = [dataclasses.replace(entry(n), read=row) for n, row in enumerate(rows)]
+    # Many words about a number that is shown weigh less than one that withholds it.
+    entries[1] = dataclasses.replace(entries[1], findings=(said("noise"), said("sharp_kernel")))
+    model.show_entries(entries, blinded=False)
     for key in ("risk", "findings"):
         model.sort([c.key for c in columns()].index(key), Qt.SortOrder.DescendingOrder)
         first = model.entry_at(0).exam_id

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from hyrisk_desktop.paths import models_dir
-from hyrisk_desktop.risk.bundle import ModelBundle, read_description, write_bundle
+from hyrisk_desktop.risk.bundle import WEIGHTS, ModelBundle, read_description, write_bundle
 from hyrisk_desktop.risk.calibration import PlattCalibration
 from hyrisk_desktop.risk.model_store import folder_name
 from hyrisk_desktop.risk.novelty import Novelty
@@ -52,15 +54,28 @@ def write_tiny_bundle(folder: Path, *, seed: int = 0, name: str = "Tiny test net
 
 
 def shelve(bundle: Path, *more: Path) -> list[Path]:
-    """Put bundles on the user's shelf (HYRISK_HOME) without testing them, the last one in use; their folders there."""
+    """Put bundles on the user's shelf (HYRISK_HOME) without testing them, the last one in use; their folders there.
+
+    Their weights are the same file under another name: who damages them deletes them first.
+    """
     store = models_dir()
     folders = []
     for source in (bundle, *more):
         target = store / folder_name(read_description(source))
-        shutil.copytree(source, target, dirs_exist_ok=True)
+        shutil.copytree(source, target, dirs_exist_ok=True, copy_function=_copied)
         folders.append(target)
     (store / "active.json").write_text(json.dumps({"history": [folder.name for folder in folders]}))
     return folders
+
+
+def _copied(source: str, target: str) -> str:
+    """Weights of 22 MB, for the shelf of each window, get one name more where the disk allows it."""
+    Path(target).unlink(missing_ok=True)
+    if source.endswith(WEIGHTS):
+        with contextlib.suppress(OSError):
+            os.link(source, target)
+            return target
+    return str(shutil.copy2(source, target))
 
 
 def write_chance_bundle(folder: Path, *, seed: int = 5, name: str = "Chance network") -> None:

@@ -1,14 +1,20 @@
-"""`model_training train` as a process of its own, and what it tells while it runs."""
+"""`model_training` as a process of its own or in this one, and what it tells while it runs."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from hyrisk_desktop.paths import training_process
+from model_training.__main__ import main as command_line
 
 OPTIONS = [
     "--network", "hyrisknet-18", "--folds", "2", "--epochs", "2", "--size", "32", "--batch", "6", "--permutation-folds", "1",
@@ -26,6 +32,27 @@ def start(cohort: Path, cache: Path, run: Path, *more: str) -> subprocess.Popen[
 def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     out, err = process.communicate(timeout=200)
     return process.returncode, out, err
+
+
+def run_here(*arguments: str) -> tuple[int, str, str]:
+    """A command's exit code and what it says; in this process, as its libraries take longer to import than most runs.
+
+    What has to be killed, or to share nothing with this process, is for `start`.
+    """
+    out, err = io.StringIO(), io.StringIO()
+    code = 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["model_training", *arguments])
+        try:
+            command_line()
+        except SystemExit as e:
+            code = int(e.code or 0)
+    return code, out.getvalue(), err.getvalue()
+
+
+def train_here(cohort: Path, cache: Path, run: Path, *more: str) -> tuple[int, str, str]:
+    """`start` and `finish` without a process of its own."""
+    return run_here("train", str(cohort), *OPTIONS, "--cache", str(cache), "--out", str(run), *more)
 
 
 def events(run: Path) -> list[dict[str, Any]]:

@@ -26,7 +26,6 @@ _SLOW = (
     "scipy.stats",
     "sklearn.linear_model",
     "torch",
-    "torchvision.models",
     "pydicom",
     "highdicom",
     "alembic.command",

@@ -127,4 +127,18 @@ RISK = [
         ('data.get("schema_version") != SCHEMA_VERSION:', 'data.get("schema_version") < SCHEMA_VERSION:'),
         ("        written = load_bundle(staging)[0]", "        written = bundle"),
     ),
+    *mutants(
+        "hyrisk_desktop/risk/resnet.py",
+        "tests/unit/risk/test_resnet.py",
+        ("152: (3, 8, 36, 3)", "152: (3, 8, 35, 3)"),
+        ("if depth < 50 else", "if depth <= 50 else"),
+        ("nn.Conv2d(3, 64, 7, 2, padding=3, bias=False)", "nn.Conv2d(3, 64, 7, 2, padding=2, bias=False)"),
+        ("nn.MaxPool2d(3, 2, padding=1)", "nn.MaxPool2d(2, 2)"),
+        ("stride = 2 if stage and not number else 1", "stride = 2 if not number else 1"),
+        ("        nn.Linear(before, _CLASSES_OF_IMAGENET)\n", ""),
+        ('mode="fan_out"', 'mode="fan_in"'),
+        ("        out += past\n", ""),
+        ("self.conv2, self.bn2 = _convolution(width, width, 3, stride), nn", "self.conv2, self.bn2 = _convolution(width, width, 3), nn"),
+        ("x = self.relu(self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x))))))", "x = self.relu(self.bn2(self.conv2(self.bn1(self.conv1(x)))))"),
+    ),
 ]  # fmt: skip

@@ -129,6 +129,8 @@ def test_joined_by_patient_or_by_files_also_by_way_of_others() -> None:
     same = {(i, j) for i in range(6) for j in range(6) if groups[i] == groups[j]}
     assert same == {(i, j) for i in range(6) for j in range(6) if {i, j} <= {0, 4, 5} or {i, j} <= {1, 2} or i == j}
     assert len(set(joined(patients, ()))) == 5
+    # Who is joined to one case already takes that one along: here ann's two cases, by way of the second one's file.
+    assert len(set(joined(("ann", "ben", "ann"), ("1", "2", "2")))) == 1
 
 
 def test_copies_under_another_name_stay_in_one_fold(folder: Path, tmp_path: Path) -> None:

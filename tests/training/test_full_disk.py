@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
-import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from hyrisk_desktop.files import replace_file
-from hyrisk_desktop.paths import training_process
 from model_training.run_folder import RunFolder
-from tests.helpers.training_runs import OPTIONS
+from tests.helpers.training_runs import train_here
 
-LIMITED = """
-import resource, signal, sys, runpy
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000_000, 20_000_000))
-sys.argv = ["model_training", *sys.argv[1:]]
-runpy.run_module("model_training", run_name="__main__", alter_sys=False)
-"""
+
+@contextlib.contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """What goes on writing beyond ``size`` bytes is refused, as by a full disk."""
+    import resource  # no such thing on Windows
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no limits of file sizes")
 def test_a_checkpoint_that_does_not_fit_ends_the_run_with_a_sentence(cohort: Path, cache: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    command, environment = training_process("train", str(cohort), *OPTIONS, "--cache", str(cache), "--out", str(run))
-    limited = [command[0], "-P", "-c", LIMITED, *command[command.index("model_training") + 1 :]]
-    done = subprocess.run(limited, env=environment, capture_output=True, text=True, timeout=200)
-    assert done.returncode == 3, done.stderr
-    assert done.stderr.count("\n") == 1
-    assert "File too large" in done.stderr
+    with files_of_at_most(20_000_000):
+        code, _, err = train_here(cohort, cache, run)
+    assert code == 3, err
+    assert err.count("\n") == 1
+    assert "File too large" in err
     record = json.loads((run / "run.json").read_text())
-    assert (record["state"], record["message"]) == ("failed", done.stderr.strip())
+    assert (record["state"], record["message"]) == ("failed", err.strip())
     assert not list(run.rglob("*.part"))
     assert '"code": "disk"' in (run / "events.jsonl").read_text()
 

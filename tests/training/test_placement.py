@@ -80,20 +80,21 @@ def test_what_is_told_of_the_guard_is_of_subjects_that_it_has_not_seen() -> None
     assert placement.limit_mm > 0
 
 
-def test_a_bundle_gets_its_guard_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
+def test_a_bundle_gets_its_guard_and_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model_training.placement._PER_FILE", 4)
     folder, work = tmp_path / "tiny", tmp_path / "work"
     write_tiny_bundle(folder)
     before = load_bundle(folder)[0]
     told: list[tuple[float, float]] = []
-    add_placement(folder, work, first=SEED, count=21, workers=2, progress=lambda done, of: told.append((done, of)))
-    assert len(told) == 2
+    add_placement(folder, work, first=SEED, count=5, workers=1, progress=lambda done, of: told.append((done, of)))
+    assert told == [(4, 5), (5, 5)]
     made = {path.name: path.stat().st_mtime_ns for path in work.iterdir()}
-    assert set(made) == {f"{SEED}.npz", f"{SEED + 20}.npz"}
+    assert set(made) == {f"{SEED}.npz", f"{SEED + 4}.npz"}
     first = load_bundle(folder)[0]
     assert first.placement is not None
-    assert first.training["placement"]["seeds"] == [SEED, SEED + 20]
+    assert first.training["placement"]["seeds"] == [SEED, SEED + 4]
     assert first.sha256 == before.sha256
-    again = add_placement(folder, work, first=SEED, count=21)
+    again = add_placement(folder, work, first=SEED, count=5)
     assert {path.name: path.stat().st_mtime_ns for path in work.iterdir()} == made
     assert again.bundle_sha256 == first.bundle_sha256
     card = (folder / CARD).read_text()

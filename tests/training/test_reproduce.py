@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,16 +18,13 @@ from model_training.reproduction.command import add_commands
 from model_training.reproduction.page import write_page
 from model_training.reproduction.plan import Plan, Task
 from model_training.units import Settings
+from tests.helpers.training_runs import run_here
 
 FAST = ["--folds", "2", "--epochs", "1", "--size", "32", "--batch", "8", "--device", "cpu", "--strategies", "scratch"]
 
 
 def reproduce(cohort: Path, cache: Path, out: Path, *more: str) -> tuple[int, str, str]:
-    line = [sys.executable, "-m", "model_training", "reproduce", str(cohort), "--out", str(out), "--cache", str(cache)]
-    done = subprocess.run(
-        [*line, *FAST, *more], capture_output=True, text=True, timeout=240, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}
-    )  # fmt: skip
-    return done.returncode, done.stdout, done.stderr
+    return run_here("reproduce", str(cohort), "--out", str(out), "--cache", str(cache), *FAST, *more)
 
 
 @pytest.fixture(scope="module")

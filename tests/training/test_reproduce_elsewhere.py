@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +11,7 @@ import pytest
 from model_training.nlst import build_nlst, write_reading_list
 from tests.helpers.dask_cluster import dask_cluster, free_port
 from tests.helpers.dicom_series import ROOT, slices, write
-from tests.helpers.training_runs import events
+from tests.helpers.training_runs import events, run_here
 from tests.training.test_nlst import PEOPLE, SERIES, person, series
 from tests.training.test_nlst import write as write_csv
 
@@ -25,11 +22,8 @@ FAST = [
 
 
 def reproduce(cohort: Path, cache: Path, out: Path, *more: str) -> tuple[int, str]:
-    line = [sys.executable, "-m", "model_training", "reproduce", str(cohort), "--out", str(out), "--cache", str(cache)]
-    done = subprocess.run(
-        [*line, *FAST, *more], capture_output=True, text=True, timeout=240, env=os.environ | {"OMP_NUM_THREADS": "1"}
-    )
-    return done.returncode, done.stderr
+    code, _, err = run_here("reproduce", str(cohort), "--out", str(out), "--cache", str(cache), *FAST, *more)
+    return code, err
 
 
 def test_a_cluster_finds_what_this_machine_finds(cohort: Path, cache: Path, tmp_path: Path) -> None:

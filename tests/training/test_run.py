@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
 import signal
@@ -21,23 +19,9 @@ from filelock import FileLock
 from hyrisk_desktop.imaging.volume import CTVolume
 from hyrisk_desktop.risk.predictor import Predictor
 from hyrisk_desktop.risk.self_test import self_test
-from model_training.__main__ import main as command_line
 from model_training.phantom.cohort import draw_case
 from model_training.report import _page
-from tests.helpers.training_runs import OPTIONS, epochs, events, finish, start, wait_for
-
-
-def run_here(*arguments: str) -> tuple[int, str, str]:
-    """A command's exit code and what it says; in this process, as its libraries take longer to import than most answers."""
-    out, err = io.StringIO(), io.StringIO()
-    code = 0
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["model_training", *arguments])
-        try:
-            command_line()
-        except SystemExit as e:
-            code = int(e.code or 0)
-    return code, out.getvalue(), err.getvalue()
+from tests.helpers.training_runs import OPTIONS, epochs, events, finish, run_here, start, train_here, wait_for
 
 
 def test_killed_and_resumed_it_learns_exactly_the_same(
@@ -52,7 +36,7 @@ def test_killed_and_resumed_it_learns_exactly_the_same(
         assert json.loads((run / "run.json").read_text())["state"] == "running"
         with FileLock(run / "run.lock", timeout=0):
             pass
-    assert finish(start(cohort, cache, run))[0] == 0
+    assert train_here(cohort, cache, run)[0] == 0
     whole, again = epochs(finished), epochs(run)
     assert whole.keys() == again.keys()
     for key, losses in whole.items():
@@ -120,11 +104,10 @@ def test_pause_resume_and_cancel_through_the_control_file(cohort: Path, cache: P
 
 def test_a_run_is_held_by_one_process_and_keeps_its_settings(finished: Path, cohort: Path, cache: Path) -> None:
     with FileLock(finished / "run.lock"):
-        code, _, err = finish(start(cohort, cache, finished))
+        code, _, err = train_here(cohort, cache, finished)
     assert code == 2
     assert "already runs" in err
-    command = ("train", str(cohort), *OPTIONS, "--cache", str(cache), "--out", str(finished), "--batch", "5")
-    code, _, err = run_here(*command)
+    code, _, err = train_here(cohort, cache, finished, "--batch", "5")
     assert code == 2
     assert "another training run" in err
 
@@ -142,7 +125,7 @@ def test_a_bundle_is_where_fine_tuning_starts(finished: Path, cohort: Path, cach
         "--compare",
         str(finished / "bundle"),
     ]
-    code, _, err = finish(start(cohort, cache, run, *more, "--score", "agatston"))
+    code, _, err = train_here(cohort, cache, run, *more, "--score", "agatston")
     assert code == 0, err
     results = json.loads((run / "results.json").read_text())
     assert "trained on these very cases" in results["comparison"]["warning"]
@@ -223,8 +206,7 @@ def test_imagenet_out_of_reach_is_one_sentence(
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     # Which keeps the proxies that it was first asked with.
     monkeypatch.setattr("urllib.request._opener", None)
-    places = ("--cache", str(cache), "--out", str(tmp_path / "run"))
-    code, _, err = run_here("train", str(cohort), *OPTIONS, *places, "--strategy", "finetune")
+    code, _, err = train_here(cohort, cache, tmp_path / "run", "--strategy", "finetune")
     assert code == 2
     assert "ImageNet weights can't be downloaded here" in err
     assert "Traceback" not in err

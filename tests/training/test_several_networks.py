@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from hyrisk_desktop.paths import training_process
 from hyrisk_desktop.risk.bundle import read_description
 from hyrisk_desktop.risk.self_test import self_test
-from tests.helpers.training_runs import OPTIONS
+from tests.helpers.training_runs import train_here
 
 
 @pytest.fixture(scope="module")
 def both(cohort: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A run of two networks, the deeper one first, and what it printed."""
     run = tmp_path_factory.mktemp("runs") / "both"
-    options = [*OPTIONS, "--network", "hyrisknet-34,hyrisknet-18", "--epochs", "1", "--name", "Ours"]
-    command, environment = training_process("train", str(cohort), *options, "--cache", str(cache), "--out", str(run))
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr
-    return run, done.stdout
+    options = ("--network", "hyrisknet-34,hyrisknet-18", "--epochs", "1", "--name", "Ours")
+    code, said, err = train_here(cohort, cache, run, *options)
+    assert code == 0, err
+    return run, said
 
 
 def test_each_network_has_a_bundle_of_its_own(both: tuple[Path, str]) -> None:

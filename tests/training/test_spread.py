@@ -36,8 +36,10 @@ def test_each_change_changes_one_thing() -> None:
         scanner.increment_mm,
         scanner.noise_hu,
     )
-    thin = changes["increment 1.25 mm"].phantom.scanner
-    assert thin.noise_hu == pytest.approx(scanner.noise_hu * np.sqrt(scanner.increment_mm / 1.25))
+    assert scanner.increment_mm == 1.25
+    for increment in (1.25, 3.2):
+        taken = changes[f"increment {increment} mm"].phantom.scanner
+        assert taken.noise_hu == pytest.approx(scanner.noise_hu * np.sqrt(1.25 / increment)), "thick slices are quiet"
     other = next(c for name, c in changes.items() if name.startswith("kernel")).phantom.scanner
     assert other.noise_hu / scanner.noise_hu == pytest.approx(other.kernel.noise_hu / scanner.kernel.noise_hu)
     assert changes["z +5 mm"].shift == (0, 0, round(5 / scanner.increment_mm))
@@ -118,15 +120,16 @@ def test_odds_are_those_of_the_network(tmp_path: Path) -> None:
     assert line.weight.shape == (512,)
 
 
-def test_takes_go_on_where_they_stopped(tmp_path: Path) -> None:
+def test_takes_go_on_where_they_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model_training.stability._PER_FILE", 2)
     write_tiny_bundle(tmp_path / "tiny")
-    takes = gather(tmp_path / "tiny", tmp_path / "work", SEED, 11, 1)
+    takes = gather(tmp_path / "tiny", tmp_path / "work", SEED, 3, 1)
     made = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "work").iterdir()}
-    assert set(made) == {f"{SEED}.npz", f"{SEED + 10}.npz"}
-    assert takes.views.shape == (11, 11, 512)
-    assert takes.changed.shape == (11, takes.names.shape[1], 512)
-    assert takes.seeds.tolist() == list(range(SEED, SEED + 11))
-    again = gather(tmp_path / "tiny", tmp_path / "work", SEED, 11, 1)
+    assert set(made) == {f"{SEED}.npz", f"{SEED + 2}.npz"}
+    assert takes.views.shape == (3, 11, 512)
+    assert takes.changed.shape == (3, takes.names.shape[1], 512)
+    assert takes.seeds.tolist() == list(range(SEED, SEED + 3))
+    again = gather(tmp_path / "tiny", tmp_path / "work", SEED, 3, 1)
     assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "work").iterdir()} == made
     assert (again.views == takes.views).all()
     assert takes.grades[0] == make_phantom(SEED).subject.grade

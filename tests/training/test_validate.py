@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from scipy.special import expit, logit
 
 from hyrisk_desktop.errors import Cancelled, InputError
 from hyrisk_desktop.imaging import find_series, read_volume
-from hyrisk_desktop.paths import training_process
 from hyrisk_desktop.risk.bundle import ModelBundle, load_bundle, read_description
 from hyrisk_desktop.risk.calibration import PlattCalibration
 from hyrisk_desktop.risk.predictor import Predictor
@@ -34,6 +32,7 @@ from model_training.validation.statistics import in_the_large, judged, line, sha
 from model_training.validation.tripod import SITE, items
 from tests.helpers.bundles import write_tiny_bundle
 from tests.helpers.fake_training import validation_document
+from tests.helpers.training_runs import run_here
 
 MOVED = 5
 
@@ -58,8 +57,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(cohort: Path, cache: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("validation")
     with pytest.MonkeyPatch.context() as patch:
-        # The cohort is tiny.
+        # The cohort is tiny, and a few resamples show that there are intervals.
         patch.setattr("model_training.validation.recalibrate.FEWEST", 5)
+        patch.setattr("model_training.validation.statistics.RESAMPLES", 20)
         validate(arguments(cohort, model, out, cache))
     return out
 
@@ -70,10 +70,10 @@ def results(run: Path) -> dict[str, Any]:
     return found
 
 
-def risk_at(bundle: Path, case: int, cohort: Path) -> tuple[float, float]:
+def risk_at(predictor: Predictor, case: int, cohort: Path) -> tuple[float, float]:
     """RiskNet's and HyRiskNet's risk of one case, as the program reads it."""
     one = read_table(cohort).cases[case]
-    reading = Predictor(bundle, "cpu").predict(read_volume(find_series(one.exam)[0]), one.centre, one.grade)
+    reading = predictor.predict(read_volume(find_series(one.exam)[0]), one.centre, one.grade)
     assert reading.hyrisknet is not None
     return reading.risknet, reading.hyrisknet
 
@@ -92,7 +92,8 @@ def test_the_figures_are_those_of_the_same_model_on_the_same_cases(
     assert results["model"]["bundle_sha256"] == read_description(model).bundle_sha256
     assert [(d["a"], d["b"]) for d in results["differences"]][:2] == [("hyrisknet", "risknet"), ("hyrisknet", "grade")]
     assert results["calibration"]["hyrisknet"]["observed"] == pytest.approx(data.outcome.mean(), abs=1e-4)
-    mean = np.mean([risk_at(model, i, cohort)[1] for i in range(len(data))])
+    predictor = Predictor(model, "cpu")
+    mean = np.mean([risk_at(predictor, i, cohort)[1] for i in range(len(data))])
     assert results["calibration"]["hyrisknet"]["mean_risk"] == pytest.approx(mean, abs=1e-4)
 
 
@@ -133,10 +134,10 @@ def test_a_recalibrated_bundle_says_what_its_slope_and_intercept_make_of_the_old
     assert new.name == f"Tiny test network, recalibrated on our cohort, n = {results['recalibration']['n']}"
     assert new.sha256 == old.sha256
     assert new.bundle_sha256 != old.bundle_sha256 == results["model"]["bundle_sha256"]
+    installed, mended = Predictor(model, "cpu"), Predictor(run / "bundle", "cpu")
     for case in (0, 7):
-        for head, before, after in zip(
-            ("risknet", "hyrisknet"), risk_at(model, case, cohort), risk_at(run / "bundle", case, cohort), strict=True
-        ):
+        risks = risk_at(installed, case, cohort), risk_at(mended, case, cohort)
+        for head, before, after in zip(("risknet", "hyrisknet"), *risks, strict=True):
             expected = expit(found[head]["slope"] * logit(before) + found[head]["intercept"])
             assert after == pytest.approx(expected, abs=1e-5), head
     share_of_deaths = results["recalibration"]["non_survivors"] / results["recalibration"]["n"]
@@ -153,13 +154,13 @@ def test_calibration_is_mended_on_cases_that_were_not_seen(monkeypatch: pytest.M
     """A model whose log odds are twice too large and half too high, on many cases."""
     monkeypatch.setattr("model_training.validation.statistics.RESAMPLES", 20)
     rng = np.random.default_rng(3)
-    truth = rng.normal(0, 1, 1200)
-    outcome = (rng.random(1200) < expit(truth)).astype(np.int64)
+    truth = rng.normal(0, 1, 600)
+    outcome = (rng.random(600) < expit(truth)).astype(np.int64)
     risk = expit(2.0 * truth + 0.5)
-    groups = np.arange(1200)
+    groups = np.arange(600)
     before = judged(risk, outcome, groups)
-    data = type("Data", (), {"outcome": outcome, "groups": tuple(map(str, groups)), "__len__": lambda _: 1200})()
-    found = recalibrate(data, {"risknet": risk}, np.ones(1200, bool), {"risknet": before})
+    data = type("Data", (), {"outcome": outcome, "groups": tuple(map(str, groups)), "__len__": lambda _: 600})()
+    found = recalibrate(data, {"risknet": risk}, np.ones(600, bool), {"risknet": before})
     row = found["heads"]["risknet"]
     # Halved, and shifted back: what the true log odds would have got.
     slope, intercept = line(truth, outcome)
@@ -173,10 +174,10 @@ def test_calibration_is_mended_on_cases_that_were_not_seen(monkeypatch: pytest.M
     # Where it was right already, nothing is won, and that is said.
     best = expit(slope * truth + intercept)
     right = judged(best, outcome, groups)
-    again = recalibrate(data, {"risknet": best}, np.ones(1200, bool), {"risknet": right})
+    again = recalibrate(data, {"risknet": best}, np.ones(600, bool), {"risknet": right})
     assert "no better than the installed one" in again["caution"]
     # And a risk that falls where the outcome rises is beyond mending.
-    turned = recalibrate(data, {"risknet": expit(-truth)}, np.ones(1200, bool), {"risknet": right})
+    turned = recalibrate(data, {"risknet": expit(-truth)}, np.ones(600, bool), {"risknet": right})
     assert "no slope can mend it" in turned["refused"]
 
 
@@ -347,10 +348,8 @@ def test_every_item_of_tripod_says_who_fills_it_in(results: dict[str, Any]) -> N
 
 
 def test_the_command_takes_its_arguments_and_fails_with_one_sentence(cohort: Path, tmp_path: Path) -> None:
-    command, environment = training_process(
-        "validate", str(cohort), "--model", str(tmp_path / "none"), "--out", str(tmp_path / "out"), "--moved", "3"
-    )
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
-    assert ended.returncode == 3
-    assert "There is no model in" in ended.stdout + ended.stderr
-    assert "Traceback" not in ended.stderr
+    places = ("--model", str(tmp_path / "none"), "--out", str(tmp_path / "out"))
+    code, _, err = run_here("validate", str(cohort), *places, "--moved", "3")
+    assert code == 3
+    assert err.startswith("There is no model in")
+    assert err.count("\n") == 1

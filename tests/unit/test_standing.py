@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hyrisk_desktop.calcium import Region, score_box
-from hyrisk_desktop.calcium.scores import MAX_LESION_MM2, MAX_REGION_MM
+from hyrisk_desktop.calcium.scores import MAX_LESION_MM2
 from hyrisk_desktop.cli.score import _print_readout
 from hyrisk_desktop.exchange.reports.document import score_document
 from hyrisk_desktop.findings import Finding, Severity
@@ -75,12 +75,23 @@ def test_the_decisive_finding_stands_first_and_the_others_keep_their_order() -> 
     assert decisive_first(()) == ()
 
 
+def test_the_order_in_which_reasons_decide_is_fixed() -> None:
+    """What a number is not at all comes before what it is not fit for, however the findings were collected."""
+    ground = ["not_hu", "contrast", "contrast_suspected", "not_heart"]
+    risk = [*ground, "unlike_training", "pixel_outside_training", "increment_outside_training"]
+    scores = [*ground, "beyond_heart", "bone_counted"]
+    for codes in (risk, risk[::-1]):
+        assert list(risk_standing([said(code) for code in codes]).codes) == risk
+    for codes in (scores, scores[::-1]):
+        assert list(scores_standing([said(code) for code in codes]).codes) == scores
+
+
 def a_box(width_mm: float) -> tuple[CTVolume, Region]:
     volume = block_volume(shape=(9, 100, 100), spacing=(width_mm / 50, 2.0, 2.5))
     return volume, Region((10, 40, 2), (60, 60, 7))
 
 
-@pytest.mark.parametrize(("width_mm", "beyond"), [(MAX_REGION_MM, False), (MAX_REGION_MM + 0.05, True)])
+@pytest.mark.parametrize(("width_mm", "beyond"), [(200.0, False), (200.05, True)])
 def test_a_region_wider_than_a_heart_withholds_its_scores(width_mm: float, beyond: bool) -> None:
     volume, region = a_box(width_mm)
     scores = score_box(volume, region)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,14 +13,21 @@ from pydicom import dcmread
 
 from hyrisk_desktop.paths import config_dir, inbox_dir
 from hyrisk_desktop.settings import Settings
-from tests.helpers import orthanc
+from tests.helpers import command_line, orthanc
 from tests.helpers.exams import write_exam
 from tests.helpers.orthanc import Orthanc
 
+Command = Callable[..., subprocess.CompletedProcess[str]]
 
-def hyrisk(*arguments: object) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "hyrisk_desktop.cli", "pacs", *map(str, arguments)]
-    return subprocess.run(line, capture_output=True, text=True, timeout=120)
+
+@pytest.fixture
+def hyrisk(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """One command of `hyrisk pacs`."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(arguments, *command_line.hyrisk(monkeypatch, capsys, "pacs", *arguments))
+
+    return run
 
 
 @pytest.fixture
@@ -30,7 +37,7 @@ def pacs(tmp_path: Path, isolated_home: Path) -> Iterator[Orthanc]:
         yield server
 
 
-def test_a_day_of_an_it_person(pacs: Orthanc, tmp_path: Path) -> None:
+def test_a_day_of_an_it_person(pacs: Orthanc, hyrisk: Command, tmp_path: Path) -> None:
     """Add, test, find, get, go on, send: each as one command."""
     files = sorted(write_exam(tmp_path / "exam", 1, count=6).rglob("*.dcm"))
     pacs.put_files(files)
@@ -54,7 +61,7 @@ def test_a_day_of_an_it_person(pacs: Orthanc, tmp_path: Path) -> None:
     assert pacs.instances == 8
 
 
-def test_what_fails_says_why_and_has_an_exit_code(pacs: Orthanc, tmp_path: Path) -> None:
+def test_what_fails_says_why_and_has_an_exit_code(pacs: Orthanc, hyrisk: Command, tmp_path: Path) -> None:
     hyrisk("add", "Wrong", "--ae-title", "WRONG", "--host", "127.0.0.1", "--port", pacs.port)
     tested = hyrisk("test", "Wrong")
     assert tested.returncode == 4
@@ -68,7 +75,7 @@ def test_what_fails_says_why_and_has_an_exit_code(pacs: Orthanc, tmp_path: Path)
     assert sent.stdout.startswith("waiting")
 
 
-def test_receiving_prints_what_comes(pacs: Orthanc, tmp_path: Path) -> None:
+def test_receiving_prints_what_comes(pacs: Orthanc, hyrisk: Command, tmp_path: Path) -> None:
     hyrisk("add", "Main", "--ae-title", "ORTHANC", "--host", "127.0.0.1", "--port", pacs.port)
     pacs.put_files(sorted(write_exam(tmp_path / "exam", 1, count=3).rglob("*.dcm")))
     line = [sys.executable, "-m", "hyrisk_desktop.cli", "pacs", "receive", "--seconds", "6"]

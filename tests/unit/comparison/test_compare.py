@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Callable
@@ -18,8 +19,8 @@ from hyrisk_desktop.comparison import check_same_patient, compare
 from hyrisk_desktop.comparison.change import Change, _change
 from hyrisk_desktop.comparison.same_patient import days_between
 from hyrisk_desktop.errors import ExamError, InputError
-from hyrisk_desktop.imaging import CTVolume
-from hyrisk_desktop.imaging.registration import register
+from hyrisk_desktop.imaging import CTVolume, Voxel
+from hyrisk_desktop.imaging.registration import Registration, register
 from model_training.phantom.heart import Heart
 from model_training.phantom.render import Phantom, make_phantom, render
 from model_training.phantom.thorax import Thorax
@@ -60,6 +61,26 @@ def now() -> CTVolume:
 def then() -> CTVolume:
     """A year before: less calcium, other noise, and the patient lies turned and shifted."""
     return moved(chest(calcified(600.0, 1), "20200301"), TURN, SHIFT)
+
+
+@pytest.fixture(scope="module")
+def laid() -> dict[tuple[object, ...], Registration]:
+    """Registrations that were found, by what they are of."""
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def laid_once(laid: dict[tuple[object, ...], Registration], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same two volumes are laid onto each other once: it takes seconds, and follows from their voxels alone."""
+
+    def once(current: CTVolume, prior: CTVolume, centre: Voxel, prior_centre: Voxel | None) -> Registration:
+        volumes = tuple((hashlib.sha256(v.hu.tobytes()).digest(), v.spacing_mm, v.origin_mm) for v in (current, prior))
+        key = (*volumes, centre, prior_centre)
+        if key not in laid:
+            laid[key] = register(current, prior, centre, prior_centre)
+        return laid[key]
+
+    monkeypatch.setattr("hyrisk_desktop.comparison.change.register", once)
 
 
 TURN, SHIFT = (4.0, -3.0, 5.0), (11.0, -8.0, 14.0)

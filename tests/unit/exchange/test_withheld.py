@@ -18,6 +18,7 @@ from hyrisk_desktop.exchange.reports.document import score_document
 from hyrisk_desktop.exchange.reports.fhir import fhir_bundle
 from hyrisk_desktop.exchange.reports.one_row_table import reading_table
 from hyrisk_desktop.exchange.reports.report import Report, calcium_rows, risk_rows
+from hyrisk_desktop.exchange.reports.segmentation import segmentation
 from hyrisk_desktop.exchange.reports.source_images import source_images
 from hyrisk_desktop.exchange.reports.structured_report import structured_report
 from hyrisk_desktop.exchange.reports.structured_report_reader import read_report
@@ -84,7 +85,9 @@ def test_no_number_in_sr_and_fhir(case: tuple[Report, Finding, bool, bool], read
     risks, scores = the_numbers(report)
     plain = structured_report(reading, source_images(reading.record, reading.volume))
     assert (risks | scores) <= in_sr(plain), "the search finds them where they are"
-    sr = structured_report(report, source_images(report.record, report.volume))
+    source = source_images(report.record, report.volume)
+    # With the calcifications' own group, whose volume is one of the scores.
+    sr = structured_report(report, source, segmentation(report, source))
     bundle = fhir_bundle(report)
     for numbers, gone in ((risks, no_risk), (scores, no_scores)):
         assert (not numbers & in_sr(sr)) is gone

@@ -13,12 +13,14 @@ import torch
 from hyrisk_desktop.errors import BundleError
 from hyrisk_desktop.risk import Predictor
 from hyrisk_desktop.risk.bundle import load_bundle, write_bundle
-from hyrisk_desktop.risk.spread import COVERS, NINE_OF_TEN, OF_VIEWS, Spread
+from hyrisk_desktop.risk.spread import COVERS, OF_VIEWS, Spread
 from tests.helpers.bundles import edit_description, write_tiny_bundle
 from tests.helpers.volumes import HEART_CENTRE, block_volume
 
 HEADS = np.array([[1.0, -2.0, 0.5, 0.25], [-1.0, 2.0, -0.5, -0.25]], np.float32)
 """Two heads of two features; at (3, 1) with a score of 2 their log odds are 2.25 and -2.25."""
+NINE_OF_TEN = 1.645
+"""Standard deviations on either side of the mean that hold 90 % of a normal distribution."""
 FEATURES = np.array([3.0, 1.0], np.float32)
 VIEWS = np.array([0.0, 1.0, -1.0, 2.0])
 
