@@ -100,6 +100,7 @@ def test_what_it_says_of_itself(seed: int) -> None:
     assert heights[0].mean() < heights[1].min()
     assert heart.depth_mm[heart.zones == Zone.OUTSIDE].max() < 8
     assert 25 < heart.depth_mm.max() < 70
+    assert heart.depth_mm[heart.zones == Zone.VESSELS].max() > 12
     assert heart.depth_at_mm((0, 0, 0)) == 0
     inside = heart.depth_at_mm(click)
     assert inside == heart.depth_mm[click[2] - z0, click[1] - y0, click[0] - x0] > 5
@@ -184,8 +185,20 @@ def test_without_lungs_it_is_an_ellipsoid_of_usual_size() -> None:
 def test_far_from_the_heart_the_centre_gets_a_guess(seed: int) -> None:
     volume, (x, y, _) = chest(seed)
     depth, rows, columns = volume.shape_zyx
-    for centre in ((3, 3, 3), (columns - 4, y, depth - 3), (x, rows - 10, 5)):
+    beside = x + round(85 / volume.spacing_mm[0])
+    for centre in ((3, 3, 3), (columns - 4, y, depth - 3), (x, rows - 10, 5), (beside, y, volume.hu.shape[0] // 2)):
         assert "heart_guessed" in {f.code for f in propose_heart(volume, centre).findings}
+
+
+@pytest.mark.parametrize(("depth_mm", "guessed"), [(44, True), (112, False)])
+def test_too_little_between_the_lungs_is_no_heart(depth_mm: int, guessed: bool) -> None:
+    """Two boxes of lung with 36 mm of tissue between them, on 4 mm voxels: about 60 or 300 ml."""
+    hu = np.full((50, 60, 70), 40, np.int16)
+    rows = slice(15, 15 + depth_mm // 4)
+    hu[3:47, rows, 8:31] = hu[3:47, rows, 40:62] = -850
+    volume = CTVolume(hu, (4.0, 4.0, 4.0), (0.0, 0.0, 0.0), np.eye(3), "1")
+    heart = propose_heart(volume, (35, 15 + depth_mm // 8, 30))
+    assert ("heart_guessed" in {f.code for f in heart.findings}) is guessed
 
 
 def test_a_scan_that_ends_in_the_heart_says_so() -> None:

@@ -67,6 +67,19 @@ def test_beyond_the_grid_lie_its_borders_values() -> None:
     assert (box[:, :, 0] == 0).all()
 
 
+def test_samples_lie_on_slices_and_between_pixels() -> None:
+    """One in four slices, and means over blocks of four pixels of which every second is read."""
+    hu = np.zeros((12, 16, 20), np.int16)
+    hu[6] = 400
+    volume = CTVolume(hu, (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), np.eye(3), "1")
+    grid = chest_grid(volume)
+    assert grid.factors == (4, 4, 4)
+    assert grid.hu[:, 0, 0].tolist() == [0, 400, 0]
+    assert grid.place((0, 0, 6)) == (-0.375, -0.375, 1)
+    assert grid.place((5, 9, 2)) == (0.875, 1.875, 0)
+    assert grid.voxel(volume, (0, 0, 1))[2] == 6
+
+
 def test_between_the_lungs() -> None:
     lungs = np.zeros((1, 3, 6), np.bool_)
     lungs[0, 0, [1, 4]] = True
