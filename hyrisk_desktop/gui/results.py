@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hyrisk_desktop.calcium import CalciumScores, category_bounds
 from hyrisk_desktop.exchange.reports.change import change_lines
-from hyrisk_desktop.exchange.reports.report import percent
+from hyrisk_desktop.exchange.reports.report import percent, vessel_text
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk import RiskReading
@@ -24,6 +24,7 @@ def results_text(session: Session) -> str:
     lines = [
         tr("HyRisk Desktop – research use only"),
         *_score_lines(session.scores, session.scores_standing, hidden=session.hides(session.scores_standing)),
+        *_heart_lines(session),
         tr("Not graded") if grade is None else tr("Grade: {grade:g}", grade=grade),
         *(
             ()
@@ -67,6 +68,19 @@ def _score_lines(scores: CalciumScores, standing: Standing, *, hidden: bool) -> 
         tr("Volume: {v:.1f} mm³, square root {s:.2f}", v=scores.volume_mm3, s=scores.sqrt_volume),
         tr("Lesions excluded by the reader: {n}", n=excluded) if excluded else "",
     )
+
+
+def _heart_lines(session: Session) -> tuple[str, ...]:
+    heart, standing = session.settled_heart, session.whole_heart_standing
+    if heart is None:
+        return ()
+    hidden = session.hides(standing)
+    warning = _withheld(tr("Whole-heart score"), standing, hidden=hidden)
+    if hidden:
+        return (warning,)
+    bounds = category_bounds(heart.category)
+    said = tr("Whole-heart score: {a:.1f} ({bounds}), {drs}", a=heart.agatston, bounds=bounds, drs=heart.cac_drs)
+    return warning, said, tr("By vessel (?: suggested): {vessels}", vessels=vessel_text(heart))
 
 
 def _risk_lines(risk: RiskReading, standing: Standing, *, hidden: bool) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +11,12 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QTableView
 
-from hyrisk_desktop.calcium import Plaque, WholeHeartScores
+from hyrisk_desktop.calcium import HeartRegion, Plaque, WholeHeartScores, Zone
 from hyrisk_desktop.gui.overlay import VESSEL_COLOURS
 from hyrisk_desktop.gui.state import HeartAnswer
 from hyrisk_desktop.gui.viewer.display import Plane
 from hyrisk_desktop.gui.viewer.slice_view import SliceView
-from hyrisk_desktop.imaging import CTVolume
+from hyrisk_desktop.imaging import CTVolume, Voxel
 from tests.gui.conftest import Program
 from tests.gui.test_worklist import Reading
 from tests.helpers.exams import write_exam
@@ -30,8 +29,15 @@ def volume(monkeypatch: pytest.MonkeyPatch) -> CTVolume:
     """Three plaques in fat; the outline is made by hand, as there is no chest around them."""
     made = replace(three_vessels(), attributes={"PatientID": "TEST", "PatientName": "Synthetic^Test", "Modality": "CT"})
     for module in ("hyrisk_desktop.gui.heart.service", "hyrisk_desktop.measurement"):
-        monkeypatch.setattr(f"{module}.propose_heart", lambda volume, centre: heart_of(volume, centre=centre))
+        monkeypatch.setattr(f"{module}.propose_heart", by_hand)
     return made
+
+
+def by_hand(volume: CTVolume, centre: Voxel) -> HeartRegion:
+    """Everything but the outermost pixels of each slice."""
+    zones = np.full(volume.hu.shape, Zone.OUTSIDE, np.uint8)
+    zones[:, 2:-2, 2:-2] = Zone.HEART
+    return heart_of(volume, centre=centre, zones=zones)
 
 
 @pytest.fixture
@@ -42,6 +48,9 @@ def scored(ready: Program, volume: CTVolume) -> Program:
     ready.session.set_grade(2)
     press(ready, Qt.Key.Key_A)
     ready.wait(lambda: ready.session.whole_heart is not None)
+    # Fat and plaques are no chest.
+    assert ready.text("wholeHeartValue") == "Withheld"
+    ready.session.show_anyway()
     return ready
 
 
@@ -216,13 +225,13 @@ def test_keys_say_what_they_need(ready: Program, volume: CTVolume) -> None:
 
 
 @pytest.fixture
-def two_days(ready: Program, tmp_path: Path) -> Iterator[Reading]:
+def two_days(ready: Program, tmp_path: Path) -> Reading:
     exams = tmp_path / "exams"
     for n in range(2):
         write_exam(exams / f"{n}", n)
     reading = Reading(ready)
     reading.open_list(exams, 2)
-    yield reading
+    return reading
 
 
 def test_the_read_keeps_the_whole_heart_and_the_list_says_which_number_it_is(two_days: Reading) -> None:

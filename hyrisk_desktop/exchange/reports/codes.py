@@ -26,6 +26,12 @@ PERCENTILE = Code("121415", "DCM", "Percentile Ranking of measurement")
 AREA = Code("42798000", "SCT", "Area")
 MAXIMUM_HU = Code("112180", "DCM", "Maximum Attenuation Coefficient")
 MEAN_HU = Code("112181", "DCM", "Mean Attenuation Coefficient")
+LEFT_MAIN = Code("3227004", "SCT", "Left Main Coronary Artery")
+LEFT_ANTERIOR_DESCENDING = Code("59438005", "SCT", "Left Anterior Descending Coronary Artery")
+CIRCUMFLEX = Code("57396003", "SCT", "Circumflex Coronary Artery")
+RIGHT_CORONARY = Code("13647002", "SCT", "Right Coronary Artery")
+VESSELS = {"LM": LEFT_MAIN, "LAD": LEFT_ANTERIOR_DESCENDING, "LCX": CIRCUMFLEX, "RCA": RIGHT_CORONARY}
+"""The vessels of `calcium.CORONARIES`; what belongs to none of them has the site of all."""
 ANATOMICAL_STRUCTURE = Code("91723000", "SCT", "Anatomical Structure")
 HEART = Code("80891009", "SCT", "Heart")
 MORPHOLOGY = Code("49755003", "SCT", "Morphologically Abnormal Structure")

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydicom.sr.coding import Code
 
+from hyrisk_desktop.calcium import WholeHeartScores
 from hyrisk_desktop.comparison import Comparison
 from hyrisk_desktop.exchange import dicom_values as v
 from hyrisk_desktop.exchange.reports import codes as c
@@ -169,6 +170,24 @@ def _observation(report: Report, about: Mapping[str, Any], code: Code, **more: A
     return observation
 
 
+def _heart(report: Report, heart: WholeHeartScores, about: Mapping[str, Any]) -> Resource:
+    """The whole-heart score with its vessels."""
+    standing = report.measurement.whole_heart_standing
+    parts = _state(standing)
+    for row in () if standing.withheld else heart.vessels:
+        if row.lesions:
+            code = c.VESSELS.get(row.vessel, c.CORONARY_ARTERIES)
+            parts.append(_component(code, valueQuantity=_quantity(row.agatston, c.NO_UNITS)))
+            if row.suggested:
+                parts.append(_component(c.SUGGESTED, valueCodeableConcept=_concept(code)))
+    if not standing.withheld:
+        parts.append(_component(c.CAC_DRS, valueString=heart.cac_drs))
+    site = {"bodySite": _concept(c.CORONARY_ARTERIES), "method": _concept(c.AGATSTON_METHOD)}
+    return _observation(
+        report, about, c.WHOLE_HEART, **_measured(standing, heart.agatston, c.NO_UNITS), component=parts, **site
+    )
+
+
 def _change(report: Report, compared: Comparison, about: Mapping[str, Any], entries: _Entries) -> Resource:
     """What has changed since an earlier study, which the bundle names."""
     prior = entries.add(_imaging_study(compared.prior_attributes, compared.prior_series_uid, about["subject"]))
@@ -237,6 +256,8 @@ def _observations(report: Report, about: Mapping[str, Any]) -> Iterable[Resource
     )
     yield _observation(report, about, c.CALCIUM_VOLUME, **_measured(standing, scores.volume_mm3, c.MM3), **site)
     yield _observation(report, about, c.SQRT_VOLUME, **_measured(standing, scores.sqrt_volume, c.NO_UNITS), **site)
+    if m.whole_heart is not None:
+        yield _heart(report, m.whole_heart, about)
     if m.grade is not None:
         yield _observation(report, about, c.GRADE, valueQuantity=_quantity(m.grade, c.NO_UNITS), **site)
     if m.risk is not None:

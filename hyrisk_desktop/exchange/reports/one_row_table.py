@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hyrisk_desktop.batch.row import FROM_READS, SCORED, BatchRow, with_numbers
 from hyrisk_desktop.batch.table import COLUMNS
+from hyrisk_desktop.calcium import VESSELS
 from hyrisk_desktop.exchange.reports.change import change_rows
 from hyrisk_desktop.exchange.reports.report import Report, research_use
 from hyrisk_desktop.tables import csv_line
@@ -13,6 +14,25 @@ _OF_A_RUN = frozenset(
     ("row_id", "source", "status", "error_code", "error", "centre_from", "centre_note", "fingerprint", "seconds")
 )
 _NAMES = tuple(column.name for column in COLUMNS if column.name not in _OF_A_RUN)
+
+
+def _heart_cells(report: Report) -> dict[str, object]:
+    """The whole heart and its vessels; empty where it was not scored or is withheld."""
+    m = report.measurement
+    heart = None if m.whole_heart is None or m.whole_heart_standing.withheld else m.whole_heart
+    cells: dict[str, object] = {
+        "whole_heart_agatston": None if heart is None else heart.agatston,
+        "whole_heart_volume_mm3": None if heart is None else heart.volume_mm3,
+        "whole_heart_cac_drs": "" if heart is None else heart.cac_drs,
+        "whole_heart_state": "" if m.whole_heart is None else str(m.whole_heart_standing.state),
+    }
+    rows = {} if heart is None else {row.vessel: row for row in heart.vessels}
+    for vessel in VESSELS:
+        row = rows.get(vessel)
+        cells[f"{vessel.lower()}_agatston"] = None if row is None else row.agatston
+        cells[f"{vessel.lower()}_plaques"] = None if row is None else row.lesions
+        cells[f"{vessel.lower()}_suggested"] = None if row is None else row.suggested
+    return cells
 
 
 def _change_cells(report: Report) -> dict[str, object]:
@@ -48,6 +68,7 @@ def reading_table(report: Report) -> bytes:
         "region_drawn": m.scores.drawn,
         "read_at": report.read_at.isoformat(timespec="seconds"),
         "note": research_use(),
+        **_heart_cells(report),
         **_change_cells(report),
     }
     cells = [*(getattr(row, name) for name in _NAMES), *more.values()]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyrisk_desktop import __version__
-from hyrisk_desktop.calcium import category_bounds
+from hyrisk_desktop.calcium import WholeHeartScores, category_bounds
 from hyrisk_desktop.calcium.grading import grade_word
 from hyrisk_desktop.calcium.scores import region_name
 from hyrisk_desktop.comparison import Comparison
@@ -120,9 +120,33 @@ def calcium_rows(report: Report) -> tuple[tuple[str, str], ...]:
     )
     return (
         *(((name, tr("withheld")), *_state_row(standing)) if standing.withheld else numbers),
+        *_heart_rows(report),
         (tr("Region"), tr("{a:.0f} × {b:.0f} × {c:.0f} mm, profile {p}", a=a, b=b, c=c, p=scores.profile)),
         (tr("Visual grade"), grade_text(report.measurement.grade)),
     )
+
+
+def _heart_rows(report: Report) -> tuple[tuple[str, str], ...]:
+    """The whole heart, where it was scored."""
+    heart, standing = report.measurement.whole_heart, report.measurement.whole_heart_standing
+    if heart is None:
+        return ()
+    name = tr("Whole-heart score")
+    if standing.withheld:
+        return ((name, tr("withheld: {why}", why=standing.why)),)
+    value = tr("{a:.1f} ({bounds})", a=heart.agatston, bounds=category_bounds(heart.category))
+    return (name, value), (tr("Of the whole heart"), heart.cac_drs), (tr("By vessel"), vessel_text(heart))
+
+
+def vessel_text(heart: WholeHeartScores) -> str:
+    """Agatston scores by vessel; a question mark where a plaque lies there by its place alone.
+
+    Args:
+        heart: the scores.
+    """
+    rows = [row for row in heart.vessels if row.lesions]
+    shown = (f"{vessel_name(row.vessel)}{' ?' if row.suggested else ''} {row.agatston:.1f}" for row in rows)
+    return " · ".join(shown) or tr("none")
 
 
 def risk_rows(report: Report) -> tuple[tuple[str, str], ...]:

@@ -15,10 +15,8 @@ import pydicom
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import (
     AlgorithmIdentification,
-    CodedConcept,
     ComprehensiveSR,
     DeviceObserverIdentifyingAttributes,
-    FindingSite,
     GraphicTypeValues,
     ImageRegion,
     Measurement,
@@ -30,7 +28,6 @@ from highdicom.sr import (
     PlanarROIMeasurementsAndQualitativeEvaluations,
     QualitativeEvaluation,
     ReferencedSegment,
-    RelationshipTypeValues,
     SourceImageForRegion,
     SourceImageForSegmentation,
     TextContentItem,
@@ -39,7 +36,6 @@ from highdicom.sr import (
 )
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes as standard
-from pydicom.sr.coding import Code
 
 from hyrisk_desktop.calcium import Lesion
 from hyrisk_desktop.errors import InputError
@@ -51,10 +47,11 @@ from hyrisk_desktop.exchange.reports.outline import outline
 from hyrisk_desktop.exchange.reports.report import PRODUCT, VERSION, Report, finding_lines, research_use, warnings_of
 from hyrisk_desktop.exchange.reports.segmentation import COUNTED_SEGMENT
 from hyrisk_desktop.exchange.reports.source_images import SourceImages, names_as_they_are, new_uid
+from hyrisk_desktop.exchange.reports.sr_heart import heart_groups
+from hyrisk_desktop.exchange.reports.sr_items import coronary, number, reasons, state, text, triple, yes_no
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.jobs import Check, no_check
 from hyrisk_desktop.risk.risk_reading import RiskReading
-from hyrisk_desktop.standing import Standing
 
 SERIES_NUMBER = 9901
 DIGESTED = (
@@ -100,6 +97,7 @@ def structured_report(
             _score_group(report, source),
             *([] if segmentation is None else [_segment_group(report, source, segmentation)]),
             *_judgement_groups(report),
+            *heart_groups(report),
             *_lesion_groups(report, source, check),
         ],
         title=c.REPORT_TITLE,
@@ -149,35 +147,6 @@ def _observers(reader: str) -> ObservationContext:
     )
 
 
-def _text(concept: Code, value: str) -> TextContentItem:
-    return TextContentItem(concept, value, RelationshipTypeValues.CONTAINS)
-
-
-def _number(name: Code, value: float, unit: Code = c.NO_UNITS, method: Code | None = None) -> Measurement:
-    return Measurement(name=CodedConcept.from_code(name), value=float(value), unit=unit, method=method)
-
-
-def _yes_no(name: Code, yes: bool) -> QualitativeEvaluation:
-    return QualitativeEvaluation(name=name, value=c.YES if yes else c.NO)
-
-
-def _triple(values: Iterable[int]) -> str:
-    return " ".join(str(int(value)) for value in values)
-
-
-def _state(standing: Standing) -> QualitativeEvaluation:
-    return QualitativeEvaluation(name=c.STATE, value=c.STATES[standing.state])
-
-
-def _reasons(standing: Standing) -> list[TextContentItem]:
-    # A text of DICOM has at least one character.
-    return [_text(c.REASONS, " ".join(standing.codes))] if standing.codes else []
-
-
-def _coronary() -> list[FindingSite]:
-    return [FindingSite(c.CORONARY_ARTERIES)]
-
-
 def _score_group(report: Report, source: SourceImages) -> VolumetricROIMeasurementsAndQualitativeEvaluations:
     m = report.measurement
     scores, standing = m.scores, m.scores_standing
@@ -188,24 +157,24 @@ def _score_group(report: Report, source: SourceImages) -> VolumetricROIMeasureme
         tracking_identifier=TrackingIdentifier(uid=new_uid(), identifier="Score region"),
         referenced_regions=[_region(source, z, corners) for z in range(z0, z1)],
         finding_type=c.SCORE_REGION,
-        finding_sites=_coronary(),
+        finding_sites=coronary(),
         measurements=None if standing.withheld else [
-            _number(c.AGATSTON_SCORE, scores.agatston, method=c.AGATSTON_METHOD),
-            _number(c.CALCIUM_VOLUME, scores.volume_mm3, c.MM3),
-            _number(c.SQRT_VOLUME, scores.sqrt_volume),
+            number(c.AGATSTON_SCORE, scores.agatston, method=c.AGATSTON_METHOD),
+            number(c.CALCIUM_VOLUME, scores.volume_mm3, c.MM3),
+            number(c.SQRT_VOLUME, scores.sqrt_volume),
         ],
         qualitative_evaluations=[
             *([] if standing.withheld else [QualitativeEvaluation(c.CATEGORY, c.CATEGORIES[scores.category])]),
-            _yes_no(c.DRAWN, scores.drawn),
-            _state(standing),
+            yes_no(c.DRAWN, scores.drawn),
+            state(standing),
         ],
     )  # fmt: skip
     group[0].ContentSequence.extend([
-        _text(c.PROFILE, scores.profile),
-        _text(c.CENTRE, _triple(m.centre)),
-        _text(c.REGION_START, _triple(scores.region.start)),
-        _text(c.REGION_SIZE, _triple(scores.region.size_xyz)),
-        *_reasons(standing),
+        text(c.PROFILE, scores.profile),
+        text(c.CENTRE, triple(m.centre)),
+        text(c.REGION_START, triple(scores.region.start)),
+        text(c.REGION_SIZE, triple(scores.region.size_xyz)),
+        *reasons(standing),
     ])  # fmt: skip
     return group
 
@@ -226,8 +195,8 @@ def _segment_group(
         tracking_identifier=TrackingIdentifier(uid=new_uid(), identifier="Counted calcification"),
         referenced_segment=segment,
         finding_type=c.COUNTED,
-        finding_sites=_coronary(),
-        measurements=None if withheld else [_number(c.CALCIUM_VOLUME, scores.volume_mm3, c.MM3)],
+        finding_sites=coronary(),
+        measurements=None if withheld else [number(c.CALCIUM_VOLUME, scores.volume_mm3, c.MM3)],
     )
 
 
@@ -251,8 +220,8 @@ def _judgement_groups(report: Report) -> list[MeasurementsAndQualitativeEvaluati
             MeasurementsAndQualitativeEvaluations(
                 tracking_identifier=TrackingIdentifier(uid=new_uid(), identifier="Visual grade"),
                 finding_type=c.VASCULAR_CALCIFICATION,
-                finding_sites=_coronary(),
-                measurements=[_number(c.GRADE, m.grade)],
+                finding_sites=coronary(),
+                measurements=[number(c.GRADE, m.grade)],
             )
         )
     if m.risk is not None:
@@ -270,9 +239,9 @@ def _risk_group(report: Report) -> MeasurementsAndQualitativeEvaluations:
         algorithm_id=AlgorithmIdentification(
             name=v.plain(risk.model) or "unnamed", version=risk.sha256, family=c.ARTIFICIAL_INTELLIGENCE
         ),
-        measurements=[*([] if standing.withheld else _risk_numbers(risk)), _number(c.PREVALENCE, risk.prevalence)],
+        measurements=[*([] if standing.withheld else _risk_numbers(risk)), number(c.PREVALENCE, risk.prevalence)],
         qualitative_evaluations=[
-            _yes_no(c.CALIBRATED, risk.calibrated), _yes_no(c.DEMONSTRATION, risk.demonstration), _state(standing)
+            yes_no(c.CALIBRATED, risk.calibrated), yes_no(c.DEMONSTRATION, risk.demonstration), state(standing)
         ],
     )  # fmt: skip
     said = {
@@ -282,8 +251,8 @@ def _risk_group(report: Report) -> MeasurementsAndQualitativeEvaluations:
         c.DEVICE: risk.device,
         c.COVERED: " ".join(risk.interval_covers),
     }
-    texts = [_text(concept, text) for concept, text in said.items() if text]
-    group[0].ContentSequence.extend([*texts, *_reasons(standing)])
+    texts = [text(concept, words) for concept, words in said.items() if words]
+    group[0].ContentSequence.extend([*texts, *reasons(standing)])
     return group
 
 
@@ -291,63 +260,63 @@ def _risk_numbers(risk: RiskReading) -> list[Measurement]:
     low, high = risk.interval
     ends = c.interval_ends(risk.interval_covers)
     return [
-        *([] if risk.hyrisknet is None else [_number(c.HYRISKNET, risk.hyrisknet)]),
-        _number(c.RISKNET, risk.risknet),
-        _number(ends[0], low),
-        _number(ends[1], high),
-        *([] if risk.percentile is None else [_number(c.PERCENTILE, risk.percentile)]),
-        *(_number(code, value) for code, value in zip(c.BY_GRADE, risk.by_grade, strict=False)),
+        *([] if risk.hyrisknet is None else [number(c.HYRISKNET, risk.hyrisknet)]),
+        number(c.RISKNET, risk.risknet),
+        number(ends[0], low),
+        number(ends[1], high),
+        *([] if risk.percentile is None else [number(c.PERCENTILE, risk.percentile)]),
+        *(number(code, value) for code, value in zip(c.BY_GRADE, risk.by_grade, strict=False)),
     ]
 
 
-def _lesion_group(report: Report, source: SourceImages, number: int) -> PlanarROIMeasurementsAndQualitativeEvaluations:
+def _lesion_group(report: Report, source: SourceImages, index: int) -> PlanarROIMeasurementsAndQualitativeEvaluations:
     scores = report.measurement.scores
-    lesion: Lesion = scores.lesions[number]
+    lesion: Lesion = scores.lesions[index]
     x0, y0, z0 = scores.label_start
-    mask = scores.labels[lesion.slice - z0] == number + 1
+    mask = scores.labels[lesion.slice - z0] == index + 1
     score = [
-        _number(c.AGATSTON_SCORE, lesion.agatston, method=c.AGATSTON_METHOD),
-        _number(c.CALCIUM_VOLUME, lesion.volume_mm3, c.MM3),
+        number(c.AGATSTON_SCORE, lesion.agatston, method=c.AGATSTON_METHOD),
+        number(c.CALCIUM_VOLUME, lesion.volume_mm3, c.MM3),
     ]
     group = PlanarROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=TrackingIdentifier(uid=new_uid(), identifier=f"Lesion {number + 1}"),
+        tracking_identifier=TrackingIdentifier(uid=new_uid(), identifier=f"Lesion {index + 1}"),
         referenced_region=_region(source, lesion.slice, outline(mask) + np.array((x0, y0))),
         finding_type=c.VASCULAR_CALCIFICATION,
-        finding_sites=_coronary(),
+        finding_sites=coronary(),
         measurements=[
             *([] if report.measurement.scores_standing.withheld else score),
-            _number(c.AREA, lesion.area_mm2, c.MM2),
-            _number(c.MAXIMUM_HU, lesion.max_hu, c.HU_UNIT),
-            _number(c.MEAN_HU, lesion.mean_hu, c.HU_UNIT),
-            _number(c.WEIGHT, lesion.weight),
+            number(c.AREA, lesion.area_mm2, c.MM2),
+            number(c.MAXIMUM_HU, lesion.max_hu, c.HU_UNIT),
+            number(c.MEAN_HU, lesion.mean_hu, c.HU_UNIT),
+            number(c.WEIGHT, lesion.weight),
         ],
-        qualitative_evaluations=[_yes_no(c.EXCLUDED, lesion.excluded), _yes_no(c.CUT, lesion.cut_by_border)],
+        qualitative_evaluations=[yes_no(c.EXCLUDED, lesion.excluded), yes_no(c.CUT, lesion.cut_by_border)],
     )
-    group[0].ContentSequence.append(_text(c.PEAK, _triple(lesion.peak)))
+    group[0].ContentSequence.append(text(c.PEAK, triple(lesion.peak)))
     return group
 
 
 def _lesion_groups(
     report: Report, source: SourceImages, check: Check
 ) -> Iterable[PlanarROIMeasurementsAndQualitativeEvaluations]:
-    for number in range(len(report.measurement.scores.lesions)):
+    for index in range(len(report.measurement.scores.lesions)):
         check()
-        yield _lesion_group(report, source, number)
+        yield _lesion_group(report, source, index)
 
 
 def _texts(report: Report) -> Sequence[TextContentItem]:
-    texts = [_text(c.INTENDED_USE, research_use())]
+    texts = [text(c.INTENDED_USE, research_use())]
     if report.volume.synthetic:
-        texts.append(_text(c.SYNTHETIC, warnings_of(report)[0]))
+        texts.append(text(c.SYNTHETIC, warnings_of(report)[0]))
     if report.measurement.risk is not None and report.measurement.risk.demonstration:
-        texts.append(_text(c.DEMONSTRATION, warnings_of(report)[-1]))
-    texts += [_text(c.FINDING, v.plain(line)) for line in finding_lines(report)]
+        texts.append(text(c.DEMONSTRATION, warnings_of(report)[-1]))
+    texts += [text(c.FINDING, v.plain(line)) for line in finding_lines(report)]
     if (compared := report.comparison) is not None:
         if uid := v.uid(compared.prior_attributes.get("StudyInstanceUID", "")):
-            texts.append(_text(c.PRIOR_STUDY, uid))
-        texts += [_text(c.CHANGE, v.plain(line)) for line in change_lines(compared)]
-    texts.append(_text(c.TIME, report.read_at.isoformat(timespec="seconds")))
-    texts.append(_text(c.DIGEST, _NO_DIGEST))
+            texts.append(text(c.PRIOR_STUDY, uid))
+        texts += [text(c.CHANGE, v.plain(line)) for line in change_lines(compared)]
+    texts.append(text(c.TIME, report.read_at.isoformat(timespec="seconds")))
+    texts.append(text(c.DIGEST, _NO_DIGEST))
     return texts
 
 

@@ -66,7 +66,7 @@ class SliceView(pg.GraphicsView):
         self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self._volume: CTVolume | None = None
         self._geometry: PlaneGeometry | None = None
-        self._index, self._slab = 0, 1
+        self._index, self._slab, self._ruler_index = 0, 1, 0
         self._table: NDArray[np.uint32] = np.zeros(65536, np.uint32)
         self._overlay: Overlay | None = None
         self._marks, self._annotations = Marks(), Annotations()
@@ -74,7 +74,6 @@ class SliceView(pg.GraphicsView):
         self._wheel_rest, self._just_placed, self._fitted = 0, False, True
         self._tool = Tool.WINDOW
         self._ruler: tuple[tuple[float, float], tuple[float, float]] | None = None
-        self._ruler_index = 0
 
     # --- what to show
 

@@ -1,0 +1,131 @@
+"""The whole heart and its vessels in every file of a reading."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hyrisk_desktop.calcium import score_whole_heart
+from hyrisk_desktop.exchange.deidentified.pdf_text import text_of_pdf
+from hyrisk_desktop.exchange.reports import codes as c
+from hyrisk_desktop.exchange.reports.fhir import fhir_bundle
+from hyrisk_desktop.exchange.reports.one_row_table import reading_table
+from hyrisk_desktop.exchange.reports.pdf import pdf_report
+from hyrisk_desktop.exchange.reports.report import Report, vessel_text
+from hyrisk_desktop.exchange.reports.source_images import source_images
+from hyrisk_desktop.exchange.reports.structured_report import structured_report
+from hyrisk_desktop.exchange.reports.structured_report_reader import read_report
+from hyrisk_desktop.findings import Finding, Severity
+from tests.helpers.hearts import heart_of
+from tests.unit.calcium.test_whole_heart import LAD, LCX, three_vessels
+from tests.unit.exchange.conftest import Judge
+from tests.unit.exchange.test_fhir import by_code, kinds, validated
+
+
+@pytest.fixture
+def whole(reading: Report) -> Report:
+    """A reading with the whole heart: the LAD taken, the circumflex called none, the right artery a suggestion."""
+    volume = three_vessels()
+    heart = score_whole_heart(volume, heart_of(volume), taken={LAD: "LAD", LCX: "other"})
+    return replace(reading, measurement=replace(reading.measurement, whole_heart=heart))
+
+
+def groups_of(sr: object) -> dict[str, object]:
+    """Groups by their tracking identifier."""
+    found = {}
+    for container in sr.ContentSequence:  # type: ignore[attr-defined]
+        for group in container.get("ContentSequence", ()):
+            for item in group.get("ContentSequence", ()):
+                if item.ConceptNameCodeSequence[0].CodeValue == "112039":
+                    found[item.TextValue] = group
+    return found
+
+
+def numbers_of(group: object) -> dict[str, float]:
+    return {
+        item.ConceptNameCodeSequence[0].CodeValue: float(item.MeasuredValueSequence[0].FloatingPointValue)
+        for item in group.ContentSequence  # type: ignore[attr-defined]
+        if item.ValueType == "NUM"
+    }
+
+
+def coded(group: object, code: str) -> list[str]:
+    return [
+        item.ConceptCodeSequence[0].CodeValue
+        for item in group.ContentSequence  # type: ignore[attr-defined]
+        if item.ValueType == "CODE" and item.ConceptNameCodeSequence[0].CodeValue == code
+    ]
+
+
+def test_the_structured_report_codes_each_vessel(whole: Report, judge: Judge, tmp_path: Path) -> None:
+    heart = whole.measurement.whole_heart
+    assert heart is not None
+    sr = structured_report(whole, source_images(whole.record, whole.volume))
+    groups = groups_of(sr)
+    assert {name for name in groups if name.startswith(("Vessel", "Whole"))} == {
+        "Whole heart",
+        "Vessel LAD",
+        "Vessel RCA",
+    }
+    assert numbers_of(groups["Whole heart"])[c.WHOLE_HEART.value] == heart.agatston
+    rows = {row.vessel: row for row in heart.vessels}
+    for vessel, code in (("LAD", "59438005"), ("RCA", "13647002")):
+        group = groups[f"Vessel {vessel}"]
+        assert numbers_of(group)[c.AGATSTON_SCORE.value] == rows[vessel].agatston
+        assert coded(group, "363698007") == [code]
+    assert coded(groups["Vessel LAD"], c.SUGGESTED.value) == [c.NO.value]
+    assert coded(groups["Vessel RCA"], c.SUGGESTED.value) == [c.YES.value]
+    path = tmp_path / "sr.dcm"
+    sr.save_as(path, enforce_file_format=True)
+    assert judge(path) == []
+    # The region's numbers are still what is read back.
+    assert read_report(path).calcium["agatston"] == whole.measurement.scores.agatston
+    assert len(read_report(path).lesions) == len(whole.measurement.scores.lesions)
+
+
+def test_fhir_holds_the_vessels_as_components(whole: Report) -> None:
+    heart = whole.measurement.whole_heart
+    assert heart is not None
+    found = by_code(kinds(validated(fhir_bundle(whole)), "Observation"))[c.WHOLE_HEART.value]
+    assert found["valueQuantity"]["value"] == heart.agatston
+    parts = by_code(found["component"])
+    rows = {row.vessel: row for row in heart.vessels}
+    assert parts["59438005"]["valueQuantity"]["value"] == rows["LAD"].agatston
+    assert parts[c.SUGGESTED.value]["valueCodeableConcept"]["coding"][0]["code"] == "13647002"
+    assert "57396003" not in parts
+
+
+def test_pdf_and_table_name_the_vessels(whole: Report, reading: Report) -> None:
+    heart = whole.measurement.whole_heart
+    assert heart is not None
+    said = " ".join(text_of_pdf(pdf_report(whole)).split())
+    assert f"{heart.agatston:.1f}" in said
+    assert "CAC-DRS A1" in said
+    rows = {row.vessel: row for row in heart.vessels}
+    assert vessel_text(heart) == f"LAD {rows['LAD'].agatston:.1f} · RCA ? {rows['RCA'].agatston:.1f}"
+    (row,), (other,) = (list(csv.DictReader(io.StringIO(reading_table(r).decode()))) for r in (whole, reading))
+    assert row.keys() == other.keys()
+    assert float(row["whole_heart_agatston"]) == heart.agatston
+    assert (row["lad_plaques"], row["lad_suggested"], row["rca_suggested"], row["lcx_plaques"]) == ("1", "0", "1", "0")
+    assert other["whole_heart_agatston"] == other["rca_plaques"] == ""
+
+
+def test_a_withheld_heart_has_no_number_anywhere(whole: Report) -> None:
+    heart = whole.measurement.whole_heart
+    assert heart is not None
+    no_heart = Finding("no_heart", Severity.UNFIT, "There is no heart here.")
+    withheld = replace(whole, measurement=replace(whole.measurement, findings=(no_heart,)))
+    assert withheld.measurement.whole_heart_standing.withheld
+    number = f"{heart.agatston:.1f}"
+    assert number not in text_of_pdf(pdf_report(withheld))
+    groups = groups_of(structured_report(withheld, source_images(whole.record, whole.volume)))
+    assert numbers_of(groups["Whole heart"]) == {}
+    assert not any(name.startswith("Vessel") for name in groups)
+    found = by_code(kinds(validated(fhir_bundle(withheld)), "Observation"))[c.WHOLE_HEART.value]
+    assert "valueQuantity" not in found
+    (row,) = csv.DictReader(io.StringIO(reading_table(withheld).decode()))
+    assert (row["whole_heart_agatston"], row["whole_heart_state"]) == ("", "withheld")
