@@ -111,7 +111,7 @@ def same_region(current: CTVolume, prior: CTVolume) -> Voxel:
     A region of 65 x 65 x 5 voxels is 16 mm long in one scan and 6 mm in another: what lies outside of it has not gone.
     """
     sizes = (
-        max(1, 2 * round((count * now / then - 1) / 2) + 1)
+        2 * int(count * now / then / 2) + 1
         for count, now, then in zip(REGION_SIZE_XYZ, current.spacing_mm, prior.spacing_mm, strict=True)
     )
     x, y, z = sizes

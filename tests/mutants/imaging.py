@@ -51,7 +51,7 @@ IMAGING = [
         ("0 <= y < rows and", "0 <= y < columns and"),
         ("offset = self.direction @ (", "offset = self.direction.T @ ("),
         ("local = self.direction.T @ (", "local = self.direction @ ("),
-        ("np.rint(local / np.asarray(self.spacing_mm))", "np.floor(local / np.asarray(self.spacing_mm))"),
+        ("np.rint(self.mm_to_place(mm))", "np.floor(self.mm_to_place(mm))"),
         ("        return x * y * z\n", "        return x * x * z\n"),
     ),
     *mutants(

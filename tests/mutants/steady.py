@@ -146,7 +146,7 @@ STEADY = [
         "hyrisk_desktop/imaging/registration.py",
         _COMPARE,
         ("matrix[:3, 3] = shift + centre - turn @ centre", "matrix[:3, 3] = shift"),
-        ("start.SetTranslation([float(v) for v in away - middle])", "start.SetTranslation([float(v) for v in middle - away])"),
+        ("found.SetTranslation([float(v) for v in away - middle])", "found.SetTranslation([float(v) for v in middle - away])"),
         (")) * STEP_MM", "))"),
     ),
     *mutants(
@@ -164,6 +164,6 @@ STEADY = [
         ('value.strip().rstrip("^ ").casefold()', "value"),
         ("    if then > now:\n", "    if False:\n"),
         ('for key in ("AcquisitionDate", "SeriesDate", "StudyDate"):', 'for key in ("StudyDate",):'),
-        ("if not any(_plain(current.get(key, \"\")) for key in _KEYS):", "if False:"),
+        ("    if not known(current):\n", "    if False:\n"),
     ),
 ]  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.calcium import CALCIUM
 from tests.mutants.imaging import IMAGING
+from tests.mutants.prior import PRIOR
 from tests.mutants.reading import READING
 from tests.mutants.reports import REPORTS
 from tests.mutants.risk import RISK
@@ -12,4 +13,4 @@ from tests.mutants.steady import STEADY
 from tests.mutants.training import TRAINING
 from tests.mutants.whole_heart import WHOLE_HEART
 
-MUTANTS = (*CALCIUM, *RISK, *IMAGING, *READING, *REPORTS, *STANDING, *STEADY, *TRAINING, *WHOLE_HEART)
+MUTANTS = (*CALCIUM, *RISK, *IMAGING, *PRIOR, *READING, *REPORTS, *STANDING, *STEADY, *TRAINING, *WHOLE_HEART)

@@ -18,7 +18,7 @@ WHOLE_HEART = [
         ("1 + sum(agatston >= bound for", "1 + sum(agatston > bound for"),
         ("if row.vessel in CORONARIES)", "if row.lesions)"),
         ("None if any(row.suggested for row in self.vessels) else", "None if all(row.suggested for row in self.vessels) else"),
-        ("counted=i not in out and (plaque.doubt is None", "counted=(plaque.doubt is None"),
+        ("                counted=i not in out\n                and vessel_of", "                counted=True\n                and vessel_of"),
         ("or i in vessel_of or i in wanted),", "or i in wanted),"),
         ("or i in vessel_of or i in wanted),", "or i in vessel_of),"),
         ("        return Doubt.EXCLUDED if self.excluded else self.doubt", "        return self.doubt"),

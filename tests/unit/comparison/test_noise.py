@@ -1,0 +1,100 @@
+"""The band around a change, and the region that is the same in both exams, worked out by hand."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from hyrisk_desktop.calcium import score_region
+from hyrisk_desktop.comparison import same_region
+from hyrisk_desktop.comparison.noise import SCAN_SD, noise_of
+from hyrisk_desktop.imaging import CTVolume
+from hyrisk_desktop.imaging.registration import Registration
+from hyrisk_desktop.measurement import Measurement
+from tests.helpers.volumes import HEART_CENTRE, block_volume, box
+
+LAID = Registration(np.eye(4), 0.0)
+X, Y, Z = HEART_CENTRE
+
+
+def measured(volume: CTVolume, **more: object) -> Measurement:
+    return Measurement(HEART_CENTRE, None, score_region(volume, HEART_CENTRE), None, (), **more)  # type: ignore[arg-type]
+
+
+def test_the_same_millimetres_have_an_odd_number_of_voxels() -> None:
+    volume = block_volume(spacing=(0.7, 0.8, 3.0))
+    for spacing, expected in (
+        ((0.7, 0.8, 3.0), (65, 65, 5)),
+        ((0.35, 1.6, 1.5), (131, 33, 11)),
+        ((0.7, 0.8, 15.0), (65, 65, 1)),
+        ((0.7, 0.8, 100.0), (65, 65, 1)),
+        ((0.71, 0.79, 3.2), (65, 65, 5)),
+    ):
+        prior = replace(volume, spacing_mm=spacing)
+        assert same_region(volume, prior) == expected
+
+
+def test_without_calcium_only_another_scan_is_left() -> None:
+    volume = block_volume()
+    found = noise_of(volume, volume, measured(volume), measured(volume), LAID)
+    assert found["sqrt_volume"] == pytest.approx(1.96 * SCAN_SD)
+    assert found["volume_mm3"] == pytest.approx(1.96 * SCAN_SD**2)
+    assert found["agatston"] == pytest.approx(1.96 * SCAN_SD**2)
+    assert set(found) == {"sqrt_volume", "volume_mm3", "agatston"}
+
+
+def test_calcium_well_inside_is_moved_by_no_click() -> None:
+    volume = block_volume([(box((X - 3, Y - 2, Z), (6, 5, 1)), 450)])
+    m = measured(volume)
+    found = noise_of(volume, volume, m, m, LAID)
+    root = m.scores.sqrt_volume
+    between = 2 * SCAN_SD * root + SCAN_SD**2
+    assert m.scores.agatston > 0
+    assert found["sqrt_volume"] == pytest.approx(1.96 * SCAN_SD)
+    assert found["volume_mm3"] == pytest.approx(1.96 * between)
+    assert found["agatston"] == pytest.approx(1.96 * between * m.scores.agatston / m.scores.volume_mm3)
+
+
+def test_calcium_at_the_border_widens_the_band_by_what_is_cut_off() -> None:
+    """In the outermost slice: a slice up or down takes all of it away, in both exams alike, and in the prior alone."""
+    volume = block_volume([(box((X - 3, Y - 2, Z + 2), (6, 5, 1)), 450)])
+    m = measured(volume)
+    root = m.scores.sqrt_volume
+    missed = float(np.std([root] * 18 + [0.0] * 9))
+    found = noise_of(volume, volume, m, m, LAID)
+    # The same click in two exams that lie alike cuts the same off: nothing is left of it.
+    assert found["sqrt_volume"] == pytest.approx(1.96 * math.hypot(missed, SCAN_SD))
+    nothing = block_volume()
+    other = noise_of(volume, nothing, m, measured(nothing), LAID)
+    assert other["sqrt_volume"] == pytest.approx(1.96 * math.hypot(missed, SCAN_SD))
+
+
+def test_what_was_excluded_moves_nothing() -> None:
+    volume = block_volume([(box((X - 3, Y - 2, Z + 2), (6, 5, 1)), 450)])
+    scores = score_region(volume, HEART_CENTRE, excluded=[(X, Y, Z + 2)])
+    assert scores.agatston == 0
+    m = Measurement(HEART_CENTRE, None, scores, None, ())
+    assert noise_of(volume, volume, m, m, LAID)["sqrt_volume"] == pytest.approx(1.96 * SCAN_SD)
+
+
+def test_risks_differ_by_both_intervals_and_hearts_by_the_scan_alone() -> None:
+    volume = block_volume()
+    heart = SimpleNamespace(agatston=300.0, volume_mm3=400.0, sqrt_volume=20.0)
+    now, then = measured(volume, whole_heart=heart), measured(volume, whole_heart=heart)
+    object.__setattr__(now, "risk", SimpleNamespace(interval=(0.2, 0.5)))
+    object.__setattr__(then, "risk", SimpleNamespace(interval=(0.1, 0.5)))
+    found = noise_of(volume, volume, now, then, LAID)
+    assert found["risknet"] == found["hyrisknet"] == pytest.approx(0.25)
+    between = 2 * SCAN_SD * 20.0 + SCAN_SD**2
+    assert found["heart_sqrt_volume"] == pytest.approx(1.96 * SCAN_SD)
+    assert found["heart_agatston"] == pytest.approx(1.96 * between * 300 / 400)
+
+
+def test_clicks_that_leave_an_exam_are_left_out() -> None:
+    volume = block_volume(shape=(13, 240, 260))
+    m = measured(volume)
+    assert noise_of(volume, volume, m, m, LAID)["sqrt_volume"] == pytest.approx(1.96 * SCAN_SD)
