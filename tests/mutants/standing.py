@@ -54,7 +54,11 @@ STANDING = [
         ("*([] if standing.withheld else _risk_numbers(risk))", "*_risk_numbers(risk)"),
         ("        measurements=None if standing.withheld else [", "        measurements=["),
         ("*([] if report.measurement.scores_standing.withheld else score),", "*score,"),
-        ("measurements=None if withheld else [_number(c.CALCIUM_VOLUME, scores.volume_mm3, c.MM3)]", "measurements=[_number(c.CALCIUM_VOLUME, scores.volume_mm3, c.MM3)]"),
+        ("measurements=None if withheld else [number(c.CALCIUM_VOLUME, scores.volume_mm3, c.MM3)]", "measurements=[number(c.CALCIUM_VOLUME, scores.volume_mm3, c.MM3)]"),
+    ),
+    *mutants(
+        "hyrisk_desktop/exchange/reports/sr_items.py",
+        _FILES,
         ("value=c.STATES[standing.state])", "value=c.STATES[type(standing.state).SHOWN])"),
     ),
     *mutants(

@@ -147,7 +147,7 @@ STEADY = [
         _COMPARE,
         ("matrix[:3, 3] = shift + centre - turn @ centre", "matrix[:3, 3] = shift"),
         ("found.SetTranslation([float(v) for v in away - middle])", "found.SetTranslation([float(v) for v in middle - away])"),
-        (")) * STEP_MM", "))"),
+        (")) * _SURFACE_STEP_MM", "))"),
     ),
     *mutants(
         "hyrisk_desktop/comparison/change.py",

@@ -21,7 +21,7 @@ WHOLE_HEART = [
         ("                counted=i not in out\n                and vessel_of", "                counted=True\n                and vessel_of"),
         ("or i in vessel_of or i in wanted),", "or i in wanted),"),
         ("or i in vessel_of or i in wanted),", "or i in vessel_of),"),
-        ("        return Doubt.EXCLUDED if self.excluded else self.doubt", "        return self.doubt"),
+        ("        return Doubt.EXCLUDED if self.excluded or self.vessel == NOT_CORONARY else self.doubt", "        return self.doubt"),
         ("if finding.code != _DOUBTED)", "if finding.code)"),
         ("order = (Zone.OUTSIDE, Zone.AORTA, Zone.VESSELS, Zone.HEART)", "order = (Zone.HEART, Zone.AORTA, Zone.VESSELS, Zone.OUTSIDE)"),
         ("        if zone is not Zone.OUTSIDE:", "        if True:"),
