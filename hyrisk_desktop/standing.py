@@ -19,7 +19,7 @@ _OF_THE_RISK = frozenset(
 )
 """Codes that leave the scores alone, and `_OF_THE_SCORES` those that leave the risk alone."""
 _OF_THE_SCORES = frozenset({*_NO_SCORES, "region_outside", "lesion_cut", "calcium_nearby"})
-_OF_THE_HEART = frozenset({"heart_guessed", "heart_outline", "heart_cut", "heart_doubted"})
+_OF_THE_HEART = frozenset({"heart_guessed", "heart_outline", "heart_small", "heart_cut", "heart_doubted"})
 """Codes of the whole heart: they leave everything else alone."""
 SHOWN_ANYWAY = "shown_anyway"
 """Code of the finding that records that somebody asked to see a withheld risk."""

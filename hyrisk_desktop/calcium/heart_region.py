@@ -24,7 +24,8 @@ _WIDTH_RANGE = (0.83, 1.18)
 """A heart is taken for a usual one times this at least and at most."""
 _USUAL_RADII_MM, _USUAL_MIDDLE_MM = (68.0, 58.0, 50.0), (-4.0, -6.0, -22.0)
 """Where no lungs are seen: an ellipsoid around the usual middle of the heart, seen from the centre (left, back, up)."""
-_LEAST_ML = 120.0
+_LEAST_ML, _SMALL_ML = 120.0, 300.0
+"""With less it is no heart, or not a whole one: hearts with their fat have 400 to 1,100 ml."""
 _MARGIN_MM = 12.0
 _SMOOTH = 0.7
 """Standard deviation, in voxels of the coarse grid, with which borders are smoothed."""
@@ -116,7 +117,7 @@ def propose_heart(volume: CTVolume, centre: Voxel) -> HeartRegion:
         depth_mm=_depth(grid, found, start, stop),
         width_mm=_width(found.heart, grid),
         to_lps_mm=np.asarray(volume.direction, np.float64) * np.asarray(volume.spacing_mm),
-        findings=_findings(found, guessed=guessed),
+        findings=_findings(found, float(found.heart.sum()) * grid.voxel_ml, guessed=guessed),
     )
 
 
@@ -198,8 +199,8 @@ def _width(heart: Mask, grid: ChestGrid) -> float:
     return float((high - low + 1) * grid.step_mm[0])
 
 
-def _findings(found: CoarseHeart, *, guessed: bool) -> tuple[Finding, ...]:
-    """Codes ``heart_guessed``, ``heart_outline`` and ``heart_cut``."""
+def _findings(found: CoarseHeart, volume_ml: float, *, guessed: bool) -> tuple[Finding, ...]:
+    """Codes ``heart_guessed``, ``heart_outline``, ``heart_small`` and ``heart_cut``."""
     findings = []
     if guessed:
         message = tr("The heart was not recognised, so its outline is a guess of usual size. Check what is counted.")
@@ -209,6 +210,9 @@ def _findings(found: CoarseHeart, *, guessed: bool) -> tuple[Finding, ...]:
             "Spine or diaphragm were not recognised, so the heart's outline may be off. Check what is counted."
         )
         findings.append(Finding("heart_outline", Severity.INFO, message))
+    if not guessed and volume_ml < _SMALL_ML:
+        message = tr("The heart's outline holds {ml:.0f} ml, less than a heart. Check what is counted.", ml=volume_ml)
+        findings.append(Finding("heart_small", Severity.WARNING, message))
     if found.heart[0].any() or found.heart[-1].any():
         message = tr("The scan ends within the heart; calcium beyond its end can't be counted.")
         findings.append(Finding("heart_cut", Severity.WARNING, message))

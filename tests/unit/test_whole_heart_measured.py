@@ -139,6 +139,7 @@ def test_what_is_not_counted_is_listed_with_its_reason_and_noise_is_summed_up() 
         ("not_heart", Severity.WARNING, State.WITHHELD),
         ("heart_guessed", Severity.WARNING, State.DOUBTFUL),
         ("heart_cut", Severity.WARNING, State.DOUBTFUL),
+        ("heart_small", Severity.WARNING, State.DOUBTFUL),
         ("heart_doubted", Severity.WARNING, State.DOUBTFUL),
         ("sharp_kernel", Severity.WARNING, State.DOUBTFUL),
         ("heart_outline", Severity.INFO, State.SHOWN),

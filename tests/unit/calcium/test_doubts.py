@@ -49,6 +49,12 @@ def test_noise_is_small_and_within_five_standard_deviations_of_blood() -> None:
     assert doubt_at(spot(LAD, (4, 2, 1), 189), blood=Blood(44.0, 29.3)) is Doubt.NOISE
 
 
+def test_the_largest_lesion_of_a_plaque_tells_whether_it_is_small() -> None:
+    x, y, z = voxel_at(LAD)
+    volume = fatty_volume(((x, y, z), (4, 2, 1), 189), ((x, y, z + 1), (4, 3, 1), 189))
+    assert doubt_at(volume) is None
+
+
 def test_noise_in_the_aorta_is_said_to_be_the_aorta() -> None:
     assert doubt_at(spot(LAD, (4, 2, 1), 150), zone=Zone.AORTA) is Doubt.DESCENDING_AORTA
     assert doubt_at(spot(LAD, (4, 2, 1), 150), zone=Zone.VESSELS) is Doubt.NOISE

@@ -197,8 +197,8 @@ def test_labels_find_the_plaque_under_a_voxel() -> None:
     for outside in ((0, 0, 0), (4, 10, 2), (85, 10, 2), (5, 100, 2), (5, 10, 18)):
         assert whole.at(outside) is None
     # A plaque that lies outside leaves no gap in the numbers.
-    first = min(whole.groups, key=lambda group: group.slices)
-    zones[:, :, first.id[0] - 10 : first.id[0] + 10] = Zone.OUTSIDE
+    first = whole.groups[0]
+    zones[:, :, : first.id[0] + 10] = Zone.OUTSIDE
     rest = score_whole_heart(volume, heart_of(volume, start=(5, 10, 2), zones=zones))
     assert 0 < len(rest.groups) < len(whole.groups)
     assert all(rest.at(group.id) is group for group in rest.groups)
