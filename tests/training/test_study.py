@@ -71,7 +71,7 @@ def made_up(width: int = 512, n: int = 400) -> tuple[Seen, Pairs]:
     rng = np.random.default_rng(4)
     factors = rng.normal(size=(n, len(NAMES)))
     features = np.zeros((n, width))
-    features[:, 3] = 0.05 * rng.normal(size=n)
+    features[:, 3] = 0.05 * rng.normal(size=n) + 3
     features[:, 3] += factors[:, NAMES.index("epicardial_fat")]
     features[:, 7] += 2 * factors[:, NAMES.index("noise")] + 5
     pairs = np.zeros((6, len(NAMES), 2, width))
@@ -115,6 +115,7 @@ def test_probes_find_what_is_there_and_nothing_else(bundle_dir: Path) -> None:
     odds = image_odds(model, "hyrisknet", seen.features)
     assert np.corrcoef(amounts, odds)[0, 1] > 0.99
     assert amounts.std() == pytest.approx(odds.std(), rel=0.05)
+    assert abs(amounts.mean()) < 0.05 * amounts.std(), "what everybody has in common explains nobody"
 
 
 def test_where_nothing_is_told_of_there_are_no_probes(bundle_dir: Path) -> None:
