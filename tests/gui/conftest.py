@@ -44,7 +44,7 @@ class Program:
         assert label is not None, name
         return label.text()
 
-    def wait(self, condition: Callable[[], bool], timeout: int = 20_000) -> None:
+    def wait(self, condition: Callable[[], bool], timeout: int = 60_000) -> None:
         self.qtbot.waitUntil(condition, timeout=timeout)
 
     def wait_for_risk(self) -> None:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QPointF
 from PySide6.QtWidgets import QApplication
 
-from hyrisk_desktop.gui.viewer.display import WEIGHT_COLOURS, Plane, rgb32, window_table
+from hyrisk_desktop.gui.overlay import WEIGHT_COLOURS
+from hyrisk_desktop.gui.viewer.display import Plane, rgb32, window_table
 from hyrisk_desktop.gui.viewer.slice_view import SliceView
 from tests.gui.conftest import Program
 from tests.helpers.pictures import pixels
