@@ -20,7 +20,7 @@ from hyrisk_desktop.comparison.change import Change, _change
 from hyrisk_desktop.comparison.same_patient import days_between
 from hyrisk_desktop.errors import ExamError, InputError
 from hyrisk_desktop.imaging import CTVolume, Voxel
-from hyrisk_desktop.imaging.registration import Registration, register
+from hyrisk_desktop.imaging.registration import Registration, _matrix, _residual, register
 from model_training.phantom.heart import Heart
 from model_training.phantom.render import Phantom, make_phantom, render
 from model_training.phantom.thorax import Thorax
@@ -115,10 +115,35 @@ def test_a_patient_who_lies_elsewhere_is_found_to_two_millimetres(now: CTVolume,
     np.testing.assert_array_equal(found.matrix[3], [0, 0, 0, 1])
 
 
-def test_an_exam_lies_on_itself(now: CTVolume) -> None:
-    found = register(now, now, CENTRE, CENTRE)
-    assert np.abs(found.matrix - np.eye(4)).max() < 0.05
+def test_an_exam_lies_on_itself_wherever_its_scanner_began_to_count(now: CTVolume) -> None:
+    away = np.array([180.0, -140.0, 90.0])
+    x, y, z = np.array(now.origin_mm) + away
+    found = register(now, replace(now, origin_mm=(x, y, z)), CENTRE, CENTRE)
+    expected = np.eye(4)
+    expected[:3, 3] = away
+    assert np.abs(found.matrix - expected).max() < 0.05
     assert found.residual_mm < 0.1
+
+
+def test_a_matrix_moves_places_as_the_transform_does() -> None:
+    transform = sitk.Euler3DTransform()
+    transform.SetCenter((40.0, -25.0, 60.0))
+    transform.SetRotation(0.1, -0.2, 0.3)
+    transform.SetTranslation((7.0, -5.0, 3.0))
+    place = (12.0, 34.0, -56.0)
+    np.testing.assert_allclose((_matrix(transform) @ (*place, 1.0))[:3], transform.TransformPoint(place))
+
+
+def test_a_residual_is_in_millimetres() -> None:
+    def half_lung(edge: int) -> CTVolume:
+        hu = np.zeros((111, 111, 111), np.int16)
+        hu[:, :, :edge] = -900
+        return CTVolume(hu, (1.5, 1.5, 1.5), (-82.5, -82.5, -82.5), np.eye(3), f"{edge}")
+
+    middle = np.zeros(3)
+    assert _residual(half_lung(55), half_lung(58), middle, sitk.Euler3DTransform()) == pytest.approx(3 * 1.5)
+    assert _residual(half_lung(55), half_lung(55), middle, sitk.Euler3DTransform()) == 0.0
+    assert math.isnan(_residual(half_lung(0), half_lung(55), middle, sitk.Euler3DTransform()))
 
 
 def test_what_shows_no_chest_is_one_sentence(now: CTVolume) -> None:
