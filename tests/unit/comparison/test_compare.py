@@ -271,3 +271,18 @@ def test_the_command_prints_one_object(
         code, out, _ = run(*wrong, "--json")
         assert code == expected
         assert json.loads(out)["error"]["message"]
+
+
+def test_whole_hearts_are_compared_where_they_are_asked_for(now: CTVolume, then: CTVolume) -> None:
+    found = compare(now, then, CENTRE, whole_heart=True)
+    change = found.changes["heart_agatston"]
+    assert found.current.whole_heart is not None
+    assert found.prior.whole_heart is not None
+    assert change.current == found.current.whole_heart.agatston
+    assert change.prior == found.prior.whole_heart.agatston
+    assert change.difference == change.current - change.prior > 0
+    assert change.noise is not None
+    assert change.noise > 0
+    assert found.changes["heart_sqrt_volume"].difference == pytest.approx(
+        found.current.whole_heart.sqrt_volume - found.prior.whole_heart.sqrt_volume
+    )
