@@ -35,8 +35,8 @@ _HU_RANGE, _HEART_HU_RANGE = (-1000.0, 400.0), (-300.0, 250.0)
 _SURFACE_MM, _SURFACE_STEP_MM = 75.0, 1.5
 _SMOOTHING_MM = (8.0, 4.0, 1.5)
 _SHRINK = (3, 2, 1)
-_ITERATIONS = 80
-_SHARE = 0.25
+_ITERATIONS = 60
+_SHARE = 0.06
 """Of the voxels that the metric looks at."""
 _SEED = 20180617
 _LEAST_SURFACE = 200
