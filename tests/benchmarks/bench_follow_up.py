@@ -39,6 +39,7 @@ class Pair:
         click_mm, heart_mm: error of registration at the click, and the mean `HEART_MM` around it. unregistered_mm: by the couch's coordinates.
         prior, true: Agatston of the region without noise, and what growth alone adds to it.
         found, noise, root, root_noise: the change told and its band, of Agatston and of the square root of the volume.
+        heart_prior, heart, heart_noise: square root of the volume of the prior's whole heart, its change as told, and its band.
     """
 
     seed: int
@@ -56,6 +57,9 @@ class Pair:
     root: float
     root_noise: float
     true_root: float
+    heart_prior: float
+    heart: float
+    heart_noise: float
 
 
 def as_exam(hu: NDArray[np.int16], phantom: Phantom, day: str) -> CTVolume:
@@ -109,19 +113,22 @@ def one_pair(task: tuple[int, str]) -> Pair:
     then = places(first)
     now = later.of_heart(then)
     click: Voxel = current.mm_to_voxel(tuple(now[0]))
-    told = compare(current, prior, click)
+    told = compare(current, prior, click, whole_heart=True)
     errors = [
         float(np.linalg.norm(np.array(told.registration.to_prior(tuple(a))) - b))
         for a, b in zip(now, then, strict=True)
     ]
     before, grown = clean_scores(first), clean_scores(replace(first, growth=later.phantom.growth))
-    agatston, root = told.changes["agatston"], told.changes["sqrt_volume"]
+    agatston, root, heart = (told.changes[name] for name in ("agatston", "sqrt_volume", "heart_sqrt_volume"))
+    hearts = told.current.whole_heart, told.prior.whole_heart
+    assert hearts[0] is not None and hearts[1] is not None
     return Pair(
         seed, later.phantom.growth, first.scanner.kernel != later.phantom.scanner.kernel,
         first.scanner.increment_mm != later.phantom.scanner.increment_mm, told.registration.residual_mm,
         errors[0], float(np.mean(errors[1:])), float(np.linalg.norm(now[0] - then[0])), before[0], grown[0] - before[0],
         told.current.scores.agatston - told.prior.scores.agatston, agatston.noise or np.nan,
         told.current.scores.sqrt_volume - told.prior.scores.sqrt_volume, root.noise or np.nan, grown[1] - before[1],
+        hearts[1].sqrt_volume, hearts[0].sqrt_volume - hearts[1].sqrt_volume, heart.noise or np.nan,
     )  # fmt: skip
 
 
@@ -136,6 +143,15 @@ def tell(pairs: list[Pair]) -> None:
         print(
             f"{what:34s} median {np.median(v):5.1f}  90th percentile {np.percentile(v, 90):5.1f}  most {v.max():5.1f} mm"
         )
+    grown = column["growth"] > 1.0
+    beyond = np.abs(column["heart"]) > column["heart_noise"]
+    with_calcium = column["heart_prior"] > 0
+    # A volume that holds g times as much has the square root of g times the root.
+    expected = column["heart_prior"] * (np.sqrt(column["growth"]) - 1)
+    off = column["heart"] - expected
+    print(f"whole heart, sqrt volume: found - expected mean {off.mean():+.1f}, SD {off.std(ddof=1):.1f}; told beyond noise "
+          f"{beyond[~grown].mean():.0%} of {(~grown).sum()} that did not grow, {beyond[grown & with_calcium].mean():.0%} of "
+          f"{(grown & with_calcium).sum()} that did and had calcium")  # fmt: skip
     for found, true, noise, what in (
         ("found", "true", "noise", "Agatston"),
         ("root", "true_root", "root_noise", "sqrt volume"),
