@@ -121,7 +121,8 @@ def one_pair(task: tuple[int, str]) -> Pair:
     before, grown = clean_scores(first), clean_scores(replace(first, growth=later.phantom.growth))
     agatston, root, heart = (told.changes[name] for name in ("agatston", "sqrt_volume", "heart_sqrt_volume"))
     hearts = told.current.whole_heart, told.prior.whole_heart
-    assert hearts[0] is not None and hearts[1] is not None
+    assert hearts[0] is not None
+    assert hearts[1] is not None
     return Pair(
         seed, later.phantom.growth, first.scanner.kernel != later.phantom.scanner.kernel,
         first.scanner.increment_mm != later.phantom.scanner.increment_mm, told.registration.residual_mm,
