@@ -85,7 +85,10 @@ def test_story(program: Program, folder: Path, later: FollowUp) -> None:
     change = session.comparison.changes["heart_agatston"]
     assert change.difference is not None
     assert change.difference > 0
-    assert change.beyond_noise
+    # Nobody has looked at the prior's plaques, so much of the change may be a kernel's.
+    assert change.noise is not None
+    assert change.noise > change.difference
+    assert not change.beyond_noise
     assert session.comparison.interval_days == 365
     label = window.findChild(QLabel, "change_heart_agatston_3")
     assert label is not None

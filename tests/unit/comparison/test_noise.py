@@ -11,7 +11,7 @@ import pytest
 
 from hyrisk_desktop.calcium import score_region
 from hyrisk_desktop.comparison import same_region
-from hyrisk_desktop.comparison.noise import SCAN_SD, noise_of
+from hyrisk_desktop.comparison.noise import SCAN_SD, UNSEEN_SD, noise_of
 from hyrisk_desktop.imaging import CTVolume
 from hyrisk_desktop.imaging.registration import Registration
 from hyrisk_desktop.measurement import Measurement
@@ -83,7 +83,7 @@ def test_what_was_excluded_moves_nothing() -> None:
 
 def test_risks_differ_by_both_intervals_and_hearts_by_the_scan_alone() -> None:
     volume = block_volume()
-    heart = SimpleNamespace(agatston=300.0, volume_mm3=400.0, sqrt_volume=20.0)
+    heart = SimpleNamespace(agatston=300.0, volume_mm3=400.0, sqrt_volume=20.0, extent=2)
     now, then = measured(volume, whole_heart=heart), measured(volume, whole_heart=heart)
     object.__setattr__(now, "risk", SimpleNamespace(interval=(0.2, 0.5)))
     object.__setattr__(then, "risk", SimpleNamespace(interval=(0.1, 0.5)))
@@ -92,6 +92,16 @@ def test_risks_differ_by_both_intervals_and_hearts_by_the_scan_alone() -> None:
     between = 2 * SCAN_SD * 20.0 + SCAN_SD**2
     assert found["heart_sqrt_volume"] == pytest.approx(1.96 * SCAN_SD)
     assert found["heart_agatston"] == pytest.approx(1.96 * between * 300 / 400)
+
+
+def test_a_heart_that_nobody_has_looked_at_may_differ_by_far_more() -> None:
+    volume = block_volume()
+    seen = SimpleNamespace(agatston=300.0, volume_mm3=400.0, sqrt_volume=20.0, extent=2)
+    unseen = SimpleNamespace(agatston=300.0, volume_mm3=400.0, sqrt_volume=20.0, extent=None)
+    for one, other in ((seen, unseen), (unseen, seen), (unseen, unseen)):
+        found = noise_of(volume, volume, measured(volume, whole_heart=one), measured(volume, whole_heart=other), LAID)
+        assert found["heart_sqrt_volume"] == pytest.approx(1.96 * UNSEEN_SD)
+        assert found["sqrt_volume"] == pytest.approx(1.96 * SCAN_SD)
 
 
 def test_clicks_that_leave_an_exam_are_left_out() -> None:
