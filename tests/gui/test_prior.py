@@ -122,9 +122,11 @@ def test_the_wheel_and_a_click_on_the_prior_move_both_until_it_is_unlinked(readi
     assert max(abs(a - b) for a, b in zip(reading.session.view.position, (30, 28, 11), strict=True)) <= 1
     reading.key(Qt.Key.Key_U)
     assert program.window.actions_by_key["prior_unlink"].isChecked()
-    z = reading.session.view.position[2]
+    program.wait(lambda: "UNLINKED" in prior.annotations.hint)
+    z, shown = reading.session.view.position[2], prior.index
     prior.scrolled.emit(3)
     assert reading.session.view.position[2] == z
+    program.wait(lambda: prior.index == shown + 3)
     assert priors.placing.shift_mm == (0.0, 0.0, 7.5)
     program.wait(lambda: "moved by 0, 0, 8 mm" in " ".join(prior.annotations.bottom_right))
     program.window.commands.run("prior_unshift")
@@ -223,6 +225,43 @@ def test_the_prior_read_earlier_gives_grade_and_centre(ready: Program, folder: P
     found = reading.session.comparison
     assert found is not None
     assert (found.changes["grade"].prior, found.changes["grade"].difference) == (3, -1)
+
+
+def test_a_centre_that_was_placed_already_is_not_proposed_again(ready: Program, folder: Path) -> None:
+    reading = Reading(ready)
+    reading.open_list(folder, 3)
+    reading.go(Qt.Key.Key_N)
+    reading.session.place_centre((31, 33, 12))
+    reading.go(Qt.Key.Key_P)
+    ready.wait(lambda: reading.session.proposal is not None)
+    proposal = reading.session.proposal
+    reading.session.place_centre((30, 30, 10))
+    ready.wait(lambda: len(priors_of(ready).found) == 1)
+    beside(reading)
+    assert reading.session.proposal == proposal
+    assert reading.session.read.centre == (30, 30, 10)
+
+
+def test_priors_of_an_exam_that_has_left_are_not_another_ones(reading: Reading) -> None:
+    """The store answers late: what it found was of the exam before."""
+    priors, store = priors_of(reading.program), reading.program.services.store
+    late: list[object] = []
+    real = store.ask
+
+    def ask(work: object, done: object = None, failed: object = None) -> None:
+        if "find_priors" in work.__code__.co_names:  # type: ignore[attr-defined]
+            late.append(done)
+        else:
+            real(work, *(f for f in (done, failed) if f is not None))  # type: ignore[arg-type]
+
+    store.ask = ask  # type: ignore[method-assign,assignment]
+    priors._look()
+    store.ask = real  # type: ignore[method-assign]
+    found = priors.found
+    reading.go(Qt.Key.Key_N)
+    reading.program.wait(lambda: priors.found == ())
+    late[0](found)  # type: ignore[operator]
+    assert priors.found == ()
 
 
 def answer(program: Program, same: bool) -> None:

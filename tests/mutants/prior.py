@@ -61,14 +61,14 @@ PRIOR = [
         ("            self._drop()\n            self.found_changed.emit()", "            self.found_changed.emit()"),
         ("self._worklist.ahead.reserve(loaded.exam.volume.hu.nbytes)", "self._worklist.ahead.reserve(0)"),
         ("if other.series_uid == current.series_uid:", "if False:"),
-        ("            if whose != self._whose:\n                return\n", ""),
+        ("            if whose == self._whose and found != self.found:", "            if found != self.found:"),
         ("session.read.centre is not None:\n            return", "False:\n            return"),
     ),
     *mutants(
         "hyrisk_desktop/gui/prior/comparing.py",
         _WINDOW,
         ("        self._session.comparison = None\n", ""),
-        ("or session.hides_results:\n            return None", "or False:\n            return None"),
+        ("            if asked == self._wanted():\n", "            if True:\n"),
     ),
     *mutants(
         "hyrisk_desktop/gui/prior/placing.py",

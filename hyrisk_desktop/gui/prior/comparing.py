@@ -79,7 +79,7 @@ class Comparing(QObject):
 
     def _wanted(self) -> _Asked | None:
         session = self._session
-        if self._loaded is None or session.exam is None or session.measurement is None or session.hides_results:
+        if self._loaded is None or session.exam is None or session.measurement is None:
             return None
         heart = None if session.settled_heart is None or session.heart is None else session.heart.request
         return _Asked(session.exam.exam_id, self._loaded.exam.exam_id, session.read, session.risk, heart)

@@ -165,15 +165,14 @@ class Priors(QObject):
     def _load(self, prior: PriorExam, layout: Layout, *, sure: bool = False) -> None:
         self._drop()
         self.chosen, self.layout, self.stands = prior, layout, tr("Loading the prior exam…")
-        whose, reader, blinded = self._whose, self._worklist.reader, self._session.blinded
+        reader, blinded = self._worklist.reader, self._session.blinded
 
         def failed(error: Exception) -> None:
             self._drop()
             self.told.emit(tr("The prior exam can't be shown: {why}", why=sentence_of(error)))
 
         def succeeded(loaded: Loaded) -> None:
-            if whose != self._whose:
-                return
+            # `_drop` has let go of this job where another exam came on screen.
             try:
                 self.chosen = self._identified(prior, loaded, sure=sure)
             except HyRiskError as e:
