@@ -1,7 +1,8 @@
 """The counted calcifications and the score region as DICOM SEG, and back.
 
-Two segments: "Counted calcifications" and "Score region". One segment per lesion would number some of them in the tens, which
-viewers list as so many coloured rows; each lesion by itself, with its numbers, is an image region of the structured report.
+Two segments, "Counted calcifications" and "Score region", and one for each vessel of the whole heart where that was scored. One segment per lesion
+would number some of them in the tens, which viewers list as so many coloured rows; each lesion by itself, with its numbers, is an image region of
+the structured report.
 The frames lie on the pixels of the source images as they are stored, whatever way the volume was turned for reading.
 """
 
@@ -21,6 +22,7 @@ from highdicom.seg import Segmentation, SegmentDescription
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from hyrisk_desktop.calcium import VESSELS
 from hyrisk_desktop.errors import ExamError, InputError
 from hyrisk_desktop.exchange.reports import codes as c
 from hyrisk_desktop.exchange.reports.digest import content_digest
@@ -31,6 +33,11 @@ from hyrisk_desktop.exchange.reports.source_images import SourceImages, decimal,
 from hyrisk_desktop.i18n import tr
 
 COUNTED_SEGMENT, REGION_SEGMENT = 1, 2
+_MOST_SEGMENTS = REGION_SEGMENT + len(VESSELS)
+_COLOURS = {
+    "LM": (86.0, 1.0, 85.0), "LAD": (62.0, 60.0, 38.0), "LCX": (75.0, -20.0, -36.0), "RCA": (81.0, -58.0, 45.0), "other": (72.0, 30.0, -40.0),
+}  # fmt: skip
+"""CIELab, within sRGB."""
 SERIES_NUMBER = 9902
 DIGESTED = (
     "SOPClassUID",
@@ -65,7 +72,8 @@ def segmentation(report: Report, source: SourceImages) -> Dataset:
     inside = scores.region.clipped(report.volume)
     if min(inside.size_xyz) < 1:
         raise InputError("region_outside", tr("The region lies outside the volume, so there is nothing to segment."))
-    slices = range(inside.start[2], inside.stop[2])
+    drawn = _plaque_slices(report)
+    slices = range(min([inside.start[2], *drawn]), max([inside.stop[2] - 1, *drawn]) + 1)
     with names_as_they_are():
         made = Segmentation(
             source_images=source.images(slices),
@@ -101,12 +109,38 @@ def _description(report: Report) -> str:
 
 def _stored_masks(report: Report, source: SourceImages, slices: range) -> NDArray[np.uint8]:
     """[slice, row, column, segment] on the stored pixels."""
-    counted, region = masks(report)
-    stored = np.zeros((len(slices), source.rows, source.columns, 2), np.uint8)
+    every = [*masks(report), *(_vessel_mask(report, vessel) for vessel in _vessels(report))]
+    stored = np.zeros((len(slices), source.rows, source.columns, len(every)), np.uint8)
     for n, z in enumerate(slices):
-        stored[n, :, :, COUNTED_SEGMENT - 1] = source.stored(counted[z])
-        stored[n, :, :, REGION_SEGMENT - 1] = source.stored(region[z])
+        for segment, mask in enumerate(every):
+            stored[n, :, :, segment] = source.stored(mask[z])
     return stored
+
+
+def _vessels(report: Report) -> tuple[str, ...]:
+    """The vessels with counted plaques; none where the whole heart was not scored or is withheld."""
+    m = report.measurement
+    if m.whole_heart is None or m.whole_heart_standing.withheld:
+        return ()
+    return tuple(row.vessel for row in m.whole_heart.vessels if row.lesions)
+
+
+def _plaque_slices(report: Report) -> list[int]:
+    """Slices of the counted plaques of the whole heart, where there are segments of them."""
+    heart = report.measurement.whole_heart
+    return [z for plaque in heart.counted for z in plaque.slices] if heart is not None and _vessels(report) else []
+
+
+def _vessel_mask(report: Report, vessel: str) -> NDArray[np.bool_]:
+    """The counted plaques of one vessel on the volume's grid [z, y, x]."""
+    heart = report.measurement.whole_heart
+    assert heart is not None
+    here = np.array([False, *(p.counted and (p.vessel or p.suggested) == vessel for p in heart.groups)])
+    mask = np.zeros(report.volume.shape_zyx, bool)
+    x, y, z = heart.label_start
+    depth, rows, columns = heart.labels.shape
+    mask[z : z + depth, y : y + rows, x : x + columns] = here[heart.labels]
+    return mask
 
 
 def masks(report: Report) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -153,7 +187,37 @@ def _segments(report: Report) -> list[SegmentDescription]:
             algorithm_type="SEMIAUTOMATIC",
             algorithm_identification=algorithm,
         ),
+        *(
+            _vessel_segment(report, number, vessel, algorithm)
+            for number, vessel in enumerate(_vessels(report), REGION_SEGMENT + 1)
+        ),
     ]
+
+
+def _vessel_segment(
+    report: Report, number: int, vessel: str, algorithm: highdicom.AlgorithmIdentificationSequence
+) -> SegmentDescription:
+    """The segment of one vessel, which says so where a plaque of it is only suggested to lie there.
+
+    Args:
+        report: the reading. number: of the segment. vessel: of `calcium.VESSELS`. algorithm: what made it.
+    """
+    heart = report.measurement.whole_heart
+    assert heart is not None
+    suggested = any(row.suggested for row in heart.vessels if row.vessel == vessel)
+    label = f"{vessel} calcifications" + (" (vessel suggested)" if suggested else "")
+    return SegmentDescription(
+        segment_number=number,
+        segment_label=label,
+        segmented_property_category=c.MORPHOLOGY,
+        segmented_property_type=c.VASCULAR_CALCIFICATION,
+        primary_anatomic_structures=[c.VESSELS.get(vessel, c.CORONARY_ARTERIES)],
+        tracking_id=label,
+        tracking_uid=new_uid(),
+        display_color=CIELabColor(*_COLOURS[vessel]),
+        algorithm_type="SEMIAUTOMATIC",
+        algorithm_identification=algorithm,
+    )
 
 
 def _parameters(seg: Dataset) -> list[Dataset]:
@@ -218,7 +282,8 @@ class SegmentationBack:
             z = int(distance.argmin())
             if distance[z] > _PLACE_MM or mask.shape != (source.rows, source.columns):
                 raise foreign
-            found[segment - 1, z] |= source.grid.turn(mask)
+            if segment in (COUNTED_SEGMENT, REGION_SEGMENT):
+                found[segment - 1, z] |= source.grid.turn(mask)
         return found[COUNTED_SEGMENT - 1], found[REGION_SEGMENT - 1]
 
 
@@ -231,7 +296,11 @@ def read_segmentation(path: Path) -> SegmentationBack:
     seg = read_object(path, SEG_CLASS)
     parameters = [str(item.get("AlgorithmParameters", "")) for item in _parameters(seg)]
     held = [_DIGEST.search(text) for text in parameters]
-    if seg.get("ManufacturerModelName") != PRODUCT or len(held) != 2 or not all(held):
+    if (
+        seg.get("ManufacturerModelName") != PRODUCT
+        or not REGION_SEGMENT <= len(held) <= _MOST_SEGMENTS
+        or not all(held)
+    ):
         raise foreign_object()
     if {match[1] for match in held if match} != {digest_of(seg)}:
         raise ExamError("changed_object", tr("This segmentation was changed after it was written and was not used."))
@@ -244,7 +313,7 @@ def _parsed(seg: Dataset, parameters: str) -> SegmentationBack:
         frames = []
         for frame, group in zip(pixels, seg.PerFrameFunctionalGroupsSequence, strict=True):
             segment = int(group.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
-            if segment not in (COUNTED_SEGMENT, REGION_SEGMENT):
+            if not 1 <= segment <= _MOST_SEGMENTS:
                 raise foreign_object()
             position = tuple(float(p) for p in group.PlanePositionSequence[0].ImagePositionPatient)
             frames.append((segment, position, frame.astype(bool)))

@@ -7,6 +7,8 @@ import io
 from dataclasses import replace
 from pathlib import Path
 
+import highdicom
+import numpy as np
 import pytest
 
 from hyrisk_desktop.calcium import score_whole_heart
@@ -16,6 +18,7 @@ from hyrisk_desktop.exchange.reports.fhir import fhir_bundle
 from hyrisk_desktop.exchange.reports.one_row_table import reading_table
 from hyrisk_desktop.exchange.reports.pdf import pdf_report
 from hyrisk_desktop.exchange.reports.report import Report, vessel_text
+from hyrisk_desktop.exchange.reports.segmentation import read_segmentation, segmentation
 from hyrisk_desktop.exchange.reports.source_images import source_images
 from hyrisk_desktop.exchange.reports.structured_report import structured_report
 from hyrisk_desktop.exchange.reports.structured_report_reader import read_report
@@ -129,3 +132,39 @@ def test_a_withheld_heart_has_no_number_anywhere(whole: Report) -> None:
     assert "valueQuantity" not in found
     (row,) = csv.DictReader(io.StringIO(reading_table(withheld).decode()))
     assert (row["whole_heart_agatston"], row["whole_heart_state"]) == ("", "withheld")
+
+
+def test_the_segmentation_has_a_segment_for_each_vessel_and_is_read_back(
+    reading: Report, judge: Judge, tmp_path: Path
+) -> None:
+    volume = reading.volume
+    lesions = reading.measurement.scores.lesions
+    peaks = [lesion.peak for lesion in lesions]
+    taken = {peaks[0]: "LAD", peaks[-1]: "RCA"}
+    heart = score_whole_heart(volume, heart_of(volume, centre=reading.measurement.centre), taken=taken, counted=peaks)
+    whole = replace(reading, measurement=replace(reading.measurement, whole_heart=heart))
+    source = source_images(whole.record, whole.volume)
+    path, plain = tmp_path / "seg.dcm", tmp_path / "plain.dcm"
+    seg = segmentation(whole, source)
+    seg.save_as(path, enforce_file_format=True)
+    segmentation(reading, source).save_as(plain, enforce_file_format=True)
+    vessels = [row for row in heart.vessels if row.lesions]
+    labels = [s.SegmentLabel for s in seg.SegmentSequence][2:]
+    assert labels == [
+        f"{row.vessel} calcifications" + (" (vessel suggested)" if row.suggested else "") for row in vessels
+    ]
+    codes = [s.PrimaryAnatomicStructureSequence[0].CodeValue for s in list(seg.SegmentSequence)[2:]]
+    assert codes[labels.index("LAD calcifications")] == "59438005"
+    assert judge(path) == []
+    # What is restored is the same as without vessels.
+    for one, other in zip(read_segmentation(path).masks(source), read_segmentation(plain).masks(source), strict=True):
+        np.testing.assert_array_equal(one, other)
+    # Each vessel's segment holds its plaques, voxel for voxel.
+    back = highdicom.seg.segread(path)
+    for number, row in enumerate(vessels, 3):
+        frames = [
+            frame for frame, group in zip(back.pixel_array, back.PerFrameFunctionalGroupsSequence, strict=True)
+            if group.SegmentIdentificationSequence[0].ReferencedSegmentNumber == number
+        ]  # fmt: skip
+        voxels = sum(int(frame.sum()) for frame in frames)
+        assert voxels * volume.voxel_volume_mm3 == pytest.approx(row.volume_mm3)
