@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hyrisk_desktop.calcium import NO_MARKS, REGION_SIZE_XYZ
+from hyrisk_desktop.calcium import CORONARIES, NO_MARKS, REGION_SIZE_XYZ, WholeHeartScores
 from hyrisk_desktop.comparison.noise import noise_of
 from hyrisk_desktop.comparison.same_patient import days_between
 from hyrisk_desktop.errors import ExamError
@@ -170,6 +170,17 @@ def _heart_pairs(now: Measurement, then: Measurement) -> Iterator[tuple[str, flo
             for m in (now, then)
         )
         yield name, a, b
+    for vessel in CORONARIES:
+        a, b = (
+            None if m.whole_heart is None or m.whole_heart_standing.withheld else _in_vessel(m.whole_heart, vessel)
+            for m in (now, then)
+        )
+        yield f"heart_{vessel.lower()}", a, b
+
+
+def _in_vessel(heart: WholeHeartScores, vessel: str) -> float:
+    """Agatston score of what is counted in one vessel."""
+    return next(row.agatston for row in heart.vessels if row.vessel == vessel)
 
 
 def _risk_pairs(now: Measurement, then: Measurement) -> Iterator[tuple[str, float | None, float | None]]:

@@ -87,7 +87,8 @@ PRIOR = [
         _FILES,
 
         ("if dated else \"\"", ""),
-        ("if change is not None and change.difference is not None:", "if change is not None:"),
+        ("return change.difference is not None and not (", "return not ("),
+        ("and not change.current and not change.prior)", "and not change.current)"),
     ),
     *mutants(
         "hyrisk_desktop/exchange/deidentified/export.py",

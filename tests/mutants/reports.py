@@ -57,7 +57,7 @@ REPORTS = [
         _SEG,
         ("kept = np.array([False, *(not lesion.excluded for", "kept = np.array([False, *(True for"),
         ("counted[z : z + depth, y : y + rows, x : x + columns]", "counted[z : z + depth, x : x + rows, y : y + columns]"),
-        ("stored[n, :, :, COUNTED_SEGMENT - 1] = source.stored(counted[z])", "stored[n, :, :, COUNTED_SEGMENT - 1] = counted[z] if counted[z].shape == stored.shape[1:3] else source.stored(counted[z])"),
+        ("stored[n, :, :, segment] = source.stored(mask[z])", "stored[n, :, :, segment] = mask[z] if mask[z].shape == stored.shape[1:3] else source.stored(mask[z])"),
         ("found[segment - 1, z] |= source.grid.turn(mask)", "found[segment - 1, z] = source.grid.turn(mask) if segment == 1 else found[1, z]"),
         ("_PLACE_MM = 0.01", "_PLACE_MM = 0.02"),
         ("        if self.series_uid != source.study.SeriesInstanceUID:", "        if False:"),

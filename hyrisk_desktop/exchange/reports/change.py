@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from hyrisk_desktop.calcium import CORONARIES
 from hyrisk_desktop.comparison import Change, Comparison
 from hyrisk_desktop.exchange import dicom_values as v
 from hyrisk_desktop.i18n import tr
@@ -28,6 +29,10 @@ def change_rows() -> tuple[ChangeRow, ...]:
     return (
         ChangeRow("heart_agatston", tr("Whole heart"), lambda x: f"{x:.1f}"),
         ChangeRow("heart_sqrt_volume", tr("Whole heart, √ volume"), lambda x: f"{x:.2f}"),
+        *(
+            ChangeRow(f"heart_{v.lower()}", tr("{vessel}, Agatston", vessel=vessel_name(v)), lambda x: f"{x:.1f}")
+            for v in CORONARIES
+        ),
         ChangeRow("agatston", tr("Region Agatston"), lambda x: f"{x:.1f}"),
         ChangeRow("volume_mm3", tr("Volume, mm³"), lambda x: f"{x:.1f}"),
         ChangeRow("sqrt_volume", tr("√ Volume"), lambda x: f"{x:.2f}"),
@@ -35,6 +40,11 @@ def change_rows() -> tuple[ChangeRow, ...]:
         ChangeRow("hyrisknet", tr("HyRiskNet"), lambda x: f"{100 * x:.1f} %"),
         ChangeRow("risknet", tr("RiskNet"), lambda x: f"{100 * x:.1f} %"),
     )
+
+
+def vessel_name(vessel: str) -> str:
+    """A vessel of `calcium.VESSELS` as readers write it."""
+    return {"LCX": tr("LCx"), "other": tr("other")}.get(vessel, vessel)
 
 
 def number_text(value: float | None, row: ChangeRow) -> str:
@@ -59,8 +69,14 @@ def known_rows(comparison: Comparison) -> Iterator[tuple[ChangeRow, Change]]:
     """The rows of which both exams have a number."""
     for row in change_rows():
         change = comparison.changes.get(row.key)
-        if change is not None and change.difference is not None:
+        if change is not None and told(row, change):
             yield row, change
+
+
+def told(row: ChangeRow, change: Change) -> bool:
+    """Whether a table shows the row: both exams have a number, and a vessel is not without calcium in both."""
+    vessel = row.key.removeprefix("heart_").upper() in CORONARIES
+    return change.difference is not None and not (vessel and not change.current and not change.prior)
 
 
 def change_title(comparison: Comparison, *, dated: bool = True) -> str:

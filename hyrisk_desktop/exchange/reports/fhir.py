@@ -193,6 +193,7 @@ def _change(report: Report, compared: Comparison, about: Mapping[str, Any], entr
     prior = entries.add(_imaging_study(compared.prior_attributes, compared.prior_series_uid, about["subject"]))
     codes = {
         "heart_agatston": c.WHOLE_HEART, "heart_sqrt_volume": c.WHOLE_HEART_SQRT,
+        **{f"heart_{vessel.lower()}": code for vessel, code in c.VESSELS.items()},
         "agatston": c.AGATSTON_SCORE, "volume_mm3": c.CALCIUM_VOLUME, "sqrt_volume": c.SQRT_VOLUME, "grade": c.GRADE,
         "hyrisknet": c.HYRISKNET, "risknet": c.RISKNET,
     }  # fmt: skip

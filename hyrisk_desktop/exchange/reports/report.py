@@ -19,7 +19,7 @@ from hyrisk_desktop.calcium import WholeHeartScores, category_bounds
 from hyrisk_desktop.calcium.grading import grade_word
 from hyrisk_desktop.calcium.scores import region_name
 from hyrisk_desktop.comparison import Comparison
-from hyrisk_desktop.exchange.reports.change import change_document
+from hyrisk_desktop.exchange.reports.change import change_document, vessel_name
 from hyrisk_desktop.exchange.reports.document import score_document
 from hyrisk_desktop.findings import Severity
 from hyrisk_desktop.i18n import tr
@@ -198,8 +198,3 @@ def finding_lines(report: Report) -> tuple[str, ...]:
     """The findings in their order, as ``Warning: sentence``."""
     words = {Severity.INFO: tr("Note"), Severity.WARNING: tr("Warning"), Severity.UNFIT: tr("UNFIT")}
     return tuple(f"{words[finding.severity]}: {finding.message}" for finding in report.measurement.findings)
-
-
-def vessel_name(vessel: str) -> str:
-    """A vessel of `calcium.VESSELS` as readers write it."""
-    return {"LCX": tr("LCx"), "other": tr("other")}.get(vessel, vessel)

@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QKeyEvent
 from PySide6.QtWidgets import QGridLayout, QGroupBox, QHBoxLayout, QLabel, QTableView, QVBoxLayout, QWidget
 
 from hyrisk_desktop.calcium import VESSELS, Doubt, Plaque, category_bounds, doubt_words
-from hyrisk_desktop.exchange.reports.report import vessel_name
+from hyrisk_desktop.exchange.reports.change import vessel_name
 from hyrisk_desktop.gui.overlay import EXCLUDED_COLOUR, VESSEL_COLOURS
 from hyrisk_desktop.gui.panels.risk_panel import NOTHING, Note, ShowAnyway, Value
 from hyrisk_desktop.gui.plain_table import RowsModel, selected, table_view

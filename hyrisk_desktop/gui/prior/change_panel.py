@@ -14,6 +14,7 @@ from hyrisk_desktop.exchange.reports.change import (
     difference_text,
     noise_text,
     number_text,
+    told,
 )
 from hyrisk_desktop.gui.panels.risk_panel import Note
 from hyrisk_desktop.gui.prior.service import Priors
@@ -41,10 +42,12 @@ class ChangePanel(QGroupBox):
             label.setObjectName("caption")
             grid.addWidget(label, 0, column, right if column else Qt.AlignmentFlag.AlignLeft)
         self._cells: dict[str, list[QLabel]] = {}
+        self._titles: dict[str, QLabel] = {}
         for place, row in enumerate(change_rows(), 1):
             title = QLabel(row.title)
             # A narrow panel cuts a name before it cuts a number.
             title.setMinimumWidth(60)
+            self._titles[row.key] = title
             grid.addWidget(title, place, 0)
             self._cells[row.key] = [QLabel(NOTHING) for _ in range(_COLUMNS)]
             for column, cell in enumerate(self._cells[row.key], 1):
@@ -75,6 +78,10 @@ class ChangePanel(QGroupBox):
             change = None if comparison is None else comparison.changes.get(row.key)
             for cell, text in zip(self._cells[row.key], _texts(change, row), strict=True):
                 cell.setText(text)
+            # The whole heart's rows are there with it; the others keep their place.
+            shown = not row.key.startswith("heart_") or (change is not None and told(row, change))
+            for label in (self._titles[row.key], *self._cells[row.key]):
+                label.setVisible(shown)
             beyond = change is not None and change.beyond_noise
             mark = self._cells[row.key][2]
             if mark.property("beyond") != beyond:

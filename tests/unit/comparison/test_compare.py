@@ -283,6 +283,10 @@ def test_whole_hearts_are_compared_where_they_are_asked_for(now: CTVolume, then:
     assert change.difference == change.current - change.prior > 0
     assert change.noise is not None
     assert change.noise > 0
+    for m, name in ((found.current, "current"), (found.prior, "prior")):
+        by_vessel = {row.vessel: row.agatston for row in m.whole_heart.vessels}
+        told = {v: getattr(found.changes[f"heart_{v.lower()}"], name) for v in ("LM", "LAD", "LCX", "RCA")}
+        assert told == {v: by_vessel[v] for v in told}
     assert found.changes["heart_sqrt_volume"].difference == pytest.approx(
         found.current.whole_heart.sqrt_volume - found.prior.whole_heart.sqrt_volume
     )

@@ -15,7 +15,14 @@ from hyrisk_desktop.comparison import Change, Comparison
 from hyrisk_desktop.exchange.deidentified.export import write_deidentified
 from hyrisk_desktop.exchange.deidentified.pdf_text import text_of_pdf
 from hyrisk_desktop.exchange.reports import codes as c
-from hyrisk_desktop.exchange.reports.change import change_lines, change_rows, change_title, difference_text, number_text
+from hyrisk_desktop.exchange.reports.change import (
+    change_lines,
+    change_rows,
+    change_title,
+    difference_text,
+    number_text,
+    told,
+)
 from hyrisk_desktop.exchange.reports.fhir import fhir_bundle
 from hyrisk_desktop.exchange.reports.one_row_table import reading_table
 from hyrisk_desktop.exchange.reports.pdf import pdf_report
@@ -52,8 +59,15 @@ def compared(reading: Report) -> Report:
 
 def test_numbers_are_written_alike_everywhere() -> None:
     rows = {row.key: row for row in change_rows()}
-    scores = ["heart_agatston", "heart_sqrt_volume", "agatston", "volume_mm3", "sqrt_volume"]
+    vessels = ["heart_lm", "heart_lad", "heart_lcx", "heart_rca"]
+    scores = ["heart_agatston", "heart_sqrt_volume", *vessels, "agatston", "volume_mm3", "sqrt_volume"]
     assert list(rows) == [*scores, "grade", "hyrisknet", "risknet"]
+    lad = rows["heart_lad"]
+    assert lad.title == "LAD, Agatston"
+    assert told(lad, Change(0.0, 12.0, -12.0, None, None))
+    assert not told(lad, Change(0.0, 0.0, 0.0, 0.0, None))
+    assert not told(lad, Change(None, 12.0, None, None, None))
+    assert told(rows["agatston"], Change(0.0, 0.0, 0.0, 0.0, None))
     assert difference_text(-10.5, rows["volume_mm3"]) == "−10.5"
     assert difference_text(0.0, rows["grade"]) == "+0"
     assert difference_text(0.031, rows["hyrisknet"]) == "+3.1 %"
