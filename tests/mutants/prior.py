@@ -34,7 +34,7 @@ PRIOR = [
     *mutants(
         "hyrisk_desktop/imaging/registration.py",
         _COMPARE,
-        ("return _moved(np.linalg.inv(self.matrix).astype(np.float64), mm)", "return _moved(self.matrix, mm)", _WINDOW),
+        ("return _moved(np.linalg.inv(self.matrix).astype(np.float64), mm)", "return _moved(self.matrix, mm)"),
         ("matrix[:3, 3] = _centre_mm(prior, prior_centre) - _centre_mm(current, centre)", "matrix[:3, 3] = 0"),
         ("            (_of_heart(middle), _HEART_HU_RANGE, HEART_MM),\n", ""),
     ),
@@ -129,7 +129,7 @@ PRIOR = [
     ),
     *mutants(
         "hyrisk_desktop/worklist/row_values.py",
-        _HEART,
+        "tests/unit/worklist/test_whole_heart_rows.py",
         ("        edits[\"outlined\"] = True\n", "        edits[\"outlined\"] = False\n"),
         ("{\"on\": read.whole_heart, ", "{\"on\": False, "),
         ("(heart or results.get(\"calcium\") or {})", "(results.get(\"calcium\") or {})"),

@@ -258,3 +258,9 @@ def test_most_of_a_long_plaques_volume_decides_its_vessel() -> None:
     for boxes, vessel in (((bridge,), "RCA"), ((bridge, left), "LAD"), ((bridge, thin), "RCA")):
         (group,) = scored(fatty_volume(((x, y, z), (9, 9, 2), 400), *boxes)).groups
         assert group.suggested == vessel
+
+
+def test_what_lies_at_no_artery_counts_but_is_no_vessel() -> None:
+    whole = scored(three_vessels(plaque((5, 100, 2))))
+    assert [group.suggested for group in whole.groups if group.counted].count("other") == 1
+    assert whole.suggested_extent == 3

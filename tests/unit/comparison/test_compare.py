@@ -20,7 +20,7 @@ from hyrisk_desktop.comparison.change import Change, _change
 from hyrisk_desktop.comparison.same_patient import days_between
 from hyrisk_desktop.errors import ExamError, InputError
 from hyrisk_desktop.imaging import CTVolume, Voxel
-from hyrisk_desktop.imaging.registration import Registration, _matrix, _residual, register
+from hyrisk_desktop.imaging.registration import Registration, _matrix, _residual, laid_by_centres, register
 from model_training.phantom.heart import Heart
 from model_training.phantom.render import Phantom, make_phantom, render
 from model_training.phantom.thorax import Thorax
@@ -290,3 +290,31 @@ def test_whole_hearts_are_compared_where_they_are_asked_for(now: CTVolume, then:
     assert found.changes["heart_sqrt_volume"].difference == pytest.approx(
         found.current.whole_heart.sqrt_volume - found.prior.whole_heart.sqrt_volume
     )
+
+
+def test_a_place_goes_to_the_prior_and_back() -> None:
+    matrix = np.eye(4)
+    matrix[:3, :3] = Rotation.from_euler("xyz", TURN, degrees=True).as_matrix()
+    matrix[:3, 3] = SHIFT
+    laid = Registration(matrix, 0.0)
+    place = (12.0, -34.0, 56.0)
+    np.testing.assert_allclose(laid.to_prior(place), truth(np.array(place)))
+    np.testing.assert_allclose(laid.to_current(laid.to_prior(place)), place)
+
+
+def test_until_it_is_registered_the_heart_centres_lie_on_each_other(now: CTVolume) -> None:
+    prior = replace(now, origin_mm=(7.0, 8.0, 9.0))
+    there = (CENTRE[0] + 4, CENTRE[1] - 3, CENTRE[2] + 2)
+    laid = laid_by_centres(now, prior, CENTRE, there)
+    np.testing.assert_allclose(laid.to_prior(now.voxel_to_mm(CENTRE)), prior.voxel_to_mm(there))
+    by_middles = laid_by_centres(now, prior, None, None)
+    np.testing.assert_allclose(by_middles.to_prior(now.origin_mm), prior.origin_mm)
+    assert math.isnan(laid.residual_mm)
+
+
+def test_the_heart_is_followed_where_it_moved_in_its_chest(now: CTVolume) -> None:
+    """The phantom's heart lies in the middle of either volume, and its chest 9 mm elsewhere."""
+    phantom = calcified(600.0, 1)
+    moved_heart = replace(phantom, heart=phantom.heart.moved(np.array([4.0, -3.0, 7.5])))
+    found = register(now, chest(moved_heart, "20200301"), CENTRE, CENTRE)
+    assert np.linalg.norm(found.to_prior((0.0, 0.0, 0.0))) < 2.0

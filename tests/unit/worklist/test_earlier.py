@@ -80,3 +80,10 @@ def test_a_study_found_twice_is_one_exam(store: Store) -> None:
     keep(store, 2, StudyDate="20200101")
     keep(store, 3, StudyDate="20200101", study="1.1.2")
     assert len(find_priors(store, WHO, "1.1.1")) == 1
+
+
+def test_exams_without_an_id_are_not_one_patients(store: Store) -> None:
+    keep(store, 2, PatientID="", PatientName="Name^Eve", StudyDate="20200101")
+    assert exams_of_patient(store, {**WHO, "PatientID": ""}, "1.1.1") == []
+    keep(store, 3, PatientID="P9", PatientName="", StudyDate="20200101")
+    assert exams_of_patient(store, {**WHO, "PatientName": ""}, "1.1.1") == []
