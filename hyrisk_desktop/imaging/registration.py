@@ -95,8 +95,9 @@ def register(
 ) -> Registration:
     """Rigid registration of ``prior`` to ``current`` around the heart.
 
-    Mattes' mutual information (2003) by gradient descent in three steps from coarse to fine, SimpleITK's; it begins where the heart
-    centres, or without a second one the middles of both exams, fall together.
+    The chests first, by Mattes' mutual information (2003) in three steps from coarse to fine, then a ball around the heart centre by
+    correlation; both by gradient descent, SimpleITK's. It begins where the heart centres, or without a second one the middles of both
+    exams, fall together.
 
     Args:
         current, prior: of one patient. centre, prior_centre: heart centres (x, y, z); the prior's may be unknown.
