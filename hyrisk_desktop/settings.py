@@ -135,6 +135,7 @@ TABLE = (
     _text("pacs_send_to", "The node that readings were sent to last."),
     Setting("pacs_send_formats", ["sr", "seg", "pdf_dicom"], "What was sent last; keys of the formats.", _is_list_of(str)),
     Setting("pacs_listen", False, "Receive images from now on, also after a restart."),
+    Setting("pacs_find_priors", True, "Ask the PACS for earlier exams of the patient on screen, by patient ID."),
     Setting("per_vessel", False, "Grade LM, LAD, LCx and RCA one by one."),
     _text("export_folder", "Where the reading exported last was written."),
     Setting(

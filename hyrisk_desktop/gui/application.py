@@ -61,7 +61,7 @@ class Services:
         scoring = Scoring(runner, store, models, settings)
         worklist = Worklist(session, loader, runner, store, settings)
         pacs = Pacs.build(settings, runner, worklist)
-        priors = Priors(session, worklist, runner, risk)
+        priors = Priors(session, worklist, runner, risk, pacs)
         services = cls(
             settings, log, runner, session, loader, risk, models, shelf, explain, store, worklist, scoring, pacs, priors,
             HeartService(session, runner),

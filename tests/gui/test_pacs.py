@@ -13,7 +13,17 @@ import pytest
 from pydicom import dcmread
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QComboBox, QDialog, QLabel, QLineEdit, QListWidget, QSpinBox, QTableView
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QComboBox,
+    QDialog,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+    QMessageBox,
+    QSpinBox,
+    QTableView,
+)
 
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.exchange.pacs.find import DimseArchive
@@ -24,6 +34,7 @@ from hyrisk_desktop.gui.pacs import sending_reading
 from hyrisk_desktop.gui.pacs.service import Pacs
 from hyrisk_desktop.gui.pacs.transfers import TransferState
 from hyrisk_desktop.gui.pacs.window import PacsWindow
+from hyrisk_desktop.gui.viewer.display import Plane
 from tests.gui.conftest import Program
 from tests.helpers import orthanc
 from tests.helpers.exams import write_exam
@@ -194,6 +205,43 @@ def test_a_retrieval_never_changes_what_is_on_screen(desk: Desk) -> None:
     assert program.session.volume.series_uid == shown
     desk.click("pacsOpenList")
     program.wait(lambda: len(program.services.worklist.model.entries) == 1)
+
+
+@pytest.mark.parametrize("name", ["Test^Ada", "Test^Eve"])
+def test_an_exam_before_that_only_the_pacs_has_is_found_fetched_and_shown(
+    desk: Desk, pacs: Orthanc, tmp_path: Path, name: str
+) -> None:
+    program, priors = desk.program, desk.program.services.priors
+    pacs.put_files(sorted(write_exam(tmp_path / "before", 10, patient="P-7", name=name).rglob("*.dcm")))
+    program.services.worklist.open_path(write_exam(tmp_path / "now", 19, patient="P-7", name="Test^Ada"))
+    program.wait(lambda: program.session.can_measure and len(priors.found) == 1)
+    assert program.session.volume is not None
+    shown = program.session.volume.series_uid
+    axial = program.window.desk.views[Plane.AXIAL]
+    assert axial.annotations.top_right[-1] == "D: prior 2020-01-11, in the PACS"
+    program.window.actions_by_key["prior_beside"].trigger()
+    if name != "Test^Ada":
+        question = program.window.findChild(QMessageBox, "samePatientQuestion")
+        assert question is not None
+        assert desk.pacs.transfers.all == []
+        next(button for button in question.buttons() if "same patient" in button.text()).click()
+    program.wait(lambda: priors.placing is not None)
+    assert any("Retrieving the earlier exam from Hospital" in text for text in desk.told)
+    assert priors.loaded is not None
+    assert priors.loaded.exam.volume.attributes["StudyDate"] == "20200111"
+    assert program.session.volume.series_uid == shown
+    assert [prior.node for prior in priors.found] == [""]
+    assert axial.annotations.top_right[-1] == "D: prior 2020-01-11"
+
+
+def test_what_came_and_can_not_be_compared_is_said(desk: Desk, pacs: Orthanc, tmp_path: Path) -> None:
+    program, priors = desk.program, desk.program.services.priors
+    pacs.put_files(sorted(write_exam(tmp_path / "before", 10, patient="P-7", count=2).rglob("*.dcm")))
+    program.services.worklist.open_path(write_exam(tmp_path / "now", 19, patient="P-7", name="Test^Person010"))
+    program.wait(lambda: program.session.can_measure and len(priors.found) == 1)
+    program.window.actions_by_key["prior_beside"].trigger()
+    program.wait(lambda: any("holds no CT series that can be compared" in text for text in desk.told))
+    assert priors.chosen is None
 
 
 def test_a_search_for_nothing_says_what_to_do(desk: Desk) -> None:

@@ -27,9 +27,11 @@ class Arrivals(QObject):
     Signals:
         told: one sentence.
         failed: the error.
+        listed: what arrived has been looked through, and its exams are in the inbox's worklist.
     """
 
     told = Signal(str)
+    listed = Signal()
     failed = Signal(object)
 
     def __init__(self, root: Path, runner: JobRunner, worklist: Worklist, parent: QObject | None = None) -> None:
@@ -48,6 +50,7 @@ class Arrivals(QObject):
     def _list(self, exams: list[ScannedExam], asked_for: bool) -> None:
         if not exams:
             self.told.emit(tr("What arrived holds no CT exam."))
+            self.listed.emit()
             return
         name = self._worklist.reader.name if self._worklist.reader else ""
 
@@ -62,6 +65,7 @@ class Arrivals(QObject):
 
     def _show(self, reading_list: ReadingList, exam_ids: list[int], *, asked_for: bool) -> None:
         _log.info("%d exams from the network listed", len(exam_ids))
+        self.listed.emit()
         idle = self._worklist.reading_list is None and self._worklist.session.exam is None
         if self._worklist.add_rows(reading_list, exam_ids, read_on=asked_for):
             self.told.emit(tr("Arrived from the PACS: {n}.", n=len(exam_ids)))

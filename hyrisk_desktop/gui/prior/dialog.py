@@ -47,9 +47,11 @@ class PriorsDialog(LetteredDialog):
         buttons.accepted.connect(self._choose)
         buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
-        sentence = tr("Found in the worklists of this program; patient ID, birth date and name must agree.")
+        sentence = tr(
+            "Found in the worklists of this program and in the PACS; patient ID, birth date and name must agree."
+        )
         if not found:
-            sentence = tr("The worklists of this program hold no earlier exam of this patient.")
+            sentence = tr("No earlier exam of this patient is known here; open one from where it is.")
         label = QLabel(sentence)
         label.setWordWrap(True)
         layout.addWidget(label)

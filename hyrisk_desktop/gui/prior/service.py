@@ -11,8 +11,10 @@ from enum import Enum
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from hyrisk_desktop.errors import HyRiskError, InputError
+from hyrisk_desktop.gui.pacs.service import Pacs
+from hyrisk_desktop.gui.prior.at_pacs import PacsPriors
 from hyrisk_desktop.gui.prior.comparing import Comparing
-from hyrisk_desktop.gui.prior.found import PriorExam, find_priors, prior_of
+from hyrisk_desktop.gui.prior.found import PriorExam, find_priors, newest_first, prior_of
 from hyrisk_desktop.gui.prior.loading import Loaded, load_prior
 from hyrisk_desktop.gui.prior.placing import Placing
 from hyrisk_desktop.gui.sentences import sentence_of
@@ -62,12 +64,17 @@ class Priors(QObject):
     failed = Signal(object)
     asks = Signal(object)
 
-    def __init__(self, session: Session, worklist: Opening, runner: JobRunner, risk: RiskService) -> None:
+    def __init__(self, session: Session, worklist: Opening, runner: JobRunner, risk: RiskService, pacs: Pacs) -> None:
         super().__init__()
         self._session, self._worklist, self._store = session, worklist, worklist.store
         self._whose = _Whose()
         self.found: tuple[PriorExam, ...] = ()
         """Newest first."""
+        self._stored: tuple[PriorExam, ...] = ()
+        self._at_pacs = PacsPriors(pacs, self)
+        self._awaited: tuple[PriorExam, Layout, bool] | None = None
+        """What is being retrieved, where it shall show, and whether the reader is sure of it."""
+        self._arrived = False
         self.chosen: PriorExam | None = None
         """The one that is shown or being loaded."""
         self.loaded: Loaded | None = None
@@ -88,6 +95,9 @@ class Priors(QObject):
         session.exam_changed.connect(self._follow_exam)
         worklist.rows_changed.connect(self._again.start)
         worklist.current_changed.connect(self._again.start)
+        pacs.arrivals.listed.connect(self._look_for_awaited)
+        self._at_pacs.changed.connect(self._merge)
+        self._at_pacs.ended.connect(self._retrieved)
 
     # --- which there are
 
@@ -96,8 +106,9 @@ class Priors(QObject):
         exam, session = self._session.exam, self._session
         whose = _Whose() if exam is None else _Whose(exam.exam_id, session.reader, session.blinded)
         if whose != self._whose:
-            self._whose = whose
-            self.found = ()
+            self._whose, self._awaited = whose, None
+            self.found = self._stored = ()
+            self._at_pacs.forget()
             self._drop()
             self.found_changed.emit()
         self._look()
@@ -110,12 +121,54 @@ class Priors(QObject):
         attributes, study_uid = exam.volume.attributes, exam.record.study_uid
 
         def done(found: tuple[PriorExam, ...]) -> None:
-            if whose == self._whose and found != self.found:
-                self.found = found
-                self.found_changed.emit()
+            if whose == self._whose:
+                self._stored = found
+                self._merge()
+                self._at_pacs.look(attributes, study_uid)
+                self._show_awaited()
 
         # A list of priors is not worth a dialog: a store that fails says so where it is needed.
         self._store.ask(lambda store: find_priors(store, attributes, study_uid), done, lambda _: None)
+
+    @Slot()
+    def _merge(self) -> None:
+        """What is here already is not fetched again."""
+        here = {prior.study_uid for prior in self._stored}
+        found = newest_first([*self._stored, *(p for p in self._at_pacs.found if p.study_uid not in here)])
+        if found != self.found:
+            self.found = found
+            self.found_changed.emit()
+
+    # --- one that only the PACS has
+
+    def _retrieve(self, prior: PriorExam, layout: Layout, *, sure: bool) -> None:
+        self._awaited, self._arrived = (prior, layout, sure), False
+        self.told.emit(tr("Retrieving the earlier exam from {node}; it shows as soon as it is here.", node=prior.node))
+        self._at_pacs.fetch(prior)
+
+    @Slot(str, str)
+    def _retrieved(self, study_uid: str, why_not: str) -> None:
+        if why_not and self._awaited is not None and self._awaited[0].study_uid == study_uid:
+            self._awaited = None
+            self.told.emit(tr("The earlier exam did not come from the PACS: {why}", why=why_not))
+
+    @Slot()
+    def _look_for_awaited(self) -> None:
+        self._arrived = not self._at_pacs.fetching
+        self._again.start()
+
+    def _show_awaited(self) -> None:
+        """What the reader has asked for is here, or it is nothing that could be shown."""
+        if self._awaited is None:
+            return
+        wanted, layout, sure = self._awaited
+        here = next((prior for prior in self._stored if prior.study_uid == wanted.study_uid), None)
+        if here is not None:
+            self._awaited = None
+            self.show(layout, here, sure=sure)
+        elif self._arrived:
+            self._awaited = None
+            self.told.emit(tr("The earlier exam came from the PACS, but holds no CT series that can be compared."))
 
     # --- the one that is shown
 
@@ -134,6 +187,8 @@ class Priors(QObject):
             self.changed.emit()
         elif wanted.doubt and not sure:
             self.asks.emit(wanted)
+        elif wanted.node:
+            self._retrieve(wanted, layout, sure=sure)
         else:
             self._load(wanted, layout, sure=sure)
 
