@@ -13,7 +13,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from hyrisk_desktop.calcium import CalciumScores, WholeHeartScores, get_profile, score_region
+from hyrisk_desktop.calcium import CalciumScores, VesselScore, WholeHeartScores, get_profile, score_region
 from hyrisk_desktop.imaging import CTVolume, Voxel
 from hyrisk_desktop.imaging.registration import Registration
 from hyrisk_desktop.measurement import Measurement
@@ -45,7 +45,7 @@ def noise_of(
     off = [max(1, round(_OFF_MM / mm)) for mm in prior.spacing_mm[:2]]
     shifts = product((-off[0], 0, off[0]), (-off[1], 0, off[1]), (-1, 0, 1))
     missed = _scored(prior, then.scores, [p for shift in shifts if prior.contains(p := _moved(then.centre, shift))])
-    scans = _between_scans(now.scores, then.scores, SCAN_SD)
+    scans = _between_scans(_amounts(now.scores), _amounts(then.scores), SCAN_SD)
     found = {
         name: _BAND * math.hypot(float(np.std(common[:, k])), float(np.std(missed[:, k])), scan)
         for k, (name, scan) in enumerate(scans.items())
@@ -53,22 +53,32 @@ def noise_of(
     if now.whole_heart is not None and then.whole_heart is not None:
         # Nothing is cut off by a region, so neither clicks nor registration move it.
         seen = now.whole_heart.extent is not None and then.whole_heart.extent is not None
-        between = _between_scans(now.whole_heart, then.whole_heart, SCAN_SD if seen else UNSEEN_SD)
+        sd = SCAN_SD if seen else UNSEEN_SD
+        between = _between_scans(_amounts(now.whole_heart), _amounts(then.whole_heart), sd)
         found |= {f"heart_{name}": _BAND * scan for name, scan in between.items()}
+        for a, b in zip(now.whole_heart.vessels, then.whole_heart.vessels, strict=True):
+            found[f"heart_{a.vessel.lower()}"] = _BAND * _between_scans(_amounts(a), _amounts(b), sd)["agatston"]
     if now.risk is not None and then.risk is not None:
         halves = [(m.risk.interval[1] - m.risk.interval[0]) / 2 for m in (now, then) if m.risk is not None]
         found |= dict.fromkeys(("risknet", "hyrisknet"), math.hypot(*halves))
     return found
 
 
-def _between_scans(
-    now: CalciumScores | WholeHeartScores, then: CalciumScores | WholeHeartScores, sd: float
-) -> dict[str, float]:
-    """SD from scan to scan of Agatston, volume and its square root, the last of which (``sd``) is the same for little calcium and for much."""
-    root = (now.sqrt_volume + then.sqrt_volume) / 2
+def _amounts(scores: CalciumScores | WholeHeartScores | VesselScore) -> tuple[float, float]:
+    """Agatston and volume."""
+    return scores.agatston, scores.volume_mm3
+
+
+def _between_scans(now: tuple[float, float], then: tuple[float, float], sd: float) -> dict[str, float]:
+    """SD from scan to scan of Agatston, volume and its square root.
+
+    Args:
+        now, then: Agatston and volume (mm3). sd: of the square root of the volume, which is the same for little calcium and for much.
+    """
+    root = (math.sqrt(now[1]) + math.sqrt(then[1])) / 2
     volume = 2 * sd * root + sd**2
-    total = now.volume_mm3 + then.volume_mm3
-    density = (now.agatston + then.agatston) / total if total > 0 else 1.0
+    total = now[1] + then[1]
+    density = (now[0] + then[0]) / total if total > 0 else 1.0
     return {"agatston": density * volume, "volume_mm3": volume, "sqrt_volume": sd}
 
 

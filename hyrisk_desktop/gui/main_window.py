@@ -99,7 +99,7 @@ class MainWindow(QMainWindow):
         self.grade_panel = GradePanel(session)
         self.calcium_panel = CalciumPanel(session)
         self.heart_panel = HeartPanel(session)
-        self.commands.heart.table = self.heart_panel.table
+        self.commands.heart.set_table(self.heart_panel.table)
         for part, stretch in (
             (self.grade_panel, 0),
             (self.heart_panel, 0),

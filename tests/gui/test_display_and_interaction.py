@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from hyrisk_desktop.calcium import Region, score_region
 from hyrisk_desktop.gui.overlay import WEIGHT_COLOURS, lesion_overlay
+from hyrisk_desktop.gui.state import Tool, ViewState
 from hyrisk_desktop.gui.viewer import interaction
 from hyrisk_desktop.gui.viewer.display import (
     Plane,
@@ -144,7 +147,20 @@ def test_texts() -> None:
     assert dicom_date("unknown") == "unknown"
     assert person_name("Family^Given^Middle^Dr") == "Family, Given Middle"
     assert person_name("Family") == "Family"
-    volume = block_volume()
-    assert pointer_text(volume, None) == ""
-    assert "HU" in pointer_text(volume, (0, 0, 0), probe_radius_mm=5)
-    assert "SD" in pointer_text(volume, HEART_CENTRE, probe_radius_mm=5)
+
+
+def test_what_lies_under_the_pointer() -> None:
+    hu = np.full((3, 30, 40), -50, np.int16)
+    hu[1, 10:21, 12:25] = 100
+    hu[1, 15, 18] = 400
+    volume = replace(block_volume(), hu=hu, spacing_mm=(0.8, 1.0, 2.0))
+    view = ViewState()
+    assert pointer_text(volume, None, view) == pointer_text(volume, (40, 0, 0), view) == ""
+    assert pointer_text(volume, (18, 15, 1), view) == "(18, 15, 1)  400 HU"
+    assert "this voxel, not the MIP" in pointer_text(volume, (18, 15, 1), replace(view, slab_mm=5.0))
+    # 6 columns and 5 rows to each side: an ellipse in voxels, a disc in mm.
+    rows, columns = np.ogrid[-15:15, -18:22]
+    values = hu[1][(rows / 5) ** 2 + (columns / 6) ** 2 <= 1]
+    assert pointer_text(volume, (18, 15, 1), replace(view, tool=Tool.PROBE)).split("\n")[1] == (
+        f"⌀ 10 mm: mean {values.mean():.0f}, SD {values.std():.0f} HU"
+    )

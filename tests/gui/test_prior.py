@@ -134,6 +134,19 @@ def test_the_wheel_and_a_click_on_the_prior_move_both_until_it_is_unlinked(readi
     assert priors.linked
 
 
+def test_the_pointer_and_the_probe_read_the_prior(reading: Reading) -> None:
+    program, priors = reading.program, beside(reading)
+    prior = program.window.prior_pane.axial
+    assert priors.loaded is not None
+    volume = priors.loaded.exam.volume
+    prior.hovered.emit((31, 17, 12))
+    program.wait(lambda: prior.annotations.bottom_left[0] == f"(31, 17, 12)  {volume.hu[12, 17, 31]} HU")
+    program.window.commands.run("probe")
+    program.wait(lambda: "SD" in prior.annotations.bottom_left[1])
+    prior.hovered.emit(None)
+    program.wait(lambda: prior.annotations.bottom_left[0] == "")
+
+
 def test_flipping_shows_the_prior_in_the_place_of_the_image(reading: Reading) -> None:
     program, priors = reading.program, priors_of(reading.program)
     reading.key(Qt.Key.Key_F)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QTableView
+from PySide6.QtWidgets import QMenu, QTableView, QWidget
 
 from hyrisk_desktop.calcium import HeartRegion, Plaque, WholeHeartScores, Zone
 from hyrisk_desktop.gui.overlay import VESSEL_COLOURS
@@ -147,6 +147,49 @@ def test_digits_in_the_table_mean_vessels_and_elsewhere_windows(scored: Program)
     assert scored.session.view.level == level
     press(scored, Qt.Key.Key_1)
     assert len(scored.session.read.heart.taken) == len(heart(scored).groups) or scored.session.view.level != level
+
+
+def menu_at(program: Program, place: QPoint, widget: QWidget) -> QMenu:
+    """The menu that a click with the right button opens."""
+    QTest.mouseClick(widget, Qt.MouseButton.RightButton, pos=place)
+    menu = program.window.findChild(QMenu, "plaqueMenu")
+    assert menu is not None
+    return menu
+
+
+def test_a_right_click_on_a_plaque_offers_what_the_keys_do(scored: Program) -> None:
+    first, second = counted(scored)[:2]
+    scored.session.set_view(position=first.id)
+    view = axial(scored).viewport()
+    place = axial(scored).position_of(first.id).toPoint()
+    scored.window.heart_panel.table.choose({second.id})
+    menu = menu_at(scored, place, view)
+    texts = [action.text() for action in menu.actions() if not action.isSeparator()]
+    assert texts[0] == f"Plaque, {first.suggested.replace('LCX', 'LCx')} ?, Agatston {first.agatston:.1f}"
+    assert texts[1:6] == [f"Plaque to {v}" for v in ("LM", "LAD", "LCx", "RCA", "none of them: not counted")]
+    assert texts[-1] == "Leave it out"
+    next(action for action in menu.actions() if action.text() == "Plaque to RCA").trigger()
+    menu.close()
+    assert scored.session.read.heart.taken == ((first.id, "RCA"),), "the one that was selected before is not meant"
+    QTest.mousePress(view, Qt.MouseButton.RightButton, pos=place)
+    QTest.mouseMove(view, place + QPoint(0, 40))
+    QTest.mouseRelease(view, Qt.MouseButton.RightButton, pos=place + QPoint(0, 40))
+    assert not [m for m in scored.window.findChildren(QMenu, "plaqueMenu") if m.isVisible()], "a drag zooms"
+
+
+def test_the_menu_of_the_table_is_of_all_that_are_selected(scored: Program) -> None:
+    table = scored.window.heart_panel.table
+    wanted = counted(scored)[:2]
+    table.choose({plaque.id for plaque in wanted})
+    table.view.customContextMenuRequested.emit(QPoint(5, 5))
+    menu = scored.window.findChild(QMenu, "plaqueMenu")
+    assert menu is not None
+    assert menu.actions()[0].text() == "2 plaques"
+    menu.actions()[-1].trigger()
+    menu.close()
+    assert not {plaque.id for plaque in wanted} & {plaque.id for plaque in heart(scored).counted}
+    scored.session.undo()
+    assert {plaque.id for plaque in wanted} <= {plaque.id for plaque in heart(scored).counted}
 
 
 def test_a_lasso_chooses_the_plaques_of_the_slice(scored: Program) -> None:

@@ -111,7 +111,7 @@ STEADY = [
         "model_training/validation/results.py",
         _VALIDATE,
         ("shown_risks(reads)\n    groups", "{'risknet': np.array([read.risknet for read in reads])}\n    groups"),
-        ("if all(read.hyrisknet is not None for read in reads):", "if any(read.hyrisknet is not None for read in reads):", "", "a cohort's graded and ungraded cases together are tried in the command alone"),
+        ("if all(read.hyrisknet is not None for read in reads):", "if any(read.hyrisknet is not None for read in reads):"),
         ("_auc(risk, data, groups, ~withheld)", "_auc(risk, data, groups, withheld)"),
         ("for reason in read.reasons[:1])", "for reason in read.reasons)"),
         ("if seen := cases_seen(bundle, data):", "if seen := 0:"),

@@ -14,10 +14,11 @@ from hyrisk_desktop.errors import InputError
 from model_training.paper import PAPER_TABLE1, joint_auc
 from model_training.phantom.cohort import balanced_seeds
 from model_training.phantom.subject import make_subject
+from model_training.reproduction import results
 from model_training.reproduction.command import add_commands
 from model_training.reproduction.page import write_page
 from model_training.reproduction.plan import Plan, Task
-from model_training.units import Settings
+from model_training.units import Settings, Unit
 from tests.helpers.training_runs import run_here
 
 FAST = ["--folds", "2", "--epochs", "1", "--size", "32", "--batch", "8", "--device", "cpu", "--strategies", "scratch"]
@@ -39,6 +40,29 @@ def whole(cohort: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -
     assert code == 0, err
     assert {path: path.stat().st_mtime_ns for path in done} == done
     return out
+
+
+def test_what_each_stage_predicted_stands_in_its_own_column(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    plan = Plan(Settings("c", "k", depths=(18,), folds=2), bundles=False)
+
+    def one(run: Path, strategy: str, score: str, unit: Unit) -> dict[str, list[float]]:
+        first = 10.0 * unit.fold + (5.0 if score == "agatston" else 0.0)
+        test = [unit.fold - 1, unit.fold + 1]
+        return {
+            "test": test,
+            "stage_one": [first, first + 1],
+            "risknet": [first + 2, first + 3],
+            "hyrisknet": [first + 4] * 2,
+        }
+
+    monkeypatch.setattr(results, "prediction", one)
+    found = results.collect(plan, tmp_path, range(4))  # type: ignore[arg-type]
+    assert set(found) == {("scratch", "grade", 18), ("scratch", "agatston", 18)}
+    columns = found["scratch", "grade", 18]
+    assert columns["risknet"].tolist() == [10, 20, 11, 21]
+    assert columns["joint_risknet"].tolist() == [12, 22, 13, 23]
+    assert columns["hyrisknet"].tolist() == [14, 24, 14, 24]
+    assert found["scratch", "agatston", 18]["risknet"].tolist() == [15, 25, 16, 26]
 
 
 def test_table_and_figures_stand_beside_the_papers(whole: Path) -> None:

@@ -33,6 +33,7 @@ from model_training.validation.tripod import SITE, items
 from tests.helpers.bundles import write_tiny_bundle
 from tests.helpers.fake_training import validation_document
 from tests.helpers.training_runs import run_here
+from tests.helpers.volumes import block_volume
 
 MOVED = 5
 
@@ -181,6 +182,30 @@ def test_calibration_is_mended_on_cases_that_were_not_seen(monkeypatch: pytest.M
     assert "no slope can mend it" in turned["refused"]
 
 
+def test_nobody_is_judged_by_a_fit_that_has_seen_him(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model_training.validation.statistics.RESAMPLES", 20)
+    rng = np.random.default_rng(4)
+    odds, outcome, groups = rng.normal(0, 1, 60), np.arange(60) % 2, np.arange(60)
+    odds += 0.7 * outcome
+    data = type("Data", (), {"outcome": outcome, "groups": tuple(map(str, groups)), "__len__": lambda _: 60})()
+    before = {"risknet": judged(expit(odds), outcome, groups)}
+    row = recalibrate(data, {"risknet": expit(odds)}, np.ones(60, bool), before)["heads"]["risknet"]
+    seen = judged(expit(row["slope"] * odds + row["intercept"]), outcome, groups)
+    assert row["after"]["brier"] > seen["brier"] + 0.002
+
+
+def test_wrong_clicks_are_as_far_off_in_every_direction() -> None:
+    volume = block_volume(shape=(40, 90, 100), spacing=(0.8, 1.25, 2.5))
+    found = list(cases_module._wrong_clicks(volume, (50, 40, 20)))
+    assert found == [(75, 40, 20), (25, 40, 20), (50, 56, 20), (50, 24, 20), (50, 40, 28), (50, 40, 12)]
+    assert list(cases_module._wrong_clicks(volume, (80, 40, 36))) == [
+        (55, 40, 36),
+        (80, 56, 36),
+        (80, 24, 36),
+        (80, 40, 28),
+    ]
+
+
 def test_what_is_withheld_does_not_recalibrate(cohort: Path, cache: Path) -> None:
     data = load_cohort(cohort, cache)
     risks = {"risknet": np.linspace(0.2, 0.8, len(data))}
@@ -226,6 +251,7 @@ def test_a_missing_grade_leaves_the_image_alone(cohort: Path, cache: Path, model
     data, table = load_cohort(cohort, cache), read_table(cohort)
     reads = [read(i, 0.2 + 0.02 * i) for i in range(len(data))]
     assert set(shown_risks(reads)) == {"risknet"}
+    assert set(shown_risks([replace(reads[0], hyrisknet=0.3), *reads[1:]])) == {"risknet"}
     found = conclude(data, table.cases, reads, read_description(model))
     assert set(found["calibration"]) == {"risknet"}
     assert found["guard"]["clicks_off"]["caught"]["share"] is None

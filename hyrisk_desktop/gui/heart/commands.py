@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import QObject, QPoint, Signal, Slot
 from PySide6.QtWidgets import QWidget
 
-from hyrisk_desktop.calcium import VESSELS, Plaque
+from hyrisk_desktop.calcium import VESSELS, Plaque, given, toggled
 from hyrisk_desktop.gui.heart.lasso import Lasso
+from hyrisk_desktop.gui.heart.menu import plaque_menu
 from hyrisk_desktop.gui.heart.panel import PlaqueTable
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.viewer.desk import Desk
@@ -30,11 +31,17 @@ class HeartCommands(QObject):
 
     def __init__(self, session: Session, desk: Desk, window: QWidget) -> None:
         super().__init__(window)
-        self._session, self._desk = session, desk
+        self._session, self._desk, self._window = session, desk, window
         self.table: PlaqueTable | None = None
-        """Where plaques can be selected; the window sets it."""
         self.lasso = Lasso(session, desk.views[Plane.AXIAL])
         self.lasso.caught.connect(self._choose)
+        for view in desk.views.values():
+            view.menu_wanted.connect(self._menu_in_image)
+
+    def set_table(self, table: PlaqueTable) -> None:
+        """Where plaques can be selected."""
+        self.table = table
+        table.menu_wanted.connect(self.show_menu)
 
     def handler(self, key: str) -> Callable[[], object] | None:
         """The method of an action's key, None where it is not one of the heart's."""
@@ -84,10 +91,37 @@ class HeartCommands(QObject):
     def _take(self, plaques: tuple[Plaque, ...]) -> None:
         """One step of undo, however many there are."""
         marks = self._session.read.heart
-        taken = dict(marks.taken) | {p.id: p.suggested for p in plaques if p.vessel is None}
-        ids = {p.id for p in plaques}
-        new = type(marks)(tuple(sorted(taken.items())), marks.counted - ids, marks.excluded - ids)
-        self._session.edit(heart=new)
+        for plaque in plaques:
+            if plaque.vessel is None:
+                marks = given(marks, [plaque.id], plaque.suggested)
+        self._session.edit(heart=marks)
+
+    # --- the menu of a plaque
+
+    @Slot(object, object)
+    def _menu_in_image(self, voxel: Voxel, place: QPoint) -> None:
+        """Of the plaques that are selected where this is one of them, else of this one."""
+        plaque = plaque_at(self._session, voxel)
+        if plaque is None or self.table is None:
+            return
+        if plaque.id not in self.table.chosen:
+            self.table.choose({plaque.id})
+        self._session.set_view(position=plaque.id, centre_selected=False)
+        self.show_menu(place)
+
+    @Slot(QPoint)
+    def show_menu(self, place: QPoint) -> None:
+        """The menu of the plaques that are selected, at ``place`` on the screen."""
+        if plaques := self._wanted():
+            plaque_menu(plaques, partial(self._count, plaques), self._window).popup(place)
+
+    def _count(self, plaques: tuple[Plaque, ...], *_: object) -> None:
+        """Leave all out, or count all, as the first one's menu says; one step of undo."""
+        marks = self._session.read.heart
+        for plaque in plaques:
+            if plaque.counted == plaques[0].counted:
+                marks = toggled(marks, plaque)
+        self._session.edit(heart=marks)
 
     def _toggle_lasso(self) -> None:
         if self._session.whole_heart is None:

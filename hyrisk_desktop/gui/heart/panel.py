@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QEvent, QItemSelectionModel, QObject, Qt, Slot
+from PySide6.QtCore import QEvent, QItemSelectionModel, QObject, QPoint, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QKeyEvent
 from PySide6.QtWidgets import QGridLayout, QGroupBox, QHBoxLayout, QLabel, QTableView, QVBoxLayout, QWidget
 
@@ -22,7 +22,13 @@ _DIGITS = {getattr(Qt.Key, f"Key_{digit}"): digit for digit in range(6)}
 
 
 class PlaqueTable(QObject):
-    """The plaques, those that count first; digits give the selected ones to a vessel."""
+    """The plaques, those that count first; digits give the selected ones to a vessel.
+
+    Signals:
+        menu_wanted: at a place on the screen.
+    """
+
+    menu_wanted = Signal(QPoint)
 
     def __init__(self, session: Session, parent: QWidget) -> None:
         super().__init__(parent)
@@ -34,6 +40,8 @@ class PlaqueTable(QObject):
         self.view.setMaximumHeight(220)
         self.view.installEventFilter(self)
         self.view.selectionModel().currentRowChanged.connect(self._look)
+        self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.view.customContextMenuRequested.connect(self._ask_for_menu)
 
     @property
     def chosen(self) -> tuple[Voxel, ...]:
@@ -63,6 +71,11 @@ class PlaqueTable(QObject):
         row = self.view.currentIndex().row()
         if self.view.hasFocus() and 0 <= row < len(self._model.rows):
             self._session.set_view(position=self._model.rows[row].id, centre_selected=False)
+
+    @Slot(QPoint)
+    def _ask_for_menu(self, place: QPoint) -> None:
+        if self.chosen:
+            self.menu_wanted.emit(self.view.viewport().mapToGlobal(place))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Bare digits mean vessels here, although they choose window presets elsewhere."""

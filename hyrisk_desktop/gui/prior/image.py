@@ -19,7 +19,7 @@ from hyrisk_desktop.gui.viewer.annotations import Annotations, Marks
 from hyrisk_desktop.gui.viewer.desk import Desk
 from hyrisk_desktop.gui.viewer.display import Plane, PlaneGeometry
 from hyrisk_desktop.gui.viewer.keys import AXES
-from hyrisk_desktop.gui.viewer.overlay_text import axial_corners
+from hyrisk_desktop.gui.viewer.overlay_text import axial_corners, pointer_text
 from hyrisk_desktop.gui.viewer.slice_view import SliceView
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import Voxel
@@ -39,6 +39,7 @@ class PriorImage(SliceView):
         self._leader = desk.views[plane]
         self._following = False
         self._shown: Exam | None = None
+        self._pointer: Voxel | None = None
         self.setObjectName(f"prior{plane.value.capitalize()}View")
         self.setAccessibleName(
             tr("Axial image of the prior exam") if plane is Plane.AXIAL else tr("Coronal image of the prior exam")
@@ -54,6 +55,7 @@ class PriorImage(SliceView):
         self.zoomed.connect(self._lead)
         self.scrolled.connect(self._scroll)
         self.picked.connect(self._pick)
+        self.hovered.connect(self._hover)
         self.window_dragged.connect(desk.drag_window)
 
     # --- following
@@ -75,7 +77,7 @@ class PriorImage(SliceView):
         loaded, placing = self._priors.loaded, self._priors.placing
         exam = None if loaded is None else loaded.exam
         if exam is not self._shown:
-            self._shown = exam
+            self._shown, self._pointer = exam, None
             volume = None if exam is None else exam.volume
             geometry = None if volume is None else PlaneGeometry(self._plane, volume.shape_zyx, volume.spacing_mm)
             self.set_volume(volume, geometry)
@@ -130,7 +132,8 @@ class PriorImage(SliceView):
                 show_marks=shown.show_marks,
                 show_texts=shown.show_texts,
             )
-        corners = axial_corners(exam, replace(session.view, position=nearest), self.zoom, "", blinded=blinded)
+        pointed = pointer_text(exam.volume, self._pointer, session.view)
+        corners = axial_corners(exam, replace(session.view, position=nearest), self.zoom, pointed, blinded=blinded)
         return Annotations(
             corners.top_left, corners.top_right, corners.bottom_left, (*self._lies(), *corners.bottom_right),
             banner, hint, shown.show_marks, shown.show_texts,
@@ -170,11 +173,18 @@ class PriorImage(SliceView):
         if placing is not None:
             self._session.set_view(position=placing.to_current(voxel), centre_selected=False)
 
+    @Slot(object)
+    def _hover(self, voxel: Voxel | None) -> None:
+        if voxel != self._pointer:
+            self._pointer = voxel
+            self._follow_soon()
+
     @Slot()
     def _take_tool(self) -> None:
         """What is measured can be measured here too; the heart centre is placed in the current exam only."""
         tool = self._session.view.tool
         self.set_tool(tool if tool is Tool.RULER else Tool.WINDOW)
+        self._follow_soon()
         if tool is not Tool.RULER:
             self.clear_ruler()
 

@@ -28,7 +28,6 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import Voxel
 
 PATCH_SIZE_XYZ = (161, 161, 3)
-PROBE_RADIUS_MM = 5.0
 _NAMES = {Plane.AXIAL: "axialView", Plane.CORONAL: "coronalView", Plane.SAGITTAL: "sagittalView"}
 
 
@@ -292,11 +291,7 @@ class Desk(QWidget):
 
     def _pointer_text(self) -> str:
         volume = self._session.volume
-        if volume is None or self._pointer is None or not volume.contains(self._pointer):
-            return ""
-        probing = self.tool is Tool.PROBE
-        slab = self._session.view.slab_mm > 0
-        return pointer_text(volume, self._pointer, slab=slab, probe_radius_mm=PROBE_RADIUS_MM if probing else None)
+        return "" if volume is None else pointer_text(volume, self._pointer, self._session.view)
 
     # --- tools and keys
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hyrisk_desktop.gui.state import Exam, ViewState
+from hyrisk_desktop.gui.state import Exam, Tool, ViewState
 from hyrisk_desktop.gui.viewer.display import Plane, PlaneGeometry
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume, Voxel
+
+PROBE_RADIUS_MM = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,30 +114,27 @@ def slab_text(geometry: PlaneGeometry, view: ViewState) -> str:
     return tr("MIP {mm:.1f} mm", mm=slices * geometry.spacing_mm[normal]) if slices > 1 else ""
 
 
-def pointer_text(
-    volume: CTVolume, voxel: Voxel | None, *, slab: bool = False, probe_radius_mm: float | None = None
-) -> str:
-    """HU under the pointer; with a probe radius, mean and SD of the axial disc around it too, on a line of their own.
+def pointer_text(volume: CTVolume, voxel: Voxel | None, view: ViewState) -> str:
+    """HU under the pointer; with the probe in hand, mean and SD of the axial disc around it too, on a line of their own.
 
     While a slab is shown the picture is a maximum, so the text says that its value is the single voxel's.
 
     Args:
-        volume, voxel: what lies under the pointer. slab: whether a projection is shown.
-        probe_radius_mm: of the disc; None for no probe.
+        volume, voxel: what lies under the pointer. view: what is shown, with which tool in hand.
     """
-    if voxel is None:
+    if voxel is None or not volume.contains(voxel):
         return ""
     x, y, z = voxel
-    what = tr("HU (this voxel, not the MIP)") if slab else tr("HU")
+    what = tr("HU (this voxel, not the MIP)") if view.slab_mm > 0 else tr("HU")
     text = tr("({x}, {y}, {z})  {hu:.0f} {what}", x=x, y=y, z=z, hu=volume.hu[z, y, x], what=what)
-    if probe_radius_mm is None:
+    if view.tool is not Tool.PROBE:
         return text
-    rx, ry = (max(1, round(probe_radius_mm / s)) for s in volume.spacing_mm[:2])
+    rx, ry = (max(1, round(PROBE_RADIUS_MM / s)) for s in volume.spacing_mm[:2])
     rows, columns = np.ogrid[max(0, y - ry) : y + ry + 1, max(0, x - rx) : x + rx + 1]
     disc = ((rows - y) / ry) ** 2 + ((columns - x) / rx) ** 2 <= 1.0
     patch = volume.hu[z, max(0, y - ry) : y + ry + 1, max(0, x - rx) : x + rx + 1]
     values = patch[disc[: patch.shape[0], : patch.shape[1]]]
     of_disc = tr(
-        "⌀ {mm:.0f} mm: mean {mean:.0f}, SD {sd:.0f} HU", mm=2 * probe_radius_mm, mean=values.mean(), sd=values.std()
+        "⌀ {mm:.0f} mm: mean {mean:.0f}, SD {sd:.0f} HU", mm=2 * PROBE_RADIUS_MM, mean=values.mean(), sd=values.std()
     )
     return f"{text}\n{of_disc}"

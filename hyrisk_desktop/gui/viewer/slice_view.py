@@ -46,6 +46,7 @@ class SliceView(pg.GraphicsView):
 
     centre_placed = Signal(object)
     picked = Signal(object)
+    menu_wanted = Signal(object, object)
     double_clicked = Signal(object)
     hovered = Signal(object)
     scrolled = Signal(int)
@@ -70,9 +71,9 @@ class SliceView(pg.GraphicsView):
         self._table: NDArray[np.uint32] = np.zeros(65536, np.uint32)
         self._overlay: Overlay | None = None
         self._marks, self._annotations = Marks(), Annotations()
+        self._tool = Tool.WINDOW
         self._drag: interaction.Drag | None = None
         self._wheel_rest, self._just_placed, self._fitted = 0, False, True
-        self._tool = Tool.WINDOW
         self._ruler: tuple[tuple[float, float], tuple[float, float]] | None = None
 
     # --- what to show
@@ -342,14 +343,13 @@ class SliceView(pg.GraphicsView):
         if drag.corner is not None and not self._is_click(drag):
             self._drag_box(drag, done=True)
             return
-        if drag.button != Qt.MouseButton.LeftButton or drag.ruler or not self._is_click(drag):
+        if drag.ruler or not self._is_click(drag) or (voxel := self._to_voxel(event.position())) is None:
             return
-        voxel = self._to_voxel(event.position())
-        if voxel is not None and self._tool is Tool.PLACE_CENTRE:
-            self._just_placed = True
-            self.centre_placed.emit(voxel)
-        elif voxel is not None:
-            self.picked.emit(voxel)
+        if drag.button == Qt.MouseButton.RightButton:
+            self.menu_wanted.emit(voxel, event.globalPosition().toPoint())
+        elif drag.button == Qt.MouseButton.LeftButton:
+            self._just_placed = self._tool is Tool.PLACE_CENTRE
+            (self.centre_placed if self._just_placed else self.picked).emit(voxel)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         """Two quick clicks on a lesion take it out of the totals, or put it back."""

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from hyrisk_desktop.calcium import score_region
+from hyrisk_desktop.calcium import VESSELS, VesselScore, score_region
 from hyrisk_desktop.comparison import same_region
 from hyrisk_desktop.comparison.noise import SCAN_SD, UNSEEN_SD, noise_of
 from hyrisk_desktop.imaging import CTVolume
@@ -81,9 +81,26 @@ def test_what_was_excluded_moves_nothing() -> None:
     assert noise_of(volume, volume, m, m, LAID)["sqrt_volume"] == pytest.approx(1.96 * SCAN_SD)
 
 
+def heart_with(agatston: float, volume_mm3: float, *, extent: int | None, lad: float = 0.0) -> SimpleNamespace:
+    """A whole-heart score; ``lad`` is the Agatston of the LAD, which holds half of that in mm3."""
+    vessels = tuple(VesselScore(v, 1, 0, lad if v == "LAD" else 0.0, lad / 2 if v == "LAD" else 0.0) for v in VESSELS)
+    return SimpleNamespace(agatston=agatston, volume_mm3=volume_mm3, extent=extent, vessels=vessels)
+
+
+def test_each_vessel_differs_by_the_scan_around_its_own_calcium() -> None:
+    volume = block_volume()
+    now = measured(volume, whole_heart=heart_with(300.0, 400.0, extent=2, lad=200.0))
+    then = measured(volume, whole_heart=heart_with(300.0, 400.0, extent=2, lad=72.0))
+    found = noise_of(volume, volume, now, then, LAID)
+    # Roots of 100 and 36 mm3, and 2 Agatston to a mm3.
+    assert found["heart_lad"] == pytest.approx(1.96 * 2 * (2 * SCAN_SD * 8.0 + SCAN_SD**2))
+    # Where there is no calcium in either, what a scan makes of nothing.
+    assert found["heart_rca"] == pytest.approx(1.96 * SCAN_SD**2)
+
+
 def test_risks_differ_by_both_intervals_and_hearts_by_the_scan_alone() -> None:
     volume = block_volume()
-    heart = SimpleNamespace(agatston=300.0, volume_mm3=400.0, sqrt_volume=20.0, extent=2)
+    heart = heart_with(300.0, 400.0, extent=2)
     now, then = measured(volume, whole_heart=heart), measured(volume, whole_heart=heart)
     object.__setattr__(now, "risk", SimpleNamespace(interval=(0.2, 0.5)))
     object.__setattr__(then, "risk", SimpleNamespace(interval=(0.1, 0.5)))
@@ -96,8 +113,7 @@ def test_risks_differ_by_both_intervals_and_hearts_by_the_scan_alone() -> None:
 
 def test_a_heart_that_nobody_has_looked_at_may_differ_by_far_more() -> None:
     volume = block_volume()
-    seen = SimpleNamespace(agatston=300.0, volume_mm3=400.0, sqrt_volume=20.0, extent=2)
-    unseen = SimpleNamespace(agatston=300.0, volume_mm3=400.0, sqrt_volume=20.0, extent=None)
+    seen, unseen = heart_with(300.0, 400.0, extent=2), heart_with(300.0, 400.0, extent=None)
     for one, other in ((seen, unseen), (unseen, seen), (unseen, unseen)):
         found = noise_of(volume, volume, measured(volume, whole_heart=one), measured(volume, whole_heart=other), LAID)
         assert found["heart_sqrt_volume"] == pytest.approx(1.96 * UNSEEN_SD)
