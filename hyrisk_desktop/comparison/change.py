@@ -164,17 +164,12 @@ def _heart_pairs(now: Measurement, then: Measurement) -> Iterator[tuple[str, flo
     """Whole-heart scores that are not withheld; nothing where neither exam was asked for one."""
     if now.whole_heart is None and then.whole_heart is None:
         return
+    hearts = [None if m.whole_heart_standing.withheld else m.whole_heart for m in (now, then)]
     for name, own in HEART.items():
-        a, b = (
-            None if m.whole_heart is None or m.whole_heart_standing.withheld else float(getattr(m.whole_heart, own))
-            for m in (now, then)
-        )
+        a, b = (None if heart is None else float(getattr(heart, own)) for heart in hearts)
         yield name, a, b
     for vessel in CORONARIES:
-        a, b = (
-            None if m.whole_heart is None or m.whole_heart_standing.withheld else _in_vessel(m.whole_heart, vessel)
-            for m in (now, then)
-        )
+        a, b = (None if heart is None else _in_vessel(heart, vessel) for heart in hearts)
         yield f"heart_{vessel.lower()}", a, b
 
 
