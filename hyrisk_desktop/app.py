@@ -14,60 +14,34 @@ from types import TracebackType
 
 import pyqtgraph as pg
 from PySide6.QtCore import QMessageLogContext, QTimer, QtMsgType, qInstallMessageHandler
-from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import QApplication
 
 from hyrisk_desktop.demonstration import Demonstration, prepare_demonstration
 from hyrisk_desktop.errors import ExamError, HyRiskError, InputError, safe_traceback
 from hyrisk_desktop.files import keep_exports_private
+from hyrisk_desktop.gui.appearance import apply_appearance
 from hyrisk_desktop.gui.application import Services
 from hyrisk_desktop.gui.log import set_up_logging
 from hyrisk_desktop.gui.main_window import MainWindow
-from hyrisk_desktop.gui.plain_texts import use_plain_texts
 from hyrisk_desktop.gui.results import results_text
 from hyrisk_desktop.gui.state import RiskStatus
 from hyrisk_desktop.i18n import install_language, tr
-from hyrisk_desktop.paths import config_dir, log_dir, resources_dir
-from hyrisk_desktop.settings import Settings
+from hyrisk_desktop.paths import log_dir, resources_dir
+from hyrisk_desktop.settings import Settings, user_settings
 
 _log = logging.getLogger(__name__)
 # Python threads hand over every 5 ms by default; while a worker parses headers that adds up to visible stalls.
 _SWITCH_INTERVAL_S = 0.0005
 
 
-def make_application(arguments: list[str]) -> QApplication:
-    """The QApplication in the program's dark style; the one already there, if any."""
+def make_application(arguments: list[str], settings: Settings | None = None) -> QApplication:
+    """The QApplication as the settings want it to look; the one already there, if any."""
     existing = QApplication.instance()
     application = existing if isinstance(existing, QApplication) else QApplication(arguments)
     application.setApplicationName("HyRisk Desktop")
-    use_plain_texts(application, "Fusion")
-    application.setPalette(_dark_palette())
-    application.setStyleSheet((resources_dir() / "style" / "dark.qss").read_text(encoding="utf-8"))
+    apply_appearance(application, settings or Settings(None))
     pg.setConfigOptions(background="k", foreground="w", antialias=False, imageAxisOrder="row-major")
     return application
-
-
-def _dark_palette() -> QPalette:
-    palette = QPalette()
-    role = QPalette.ColorRole
-    for which, colour in (
-        (role.Window, "#1b1f24"),
-        (role.WindowText, "#dfe4ea"),
-        (role.Base, "#181b20"),
-        (role.AlternateBase, "#1f242a"),
-        (role.Text, "#dfe4ea"),
-        (role.Button, "#2b3138"),
-        (role.ButtonText, "#dfe4ea"),
-        (role.Highlight, "#2f5d8f"),
-        (role.HighlightedText, "#ffffff"),
-        (role.ToolTipBase, "#21262c"),
-        (role.ToolTipText, "#dfe4ea"),
-        (role.PlaceholderText, "#8b96a3"),
-    ):
-        palette.setColor(which, QColor(colour))
-    for which in (role.WindowText, role.Text, role.ButtonText):
-        palette.setColor(QPalette.ColorGroup.Disabled, which, QColor("#6d7782"))
-    return palette
 
 
 def build_window(settings: Settings, log_directory: Path | None) -> tuple[MainWindow, Services]:
@@ -82,11 +56,11 @@ def build_window(settings: Settings, log_directory: Path | None) -> tuple[MainWi
 def run_gui(path: Path | None, *, demonstration: bool = False) -> int:
     """Show the window, open ``path`` or the demonstration exam if given, and run until it is closed."""
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    settings = Settings(config_dir() / "settings.json")
+    settings = user_settings()
     install_language(resources_dir() / "locale", settings["language"])
     keep_exports_private(settings["private_exports"])
     qInstallMessageHandler(_log_qt_message)
-    application = make_application(sys.argv[:1])
+    application = make_application(sys.argv[:1], settings)
     window, services = build_window(settings, log_dir())
     _install_hooks(window)
     window.show()

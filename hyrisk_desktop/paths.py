@@ -64,6 +64,11 @@ def config_dir() -> Path:
     return _user("config", platformdirs.user_config_dir(_APP, appauthor=False))
 
 
+def site_settings_path() -> Path:
+    """What an administrator sets for all users of this machine; nobody but him writes it."""
+    return _user("site", platformdirs.site_config_dir(_APP, appauthor=False)) / "settings.json"
+
+
 def models_dir() -> Path:
     """Installed model bundles."""
     return _user("models", str(Path(platformdirs.user_data_dir(_APP, appauthor=False)) / "models"))

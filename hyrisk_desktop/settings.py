@@ -1,6 +1,6 @@
 """Settings as a table; stored as one JSON file that several windows share, key by key.
 
-Each change takes a lock, reads the file again, changes only its own key, and replaces the file whole and for good. A file
+What the user has not set is as the site's own file wants it, and else as the table does. Each change takes a lock, reads the file again, changes only its own key, and replaces the file whole and for good. A file
 that can't be understood is kept under another name and said to be.
 """
 
@@ -19,11 +19,13 @@ from hyrisk_desktop.bounded_json import read_json
 from hyrisk_desktop.file_lock import locked
 from hyrisk_desktop.files import move, write_private
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.paths import store_path
+from hyrisk_desktop.paths import config_dir, site_settings_path, store_path
 from hyrisk_desktop.private_files import make_private, tighten
 
 _log = logging.getLogger(__name__)
 _MAX_RECENT = 10
+MOST_PRESETS = 9
+THEMES = ("dark", "light", "system")
 _MOST_BYTES = 4 << 20
 _LOCK_WAIT_S = 2.0
 _LONGEST_TEXT, _LONGEST_LIST = 4096, 1000
@@ -60,6 +62,29 @@ def _is_list_of(kind: type) -> Check:
         return kind is not str or all(map(_is_text, value))
 
     return check
+
+
+def _is_one_of(*values: str) -> Check:
+    return lambda value: value in values
+
+
+def _are_presets(value: list[Any]) -> bool:
+    def is_preset(row: Any) -> bool:
+        if type(row) is not dict or set(row) != {"name", "level", "width"} or type(row["name"]) is not str:
+            return False
+        numbers = all(type(row[key]) in (int, float) and -10_000 <= row[key] <= 10_000 for key in ("level", "width"))
+        return numbers and row["width"] >= 1 and row["name"].isprintable() and 0 < len(row["name"]) <= 40
+
+    return len(value) <= MOST_PRESETS and all(map(is_preset, value))
+
+
+def _are_shortcuts(value: dict[Any, Any]) -> bool:
+    return len(value) <= _LONGEST_LIST and all(
+        _is_list_of(str)(keys) and len(keys) <= 4 and all(len(text) <= 40 for text in keys)
+        if type(keys) is list and type(action) is str
+        else False
+        for action, keys in value.items()
+    )
 
 
 def _merge_lists(name: Callable[[Any], Any]) -> Merge:
@@ -120,6 +145,10 @@ TABLE = (
     Setting(
         "read_ahead_mb", 1500, "Memory for exams that are loaded before they are asked for, in MB; 0: none.", _is_in(0, 1e6)
     ),
+    _text("theme", "dark, light, or system for the system's own.", "dark", _is_one_of(*THEMES)),
+    Setting("text_size", 100, "Size of all texts in percent of the system's own.", _is_in(75, 200)),
+    Setting("presets", [], "Window presets on the keys 1 to 9, each with name, level and width in HU; empty: the program's own.", _are_presets),
+    Setting("shortcuts", {}, "Keys by action, where they are not the program's own.", _are_shortcuts),
     _text("worklist_state", "Width, columns and sorting of the worklist.", check=_is_layout),
     Setting(
         "pacs_nodes", [], "The PACS and other nodes, see `exchange.pacs.node`; passwords are in the system's keyring.",
@@ -155,17 +184,20 @@ class Settings:
     Args:
         path: the JSON file; a missing one means defaults, a damaged one as well, and it is kept under another name. None
             keeps everything in memory.
+        site: a file of the same form that an administrator owns; it is never written. None for none.
 
     Attributes:
         problem: one sentence where the file was damaged, "" otherwise. tell: called with it where that shows only later.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, site: Path | None = None) -> None:
         self._path = path
-        self._values: dict[str, Any] = {row.key: row.default for row in TABLE}
+        self.problem = ""
+        self.defaults: dict[str, Any] = {row.key: row.default for row in TABLE} | self._of_site(site)
+        """What holds where the user has set nothing: the site's own values, and else the table's."""
+        self._values = dict(self.defaults)
         # Keys whose values are not stored yet, each with the value that this window knew before.
         self._unsaved: dict[str, Any] = {}
-        self.problem = ""
         self.tell: Callable[[str], None] = _log.warning
         if path is None:
             return
@@ -178,6 +210,23 @@ class Settings:
             self._keep_damaged(path)
         else:
             self._values |= _usable(stored or {})
+
+    def _of_site(self, site: Path | None) -> dict[str, Any]:
+        try:
+            stored = None if site is None else _read(site)
+        except OSError:
+            self.problem = tr("The site's settings can't be read; ask your administrator about {path}.", path=site)
+            return {}
+        except ValueError:
+            self.problem = tr(
+                "The site's settings are damaged and not used; ask your administrator about {path}.", path=site
+            )
+            return {}
+        usable = _usable(stored or {})
+        if refused := sorted((stored or {}).keys() - usable.keys()):
+            self.problem = tr("The site's settings hold what can't be used ({keys}); ask your administrator about {path}.",
+                              keys=", ".join(refused)[:200], path=site)  # fmt: skip
+        return usable
 
     def __getitem__(self, key: str) -> Any:
         return self._values[key]
@@ -204,7 +253,7 @@ class Settings:
                 stored = self._stored_again(self._path)
                 for changed, known in self._unsaved.items():
                     if (merge := _ROWS[changed].merge) is not None:
-                        theirs = _usable(stored).get(changed, _ROWS[changed].default)
+                        theirs = _usable(stored).get(changed, self.defaults[changed])
                         self._values[changed] = merge(known, self._values[changed], theirs)
                     stored[changed] = self._values[changed]
                 write_private(self._path, json.dumps(stored, indent=1).encode("ascii"))
@@ -221,7 +270,10 @@ class Settings:
             self._keep_damaged(path)
             self.tell(self.problem)
             stored = None
-        return dict(self._values) if stored is None else stored
+        if stored is not None:
+            return stored
+        # What the site wants is not the user's own choice: it may want something else tomorrow.
+        return {key: value for key, value in self._values.items() if value != self.defaults[key]}
 
     def _keep_damaged(self, path: Path) -> None:
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
@@ -241,6 +293,11 @@ class Settings:
         _log.warning("The settings file is damaged; it is kept beside the new one.")
 
 
+def user_settings() -> Settings:
+    """Those of whoever runs the program, on what the site wants."""
+    return Settings(config_dir() / "settings.json", site_settings_path())
+
+
 def _read(path: Path) -> dict[str, Any] | None:
     """What the file holds, None where there is none; raises ValueError for a damaged one, OSError where it can't be read."""
     try:
@@ -255,6 +312,11 @@ def _read(path: Path) -> dict[str, Any] | None:
 def _usable(stored: dict[str, Any]) -> dict[str, Any]:
     """Those of the stored values that are what the table wants."""
     return {key: value for key, value in stored.items() if key in _ROWS and _fits(_ROWS[key], value)}
+
+
+def allowed(key: str, value: Any) -> bool:
+    """Whether a setting can have that value."""
+    return _fits(_ROWS[key], value)
 
 
 def _fits(row: Setting, value: Any) -> bool:

@@ -16,7 +16,7 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.paths import bundled_model_dir, cache_dir, config_dir, log_dir
 from hyrisk_desktop.private_files import make_private
 from hyrisk_desktop.risk.model_store import installed_models
-from hyrisk_desktop.settings import Settings
+from hyrisk_desktop.settings import Settings, user_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def _pacs() -> str:
 
 
 def _settings() -> Settings:
-    return Settings(config_dir() / "settings.json")
+    return user_settings()
 
 
 def _settings_file() -> str:

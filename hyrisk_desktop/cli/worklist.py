@@ -31,10 +31,9 @@ store_cli = typer.Typer(no_args_is_help=True, help=tr("Back up and restore the w
 
 def user_settings() -> Settings:
     """The user's settings; a damaged file of them is told on stderr."""
-    from hyrisk_desktop.paths import config_dir
-    from hyrisk_desktop.settings import Settings
+    from hyrisk_desktop import settings as stored
 
-    settings = Settings(config_dir() / "settings.json")
+    settings = stored.user_settings()
     if settings.problem:
         typer.echo(settings.problem, err=True)
     return settings

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
 
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,13 @@ class Preset:
     width: float | None
 
 
-def presets() -> tuple[Preset, ...]:
-    """Window presets on the digit keys."""
+def presets(settings: Settings | None = None) -> tuple[Preset, ...]:
+    """Window presets on the digit keys: the user's own, or else the program's."""
+    header = Preset("0", tr("DICOM header"), None, None)
+    if settings is not None and (own := settings["presets"]):
+        return header, *(Preset(f"{n}", row["name"], row["level"], row["width"]) for n, row in enumerate(own, 1))
     return (
-        Preset("0", tr("DICOM header"), None, None),
+        header,
         Preset("1", tr("Soft tissue"), 40, 400),
         Preset("2", tr("Lung"), -600, 1500),
         Preset("3", tr("Bone"), 350, 2000),
@@ -57,8 +62,25 @@ def presets() -> tuple[Preset, ...]:
     )
 
 
-def action_table() -> tuple[ActionSpec, ...]:
-    """All actions in menu order."""
+def action_table(settings: Settings | None = None) -> tuple[ActionSpec, ...]:
+    """All actions in menu order, with the user's own keys and presets where ``settings`` has some."""
+    own = {} if settings is None else settings["shortcuts"]
+    return tuple(replace(row, shortcuts=tuple(own[row.key])) if row.key in own else row for row in _table(settings))
+
+
+def clashes(rows: Iterable[ActionSpec]) -> list[tuple[ActionSpec, ActionSpec, str]]:
+    """Pairs of actions that one key would start: the same keys, or keys with which another action's begin."""
+    bound = [(row, QKeySequence(keys)) for row in rows if row.key for keys in row.shortcuts]
+    none = QKeySequence.SequenceMatch.NoMatch
+    return [
+        (one, other, keys.toString(QKeySequence.SequenceFormat.NativeText))
+        for n, (one, keys) in enumerate(bound)
+        for other, others in bound[n + 1 :]
+        if keys.matches(others) is not none or others.matches(keys) is not none
+    ]
+
+
+def _table(settings: Settings | None) -> tuple[ActionSpec, ...]:
     file, read, view, tools, help_ = tr("&File"), tr("&Read"), tr("&View"), tr("&Tools"), tr("&Help")
     worklist, prior, vessels = tr("&Worklist"), tr("&Prior"), tr("&Vessels")
     window = tr("Window preset")
@@ -74,7 +96,7 @@ def action_table() -> tuple[ActionSpec, ...]:
             (p.key,),
             needs_exam=False,
         )
-        for p in presets()
+        for p in presets(settings)
     )
     return (
         a("open_folder", tr("Open exam &folder…"), file, ("Ctrl+O",), needs_exam=False),
@@ -139,6 +161,7 @@ def action_table() -> tuple[ActionSpec, ...]:
         a("retrain", tr("&Retrain…"), tools, (), needs_exam=False),
         a("validate", tr("&Validate the model on a cohort…"), tools, (), needs_exam=False),
         a("set_prevalence", tr("Assumed &prevalence…"), tools, (), needs_exam=False),
+        a("show_settings", tr("Se&ttings…"), tools, ("Ctrl+,",), needs_exam=False),
         a("show_log", tr("Show the &log"), tools, (), needs_exam=False),
         a("show_manual", tr("&Manual"), help_, ("F1",), needs_exam=False, everywhere=True),
         a("show_shortcuts", tr("&Keyboard shortcuts"), help_, ("?",), needs_exam=False),
@@ -165,39 +188,49 @@ def action_table() -> tuple[ActionSpec, ...]:
     )
 
 
-def build_menus(
-    bar: QMenuBar, owner: QWidget, trigger: Callable[[str], None], submenu_of_view: str
-) -> dict[str, QAction]:
-    """Fill ``bar`` from the table; each action calls ``trigger`` with its key.
+class Menus:
+    """The menu bar, filled from the table; each action calls ``trigger`` with its key.
 
     Args:
-        owner: of the actions.
+        bar: the menus' own. owner: of the actions. trigger: carries out an action.
         submenu_of_view: title of the menu that is put inside View instead of on the bar.
 
-    Returns:
-        Actions by key.
+    Attributes:
+        actions: by key.
     """
-    menus: dict[str, QMenu] = {}
-    actions: dict[str, QAction] = {}
 
-    def menu(title: str) -> QMenu:
-        if title not in menus:
-            menus[title] = menu(tr("&View")).addMenu(title) if title == submenu_of_view else bar.addMenu(title)
-        return menus[title]
+    def __init__(self, bar: QMenuBar, owner: QWidget, trigger: Callable[[str], None], submenu_of_view: str) -> None:
+        self._bar, self._owner, self._trigger, self._submenu = bar, owner, trigger, submenu_of_view
+        self._menus: dict[str, QMenu] = {}
+        self.actions: dict[str, QAction] = {}
 
-    for spec in action_table():
-        if not spec.key:
-            continue
-        action = QAction(spec.text, owner, checkable=spec.checkable)
+    def show(self, table: Iterable[ActionSpec]) -> None:
+        """Make the actions of ``table``; those that are there get its texts and keys, those that are not in it go."""
+        rows = {spec.key: spec for spec in table if spec.key}
+        for key, spec in rows.items():
+            action = self.actions.get(key) or self._make(spec)
+            action.setText(spec.text)
+            action.setShortcuts([QKeySequence(s) for s in spec.shortcuts])
+        for key, action in self.actions.items():
+            action.setVisible(key in rows)
+            if key not in rows:
+                action.setShortcuts([])
+
+    def _make(self, spec: ActionSpec) -> QAction:
+        action = QAction(spec.text, self._owner, checkable=spec.checkable)
         action.setObjectName(spec.key)
-        action.setShortcuts([QKeySequence(s) for s in spec.shortcuts])
         contexts = Qt.ShortcutContext
         action.setShortcutContext(contexts.ApplicationShortcut if spec.everywhere else contexts.WindowShortcut)
-        action.triggered.connect(_caller(trigger, spec.key))
-        menu(spec.menu).addAction(action)
-        actions[spec.key] = action
-    return actions
+        action.triggered.connect(partial(self._act, spec.key))
+        self._menu(spec.menu).addAction(action)
+        self.actions[spec.key] = action
+        return action
 
+    def _act(self, key: str, *_: object) -> None:
+        self._trigger(key)
 
-def _caller(trigger: Callable[[str], None], key: str) -> Callable[..., None]:
-    return lambda *_: trigger(key)
+    def _menu(self, title: str) -> QMenu:
+        if title not in self._menus:
+            inner = title == self._submenu
+            self._menus[title] = self._menu(tr("&View")).addMenu(title) if inner else self._bar.addMenu(title)
+        return self._menus[title]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QKeyCombination, QObject, Qt, Signal, Slot
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
-from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QInputDialog, QLabel, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QLabel, QWidget
 
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.gui.actions import presets
@@ -21,10 +21,10 @@ from hyrisk_desktop.gui.export.restoring import Restoring
 from hyrisk_desktop.gui.export.writer import Exporting
 from hyrisk_desktop.gui.heart.commands import HeartCommands
 from hyrisk_desktop.gui.leaving import ask_to_leave
-from hyrisk_desktop.gui.letters import give_letters
 from hyrisk_desktop.gui.models.dialog import ModelsDialog
 from hyrisk_desktop.gui.pacs.commands import PacsCommands
 from hyrisk_desktop.gui.pacs.sending_reading import SendingReading
+from hyrisk_desktop.gui.preferences.commands import SettingsCommands
 from hyrisk_desktop.gui.prior.commands import PriorCommands
 from hyrisk_desktop.gui.results import results_text
 from hyrisk_desktop.gui.retrain.controller import Retraining, leaving_question
@@ -96,7 +96,9 @@ class Commands(QObject):
         self.pacs.message.connect(self.message)
         self.pacs.failed.connect(self.show_error)
         self._make_reading_parts(services, desk, window)
-        self.help = HelpCommands(services.runner, services.log, services.risk, services.worklist, window)
+        self.help = HelpCommands(
+            services.runner, services.log, services.risk, services.worklist, services.settings, window
+        )
         desk.confirmed.connect(self.worklist.confirm)
         self.worklist.retrain_wanted.connect(self.retraining.show_wizard)
         self.retraining.worklist_wanted.connect(self.worklist.export_cohort)
@@ -108,7 +110,7 @@ class Commands(QObject):
         services.risk.model_loaded.connect(self._tell_model)
 
     def _make_reading_parts(self, services: Services, desk: Desk, window: QWidget) -> None:
-        """The commands about the prior exam and the whole heart."""
+        """The commands about the prior exam, the whole heart and the settings."""
         self.prior = PriorCommands(
             services.priors, services.session, lambda patient: self.pacs.show_pacs().search_patient(patient), window
         )
@@ -119,6 +121,8 @@ class Commands(QObject):
         for part in (services.heart.told, self.heart.message):
             part.connect(self.message)
         services.heart.failed.connect(self.show_error)
+        self.preferences = SettingsCommands(services, desk, window)
+        self.preferences.message.connect(self.message)
 
     @Slot(str)
     def run(self, key: str) -> None:
@@ -137,7 +141,7 @@ class Commands(QObject):
 
     def handler(self, key: str) -> Callable[[], object]:
         """What carries out the action ``key``: a method of that name, here or among the others' commands."""
-        theirs = (part.handler(key) for part in (self.worklist, self.pacs, self.prior, self.heart))
+        theirs = (part.handler(key) for part in (self.worklist, self.pacs, self.prior, self.heart, self.preferences))
         found = next((act for act in theirs if act is not None), None) or getattr(self.reading_files, key, None)
         return found or getattr(self.help, key, None) or getattr(self, key)
 
@@ -280,7 +284,7 @@ class Commands(QObject):
 
     def choose_preset(self, key: str) -> None:
         """Set window width and level."""
-        preset = next(p for p in presets() if p.key == key)
+        preset = next(p for p in presets(self._settings) if p.key == key)
         if preset.level is not None and preset.width is not None:
             self._session.set_view(level=float(preset.level), width=float(preset.width))
             return
@@ -329,29 +333,6 @@ class Commands(QObject):
         """The installed models: compare, choose, import, export."""
         services = self._services
         self._open(ModelsDialog(services.shelf, self._session, self._settings["device"] or None, self._window))
-
-    def set_prevalence(self) -> None:
-        """Ask which share of non-survivors the risk shall assume, and read again with it."""
-        dialog = QInputDialog(self._window)
-        dialog.setObjectName("prevalenceDialog")
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setWindowTitle(tr("Assumed prevalence"))
-        dialog.setLabelText(
-            tr("Share of non-survivors in the population that the risk shall assume, in percent\n"
-               "(0: as in the model's own cohort). Ranks and percentiles do not depend on it.")
-        )  # fmt: skip
-        dialog.setInputMode(QInputDialog.InputMode.DoubleInput)
-        dialog.setDoubleRange(0.0, 99.0)
-        dialog.setDoubleDecimals(1)
-        dialog.setDoubleValue(100 * self._settings["prevalence"])
-        dialog.doubleValueSelected.connect(self._assume_prevalence)
-        self._open(dialog)
-        give_letters(dialog)
-
-    @Slot(float)
-    def _assume_prevalence(self, percent: float) -> None:
-        self._settings["prevalence"] = round(percent / 100, 4)
-        self._services.load_model()
 
     def retrain(self) -> None:
         """Trainings: start one, watch it, install its model; reading goes on beside them."""

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QSize, Qt, Slot
-from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent, QShowEvent
+from PySide6.QtCore import QByteArray, QSize, Slot
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMainWindow,
     QMenu,
     QProgressBar,
-    QScrollArea,
-    QVBoxLayout,
     QWidget,
 )
 
-from hyrisk_desktop.gui.actions import action_table, build_menus
+from hyrisk_desktop.gui.actions import Menus, action_table
 from hyrisk_desktop.gui.application import Services
 from hyrisk_desktop.gui.commands import Commands
 from hyrisk_desktop.gui.heart.panel import HeartPanel
@@ -25,6 +23,7 @@ from hyrisk_desktop.gui.leaving import leave_unsaved
 from hyrisk_desktop.gui.panels.calcium_panel import CalciumPanel
 from hyrisk_desktop.gui.panels.findings_panel import FindingsPanel
 from hyrisk_desktop.gui.panels.grade_panel import GradePanel
+from hyrisk_desktop.gui.panels.reading_panel import Part, ReadingPanel
 from hyrisk_desktop.gui.panels.risk_panel import RiskPanel
 from hyrisk_desktop.gui.prior.change_panel import ChangePanel
 from hyrisk_desktop.gui.prior.pane import PriorPane
@@ -36,8 +35,6 @@ from hyrisk_desktop.gui.status_line import StatusLine
 from hyrisk_desktop.gui.viewer.desk import Desk
 from hyrisk_desktop.gui.worklist.panel import WorklistPanel
 from hyrisk_desktop.i18n import tr
-
-PANEL_WIDTH = 460
 
 
 class MainWindow(QMainWindow):
@@ -53,9 +50,9 @@ class MainWindow(QMainWindow):
         self.desk = Desk(services.session)
         self.prior_pane = PriorPane(self.desk, services.session, services.priors)
         self.commands = Commands(services, self.desk, self)
-        self.actions_by_key: dict[str, QAction] = build_menus(
-            self.menuBar(), self, self.commands.run, submenu_of_view=tr("Window preset")
-        )
+        self._menus = Menus(self.menuBar(), self, self.commands.run, submenu_of_view=tr("Window preset"))
+        self._menus.show(action_table(services.settings))
+        self.actions_by_key: dict[str, QAction] = self._menus.actions
         self._need_exam = [spec.key for spec in action_table() if spec.key and spec.needs_exam]
         recent = RecentExams(services.settings, services.loader, self)
         file_menu = self.actions_by_key["open_folder"].associatedObjects()[-1]
@@ -82,33 +79,24 @@ class MainWindow(QMainWindow):
         self.worklist_panel.setVisible(False)
         self._area = ReadingArea(self.worklist_panel, self.desk, int(width) if width.isdigit() else 0, central)
         row.addWidget(self._area, 1)
-        scroll = QScrollArea()
-        scroll.setObjectName("readingScroll")
-        row.addWidget(scroll)
-        panel = QWidget()
-        panel.setObjectName("readingPanel")
-        scroll.setWidget(panel)
-        scroll.setWidgetResizable(True)
-        scroll.setFixedWidth(PANEL_WIDTH)
-        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        column = QVBoxLayout(panel)
-        column.setContentsMargins(8, 2, 8, 8)
-        column.setSpacing(4)
         self.grade_panel = GradePanel(session)
         self.calcium_panel = CalciumPanel(session)
         self.heart_panel = HeartPanel(session)
         self.commands.heart.set_table(self.heart_panel.table)
-        for part, stretch in (
-            (self.grade_panel, 0),
-            (self.heart_panel, 0),
-            (RiskPanel(session), 0),
-            (ChangePanel(session, self._services.priors), 0),
-            (FindingsPanel(session), 2),
-            (self.calcium_panel, 3),
-        ):
-            column.addWidget(part, stretch)
+        risk, findings = RiskPanel(session), FindingsPanel(session)
+        change = ChangePanel(session, self._services.priors)
+        self.reading_panel = ReadingPanel(
+            (
+                Part(self.grade_panel, compact=self.grade_panel.set_compact),
+                Part(self.heart_panel, title=tr("Whole heart"), compact=self.heart_panel.set_compact),
+                Part(risk, compact=risk.set_compact),
+                Part(change, title=tr("Change")),
+                Part(findings, 2, tr("Findings")),
+                Part(self.calcium_panel, 3, tr("Lesions"), self.calcium_panel.details),
+            ),
+            rest=findings,
+        )
+        row.addWidget(self.reading_panel)
         self.grade_panel.vessels.setVisible(self._services.settings["per_vessel"])
 
     def _make_status_bar(self) -> None:
@@ -153,6 +141,7 @@ class MainWindow(QMainWindow):
         loader.opened.connect(self._remark)
         self.commands.message.connect(self.status.say)
         self.status.text_changed.connect(self.commands.reading_files.follow_status)
+        self.commands.preferences.applied.connect(self._follow_settings)
         worklist = self.commands.worklist
         worklist.shown_changed.connect(self.worklist_panel.setVisible)
         worklist.per_vessel_changed.connect(self.grade_panel.vessels.setVisible)
@@ -199,6 +188,13 @@ class MainWindow(QMainWindow):
         self.actions_by_key["whole_heart"].setChecked(session.read.whole_heart)
         self.actions_by_key["lasso"].setChecked(self.commands.heart.lasso.isVisible())
         self.actions_by_key["whole_heart_box"].setChecked(session.read.box is not None)
+
+    @Slot(object)
+    def _follow_settings(self, changed: frozenset[str]) -> None:
+        settings = self._services.settings
+        self.grade_panel.vessels.setVisible(settings["per_vessel"])
+        self._menus.show(action_table(settings))
+        self._show_states()
 
     @Slot(str)
     def _show_trouble(self, sentence: str) -> None:
@@ -261,6 +257,11 @@ class MainWindow(QMainWindow):
     def sizeHint(self) -> QSize:
         """A size that suits a full-HD screen."""
         return QSize(1500, 940)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """The panel's width depends on the window's."""
+        super().resizeEvent(event)
+        self.reading_panel.fit_width()
 
     def _restore_layout(self) -> None:
         settings = self._services.settings

@@ -9,8 +9,9 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelInd
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QHeaderView, QTableView, QWidget
 
+from hyrisk_desktop.gui.appearance import colour, scaled
+
 _Index = QModelIndex | QPersistentModelIndex
-_RED = QColor("#ff8a80")
 
 
 class RowsModel(QAbstractTableModel):
@@ -83,7 +84,7 @@ class RowsModel(QAbstractTableModel):
 
 def red_if(bad: Callable[[Any], bool]) -> Callable[[Any, int], QColor | None]:
     """Colours rows about something that failed."""
-    return lambda row, _: _RED if bad(row) else None
+    return lambda row, _: colour("bad") if bad(row) else None
 
 
 def table_view(model: RowsModel, name: str, title: str, widths: Sequence[int]) -> QTableView:
@@ -101,9 +102,9 @@ def table_view(model: RowsModel, name: str, title: str, widths: Sequence[int]) -
     view.setTabKeyNavigation(False)
     view.verticalHeader().hide()
     view.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-    view.verticalHeader().setDefaultSectionSize(24)
+    view.verticalHeader().setDefaultSectionSize(scaled(24))
     for column, width in enumerate(widths):
-        view.setColumnWidth(column, width)
+        view.setColumnWidth(column, scaled(width))
     view.horizontalHeader().setStretchLastSection(True)
     view.horizontalHeader().setHighlightSections(False)
     view.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)

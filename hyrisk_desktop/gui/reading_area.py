@@ -6,14 +6,13 @@ from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QSplitter, QWidget
 
+from hyrisk_desktop.gui.appearance import NO_LIMIT
 from hyrisk_desktop.gui.viewer.desk import Desk
 
 WIDTH_OF_LIST = 470
 """Of a list that nobody has dragged, where there is room."""
 _HANDLE = 4
 _LEAST_LIST, _LEAST_SIDE = 176, 200
-_NO_LIMIT = 16_777_215
-"""Qt's own QWIDGETSIZE_MAX."""
 
 
 class ReadingArea(QWidget):
@@ -78,7 +77,7 @@ class ReadingArea(QWidget):
             self._left.addWidget(self._desk.side)
             self._left.setSizes([600, 400])
         if below:
-            self._desk.side.setMaximumWidth(_NO_LIMIT)
+            self._desk.side.setMaximumWidth(NO_LIMIT)
         else:
             self._desk.put_side_back()
         if not listed:

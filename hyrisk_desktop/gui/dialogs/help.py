@@ -17,6 +17,7 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.manual import INDEX
 from hyrisk_desktop.paths import bundled_model_dir
 from hyrisk_desktop.risk.bundle_files import read_card
+from hyrisk_desktop.settings import Settings
 
 
 class HelpCommands(QObject):
@@ -28,11 +29,12 @@ class HelpCommands(QObject):
         log: MemoryLog,
         risk: RiskService,
         worklist: Worklist,
+        settings: Settings,
         window: QWidget,
     ) -> None:
         super().__init__(window)
         self._runner, self._log, self._risk = runner, log, risk
-        self._worklist, self._window = worklist, window
+        self._worklist, self._settings, self._window = worklist, settings, window
         self._manual: ManualWindow | None = None
 
     def show_manual(self) -> None:
@@ -52,7 +54,7 @@ class HelpCommands(QObject):
 
     def show_shortcuts(self) -> None:
         """The "?" sheet."""
-        ShortcutsDialog(self._window).open()
+        ShortcutsDialog(self._settings, self._window).open()
 
     def show_model_card(self) -> None:
         """The model's own account of its data, results and limits."""

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from PySide6.QtCore import Qt, QUrl, Signal
 from PySide6.QtGui import (
     QBrush,
-    QColor,
     QImage,
     QImageReader,
     QResizeEvent,
@@ -26,10 +25,10 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QTextBrowser, QTextEdit, QWidget
 
+from hyrisk_desktop.gui.appearance import colour
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.manual import PICTURE, Page, manual_dir
 
-_LINK, _RULE, _CODE, _FOUND = QColor("#7db8ff"), QColor("#414a54"), QColor("#262c34"), QColor("#5a4a1e")
 _MARGIN_PX, _GAP_PX = 14, 9
 _MOST_MARKS = 300
 
@@ -57,7 +56,7 @@ def _block_format(block: QTextBlock) -> QTextBlockFormat:
     fmt = QTextBlockFormat()
     if _is_code(block):
         fmt.setNonBreakableLines(False)  # long commands are wrapped: nobody should have to scroll sideways
-        fmt.setBackground(QBrush(_CODE))
+        fmt.setBackground(QBrush(colour("code")))
         fmt.setBottomMargin(0 if _is_code(block.next()) else _GAP_PX)
     elif block.blockFormat().headingLevel():
         fmt.setTopMargin(0 if block.blockNumber() == 0 else 2 * _GAP_PX)
@@ -124,7 +123,7 @@ class PageView(QTextBrowser):
             while not cursor.isNull() and len(selections) < _MOST_MARKS:
                 selection = QTextEdit.ExtraSelection()
                 selection.cursor, selection.format = cursor, QTextCharFormat()
-                selection.format.setBackground(_FOUND)
+                selection.format.setBackground(colour("found"))
                 selections.append(selection)
                 cursor = self.document().find(word, cursor)
         self.setExtraSelections(selections)
@@ -145,7 +144,7 @@ class PageView(QTextBrowser):
 
     def _dress(self) -> None:
         link = QTextCharFormat()
-        link.setForeground(QBrush(_LINK))
+        link.setForeground(QBrush(colour("link")))
         for fragment in [f for f in self._fragments() if f.charFormat().isAnchor()]:
             self._cursor(fragment).mergeCharFormat(link)
         for block in list(self._blocks()):
@@ -160,7 +159,7 @@ class PageView(QTextBrowser):
     def _dress_table(table: QTextTable) -> None:
         fmt = QTextTableFormat(table.format())
         fmt.setBorder(1)
-        fmt.setBorderBrush(QBrush(_RULE))
+        fmt.setBorderBrush(QBrush(colour("edge")))
         fmt.setBorderStyle(QTextFrameFormat.BorderStyle.BorderStyle_Solid)
         fmt.setBorderCollapse(True)
         fmt.setCellPadding(5)

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 from hyrisk_desktop.gui.actions import ActionSpec, action_table
 from hyrisk_desktop.gui.letters import LetteredDialog
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.settings import Settings
 
 
 def _keys(spec: ActionSpec) -> str:
@@ -29,14 +30,14 @@ def _keys(spec: ActionSpec) -> str:
 class ShortcutsDialog(LetteredDialog):
     """Two columns of groups, one per menu."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("shortcutsDialog")
         self.setWindowTitle(tr("Keyboard shortcuts"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(1120, 820)
         groups: dict[str, list[ActionSpec]] = {}
-        for spec in action_table():
+        for spec in action_table(settings):
             if spec.shortcuts:
                 groups.setdefault(spec.menu, []).append(spec)
         sheet = QWidget()

@@ -10,7 +10,9 @@ from PySide6.QtWidgets import QGridLayout, QGroupBox, QHBoxLayout, QLabel, QTabl
 
 from hyrisk_desktop.calcium import VESSELS, Doubt, Plaque, category_bounds, doubt_words
 from hyrisk_desktop.exchange.reports.change import vessel_name
+from hyrisk_desktop.gui.appearance import NO_LIMIT, legible, scaled
 from hyrisk_desktop.gui.overlay import EXCLUDED_COLOUR, VESSEL_COLOURS
+from hyrisk_desktop.gui.panels.caption import Caption
 from hyrisk_desktop.gui.panels.risk_panel import NOTHING, Note, ShowAnyway, Value
 from hyrisk_desktop.gui.plain_table import RowsModel, selected, table_view
 from hyrisk_desktop.gui.session import Session
@@ -36,8 +38,6 @@ class PlaqueTable(QObject):
         titles = (tr("Slices"), tr("Vessel"), tr("Agatston"), tr("mm³"), tr("Max"), tr("Counts"))
         self._model = RowsModel(titles, _texts, _colour, parent)
         self.view: QTableView = table_view(self._model, "plaqueTable", tr("Plaques of the whole heart"), _WIDTHS)
-        self.view.setMinimumHeight(120)
-        self.view.setMaximumHeight(220)
         self.view.installEventFilter(self)
         self.view.selectionModel().currentRowChanged.connect(self._look)
         self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
@@ -108,8 +108,8 @@ def _texts(plaque: Plaque) -> tuple[str, ...]:
 
 def _colour(plaque: Plaque, column: int) -> QColor | None:
     if not plaque.counted:
-        return QColor(*EXCLUDED_COLOUR)
-    return QColor(*VESSEL_COLOURS[plaque.vessel or plaque.suggested]) if column == 1 else None
+        return legible(EXCLUDED_COLOUR)
+    return legible(VESSEL_COLOURS[plaque.vessel or plaque.suggested]) if column == 1 else None
 
 
 class HeartPanel(QGroupBox):
@@ -125,7 +125,7 @@ class HeartPanel(QGroupBox):
         self._anyway = ShowAnyway(session, "showHeartAnyway")
         top = QHBoxLayout()
         top.setSpacing(10)
-        top.addWidget(QLabel(tr("Whole-heart score")))
+        top.addWidget(Caption(tr("Whole-heart score")))
         top.addWidget(self._category, 1)
         top.addWidget(self._anyway)
         top.addWidget(self._value)
@@ -144,17 +144,24 @@ class HeartPanel(QGroupBox):
                 grid.addWidget(cell, row, column, right)
         self.table = PlaqueTable(session, self)
         self._note = Note(2)
+        self.set_compact(False)
         self._note.setObjectName("heartNote")
         layout = QVBoxLayout(self)
         layout.setSpacing(3)
         layout.addLayout(top)
         layout.addWidget(self._drs)
         layout.addLayout(grid)
-        layout.addWidget(self.table.view)
+        layout.addWidget(self.table.view, 1)
         layout.addWidget(self._note)
         session.heart_changed.connect(self._show)
         session.risk_changed.connect(self._show)
         self._show()
+
+    def set_compact(self, compact: bool) -> None:
+        """Whatever is left for the table, and no note, where the panel stands in a tab."""
+        self.table.view.setMinimumHeight(scaled(44 if compact else 120))
+        self.table.view.setMaximumHeight(NO_LIMIT if compact else scaled(220))
+        self._note.setHidden(compact)
 
     @Slot()
     def _show(self) -> None:

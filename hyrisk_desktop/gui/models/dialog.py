@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Slot
-from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QDialogButtonBox,
     QFileDialog,
@@ -21,6 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from hyrisk_desktop.gui.appearance import colour
 from hyrisk_desktop.gui.dialogs.message import TextDialog
 from hyrisk_desktop.gui.letters import LetteredDialog, give_letters
 from hyrisk_desktop.gui.models.comparison import ComparisonDialog
@@ -30,8 +30,6 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk.bundle_files import read_card
 from hyrisk_desktop.risk.model_store import InstalledModel
 from hyrisk_desktop.risk.model_summary import auc_of, summarise, synthetic
-
-_RED, _BLUE = QColor("#ff6b6b"), QColor("#7db8ff")
 
 
 class ModelsDialog(LetteredDialog):
@@ -161,9 +159,9 @@ class ModelsDialog(LetteredDialog):
             item = QTableWidgetItem(text)
             item.setToolTip(model.problem or text)
             if model.bundle is None and column == 0:
-                item.setForeground(_RED)
+                item.setForeground(colour("bad"))
             elif model.active and column == 0:
-                item.setForeground(_BLUE)
+                item.setForeground(colour("link"))
             self._table.setItem(row, column, item)
 
     @Slot()

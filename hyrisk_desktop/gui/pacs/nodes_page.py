@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.exchange.pacs.node import Node, Retrieval
+from hyrisk_desktop.gui.appearance import set_tone
 from hyrisk_desktop.gui.pacs.fields import file_row, text_field
 from hyrisk_desktop.gui.pacs.service import Pacs
 from hyrisk_desktop.gui.sentences import sentence_of
@@ -284,4 +285,4 @@ class NodesPage(QWidget):
 
     def _tell(self, text: str, *, bad: bool = False, good: bool = False) -> None:
         self._message.setText(text)
-        self._message.setStyleSheet("color: #ff8a80" if bad else "color: #7ddc8c" if good else "")
+        set_tone(self._message, "bad" if bad else "good" if good else "")

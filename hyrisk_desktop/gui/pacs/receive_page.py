@@ -60,7 +60,7 @@ class ReceivePage(QWidget):
         self._state, self._senders, self._error = map(
             _wrapped_label, ("receiveState", "receiveSenders", "receiveError")
         )
-        self._error.setStyleSheet("color: #ff8a80")
+        self._error.setProperty("tone", "bad")
         self._refusals: tuple[str, ...] = ()
         self._refused = QListWidget()
         self._refused.setObjectName("refusals")

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 
 from hyrisk_desktop.errors import HyRiskError
 from hyrisk_desktop.exchange.pacs.query import LIMIT, Query, SeriesMatch, StudyMatch
+from hyrisk_desktop.gui.appearance import set_tone
 from hyrisk_desktop.gui.pacs.fields import shown_name
 from hyrisk_desktop.gui.pacs.service import Pacs
 from hyrisk_desktop.gui.pacs.transfers import Transfer, TransferState
@@ -318,7 +319,7 @@ class SearchPage(QWidget):
 
     def _tell(self, text: str, *, bad: bool = False) -> None:
         self._message.setText(text)
-        self._message.setStyleSheet("color: #ff8a80" if bad else "")
+        set_tone(self._message, "bad" if bad else "")
 
 
 def _button(text: str, name: str, act: object) -> QPushButton:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QAbstractTableModel, QItemSelection, QModelIndex, QPersistentModelIndex, Qt, Slot
-from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QComboBox,
     QGridLayout,
@@ -16,8 +15,10 @@ from PySide6.QtWidgets import (
 )
 
 from hyrisk_desktop.calcium import PROFILES, Lesion, category_bounds
+from hyrisk_desktop.gui.appearance import legible, scaled
 from hyrisk_desktop.gui.hints import Place, hint_text, situation
 from hyrisk_desktop.gui.overlay import EXCLUDED_COLOUR, WEIGHT_COLOURS
+from hyrisk_desktop.gui.panels.caption import Caption
 from hyrisk_desktop.gui.panels.risk_panel import NOTHING, Note, ShowAnyway, Value
 from hyrisk_desktop.gui.panels.wheel import only_focused_wheel
 from hyrisk_desktop.gui.results import agatston_name
@@ -95,9 +96,9 @@ class LesionModel(QAbstractTableModel):
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         if role == Qt.ItemDataRole.ForegroundRole:
             if lesion.excluded:
-                return QColor(*EXCLUDED_COLOUR)
+                return legible(EXCLUDED_COLOUR)
             if column == 3:
-                return QColor(*WEIGHT_COLOURS[lesion.weight - 1])
+                return legible(WEIGHT_COLOURS[lesion.weight - 1])
         if role == Qt.ItemDataRole.ToolTipRole:
             return self._tip(lesion)
         return None
@@ -142,7 +143,7 @@ class CalciumPanel(QGroupBox):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(tr("Calcium scores of the region"), parent)
         self._session = session
-        self._agatston_caption = QLabel()
+        self._agatston_caption = Caption()
         self._agatston = Value("agatstonValue", tr("Agatston score"))
         self._category = Value("agatstonCategory", tr("Agatston category"))
         self._volume = Value("volumeValue", tr("Volume score"))
@@ -161,7 +162,7 @@ class CalciumPanel(QGroupBox):
         for row, (caption, widget) in enumerate(
             (
                 (self._agatston_caption, self._agatston),
-                (QLabel(tr("Category (Rumberger)")), self._category),
+                (Caption(tr("Category (Rumberger)")), self._category),
                 (QLabel(tr("Volume")), self._volume),
                 (QLabel(tr("√ Volume")), self._sqrt),
             )
@@ -173,17 +174,26 @@ class CalciumPanel(QGroupBox):
         grid.addWidget(self._anyway, 2, 1, 2, 1, right | Qt.AlignmentFlag.AlignVCenter)
         self._model = LesionModel(session, self)
         self.table = self._make_table()
+        self.details = QWidget()
+        """The lesions, with what they were found by; whoever is short of room may lay them elsewhere."""
         layout = QVBoxLayout(self)
         layout.setSpacing(5)
         layout.addLayout(grid)
-        below = QHBoxLayout()
-        below.addWidget(self._region, 1)
-        below.addWidget(self._profile)
-        layout.addLayout(below)
-        layout.addWidget(self.table, 1)
+        layout.addWidget(self._make_details(), 1)
         session.scores_changed.connect(self._show)
         session.risk_changed.connect(self._show)
         self._show()
+
+    def _make_details(self) -> QWidget:
+        below = QHBoxLayout()
+        below.addWidget(self._region, 1)
+        below.addWidget(self._profile)
+        layout = QVBoxLayout(self.details)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(5)
+        layout.addLayout(below)
+        layout.addWidget(self.table, 1)
+        return self.details
 
     def _make_table(self) -> QTableView:
         table = QTableView()
@@ -194,13 +204,13 @@ class CalciumPanel(QGroupBox):
         table.setSelectionMode(QTableView.SelectionMode.SingleSelection)
         table.setTabKeyNavigation(False)
         table.verticalHeader().hide()
-        table.verticalHeader().setDefaultSectionSize(22)
+        table.verticalHeader().setDefaultSectionSize(scaled(22))
         # Fixed widths: fitting them to thousands of rows costs a frame, and a table that rearranges itself is hard to read.
         for column, width in enumerate(_COLUMN_WIDTHS):
-            table.setColumnWidth(column, width)
+            table.setColumnWidth(column, scaled(width))
         table.horizontalHeader().setStretchLastSection(True)
         table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        table.setMinimumHeight(110)
+        table.setMinimumHeight(scaled(66))
         table.setShowGrid(False)
         table.selectionModel().selectionChanged.connect(self._look_at_selected)
         return table

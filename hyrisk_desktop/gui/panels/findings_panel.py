@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Slot
-from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QGroupBox, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 from hyrisk_desktop.findings import Severity
+from hyrisk_desktop.gui.appearance import colour, scaled
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import tr
 
-_COLOURS = {Severity.UNFIT: "#ff6b6b", Severity.WARNING: "#ffb454", Severity.INFO: "#a5afba"}
+_COLOURS = {Severity.UNFIT: "bad", Severity.WARNING: "warning", Severity.INFO: "quiet"}
 _SIGNS = {Severity.UNFIT: "✖", Severity.WARNING: "▲", Severity.INFO: "•"}
 
 
@@ -26,7 +26,7 @@ class FindingsPanel(QGroupBox):
         self._list.setWordWrap(True)
         self._list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._list.setSelectionMode(QListWidget.SelectionMode.NoSelection)
-        self._list.setMinimumHeight(84)
+        self._list.setMinimumHeight(scaled(56))
         layout = QVBoxLayout(self)
         layout.addWidget(self._list)
         for signal in (session.exam_changed, session.scores_changed, session.risk_changed):
@@ -45,5 +45,5 @@ class FindingsPanel(QGroupBox):
         for i, text in enumerate(texts):
             item = QListWidgetItem(text)
             if i < len(findings):
-                item.setForeground(QColor(_COLOURS[findings[i].severity]))
+                item.setForeground(colour(_COLOURS[findings[i].severity]))
             self._list.addItem(item)

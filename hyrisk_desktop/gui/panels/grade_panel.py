@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from hyrisk_desktop.calcium.grading import GRADES, grade_word
+from hyrisk_desktop.gui.appearance import NO_LIMIT, scaled
 from hyrisk_desktop.gui.panels.vessel_sheet import VesselSheet
 from hyrisk_desktop.gui.panels.wheel import only_focused_wheel
 from hyrisk_desktop.gui.session import Session
@@ -40,7 +41,7 @@ class GradePanel(QGroupBox):
         self._session = session
         self._group = QButtonGroup(self)
         self._group.setExclusive(False)
-        row = QHBoxLayout()
+        self._row = row = QHBoxLayout()
         row.setSpacing(6)
         for grade in GRADES:
             button = self._button(grade)
@@ -58,13 +59,14 @@ class GradePanel(QGroupBox):
         self._value.valueChanged.connect(self._enter)
         self._value.lineEdit().returnPressed.connect(self.entered)
         only_focused_wheel(self._value)
-        caption = QLabel(tr("&Mean of readers"))
-        caption.setBuddy(self._value)
-        note = QLabel(tr("Pictures: synthetic phantoms"))
-        note.setObjectName("caption")
-        below = QHBoxLayout()
-        below.addWidget(note, 1)
-        below.addWidget(caption)
+        self._value.setToolTip(tr("Mean of readers"))
+        self._caption = QLabel(tr("&Mean of readers"))
+        self._caption.setBuddy(self._value)
+        self._note = QLabel(tr("Pictures: synthetic phantoms"))
+        self._note.setObjectName("caption")
+        self._below = below = QHBoxLayout()
+        below.addWidget(self._note, 1)
+        below.addWidget(self._caption)
         below.addWidget(self._value)
         layout = QVBoxLayout(self)
         layout.addLayout(row)
@@ -91,10 +93,21 @@ class GradePanel(QGroupBox):
         picture = resources_dir() / "grades" / f"grade{grade}.png"
         if picture.is_file():
             button.setIcon(QIcon(str(picture)))
-        button.setIconSize(QSize(58, 58))
+        button.setIconSize(QSize(scaled(58), scaled(58)))
         # The row shares the panel's width evenly, whatever the words' lengths.
         button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         return button
+
+    def set_compact(self, compact: bool) -> None:
+        """Words without pictures and all in one row, where room is short."""
+        style = Qt.ToolButtonStyle
+        for button in self._group.buttons():
+            assert isinstance(button, QToolButton)
+            button.setToolButtonStyle(style.ToolButtonTextOnly if compact else style.ToolButtonTextUnderIcon)
+        for label in (self._note, self._caption):
+            label.setHidden(compact)
+        self._value.setMaximumWidth(scaled(62) if compact else NO_LIMIT)
+        (self._row if compact else self._below).addWidget(self._value)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Bare digits grade here, although they choose window presets elsewhere; other shortcuts keep working."""

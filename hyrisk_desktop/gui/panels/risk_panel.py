@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Slot
-from PySide6.QtGui import QColor, QFont, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QGridLayout, QGroupBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtGui import QFont, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QBoxLayout, QGroupBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from hyrisk_desktop.exchange.reports.report import covers_words, percent
+from hyrisk_desktop.gui.appearance import colour, scaled
 from hyrisk_desktop.gui.hints import Place, hint_text, situation
+from hyrisk_desktop.gui.panels.caption import Caption
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk.explain import Explanation
@@ -63,7 +65,11 @@ class Note(QLabel):
         super().__init__()
         self.setWordWrap(True)
         self.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.setFixedHeight(2 + 16 * lines)
+        self.set_lines(lines)
+
+    def set_lines(self, lines: int) -> None:
+        """Room for so many lines."""
+        self.setFixedHeight(2 + scaled(16) * lines)
 
     def setText(self, text: str) -> None:
         """Show ``text``; the tooltip has it whole where it is too long."""
@@ -82,13 +88,13 @@ class ByGradeStrip(QWidget):
         super().__init__(parent)
         self._risks: tuple[float, ...] = ()
         self._grade: float | None = None
-        self.setMinimumHeight(54)
+        self.setMinimumHeight(scaled(54))
         self.setObjectName("byGradeStrip")
         self.setAccessibleName(tr("Risk by grade"))
 
     def sizeHint(self) -> QSize:
         """Room for four bars and their captions."""
-        return QSize(200, 54)
+        return QSize(200, scaled(54))
 
     def show_risks(self, risks: tuple[float, ...], grade: float | None) -> None:
         """Risks at grades 0 to 3 (empty: nothing to show) and the current grade."""
@@ -103,22 +109,22 @@ class ByGradeStrip(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         font = QFont(self.font())
-        font.setPixelSize(11)
+        font.setPixelSize(scaled(11))
         painter.setFont(font)
-        gap, caption = 6.0, 15.0
+        gap, caption = 6.0, float(scaled(15))
         width = (self.width() - 3 * gap) / 4
         track = self.height() - 2 * caption
         for g in range(4):
             x = g * (width + gap)
             current = self._grade == g
             painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor("#2b3038"))
+            painter.setBrush(colour("track"))
             painter.drawRoundedRect(QRectF(x, caption, width, track), 2, 2)
             if self._risks:
                 height = track * self._risks[g]
-                painter.setBrush(QColor("#4da3ff" if current else "#5b6675"))
+                painter.setBrush(colour("accent" if current else "bar"))
                 painter.drawRoundedRect(QRectF(x, caption + track - height, width, height), 2, 2)
-            painter.setPen(QColor("#e8edf2" if current else "#a5afba"))
+            painter.setPen(colour("strong" if current else "quiet"))
             text = percent(self._risks[g]) if self._risks else NOTHING
             painter.drawText(QRectF(x, 0, width, caption), Qt.AlignmentFlag.AlignCenter, text)
             label = tr("grade {g}", g=g)
@@ -130,7 +136,7 @@ class ByGradeStrip(QWidget):
         if self._grade is not None and not self._grade.is_integer():
             # A mean of readers lies between two bars: a pointer on the tracks, at its place.
             x = width / 2 + self._grade * (width + gap)
-            painter.setPen(QPen(QColor("#4da3ff"), 2))
+            painter.setPen(QPen(colour("accent"), 2))
             painter.drawLine(QPointF(x, caption - 2), QPointF(x, caption + track + 2))
 
 
@@ -188,7 +194,7 @@ class RiskPanel(QGroupBox):
         self._note = Note(3)
         self._note.setObjectName("riskNote")
         self._note.setAccessibleName(tr("Which model, and what its risk assumes"))
-        self._demonstration = QLabel(tr("demonstration model,\ntrained on synthetic phantoms"))
+        self._demonstration = Caption(tr("demonstration model,\ntrained on synthetic phantoms"))
         self._demonstration.setObjectName("demonstrationBadge")
         self._strip = ByGradeStrip()
         self._reason = Note(3)
@@ -201,31 +207,37 @@ class RiskPanel(QGroupBox):
         top.addWidget(self._demonstration, 1, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         top.addWidget(self._reason, 1, Qt.AlignmentFlag.AlignVCenter)
         top.addWidget(self._anyway)
-        self._covers = QLabel(tr("Interval"))
+        self._covers = Caption(tr("Interval"))
         self._covers.setObjectName("riskIntervalCovers")
-        grid = QGridLayout()
-        grid.setVerticalSpacing(2)
-        for row, (caption, label) in enumerate(
-            (
-                (self._covers, self._interval),
-                (QLabel(tr("Percentile in reference cohort")), self._percentile),
-                (QLabel(tr("RiskNet, image only")), self._image_only),
-            )
+        rows = QVBoxLayout()
+        rows.setSpacing(2)
+        for caption, label in (
+            (self._covers, self._interval),
+            (Caption(tr("Percentile in reference cohort")), self._percentile),
+            (Caption(tr("RiskNet, image only")), self._image_only),
         ):
-            grid.addWidget(caption, row, 0)
-            grid.addWidget(label, row, 1, Qt.AlignmentFlag.AlignRight)
+            row = QHBoxLayout()
+            row.addWidget(caption, 1)
+            row.addWidget(label)
+            rows.addLayout(row)
         self._split = Value("riskSplit", tr("What the risk comes from"))
-        self._split.setFixedHeight(18)
-        research = QLabel(tr("Research use only. Not for diagnosis or treatment."))
-        research.setObjectName("researchNotice")
-        layout = QVBoxLayout(self)
-        layout.setSpacing(5)
-        for item in (top, grid, self._strip, self._split, self._note, research):
-            layout.addLayout(item) if isinstance(item, (QHBoxLayout, QGridLayout)) else layout.addWidget(item)
+        self._split.setFixedHeight(scaled(18))
+        self._research = Caption(tr("Research use only. Not for diagnosis or treatment."))
+        self._research.setObjectName("researchNotice")
+        self._column = layout = QVBoxLayout(self)
+        for item in (top, rows, self._strip, self._split, self._note, self._research):
+            layout.addLayout(item) if isinstance(item, QBoxLayout) else layout.addWidget(item)
+        self.set_compact(False)
         session.risk_changed.connect(self._show)
         session.exam_changed.connect(self._show)
         session.explanation_changed.connect(self._show_split)
         self._show()
+
+    def set_compact(self, compact: bool) -> None:
+        """A line less of the note, and the notice left to the status bar, where room is short."""
+        self._column.setSpacing(3 if compact else 5)
+        self._note.set_lines(2 if compact else 3)
+        self._research.setVisible(not compact)
 
     @Slot()
     def _show(self) -> None:

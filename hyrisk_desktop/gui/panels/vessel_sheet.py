@@ -6,6 +6,7 @@ from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QButtonGroup, QGridLayout, QLabel, QToolButton, QWidget
 
 from hyrisk_desktop.calcium.grading import GRADES, grade_word
+from hyrisk_desktop.gui.panels.caption import Caption
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.worklist.cac_drs import cac_drs, vessel_sum
@@ -40,7 +41,7 @@ class VesselSheet(QWidget):
                 grid.addWidget(button, row // 2, 5 * (row % 2) + 1 + grade)
             group.idClicked.connect(lambda grade, v=vessel: self._grade(v, grade))
             self._groups[vessel] = group
-        self._sum = QLabel()
+        self._sum = Caption()
         self._sum.setObjectName("vesselSum")
         self._sum.setAccessibleName(tr("Sum of the vessels and CAC-DRS"))
         grid.addWidget(self._sum, 2, 0, 1, 10)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QGridLayout,
     QGroupBox,
@@ -21,6 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from hyrisk_desktop.gui.appearance import colour
 from hyrisk_desktop.gui.retrain.plan import ask_process
 from hyrisk_desktop.gui.retrain.training_process import Command
 from hyrisk_desktop.gui.sentences import sentence_of
@@ -28,7 +28,7 @@ from hyrisk_desktop.gui.services.job_runner import JobContext, JobRunner, Operat
 from hyrisk_desktop.i18n import tr
 
 _SHOWN = 1000
-_COLOURS = {"error": "#ff6b6b", "warning": "#ffb454"}
+_COLOURS = {"error": "bad", "warning": "warning"}
 
 
 def facts(answer: dict[str, Any]) -> dict[str, str]:
@@ -246,5 +246,5 @@ class CheckPage(QWidget):
                 item = QTableWidgetItem(text)
                 item.setToolTip(text)
                 if column == 2 and severity in _COLOURS:
-                    item.setForeground(QColor(_COLOURS[severity]))
+                    item.setForeground(colour(_COLOURS[severity]))
                 self.table.setItem(i, column, item)

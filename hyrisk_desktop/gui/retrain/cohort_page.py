@@ -51,8 +51,7 @@ def columns_help() -> str:
         ("patient_id", tr("optional: keeps a patient’s exams in the same fold; never logged")),
     )
     cells = "".join(
-        f'<tr><td style="padding: 3px 18px 3px 0; color: #ffffff"><b>{name}</b></td>'
-        f'<td style="padding: 3px 0">{text}</td></tr>'
+        f'<tr><td style="padding: 3px 18px 3px 0"><b>{name}</b></td><td style="padding: 3px 0">{text}</td></tr>'
         for name, text in rows
     )
     return f"<table>{cells}</table>"

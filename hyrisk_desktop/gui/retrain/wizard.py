@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from hyrisk_desktop.errors import HyRiskError
+from hyrisk_desktop.gui.appearance import colour
 from hyrisk_desktop.gui.dialogs.message import ErrorDialog
 from hyrisk_desktop.gui.letters import LetteredDialog
 from hyrisk_desktop.gui.retrain.check_page import CheckPage
@@ -137,7 +138,7 @@ class RetrainWizard(LetteredDialog):
         last = {TRAINING: tr("3  Training"), REPRODUCTION: tr("3  The paper"), VALIDATION: tr("3  Validation")}
         names = (tr("1  Cohort"), tr("2  Check"), last[self.cohort_page.goal])
         parts = (
-            f'<span style="color:{"#ffffff" if i == self.page else "#8b96a3"}; font-weight:{600 if i == self.page else 400}">'
+            f'<span style="color:{colour("strong" if i == self.page else "quiet").name()}; font-weight:{600 if i == self.page else 400}">'
             f"{name}</span>"
             for i, name in enumerate(names)
         )

@@ -8,6 +8,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersisten
 from PySide6.QtGui import QColor, QFont, QPixmap
 
 from hyrisk_desktop.findings import Severity
+from hyrisk_desktop.gui.appearance import colour
 from hyrisk_desktop.gui.worklist.columns import SIGNS, Row, columns, standing_of, worst
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.worklist.records import ExamEntry, ReadSummary, Status
@@ -16,14 +17,14 @@ _Index = QModelIndex | QPersistentModelIndex
 _KEPT_PICTURES = 400
 PICTURE_PX = 38
 _STATUS_COLOURS = {
-    Status.NEW: "#a5afba",
-    Status.CENTRE: "#7db8ff",
-    Status.GRADED: "#e8d36b",
-    Status.SCORED: "#6fd08c",
-    Status.WITHHELD: "#ff8f6b",
-    Status.FAILED: "#ff6b6b",
+    Status.NEW: "quiet",
+    Status.CENTRE: "link",
+    Status.GRADED: "begun",
+    Status.SCORED: "good",
+    Status.WITHHELD: "withheld",
+    Status.FAILED: "bad",
 }
-_SEVERITY_COLOURS = {Severity.UNFIT: "#ff6b6b", Severity.WARNING: "#ffb454", Severity.INFO: "#a5afba"}
+_SEVERITY_COLOURS = {Severity.UNFIT: "bad", Severity.WARNING: "warning", Severity.INFO: "quiet"}
 
 
 class WorklistModel(QAbstractTableModel):
@@ -269,14 +270,14 @@ class WorklistModel(QAbstractTableModel):
     @staticmethod
     def _colour(entry: ExamEntry, key: str) -> QColor | None:
         if key == "status":
-            return QColor(_STATUS_COLOURS[entry.status])
+            return colour(_STATUS_COLOURS[entry.status])
         if key in ("risk", "agatston") and standing_of(entry, key).withheld:
-            return QColor(_STATUS_COLOURS[Status.WITHHELD])
+            return colour(_STATUS_COLOURS[Status.WITHHELD])
         if key == "findings" and entry.decisive is not None:
-            return QColor(_STATUS_COLOURS[Status.WITHHELD])
+            return colour(_STATUS_COLOURS[Status.WITHHELD])
         if key == "findings" and (severity := worst(entry)) is not None:
-            return QColor(_SEVERITY_COLOURS[severity])
-        return QColor("#8b96a3") if entry.problem else None
+            return colour(_SEVERITY_COLOURS[severity])
+        return colour("quiet") if entry.problem else None
 
     @staticmethod
     def _tip(row: Row) -> str:

@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 from hyrisk_desktop.batch.pace import BatchProgress
 from hyrisk_desktop.batch.row import FAILED, FROM_READS, BatchRow
 from hyrisk_desktop.exchange.reports.report import percent
+from hyrisk_desktop.gui.appearance import colour
 from hyrisk_desktop.gui.letters import LetteredDialog
 from hyrisk_desktop.gui.plain_table import RowsModel
 from hyrisk_desktop.gui.sentences import sentence_of
@@ -38,8 +39,8 @@ def row_colour(named: tuple[str, BatchRow], column: int) -> QColor | None:
     _, row = named
     states = {4: row.calcium_state, 5: row.risk_state}
     if row.status == FAILED or states.get(column) == State.WITHHELD:
-        return QColor("#ff6b6b")
-    return QColor("#ff8cdc") if column == 2 and row.centre_from != FROM_READS else None
+        return colour("bad")
+    return colour("proposed") if column == 2 and row.centre_from != FROM_READS else None
 
 
 def row_texts(named: tuple[str, BatchRow]) -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""The settings dialog: a loop over the table of settings."""
