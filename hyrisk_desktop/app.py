@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 import pyqtgraph as pg
-from PySide6.QtCore import QMessageLogContext, QTimer, QtMsgType, qInstallMessageHandler
+from PySide6.QtCore import QMessageLogContext, Qt, QTimer, QtMsgType, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication
 
 from hyrisk_desktop.demonstration import Demonstration, prepare_demonstration
@@ -23,6 +23,7 @@ from hyrisk_desktop.gui.appearance import apply_appearance
 from hyrisk_desktop.gui.application import Services
 from hyrisk_desktop.gui.log import set_up_logging
 from hyrisk_desktop.gui.main_window import MainWindow
+from hyrisk_desktop.gui.one_window import OneWindow, hand_over
 from hyrisk_desktop.gui.results import results_text
 from hyrisk_desktop.gui.state import RiskStatus
 from hyrisk_desktop.i18n import install_language, tr
@@ -32,6 +33,8 @@ from hyrisk_desktop.settings import Settings, user_settings
 _log = logging.getLogger(__name__)
 # Python threads hand over every 5 ms by default; while a worker parses headers that adds up to visible stalls.
 _SWITCH_INTERVAL_S = 0.0005
+_IDLE_MS = 5000
+"""Whoever has opened nothing by then looks around, and may want the demonstration exam."""
 
 
 def make_application(arguments: list[str], settings: Settings | None = None) -> QApplication:
@@ -61,7 +64,12 @@ def run_gui(path: Path | None, *, demonstration: bool = False) -> int:
     keep_exports_private(settings["private_exports"])
     qInstallMessageHandler(_log_qt_message)
     application = make_application(sys.argv[:1], settings)
+    if not demonstration and hand_over(path):
+        print(tr("HyRisk Desktop is open already: its window has taken over."), file=sys.stderr)  # noqa: T201
+        return 0
     window, services = build_window(settings, log_dir())
+    later = OneWindow(window)
+    later.wanted.connect(lambda wanted: _come_forward(window, wanted))
     _install_hooks(window)
     window.show()
     settings.tell = lambda sentence: _tell_of_settings(window, sentence)
@@ -71,7 +79,19 @@ def run_gui(path: Path | None, *, demonstration: bool = False) -> int:
         services.loader.open_demonstration()
     elif path is not None:
         services.worklist.open_path(path)
+    else:
+        QTimer.singleShot(_IDLE_MS, window, services.make_demonstration)
     return application.exec()
+
+
+def _come_forward(window: MainWindow, path: Path | None) -> None:
+    """A second start was this window's to take over."""
+    window.setWindowState(window.windowState() & ~Qt.WindowState.WindowMinimized)
+    window.show()
+    window.raise_()
+    window.activateWindow()
+    if path is not None:
+        window.open_path(path)
 
 
 def _tell_of_settings(window: MainWindow, sentence: str) -> None:

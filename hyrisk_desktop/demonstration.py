@@ -31,6 +31,7 @@ _MAX_JSON_BYTES = 1 << 20
 _CENTRE_FILE = "heart_centre.json"
 _COMPLETE_FILE = "complete.json"
 _CANCEL_POLL_S = 0.05
+_MAKING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,15 @@ class Demonstration:
     grade: float
 
 
+def demonstration_ready() -> bool:
+    """Whether the cache holds it, whole."""
+    return _read(_place()) is not None
+
+
+def _place() -> Path:
+    return cache_dir() / f"demonstration-{__version__}"
+
+
 def prepare_demonstration(progress: Progress = no_progress, cancel: CancelToken | None = None) -> Demonstration:
     """The demonstration exam, made now (some 10 to 30 s) if the cache does not hold a complete one.
 
@@ -49,14 +59,29 @@ def prepare_demonstration(progress: Progress = no_progress, cancel: CancelToken 
         ExamError: the generator failed or its folder can't be written.
         Cancelled: ``cancel`` was set; nothing is left behind.
     """
-    target = cache_dir() / f"demonstration-{__version__}"
+    target = _place()
     found = _read(target)
     if found is None:
-        _make(target, progress, cancel)
+        with _one_at_a_time(cancel):
+            # Whoever was first may have made it meanwhile.
+            if _read(target) is None:
+                _make(target, progress, cancel)
         found = _read(target)
     if found is None:
         raise _failed()
     return found
+
+
+@contextlib.contextmanager
+def _one_at_a_time(cancel: CancelToken | None) -> Iterator[None]:
+    """Two of them would take twice as long; who waits can be cancelled."""
+    while not _MAKING.acquire(timeout=_CANCEL_POLL_S):
+        if cancel is not None:
+            cancel.raise_if_cancelled()
+    try:
+        yield
+    finally:
+        _MAKING.release()
 
 
 def _read(folder: Path) -> Demonstration | None:

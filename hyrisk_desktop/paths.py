@@ -74,6 +74,11 @@ def models_dir() -> Path:
     return _user("models", str(Path(platformdirs.user_data_dir(_APP, appauthor=False)) / "models"))
 
 
+def views_path() -> Path:
+    """How each exam was looked at last."""
+    return config_dir() / "views.json"
+
+
 def cache_dir() -> Path:
     """Files that can be made again, such as the demonstration exam."""
     return _user("cache", platformdirs.user_cache_dir(_APP, appauthor=False))

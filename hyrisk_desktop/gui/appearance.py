@@ -110,7 +110,8 @@ def contrast(one: QColor, other: QColor) -> float:
 
 
 def _luminance(of: QColor) -> float:
-    parts = (value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in of.getRgbF()[:3])
+    values = (of.redF(), of.greenF(), of.blueF())
+    parts = (value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in values)
     return sum(share * value for share, value in zip((0.2126, 0.7152, 0.0722), parts, strict=True))
 
 

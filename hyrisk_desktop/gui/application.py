@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from hyrisk_desktop.demonstration import prepare_demonstration
 from hyrisk_desktop.gui.heart.service import HeartService
 from hyrisk_desktop.gui.log import MemoryLog
 from hyrisk_desktop.gui.models.shelf import ModelShelf
@@ -87,6 +88,18 @@ class Services:
         """Load the store's model in use, or another; the one loaded stays until the other is ready, and is then replaced."""
         choose = self.models.active if directory is None else partial(ActiveModel, directory)
         self.risk.load_model(choose, self.settings["device"] or None, self.settings["prevalence"] or None)
+
+    def make_demonstration(self) -> None:
+        """Have the demonstration exam ready before it is asked for; the first exam that is opened stops that."""
+        if self.session.exam is None and not self.worklist.busy and self.worklist.reading_list is None:
+            job = Job(
+                "making the demonstration",
+                lambda context: prepare_demonstration(context.progress, context.token),
+                lambda _: None,
+                lambda _: None,
+            )
+            self.session.exam_changed.connect(job.cancel)
+            self.runner.run_background(job)
 
     def close(self) -> None:
         """Stop all work; after this no thread or child process is left."""

@@ -8,10 +8,8 @@ from PySide6.QtCore import QByteArray, QSize, Slot
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QLabel,
     QMainWindow,
     QMenu,
-    QProgressBar,
     QWidget,
 )
 
@@ -30,11 +28,14 @@ from hyrisk_desktop.gui.prior.pane import PriorPane
 from hyrisk_desktop.gui.prior.service import Layout
 from hyrisk_desktop.gui.reading_area import ReadingArea
 from hyrisk_desktop.gui.recent_exams import RecentExams
+from hyrisk_desktop.gui.start_page import StartPage
 from hyrisk_desktop.gui.state import Tool
-from hyrisk_desktop.gui.status_line import StatusLine
+from hyrisk_desktop.gui.status_line import StatusBar
 from hyrisk_desktop.gui.viewer.desk import Desk
+from hyrisk_desktop.gui.viewer.memory import ViewMemory
 from hyrisk_desktop.gui.worklist.panel import WorklistPanel
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.paths import views_path
 
 
 class MainWindow(QMainWindow):
@@ -59,7 +60,12 @@ class MainWindow(QMainWindow):
         assert isinstance(file_menu, QMenu)
         file_menu.insertMenu(self.actions_by_key["open_demonstration"], recent)
         self._assemble()
-        self._make_status_bar()
+        self._bar = StatusBar(services.session, services.worklist, self)
+        self.status = self._bar.line
+        for part in (self.commands.reading_files.show_folder, self.commands.training_state):
+            self._bar.insertPermanentWidget(1, part)
+        self.setStatusBar(self._bar)
+        self._add_start_page()
         self._connect()
         self.desk.set_overlay_level(services.settings["overlay_level"])
         self._restore_layout()
@@ -99,30 +105,15 @@ class MainWindow(QMainWindow):
         row.addWidget(self.reading_panel)
         self.grade_panel.vessels.setVisible(self._services.settings["per_vessel"])
 
-    def _make_status_bar(self) -> None:
-        self.status = StatusLine(self._services.session, self._services.worklist)
-        self._progress = QProgressBar()
-        self._progress.setObjectName("jobProgress")
-        self._progress.setAccessibleName(tr("Progress"))
-        self._progress.setFixedWidth(220)
-        self._progress.setVisible(False)
-        notice = QLabel(tr("Research use only"))
-        notice.setObjectName("researchNotice")
-        self._trouble = QLabel()
-        self._trouble.setObjectName("storeTrouble")
-        self._trouble.setAccessibleName(tr("Reads that are not saved yet"))
-        self._trouble.setVisible(False)
-        self._shared = QLabel(tr("Open in two windows"))
-        self._shared.setObjectName("storeShared")
-        self._shared.setVisible(False)
-        self.statusBar().addWidget(self.status, 1)
-        self.statusBar().addPermanentWidget(self.commands.reading_files.show_folder)
-        self.statusBar().addPermanentWidget(self._trouble)
-        self.statusBar().addPermanentWidget(self._shared)
-        self.statusBar().addPermanentWidget(self.commands.training_state)
-        self.statusBar().addPermanentWidget(self._progress)
-        self.statusBar().addPermanentWidget(notice)
-        self.statusBar().setSizeGripEnabled(False)
+    def _add_start_page(self) -> None:
+        services = self._services
+        page = StartPage(
+            services.session, services.worklist, services.settings, services.runner, self.actions_by_key,
+            services.loader.open_path, self.desk,
+        )  # fmt: skip
+        page.list_wanted.connect(lambda chosen: services.worklist.open_list(chosen, open_place=True))
+        self.views = ViewMemory(services.session, self.desk, views_path(), services.runner, self)
+        self.views.load()
 
     def _connect(self) -> None:
         session, loader = self._services.session, self._services.loader
@@ -135,8 +126,10 @@ class MainWindow(QMainWindow):
             self.commands.states_changed,
         ):
             signal.connect(self._show_states)
-        loader.progressed.connect(self._show_progress)
-        loader.idle.connect(self._hide_progress)
+        loader.progressed.connect(self._bar.show_progress)
+        loader.progressed.connect(self._show_loading)
+        loader.idle.connect(self._bar.hide_progress)
+        loader.idle.connect(self._show_states)
         loader.opened.connect(self._remember)
         loader.opened.connect(self._remark)
         self.commands.message.connect(self.status.say)
@@ -146,8 +139,8 @@ class MainWindow(QMainWindow):
         worklist.shown_changed.connect(self.worklist_panel.setVisible)
         worklist.per_vessel_changed.connect(self.grade_panel.vessels.setVisible)
         worklist.search_wanted.connect(self.worklist_panel.focus_search)
-        self._services.store.trouble.connect(self._show_trouble)
-        self._services.store.shared.connect(self._show_shared)
+        self._services.store.trouble.connect(self._bar.show_trouble)
+        self._services.store.shared.connect(self._bar.show_shared)
         self.worklist_panel.entered.connect(self.desk.focus_image)
         self.grade_panel.entered.connect(self.desk.focus_image)
 
@@ -196,36 +189,9 @@ class MainWindow(QMainWindow):
         self._menus.show(action_table(settings))
         self._show_states()
 
-    @Slot(str)
-    def _show_trouble(self, sentence: str) -> None:
-        """A read that is not saved yet is said for as long as it is so."""
-        self._trouble.setText(tr("NOT SAVED") if sentence else "")
-        self._trouble.setToolTip(sentence)
-        self._trouble.setVisible(bool(sentence))
-
-    @Slot(str)
-    def _show_shared(self, sentence: str) -> None:
-        """That another window has the worklist open is said for as long as it is so."""
-        self._shared.setToolTip(sentence)
-        self._shared.setAccessibleName(sentence)
-        self._shared.setVisible(bool(sentence))
-        if sentence:
-            self.status.say(sentence)
-
-    @Slot(str, int, int)
-    def _show_progress(self, what: str, done: int, total: int) -> None:
-        self._progress.setVisible(True)
-        self._progress.setRange(0, total)
-        self._progress.setValue(done)
-        text = tr("{what}… {done} of {total}", what=what, done=done, total=total) if total else f"{what}…"
-        self.status.show_progress(text)
-        self.actions_by_key["cancel_loading"].setEnabled(self._services.loader.loading)
-
     @Slot()
-    def _hide_progress(self) -> None:
-        self._progress.setVisible(False)
-        self.status.show_progress("")
-        self._show_states()
+    def _show_loading(self) -> None:
+        self.actions_by_key["cancel_loading"].setEnabled(self._services.loader.loading)
 
     # --- recent exams and drops
 
@@ -245,7 +211,11 @@ class MainWindow(QMainWindow):
         files = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
         if files:
             event.acceptProposedAction()
-            self._services.worklist.open_path(Path(files[0]))
+            self.open_path(Path(files[0]))
+
+    def open_path(self, path: Path) -> None:
+        """Open what lies at ``path``, as if it was dropped here."""
+        self._services.worklist.open_path(path)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """A key whose action is switched off now: say why, instead of nothing."""
@@ -289,6 +259,7 @@ class MainWindow(QMainWindow):
         settings["window_geometry"] = bytes(self.saveGeometry().toBase64().data()).decode()
         settings["window_state"] = self._area.layout_of_images()
         settings["worklist_state"] = f"{self._area.width_of_list}|{self.worklist_panel.layout_state()}"
+        self.views.flush()
         # Waiting for the worker may take seconds while torch is being imported: nobody should look at a dead window.
         self.hide()
         self.closed = True

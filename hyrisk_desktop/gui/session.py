@@ -12,20 +12,12 @@ from datetime import UTC, datetime
 
 from PySide6.QtCore import QObject, Signal
 
-from hyrisk_desktop.calcium import Plaque, component_voxels, get_profile, given, toggled
+from hyrisk_desktop.calcium import component_voxels, get_profile, given
 from hyrisk_desktop.calcium.grading import check_grade
 from hyrisk_desktop.gui.measured import Measured
-from hyrisk_desktop.gui.state import (
-    Exam,
-    ReadHistory,
-    ReadState,
-    RiskStatus,
-    Snapshot,
-    ViewState,
-    identity,
-)
+from hyrisk_desktop.gui.state import Exam, ReadHistory, ReadState, RiskStatus, Snapshot, ViewState, identity
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging import CTVolume, Voxel, check_centre
+from hyrisk_desktop.imaging import Voxel, check_centre
 from hyrisk_desktop.measurement import survey
 from hyrisk_desktop.risk import RiskReading
 from hyrisk_desktop.worklist.records import Proposal
@@ -284,7 +276,7 @@ class Session(Measured):
         """Move the heart centre by voxels, staying inside the volume."""
         if self.read.centre is not None and self.volume is not None:
             x, y, z = self.read.centre
-            self.place_centre(_clamp((x + dx, y + dy, z + dz), self.volume))
+            self.place_centre(self.volume.inside((x + dx, y + dy, z + dz)))
 
     def set_grade(self, grade: float | None) -> None:
         """Set or clear the grade (0 to 3)."""
@@ -306,10 +298,6 @@ class Session(Measured):
     def mark_plaques(self, plaques: Iterable[Voxel], vessel: str | None) -> None:
         """Give plaques of the whole heart to a vessel of `calcium.VESSELS`, or back to nobody."""
         self.edit(heart=given(self.read.heart, plaques, vessel))
-
-    def toggle_plaque(self, plaque: Plaque) -> None:
-        """Count a plaque of the whole heart, or leave it out."""
-        self.edit(heart=toggled(self.read.heart, plaque))
 
     @property
     def looked_around(self) -> bool:
@@ -382,19 +370,24 @@ class Session(Measured):
 
     # --- the view
 
+    def resume_view(self, position: Voxel, **changes: object) -> None:
+        """Look at the exam as when it was left, but at the heart centre where there is one.
+
+        Args:
+            position: cursor voxel (x, y, z) of then. changes: other fields of `ViewState`.
+        """
+        if self.volume is not None:
+            self._first_position = self.volume.inside(position)
+            self.set_view(position=self.read.centre or position, **changes)
+
     def set_view(self, **changes: object) -> None:
         """Change fields of `ViewState`; the position is kept inside the volume."""
         new = replace(self.view, **changes)  # type: ignore[arg-type]
         if self.volume is not None:
-            new = replace(new, position=_clamp(new.position, self.volume))
+            new = replace(new, position=self.volume.inside(new.position))
         if new == self.view:
             return
         before, self.view = self.view, new
         if new.tool is not before.tool:
             self.tool_changed.emit()
         self.view_changed.emit()
-
-
-def _clamp(voxel: Voxel, volume: CTVolume) -> Voxel:
-    x, y, z = (min(max(v, 0), n - 1) for v, n in zip(voxel, volume.shape_zyx[::-1], strict=True))
-    return x, y, z

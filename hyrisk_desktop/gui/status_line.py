@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QFontMetrics, QResizeEvent
-from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
+from PySide6.QtWidgets import QLabel, QProgressBar, QSizePolicy, QStatusBar, QWidget
 
 from hyrisk_desktop.gui.hints import Place, Situation, hint_text, situation
 from hyrisk_desktop.gui.session import Session
@@ -115,3 +115,57 @@ class StatusLine(QLabel):
         room = max(200, self.width() - 8)
         self.setText(QFontMetrics(self.font()).elidedText(self._whole, Qt.TextElideMode.ElideRight, room))
         self.setToolTip(self._whole)
+
+
+class StatusBar(QStatusBar):
+    """The line, what is not saved, who else is here, and how far loading is; always with the notice of research use."""
+
+    def __init__(self, session: Session, worklist: Worklist, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.line = StatusLine(session, worklist)
+        self._trouble, self._shared = QLabel(), QLabel(tr("Open in two windows"))
+        self._trouble.setObjectName("storeTrouble")
+        self._trouble.setAccessibleName(tr("Reads that are not saved yet"))
+        self._shared.setObjectName("storeShared")
+        self._progress = QProgressBar()
+        self._progress.setObjectName("jobProgress")
+        self._progress.setAccessibleName(tr("Progress"))
+        self._progress.setFixedWidth(220)
+        notice = QLabel(tr("Research use only"))
+        notice.setObjectName("researchNotice")
+        self.addWidget(self.line, 1)
+        for part in (self._trouble, self._shared, self._progress, notice):
+            self.addPermanentWidget(part)
+            part.setVisible(part is notice)
+        self.setSizeGripEnabled(False)
+
+    @Slot(str)
+    def show_trouble(self, sentence: str) -> None:
+        """A read that is not saved yet is said for as long as it is so."""
+        self._trouble.setText(tr("NOT SAVED") if sentence else "")
+        self._trouble.setToolTip(sentence)
+        self._trouble.setVisible(bool(sentence))
+
+    @Slot(str)
+    def show_shared(self, sentence: str) -> None:
+        """That another window has the worklist open is said for as long as it is so."""
+        self._shared.setToolTip(sentence)
+        self._shared.setAccessibleName(sentence)
+        self._shared.setVisible(bool(sentence))
+        if sentence:
+            self.line.say(sentence)
+
+    @Slot(str, int, int)
+    def show_progress(self, what: str, done: int, total: int) -> None:
+        """What is being loaded, and how far it is; ``total`` 0 for not known."""
+        self._progress.setVisible(True)
+        self._progress.setRange(0, total)
+        self._progress.setValue(done)
+        text = tr("{what}… {done} of {total}", what=what, done=done, total=total) if total else f"{what}…"
+        self.line.show_progress(text)
+
+    @Slot()
+    def hide_progress(self) -> None:
+        """Nothing is being loaded any more."""
+        self._progress.setVisible(False)
+        self.line.show_progress("")

@@ -65,6 +65,11 @@ class CTVolume:
         depth, rows, columns = self.shape_zyx
         return 0 <= x < columns and 0 <= y < rows and 0 <= z < depth
 
+    def inside(self, voxel: tuple[float, float, float]) -> Voxel:
+        """The voxel (x, y, z) of the volume that is nearest to ``voxel``, which may lie outside or between two."""
+        x, y, z = (min(max(round(at), 0), n - 1) for at, n in zip(voxel, self.shape_zyx[::-1], strict=True))
+        return x, y, z
+
     def voxel_to_mm(self, voxel: tuple[float, float, float]) -> tuple[float, float, float]:
         """LPS position in mm of the centre of ``voxel`` (x, y, z)."""
         offset = self.direction @ (np.asarray(voxel, np.float64) * np.asarray(self.spacing_mm))

@@ -15,6 +15,7 @@ from hyrisk_desktop.calcium import HeartRegion, Plaque, WholeHeartScores, Zone
 from hyrisk_desktop.gui.overlay import VESSEL_COLOURS
 from hyrisk_desktop.gui.state import HeartAnswer
 from hyrisk_desktop.gui.viewer.display import Plane
+from hyrisk_desktop.gui.viewer.lesion_hand import toggle_at
 from hyrisk_desktop.gui.viewer.slice_view import SliceView
 from hyrisk_desktop.imaging import CTVolume, Voxel
 from tests.gui.conftest import Program
@@ -225,7 +226,7 @@ def test_suggested_vessels_are_drawn_paler_than_taken_ones(scored: Program) -> N
     assert scored.session.heart is not None
     assert scored.session.heart.overlay.colours[index][3] > pale[3]
     assert (scored.session.heart.overlay.labels == len(heart(scored).groups) + 1).any()
-    scored.session.toggle_plaque(next(p for p in heart(scored).groups if p.id == plaque.id))
+    toggle_at(scored.session, plaque.id)
     assert tuple(scored.session.heart.overlay.colours[index][:3]) not in VESSEL_COLOURS.values()
 
 

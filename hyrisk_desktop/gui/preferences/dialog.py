@@ -71,8 +71,10 @@ class SettingsDialog(LetteredDialog):
         layout.addLayout(upper, 1)
         layout.addWidget(self._problem)
         layout.addWidget(self._buttons)
-        for part in (*self.editors.values(), self.keys, self.presets):
-            part.changed.connect(self._check)
+        for editor in self.editors.values():
+            editor.changed.connect(self._check)
+        self.keys.changed.connect(self._check)
+        self.presets.changed.connect(self._check)
         self._show_first(first)
         self._check()
 

@@ -38,9 +38,7 @@ class Placing:
 
     def nearest_in_prior(self, voxel: Place) -> Voxel:
         """The voxel (x, y, z) of the prior exam that is nearest to a place of the exam on screen; kept inside it."""
-        sizes = self.prior.shape_zyx[::-1]
-        x, y, z = (min(max(round(at), 0), n - 1) for at, n in zip(self.to_prior(voxel), sizes, strict=True))
-        return x, y, z
+        return self.prior.inside(self.to_prior(voxel))
 
     def shifted(self, x_mm: float, y_mm: float, z_mm: float) -> Placing:
         """The same with the prior moved on by so much."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hyrisk_desktop.calcium import Plaque
+from hyrisk_desktop.calcium import Plaque, toggled
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.viewer.display import lesion_at
 from hyrisk_desktop.i18n import tr
@@ -29,7 +29,7 @@ def toggle_at(session: Session, voxel: Voxel) -> bool:
     if session.whole_heart is not None:
         if (plaque := plaque_at(session, voxel)) is None:
             return False
-        session.toggle_plaque(plaque)
+        session.edit(heart=toggled(session.read.heart, plaque))
         return True
     index = None if session.scores is None else lesion_at(session.scores, voxel)
     if index is None:

@@ -41,6 +41,9 @@ FOCUS = QColor("#4da3ff")
 class SliceView(pg.GraphicsView):
     """Shows one slice (or slab) of a volume in one plane.
 
+    Attributes:
+        index, annotations: slice and texts on show.
+
     Signals carry voxels (x, y, z) as tuples, level and width in HU, and whole slices.
     """
 
@@ -67,10 +70,10 @@ class SliceView(pg.GraphicsView):
         self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self._volume: CTVolume | None = None
         self._geometry: PlaneGeometry | None = None
-        self._index, self._slab, self._ruler_index = 0, 1, 0
+        self.index, self._slab, self._ruler_index = 0, 1, 0
         self._table: NDArray[np.uint32] = np.zeros(65536, np.uint32)
         self._overlay: Overlay | None = None
-        self._marks, self._annotations = Marks(), Annotations()
+        self._marks, self.annotations = Marks(), Annotations()
         self._tool = Tool.WINDOW
         self._drag: interaction.Drag | None = None
         self._wheel_rest, self._just_placed, self._fitted = 0, False, True
@@ -79,19 +82,9 @@ class SliceView(pg.GraphicsView):
     # --- what to show
 
     @property
-    def index(self) -> int:
-        """Slice on show."""
-        return self._index
-
-    @property
     def geometry(self) -> PlaneGeometry | None:
         """How the plane cuts the volume; None without one."""
         return self._geometry
-
-    @property
-    def annotations(self) -> Annotations:
-        """Texts on show."""
-        return self._annotations
 
     @property
     def tool(self) -> Tool:
@@ -121,27 +114,27 @@ class SliceView(pg.GraphicsView):
     def show_slice(self, index: int, slab: int, overlay: Overlay | None, table: NDArray[np.uint32]) -> None:
         """Draw slice ``index``, or a projection of ``slab``, under ``overlay``, in the colours [65536] of ``table``."""
         self._table = table
-        self._index, self._slab, self._overlay = index, slab, overlay
+        self.index, self._slab, self._overlay = index, slab, overlay
         self.refresh()
 
     def refresh(self) -> None:
         """Draw the current slice again (its pixels, window or scores have changed)."""
         if self._volume is None or self._geometry is None:
             return
-        picture = self._geometry.cut(self._volume.hu, self._index, self._slab)
+        picture = self._geometry.cut(self._volume.hu, self.index, self._slab)
         self._image.show_slice(picture, self._table)
         self._show_calcium()
         self.place_heat()
 
     def place_heat(self) -> None:
         """Paint the explanation where the slice on show crosses its patch."""
-        self.heat.place(self._geometry, self._index, self._slab, self._annotations.show_marks)
+        self.heat.place(self._geometry, self.index, self._slab, self.annotations.show_marks)
         self.viewport().update()
 
     def _show_calcium(self) -> None:
         overlay, geometry, colours = self._overlay, self._geometry, None
-        if overlay is not None and geometry is not None and self._annotations.show_marks:
-            colours = overlay_colours(overlay, geometry, self._index)
+        if overlay is not None and geometry is not None and self.annotations.show_marks:
+            colours = overlay_colours(overlay, geometry, self.index)
         if colours is not None and overlay is not None and geometry is not None:
             self._calcium.show_colours(colours, QRectF(*geometry.rectangle_mm(overlay.region)))
         else:
@@ -154,8 +147,8 @@ class SliceView(pg.GraphicsView):
 
     def set_annotations(self, annotations: Annotations) -> None:
         """Corner texts and what of all this is visible."""
-        changed = annotations.show_marks != self._annotations.show_marks
-        self._annotations = annotations
+        changed = annotations.show_marks != self.annotations.show_marks
+        self.annotations = annotations
         if changed:
             self._show_calcium()
             self.place_heat()
@@ -185,6 +178,12 @@ class SliceView(pg.GraphicsView):
         self._box.setRange(area, padding=0, disableAutoRange=True)
         self.zoomed.emit()
 
+    @property
+    def zoomed_area(self) -> tuple[float, float, float, float] | None:
+        """Left, top, width and height in mm of what is shown; None for the whole slice."""
+        area = self._box.viewRect()
+        return None if self._fitted else (area.left(), area.top(), area.width(), area.height())
+
     def _zoom(self, factor: float, around: QPointF) -> None:
         self._fitted = False
         self._box.scaleBy((1 / factor, 1 / factor), center=self._to_mm(around))
@@ -212,7 +211,7 @@ class SliceView(pg.GraphicsView):
         uv = self._to_uv(position)
         if uv is None or self._geometry is None or self._volume is None:
             return None
-        voxel = self._geometry.to_voxel(uv[0], uv[1], self._index)
+        voxel = self._geometry.to_voxel(uv[0], uv[1], self.index)
         return voxel if self._volume.contains(voxel) else None
 
     def position_of(self, voxel: tuple[float, float, float]) -> QPointF:
@@ -252,10 +251,10 @@ class SliceView(pg.GraphicsView):
         size = (self.viewport().width(), self.viewport().height())
         ink = Lettering(painter, 13 if min(size) > 380 else 11)
         place = partial(_placed, to_widget)
-        if self._annotations.show_marks:
-            paint_marks(ink, self._marks, geometry, self._index, place)
-        ruler = self._ruler if self._ruler_index == self._index else None
-        paint_annotations(ink, self._annotations, size, self.zoom, geometry, ruler, place)
+        if self.annotations.show_marks:
+            paint_marks(ink, self._marks, geometry, self.index, place)
+        ruler = self._ruler if self._ruler_index == self.index else None
+        paint_annotations(ink, self.annotations, size, self.zoom, geometry, ruler, place)
 
     # --- the mouse and the keyboard
 
@@ -282,7 +281,7 @@ class SliceView(pg.GraphicsView):
         if self._tool is Tool.RULER:
             mm = self._to_mm(position)
             drag.ruler = True
-            self._ruler, self._ruler_index = ((mm.x(), mm.y()), (mm.x(), mm.y())), self._index
+            self._ruler, self._ruler_index = ((mm.x(), mm.y()), (mm.x(), mm.y())), self.index
         elif self._tool is not Tool.PLACE_CENTRE and self._marks.box is not None and uv and self._geometry:
             rectangle, (su, sv) = self._geometry.rectangle(self._marks.box), self._geometry.spacing_uv
             reach = interaction.HANDLE_TOLERANCE_PX * self._box.viewPixelSize()[0]

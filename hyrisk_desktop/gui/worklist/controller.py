@@ -152,10 +152,10 @@ class Worklist(Opening):
         """List all exams below a folder; what was read of them before stays."""
         self.scanning.start(folder, self.reader, alone_is_no_list=alone_is_no_list)
 
-    def open_list(self, reading_list: ReadingList) -> None:
-        """Show a list that was made before, at the place where the reader left it."""
+    def open_list(self, reading_list: ReadingList, *, open_place: bool = False) -> None:
+        """Show a list that was made before, at the place where the reader left it; ``open_place``: with the exam there."""
         self.scanning.cancel()
-        self._show_list(reading_list)
+        self._show_list(reading_list, open_place=open_place)
 
     @Slot(object)
     def _begin_list(self, reading_list: ReadingList) -> None:

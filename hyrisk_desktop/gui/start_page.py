@@ -1,0 +1,206 @@
+"""What stands where the images will be before there are any: the ways to begin, and where one stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from hyrisk_desktop.demonstration import demonstration_ready
+from hyrisk_desktop.gui.appearance import scaled
+from hyrisk_desktop.gui.services.job_runner import Job, JobRunner
+from hyrisk_desktop.gui.session import Session
+from hyrisk_desktop.gui.worklist.controller import Worklist
+from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.settings import Settings
+from hyrisk_desktop.worklist.overview import ListOverview, overview
+from hyrisk_desktop.worklist.records import ReadingList
+
+WAYS = ("open_folder", "open_file", "open_exams", "show_pacs", "open_demonstration", "show_manual")
+"""Actions that the page has a button for, the way a reader begins most often first."""
+_ITEM = Qt.ItemDataRole.UserRole
+_LOOK_AGAIN_MS = 300
+
+
+class StartPage(QWidget):
+    """Covers ``desk`` while no exam is shown.
+
+    Args:
+        actions: the window's, by key. open_path: opens an exam opened before.
+    """
+
+    list_wanted = Signal(object)
+    """A `ReadingList` that the reader wants to go on with."""
+
+    def __init__(
+        self,
+        session: Session,
+        worklist: Worklist,
+        settings: Settings,
+        runner: JobRunner,
+        actions: dict[str, QAction],
+        open_path: Callable[[Path], None],
+        desk: QWidget,
+    ) -> None:
+        super().__init__(desk)
+        self.setObjectName("startPage")
+        self.setAccessibleName(tr("Start page"))
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self._session, self._worklist, self._settings, self._runner = session, worklist, settings, runner
+        self._open_path, self._desk = open_path, desk
+        title = QLabel("HyRisk Desktop")
+        title.setObjectName("startTitle")
+        notice = QLabel(tr("Research use only. Not for diagnosis or treatment."))
+        notice.setObjectName("researchNotice")
+        self._demonstration = QLabel()
+        self._demonstration.setObjectName("caption")
+        self._demonstration.setWordWrap(True)
+        ways = QVBoxLayout()
+        for key in WAYS:
+            ways.addWidget(_button(actions[key]))
+        ways.addWidget(self._demonstration)
+        ways.addStretch(1)
+        self.lists, self._lists_box = _list("startLists", tr("Worklists"), self._choose_list)
+        self.exams, self._exams_box = _list("startExams", tr("Exams opened last"), self._choose_exam)
+        right = QVBoxLayout()
+        right.addWidget(self._lists_box, 1)
+        right.addWidget(self._exams_box, 1)
+        columns = QHBoxLayout()
+        columns.setSpacing(scaled(24))
+        columns.addLayout(ways, 2)
+        columns.addLayout(right, 3)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(*(scaled(px) for px in (28, 20, 28, 20)))
+        layout.addWidget(title)
+        layout.addWidget(notice)
+        layout.addSpacing(scaled(12))
+        layout.addLayout(columns, 1)
+        self._later = QTimer(self, interval=_LOOK_AGAIN_MS)
+        self._later.setSingleShot(True)
+        self._later.timeout.connect(self._look)
+        for signal in (session.exam_changed, worklist.list_changed, worklist.ready):
+            signal.connect(self._follow)
+        worklist.rows_changed.connect(self._look_soon)
+        desk.installEventFilter(self)
+        self._follow()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """As large as the images."""
+        if watched is self._desk and event.type() == QEvent.Type.Resize:
+            self.setGeometry(self._desk.rect())
+        return False
+
+    @Slot()
+    def _follow(self) -> None:
+        wanted = self._session.exam is None
+        if wanted == self.isHidden():
+            self.setGeometry(self._desk.rect())
+            self.setVisible(wanted)
+            self.raise_()
+        if wanted:
+            self._show_exams()
+            self._look_soon()
+
+    @Slot()
+    def _look_soon(self) -> None:
+        if self._session.exam is None:
+            self._later.start()
+
+    @Slot()
+    def _look(self) -> None:
+        """Ask the store and the disk, off this thread."""
+        reader = self._worklist.reader
+        if self._session.exam is not None:
+            return
+        if reader is not None:
+            self._worklist.store.ask(lambda store: overview(store, reader), self._show_lists, lambda _: None)
+        job = Job("looking for the demonstration", lambda _: demonstration_ready(), self._show_ready, lambda _: None)
+        self._runner.run_io(job)
+
+    # --- what is shown
+
+    def _show_lists(self, found: list[ListOverview]) -> None:
+        self.lists.clear()
+        for row in found:
+            item = QListWidgetItem(_words(row))
+            item.setData(_ITEM, row.reading_list)
+            item.setToolTip("" if row.reading_list.blinded else str(row.reading_list.root))
+            self.lists.addItem(item)
+        self._lists_box.setVisible(bool(found))
+
+    def _show_exams(self) -> None:
+        names: list[str] = self._settings["recent_exams"]
+        self.exams.clear()
+        for name in names:
+            path = Path(name)
+            item = QListWidgetItem(f"{path.name}\n{path.parent}")
+            item.setData(_ITEM, name)
+            self.exams.addItem(item)
+        self._exams_box.setVisible(bool(names))
+
+    def _show_ready(self, ready: bool) -> None:
+        text = tr("The demonstration exam is a synthetic phantom and no patient.")
+        self._demonstration.setText(
+            text if ready else text + tr(" It is being made, or is made when it is opened: half a minute.")
+        )
+
+    @Slot(QListWidgetItem)
+    def _choose_list(self, item: QListWidgetItem) -> None:
+        chosen = item.data(_ITEM)
+        if isinstance(chosen, ReadingList):
+            self.list_wanted.emit(chosen)
+
+    @Slot(QListWidgetItem)
+    def _choose_exam(self, item: QListWidgetItem) -> None:
+        self._open_path(Path(item.data(_ITEM)))
+
+
+def _words(row: ListOverview) -> str:
+    name = (
+        tr("{name} – read blinded", name=row.reading_list.name) if row.reading_list.blinded else row.reading_list.name
+    )
+    how_far = tr("{graded} of {exams} graded", graded=row.graded, exams=row.exams)
+    if not row.stopped_at:
+        return tr("{name}\n{how_far}, not begun", name=name, how_far=how_far)
+    return tr("{name}\n{how_far}, last on {day}", name=name, how_far=how_far, day=row.stopped_at[:10])
+
+
+def _button(action: QAction) -> QPushButton:
+    """Does what the action does, and names its keys."""
+    keys = action.shortcut().toString(action.shortcut().SequenceFormat.NativeText)
+    text = action.text().replace("&", "")
+    button = QPushButton(tr("{text}   {keys}", text=text, keys=keys) if keys else text)
+    button.setObjectName(f"start_{action.objectName()}")
+    button.clicked.connect(action.trigger)
+    return button
+
+
+def _list(name: str, title: str, choose: Callable[[QListWidgetItem], None]) -> tuple[QListWidget, QWidget]:
+    """A list under its title, and the box of both."""
+    box = QWidget()
+    heading = QLabel(title)
+    heading.setObjectName("heading")
+    found = QListWidget()
+    found.setObjectName(name)
+    found.setAccessibleName(title)
+    found.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+    found.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    found.itemActivated.connect(choose)
+    found.itemClicked.connect(choose)
+    layout = QVBoxLayout(box)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.addWidget(heading)
+    layout.addWidget(found)
+    box.setVisible(False)
+    return found, box
