@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -195,12 +196,14 @@ def test_a_second_start_hands_its_path_over(qtbot: QtBot, tmp_path: Path) -> Non
     window.wanted.connect(wanted.append)
 
     def start(path: Path | None) -> None:
-        """As another process would: it waits while this one hears it."""
-        answers: list[bool] = []
-        other = threading.Thread(target=lambda: answers.append(hand_over(path, name)))
-        other.start()
-        qtbot.waitUntil(lambda: not other.is_alive(), timeout=20_000)
-        assert answers == [True]
+        """Another process, which waits while this one hears it."""
+        code = (
+            "import sys; from pathlib import Path; from hyrisk_desktop.gui.one_window import hand_over\n"
+            "sys.exit(0 if hand_over(Path(sys.argv[2]) if sys.argv[2] else None, sys.argv[1]) else 7)"
+        )
+        with subprocess.Popen([sys.executable, "-c", code, name, str(path or "")]) as other:
+            qtbot.waitUntil(lambda: other.poll() is not None, timeout=60_000)
+        assert other.returncode == 0
 
     start(tmp_path / "exam ü")
     start(None)
