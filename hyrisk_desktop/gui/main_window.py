@@ -259,9 +259,9 @@ class MainWindow(QMainWindow):
         settings["window_geometry"] = bytes(self.saveGeometry().toBase64().data()).decode()
         settings["window_state"] = self._area.layout_of_images()
         settings["worklist_state"] = f"{self._area.width_of_list}|{self.worklist_panel.layout_state()}"
-        self.views.flush()
         # Waiting for the worker may take seconds while torch is being imported: nobody should look at a dead window.
         self.hide()
+        self.views.flush()
         self.closed = True
         self.commands.retraining.close()
         self._services.close()

@@ -139,7 +139,6 @@ def test_views_outlive_the_program_and_name_nobody(ready: Program) -> None:
     ready.show(volume)
     look(ready, position=(31, 17, 4), level=-600.0)
     ready.window.views.flush()
-    ready.wait(lambda: views_path().is_file() and not ready.services.runner.busy)
     text = views_path().read_text(encoding="ascii")
     assert "1.2.840" not in text
     assert len(json.loads(text)) == 1
@@ -178,8 +177,8 @@ def test_a_damaged_file_of_views_means_a_new_view(ready: Program, stored: str) -
 def test_only_the_newest_views_are_kept(ready: Program) -> None:
     memory = ready.window.views
     memory._views = {f"{n}": {} for n in range(MOST + 3)}
-    memory._write()
-    ready.wait(lambda: not ready.services.runner.busy)
+    memory._timer.start()
+    memory.flush()
     kept = json.loads(views_path().read_text(encoding="ascii"))
     assert len(kept) == MOST
     assert next(iter(kept)) == "3"

@@ -43,7 +43,7 @@ class ViewMemory(QObject):
         self._key = ""
         self._timer = QTimer(self, interval=_REST_MS)
         self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self._write)
+        self._timer.timeout.connect(self._write_soon)
         session.exam_changed.connect(self._follow_exam)
         session.view_changed.connect(self._note)
         for view in desk.views.values():
@@ -111,24 +111,27 @@ class ViewMemory(QObject):
     # --- the file
 
     @Slot()
-    def _write(self) -> None:
-        kept = dict(list(self._views.items())[-MOST:])
-        self._views = kept
-        text = json.dumps(kept).encode("ascii")
-        path = self._path
-
-        def work(_: object) -> None:
-            make_private(path.parent)
-            write_private(path, text)
-
+    def _write_soon(self) -> None:
         # How an exam was looked at is not worth a dialog.
-        self._runner.run_io(Job("keeping views", work, lambda _: None, lambda _: _log.info("Views can't be kept.")))
+        keep, text = self._keep, self._text()
+        self._runner.run_io(Job("keeping views", lambda _: keep(text), lambda _: None, lambda _: None))
 
     def flush(self) -> None:
-        """Write now what waits to be written."""
+        """Write now what waits to be written: the program ends, and nobody looks at the window any more."""
         if self._timer.isActive():
             self._timer.stop()
-            self._write()
+            self._keep(self._text())
+
+    def _text(self) -> bytes:
+        self._views = dict(list(self._views.items())[-MOST:])
+        return json.dumps(self._views).encode("ascii")
+
+    def _keep(self, text: bytes) -> None:
+        try:
+            make_private(self._path.parent)
+            write_private(self._path, text)
+        except OSError:
+            _log.info("Views can't be kept.")
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
