@@ -150,6 +150,7 @@ def _table(settings: Settings | None) -> tuple[ActionSpec, ...]:
         *preset_rows,
         a("cycle_overlays", tr("Cycle &overlays (all, marks only, none)"), view, ("I",), needs_exam=False),
         a("cycle_slab", tr("Cycle slab &MIP (1 slice, 5, 10, 20 mm)"), view, ("M",), needs_exam=False),
+        a("oblique", tr("&Oblique plane in the place of the coronal one"), view, ("O",), checkable=True),
         a("explain_risk", tr("E&xplain the risk (Grad-CAM)"), view, ("G",), checkable=True),
         a("ruler", tr("&Ruler"), view, ("R",), checkable=True),
         a("probe", tr("HU &probe (mean and SD around the pointer)"), view, ("V",), checkable=True),

@@ -33,6 +33,7 @@ from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Tool
 from hyrisk_desktop.gui.viewer.desk import Desk
 from hyrisk_desktop.gui.viewer.display import default_box, dicom_window
+from hyrisk_desktop.gui.viewer.oblique import Oblique
 from hyrisk_desktop.gui.worklist.commands import WorklistCommands
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import SeriesRecord
@@ -121,6 +122,8 @@ class Commands(QObject):
         for part in (services.heart.told, self.heart.message):
             part.connect(self.message)
         services.heart.failed.connect(self.show_error)
+        self.oblique_plane = Oblique(services.session, desk, services.runner)
+        self.oblique_plane.changed.connect(self.states_changed)
         self.preferences = SettingsCommands(services, desk, window)
         self.preferences.message.connect(self.message)
 
@@ -303,6 +306,12 @@ class Commands(QObject):
         """The next slab thickness of the maximum intensity projection."""
         thicker = [mm for mm in _SLABS_MM if mm > self._session.view.slab_mm]
         self._session.set_view(slab_mm=thicker[0] if thicker else 0.0)
+
+    def oblique(self) -> None:
+        """An oblique plane in the place of the coronal image, or that again."""
+        self.oblique_plane.toggle()
+        if self.oblique_plane.on:
+            self.message.emit(tr("Drag the orange handles: the axial ones turn the plane, the sagittal ones tilt it."))
 
     def explain_risk(self) -> None:
         """Show what the risk comes from; pressed again, no longer."""

@@ -171,6 +171,7 @@ class MainWindow(QMainWindow):
         self.actions_by_key["place_centre"].setChecked(self.desk.tool is Tool.PLACE_CENTRE)
         self.actions_by_key["ruler"].setChecked(self.desk.tool is Tool.RULER)
         self.actions_by_key["probe"].setChecked(self.desk.tool is Tool.PROBE)
+        self.actions_by_key["oblique"].setChecked(self.commands.oblique_plane.on)
         self.actions_by_key["explain_risk"].setChecked(session.explaining)
         self.actions_by_key["prior_flip"].setChecked(self._services.priors.layout is Layout.FLIPPED)
         self.actions_by_key["prior_unlink"].setChecked(not self._services.priors.linked)

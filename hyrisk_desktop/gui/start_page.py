@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -21,6 +21,7 @@ from hyrisk_desktop.demonstration import demonstration_ready
 from hyrisk_desktop.gui.appearance import scaled
 from hyrisk_desktop.gui.services.job_runner import Job, JobRunner
 from hyrisk_desktop.gui.session import Session
+from hyrisk_desktop.gui.viewer.cover import Cover
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.settings import Settings
@@ -92,14 +93,8 @@ class StartPage(QWidget):
         for signal in (session.exam_changed, worklist.list_changed, worklist.ready):
             signal.connect(self._follow)
         worklist.rows_changed.connect(self._look_soon)
-        desk.installEventFilter(self)
+        Cover(self, desk)
         self._follow()
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """As large as the images."""
-        if watched is self._desk and event.type() == QEvent.Type.Resize:
-            self.setGeometry(self._desk.rect())
-        return False
 
     @Slot()
     def _follow(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, QTimer, Slot
+from PySide6.QtCore import QPointF, QRectF, QTimer, Slot
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QWidget
 
@@ -225,18 +225,3 @@ def _lay_at(view: SliceView, place: tuple[float, float, float], off_middle: QPoi
     width, height = view.viewport().width() * mm_per_pixel, view.viewport().height() * mm_per_pixel
     left, top = x - off_middle.x() * mm_per_pixel - width / 2, y - off_middle.y() * mm_per_pixel - height / 2
     view.show_area(QRectF(left, top, width, height))
-
-
-class Cover(QObject):
-    """Keeps ``image`` as large as the view that it covers."""
-
-    def __init__(self, image: QWidget, covered: QWidget) -> None:
-        super().__init__(image)
-        self._image, self._covered = image, covered
-        covered.installEventFilter(self)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """The covered view has another size."""
-        if watched is self._covered and event.type() == QEvent.Type.Resize:
-            self._image.setGeometry(self._covered.rect())
-        return False

@@ -6,9 +6,10 @@ from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from hyrisk_desktop.gui.prior.found import when_text
-from hyrisk_desktop.gui.prior.image import Cover, PriorImage
+from hyrisk_desktop.gui.prior.image import PriorImage
 from hyrisk_desktop.gui.prior.service import Layout, Priors
 from hyrisk_desktop.gui.session import Session
+from hyrisk_desktop.gui.viewer.cover import Cover
 from hyrisk_desktop.gui.viewer.desk import Desk
 from hyrisk_desktop.gui.viewer.display import Plane
 from hyrisk_desktop.i18n import tr

@@ -1,0 +1,157 @@
+"""Mutants of the desk: themes, settings, the panel of a small screen, views that come back, one window, the oblique plane."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import mutants
+
+_LOOKS = "tests/gui/test_appearance.py"
+_SETTINGS = "tests/unit/test_settings_and_paths.py"
+_DIALOG = "tests/gui/test_settings_dialog.py"
+_START = "tests/gui/test_start_page.py"
+_OBLIQUE = "tests/unit/imaging/test_oblique.py"
+_OBLIQUE_WINDOW = "tests/gui/test_oblique.py"
+
+DESK = [
+    *mutants(
+        "hyrisk_desktop/gui/appearance.py",
+        _LOOKS,
+        ("max(own, TEXT_PX) / TEXT_PX", "own / TEXT_PX"),
+        ('* settings["text_size"] / 100', ""),
+        ("return (high + 0.05) / (low + 0.05)", "return high / (low + 0.05)"),
+        ("found = found.lighter(110) if dark else found.darker(110)", "found = found.lighter(110)"),
+    ),
+    *mutants(
+        "hyrisk_desktop/settings.py",
+        _SETTINGS,
+        ("self._values = dict(self.defaults)", "self._values = {row.key: row.default for row in TABLE}"),
+        (
+            "return {key: value for key, value in self._values.items() if value != self.defaults[key]}",
+            "return dict(self._values)",
+        ),
+        ("if refused := sorted((stored or {}).keys() - usable.keys()):", "if refused := []:"),
+        ('row["width"] >= 1 and', 'row["width"] >= 0 and'),
+        ("-10_000 <= row[key] <= 10_000", "-10_000 <= row[key] <= 20_000"),
+        ("return len(value) <= MOST_PRESETS and", "return"),
+        ("len(keys) <= 4", "len(keys) <= 5"),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/actions.py",
+        _DIALOG,
+        (
+            "        if keys.matches(others) is not none or others.matches(keys) is not none\n",
+            "        if keys == others\n",
+        ),
+        (
+            "        if keys.matches(others) is not none or others.matches(keys) is not none\n",
+            "        if keys.matches(others) is not none\n",
+        ),
+        ("                action.setShortcuts([])\n", "                pass\n"),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/preferences/keys.py",
+        _DIALOG,
+        (
+            "            self._own.pop(row.key, None)\n        else:",
+            "            self._own[row.key] = keys\n        else:",
+        ),
+        ("        event.accept()\n", "        super().keyPressEvent(event)\n"),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/preferences/dialog.py",
+        _DIALOG,
+        ("if self._settings[key] != value}", "}"),
+        ("(*found, self.presets.problem(), self.keys.problem())", "(*found, self.presets.problem())"),
+        (
+            "        defaults = self._settings.defaults\n",
+            '        defaults = {row.key: type(self._settings[row.key])() for row in self._rows} | {"shortcuts": {}, "presets": []}\n',
+        ),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/preferences/commands.py",
+        _DIALOG,
+        ('        if changed & {"prevalence", "device"}:\n', '        if changed & {"device"}:\n'),
+        ('        if "reader" in changed:\n', "        if False:\n"),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/panels/reading_panel.py",
+        _LOOKS,
+        ("compact = self._needed() > self.viewport().height()", "compact = False"),
+        ("self._front = self._rest if watched.isHidden() else watched", "self._front = self._rest"),
+        (
+            "self._column.insertWidget(place, part.widget, part.stretch)",
+            "self._pages[part.tabbed].layout().addWidget(part.widget)",
+        ),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/viewer/memory.py",
+        _START,
+        ("hashlib.sha256(exam.volume.series_uid.encode()).hexdigest()[:24]", "exam.volume.series_uid"),
+        (
+            "self._session.resume_view((x, y, z), level=level, width=width, slab_mm=slab)",
+            "self._session.set_view(position=(x, y, z), level=level, width=width, slab_mm=slab)",
+        ),
+        ("            else:\n                view.fit()\n", ""),
+        ("[-MOST:])", "[:MOST])"),
+        ("if not (width >= 1 and", "if not (width >= 0 and"),
+        ("        self._views = stored | self._views\n", "        self._views = self._views\n"),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/session.py",
+        _START,
+        (
+            "self.set_view(position=self.read.centre or position, **changes)",
+            "self.set_view(position=position, **changes)",
+        ),
+    ),
+    *mutants(
+        "hyrisk_desktop/worklist/overview.py",
+        _START,
+        ("ReadRow.grade.is_not(None),", ""),
+        ("        ReadRow.reader_id == reader.reader_id,\n", "", "", "one reader reads in the window's tests"),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/start_page.py",
+        _START,
+        ('"" if row.reading_list.blinded else str(row.reading_list.root)', "str(row.reading_list.root)"),
+        ("        wanted = self._session.exam is None\n", "        wanted = True\n"),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/one_window.py",
+        _START,
+        ("        QLocalServer.removeServer(name)\n", ""),
+        ("        self.wanted.emit(Path(text) if text else None)\n", "        self.wanted.emit(Path(text))\n"),
+        ("len(str(place).encode()) <= _LONGEST", "True"),
+    ),
+    *mutants(
+        "hyrisk_desktop/demonstration.py",
+        _START,
+        (
+            "            cancel.raise_if_cancelled()\n    try:\n        yield",
+            "            pass\n    try:\n        yield",
+            "",
+            "it would wait for ever",
+        ),
+    ),
+    *mutants(
+        "hyrisk_desktop/imaging/oblique.py",
+        _OBLIQUE,
+        (
+            "at + (plane.right[axis] * u[None, :] + plane.down[axis] * v[:, None]) / mm",
+            "at + (plane.right[axis] * u[None, :] + plane.down[axis] * v[:, None])",
+        ),
+        ("cval=AIR_HU", "cval=0"),
+        ("order=1", "order=0"),
+        ("along = dy_mm * math.cos(math.radians(turn_deg))", "along = dy_mm"),
+        ("return (degrees + 90.0) % 180.0 - 90.0", "return degrees"),
+        ("places[::-1]", "places"),
+        ("math.cos(a) * math.sin(b), -math.cos(b)", "-math.cos(a) * math.sin(b), -math.cos(b)"),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/viewer/oblique.py",
+        _OBLIQUE_WINDOW,
+        ("            self.image.clear()\n", "            pass\n"),
+        ("        self.setMask(mask)\n", ""),
+        ("session.exam_changed.connect(self._end)", "pass"),
+        ("self._table = None\n        self._picture.area", "pass\n        self._picture.area"),
+    ),
+]
