@@ -66,11 +66,7 @@ class Commands(QObject):
         self._window = window
         self.retraining = Retraining(services.runner, services.shelf, services.risk, services.settings, window)
         self.retraining.told.connect(self.message)
-        self.training_state = QLabel()
-        self.training_state.setObjectName("trainingState")
-        self.training_state.setTextFormat(Qt.TextFormat.PlainText)
-        self.training_state.setVisible(False)
-        self.retraining.stands.connect(self._show_training)
+        self.training_state = self._make_training_state()
         self.worklist = WorklistCommands(
             services.worklist, services.scoring, services.session, services.settings, desk, window
         )
@@ -109,6 +105,14 @@ class Commands(QObject):
         services.shelf.told.connect(self.message)
         services.explain.failed.connect(self._end_explaining)
         services.risk.model_loaded.connect(self._tell_model)
+
+    def _make_training_state(self) -> QLabel:
+        state = QLabel()
+        state.setObjectName("trainingState")
+        state.setTextFormat(Qt.TextFormat.PlainText)
+        state.setVisible(False)
+        self.retraining.stands.connect(self._show_training)
+        return state
 
     def _make_reading_parts(self, services: Services, desk: Desk, window: QWidget) -> None:
         """The commands about the prior exam, the whole heart and the settings."""

@@ -60,6 +60,17 @@ class StartPage(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._session, self._worklist, self._settings, self._runner = session, worklist, settings, runner
         self._open_path, self._desk = open_path, desk
+        self._assemble(actions)
+        self._later = QTimer(self, interval=_LOOK_AGAIN_MS)
+        self._later.setSingleShot(True)
+        self._later.timeout.connect(self._look)
+        for signal in (session.exam_changed, worklist.list_changed, worklist.ready):
+            signal.connect(self._follow)
+        worklist.rows_changed.connect(self._look_soon)
+        Cover(self, desk)
+        self._follow()
+
+    def _assemble(self, actions: dict[str, QAction]) -> None:
         title = QLabel("HyRisk Desktop")
         title.setObjectName("startTitle")
         notice = QLabel(tr("Research use only. Not for diagnosis or treatment."))
@@ -87,14 +98,6 @@ class StartPage(QWidget):
         layout.addWidget(notice)
         layout.addSpacing(scaled(12))
         layout.addLayout(columns, 1)
-        self._later = QTimer(self, interval=_LOOK_AGAIN_MS)
-        self._later.setSingleShot(True)
-        self._later.timeout.connect(self._look)
-        for signal in (session.exam_changed, worklist.list_changed, worklist.ready):
-            signal.connect(self._follow)
-        worklist.rows_changed.connect(self._look_soon)
-        Cover(self, desk)
-        self._follow()
 
     @Slot()
     def _follow(self) -> None:
