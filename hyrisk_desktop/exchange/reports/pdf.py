@@ -253,7 +253,7 @@ class _Page:
                 self.text(x, self.y, width, text, 8, colour=_SOFT if soft else _INK, align="R" if column else "L")
             self.y += 4.0
         said = [
-            tr("Noise: what other clicks and another scan of the same heart would make."),
+            tr("Noise: what other clicks, the registration and another scan of the same heart would make."),
             *(f.message for f in compared.findings),
         ]
         self.y = self._lines(_LEFT, self.y + 0.3, 180, said, 7, _SOFT, 3) + 1.5
