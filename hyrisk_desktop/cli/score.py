@@ -41,11 +41,14 @@ def score(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     sr: Annotated[Path | None, typer.Option(help="Write a DICOM structured report (TID 1500) to this file.")] = None,
-    seg: Annotated[Path | None, typer.Option(help="Write a DICOM segmentation of lesions and region.")] = None,
+    seg: Annotated[Path | None, typer.Option(help="Write a DICOM segmentation of the counted lesions.")] = None,
     pdf: Annotated[
         Path | None, typer.Option(help="Write a one-page report: PDF/A, or a DICOM object for a name in .dcm.")
     ] = None,
     fhir: Annotated[Path | None, typer.Option(help="Write a FHIR R4 bundle (JSON).")] = None,
+    fhir_transaction: Annotated[
+        Path | None, typer.Option(help="Write a FHIR R4 transaction (JSON), to be posted to a server.")
+    ] = None,
     reader: Annotated[str, typer.Option(help="Who reads, for the reports.")] = "",
     deidentified: Annotated[
         Path | None, typer.Option(help="Write exam and reports without identity into this new folder.")
@@ -68,7 +71,7 @@ def score(
             raise InputError("device", tr("--device must be cpu or cuda."))
         from hyrisk_desktop.exchange.exports import Targets
 
-        targets = Targets(sr, seg, pdf, fhir, deidentified, subject, accept_burned_in, secret_file)
+        targets = Targets(sr, seg, pdf, fhir, deidentified, subject, accept_burned_in, secret_file, fhir_transaction)
         document = _score_document(
             exam, center, center_mm, grade, region, profile, whole_heart, model, device, prevalence, targets, reader
         )
@@ -215,5 +218,9 @@ def _risk_lines(risk: dict[str, Any], why: str) -> Iterator[str]:
         yield tr("                  not calibrated")
     if risk["percentile"] is not None:
         yield tr("                  higher than {p:.0f} % of the reference cohort", p=risk["percentile"])
+    if risk["horizon"] is None:
+        yield tr("                  no time horizon: the model's training data state none")
+    else:
+        yield tr("                  time horizon {h}", h=risk["horizon"])
     yield tr("RiskNet           {r:.1f} % (image alone)", r=100 * risk["risknet"])
     yield tr("Model             {m} {s}", m=risk["model"], s=risk["sha256"][:12])

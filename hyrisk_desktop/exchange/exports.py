@@ -40,6 +40,7 @@ class Targets:
         sr, seg: DICOM. pdf: a PDF, or Encapsulated PDF in DICOM where the name ends in ``.dcm``. fhir: JSON.
         deidentified: a new folder for exam and reports without identity. subject: code of the patient in there.
         accept_burned_in: whether it may hold images that say that text is burned into them.
+        fhir_transaction: JSON, the same as requests to a server.
         secret_file: text file with the project's secret, under which codes and UIDs are the same in each export.
     """
 
@@ -51,6 +52,7 @@ class Targets:
     subject: str | None = None
     accept_burned_in: bool = False
     secret_file: Path | None = None
+    fhir_transaction: Path | None = None
 
     @property
     def secret(self) -> bytes | None:
@@ -65,6 +67,7 @@ class Targets:
     def named(self) -> dict[str, Path]:
         """The files that are wanted, by the name of their option."""
         found = {"--sr": self.sr, "--seg": self.seg, "--pdf": self.pdf, "--fhir": self.fhir}
+        found["--fhir-transaction"] = self.fhir_transaction
         return {name: path for name, path in found.items() if path is not None}
 
     @property
@@ -77,6 +80,7 @@ class Targets:
         """Those that are wanted, by the key of their format."""
         pdf = "pdf_dicom" if self.encapsulated else "pdf"
         found = {"sr": self.sr, "seg": self.seg, pdf: self.pdf, "fhir": self.fhir}
+        found["fhir_transaction"] = self.fhir_transaction
         return {key: path for key, path in found.items() if path is not None}
 
     def check(self, record: SeriesRecord, opened: Path | None = None) -> None:

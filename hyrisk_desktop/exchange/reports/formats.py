@@ -82,10 +82,11 @@ def formats() -> tuple[Format, ...]:
     f = Format
     return (
         f("sr", tr("Structured report (DICOM SR)"), tr("for the archive; can be restored here"), ".sr.dcm", True, _sr),
-        f("seg", tr("Segmentation (DICOM SEG)"), tr("lesions and score region on the images"), ".seg.dcm", True, _seg),
+        f("seg", tr("Segmentation (DICOM SEG)"), tr("counted calcifications on the images, by vessel too"), ".seg.dcm", True, _seg),
         f("pdf", tr("Report (PDF)"), tr("one page with key images"), ".pdf", False, lambda m: m.pdf),
         f("pdf_dicom", tr("Report in DICOM (Encapsulated PDF)"), tr("the same page for the archive"), ".pdf.dcm", True, _pdf_dicom),
         f("fhir", tr("FHIR R4 bundle"), tr("for the hospital's information systems"), ".fhir.json", False, _fhir),
+        f("fhir_transaction", tr("FHIR R4 transaction"), tr("to be posted to a FHIR server"), ".transaction.json", False, _transaction),
         f("json", tr("Numbers (JSON)"), tr("as the command line prints them"), ".json", False, _json),
         f("csv", tr("Table of one row (CSV)"), tr("for spreadsheets"), ".csv", False, _csv),
     )  # fmt: skip
@@ -119,6 +120,12 @@ def _fhir(m: Making) -> bytes:
     from hyrisk_desktop.exchange.reports.fhir import fhir_bundle
 
     return json.dumps(fhir_bundle(m.report), indent=1, allow_nan=False).encode("ascii")
+
+
+def _transaction(m: Making) -> bytes:
+    from hyrisk_desktop.exchange.reports.fhir_transaction import fhir_transaction
+
+    return json.dumps(fhir_transaction(m.report), indent=1, allow_nan=False).encode("ascii")
 
 
 def _json(m: Making) -> bytes:

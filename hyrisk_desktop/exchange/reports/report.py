@@ -19,6 +19,7 @@ from hyrisk_desktop.calcium import WholeHeartScores, category_bounds
 from hyrisk_desktop.calcium.grading import grade_word
 from hyrisk_desktop.calcium.scores import region_name
 from hyrisk_desktop.comparison import Comparison
+from hyrisk_desktop.exchange import dicom_values as v
 from hyrisk_desktop.exchange.reports.change import change_document, vessel_name
 from hyrisk_desktop.exchange.reports.document import score_document
 from hyrisk_desktop.findings import Severity
@@ -54,6 +55,14 @@ class Report:
     patch_xyz: tuple[int, int, int] = (161, 161, 3)
     heat: NDArray[np.float32] | None = None
     comparison: Comparison | None = None
+
+    @cached_property
+    def _tracked(self) -> dict[str, str]:
+        return {}
+
+    def tracking_uid(self, name: str) -> str:
+        """The UID by which every object of this reading calls the thing ``name``."""
+        return self._tracked.setdefault(name, v.new_uid())
 
     @cached_property
     def document(self) -> dict[str, Any]:
@@ -168,9 +177,15 @@ def risk_rows(report: Report) -> tuple[tuple[str, str], ...]:
         (tr("It covers"), covers_words(risk)),
         (tr("Percentile in the reference cohort"), place),
         (tr("Assumed prevalence"), tr("{p:.1f} % non-survivors, {how}", p=100 * risk.prevalence, how=calibrated)),
+        (tr("Time horizon"), horizon_words(risk)),
         (tr("RiskNet (image alone)"), percent(risk.risknet, 1)),
         model,
     )
+
+
+def horizon_words(risk: RiskReading) -> str:
+    """Within what time the outcome was counted that the model learned; that its training data say none, where they don't."""
+    return tr("none: the training data state no time") if risk.horizon is None else v.plain(risk.horizon)
 
 
 def covers_words(risk: RiskReading) -> str:

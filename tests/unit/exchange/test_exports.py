@@ -26,7 +26,7 @@ from hyrisk_desktop.exchange.reports.one_row_table import reading_table
 from hyrisk_desktop.exchange.reports.outline import outline
 from hyrisk_desktop.exchange.reports.pdf import pdf_report
 from hyrisk_desktop.exchange.reports.report import Report
-from hyrisk_desktop.exchange.reports.segmentation import read_segmentation, segmentation
+from hyrisk_desktop.exchange.reports.segmentation import COUNTED, read_segmentation, segmentation
 from hyrisk_desktop.exchange.reports.source_images import decimal, source_images
 from hyrisk_desktop.exchange.reports.structured_report import structured_report
 from hyrisk_desktop.exchange.reports.structured_report_reader import read_report
@@ -308,9 +308,8 @@ def test_of_a_real_exam(real_data: Path, judge: Judge, tmp_path: Path) -> None:
     assert targets.seg is not None
     back = read_report(targets.sr)
     assert back.calcium["agatston"] == report.measurement.scores.agatston > 500
-    counted, region = read_segmentation(targets.seg).masks(source_images(report.record, report.volume))
+    counted = read_segmentation(targets.seg).masks(source_images(report.record, report.volume))[COUNTED]
     assert counted.sum() * report.volume.voxel_volume_mm3 == pytest.approx(report.measurement.scores.volume_mm3)
-    assert region.sum() == 65 * 65 * 5
 
 
 def test_a_swap_that_fails_midway_puts_back_what_it_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
