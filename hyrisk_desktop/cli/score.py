@@ -49,6 +49,9 @@ def score(
     fhir_transaction: Annotated[
         Path | None, typer.Option(help="Write a FHIR R4 transaction (JSON), to be posted to a server.")
     ] = None,
+    template: Annotated[
+        Path | None, typer.Option(help="The site's report template (TOML); default: the one in the settings.")
+    ] = None,
     reader: Annotated[str, typer.Option(help="Who reads, for the reports.")] = "",
     deidentified: Annotated[
         Path | None, typer.Option(help="Write exam and reports without identity into this new folder.")
@@ -73,7 +76,19 @@ def score(
 
         targets = Targets(sr, seg, pdf, fhir, deidentified, subject, accept_burned_in, secret_file, fhir_transaction)
         document = _score_document(
-            exam, center, center_mm, grade, region, profile, whole_heart, model, device, prevalence, targets, reader
+            exam,
+            center,
+            center_mm,
+            grade,
+            region,
+            profile,
+            whole_heart,
+            model,
+            device,
+            prevalence,
+            targets,
+            reader,
+            template,
         )
     if as_json:
         # ASCII: whoever reads the pipe need not guess this machine's encoding.
@@ -95,11 +110,13 @@ def _score_document(
     prevalence: float | None,
     targets: Targets,
     reader: str,
+    template: Path | None,
 ) -> dict[str, Any]:
     from hyrisk_desktop.calcium import HeartMarks, get_profile
     from hyrisk_desktop.calcium.grading import check_grade
     from hyrisk_desktop.exchange.exports import left_out, write_exports
     from hyrisk_desktop.exchange.reports.document import score_document
+    from hyrisk_desktop.exchange.reports.template import use_template
     from hyrisk_desktop.imaging import find_series, read_volume
     from hyrisk_desktop.measurement import measure
     from hyrisk_desktop.risk.loading import load_predictor
@@ -112,8 +129,10 @@ def _score_document(
     record = find_series(exam)[0]
     if not record.suitable:
         raise ExamError("no_suitable_series", record.reason)
-    targets.check(record, exam)
     use_export_settings()
+    if template is not None:
+        use_template(str(template))
+    targets.check(record, exam)
     volume = read_volume(record)
     centre = center if center is not None else _voxel_at(volume, center_mm)  # type: ignore[arg-type]
     predictor, trouble = load_predictor(model, device, prevalence)

@@ -13,6 +13,7 @@ from hyrisk_desktop.errors import ExamError, HyRiskError, InputError
 from hyrisk_desktop.exchange.dicom_values import uid
 from hyrisk_desktop.exchange.reports.formats import Making, formats
 from hyrisk_desktop.exchange.reports.report import Report
+from hyrisk_desktop.exchange.reports.template import chosen_template
 from hyrisk_desktop.files import replace_files
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
@@ -87,7 +88,7 @@ class Targets:
         """Refuse early what could not be written later.
 
         Raises:
-            InputError: as `check_places` and `check_request`, or a subject code without a folder for it.
+            InputError: as `check_places`, `check_request` and `chosen_template`, or a subject code without a folder for it.
             ExamError: a DICOM object is wanted of an exam that isn't DICOM.
         """
         if self.deidentified is not None:
@@ -97,6 +98,9 @@ class Targets:
         elif self.subject is not None or self.accept_burned_in or self.secret_file is not None:
             message = tr("--subject, --accept-burned-in and --secret-file go with --deidentified FOLDER.")
             raise InputError("no_folder", message)
+        if self.pdf or self.fhir or self.fhir_transaction:
+            # What the site's template has wrong is said before an exam is read for minutes.
+            chosen_template()
         check_places(self.named, record, opened)
         if record.kind is Kind.IMAGE_FILE and (self.sr or self.seg or self.encapsulated):
             raise ExamError(

@@ -44,10 +44,14 @@ _GENDERS = {"M": "male", "F": "female", "O": "other"}
 _HL7 = "http://terminology.hl7.org/CodeSystem"
 
 
-def fhir_bundle(report: Report) -> Resource:
-    """The bundle of a reading (type ``collection``), to be written as JSON; numbers have twelve digits."""
+def fhir_bundle(report: Report, patient_id_system: str = "") -> Resource:
+    """The bundle of a reading (type ``collection``), to be written as JSON; numbers have twelve digits.
+
+    Args:
+        report: the reading. patient_id_system: the URI of the system that its patient's number belongs to; "" for none.
+    """
     entries = _Entries(synthetic=report.volume.synthetic)
-    about = _about(report, entries)
+    about = _about(report, entries, patient_id_system)
     results = [entries.add(observation) for observation in _observations(report, about)]
     risk = report.measurement.risk
     if risk is not None and not report.measurement.risk_standing.withheld:
@@ -110,10 +114,10 @@ def _percent(share: float) -> Resource:
     return _quantity(100 * share, c.PERCENT)
 
 
-def _about(report: Report, entries: _Entries) -> dict[str, Any]:
+def _about(report: Report, entries: _Entries, system: str) -> dict[str, Any]:
     """Patient, study, program and reader, and the elements that refer to them."""
     a = report.volume.attributes
-    subject = entries.add(_patient(a))
+    subject = entries.add(_patient(a, system))
     about: dict[str, Any] = {
         "subject": subject,
         "study": entries.add(_imaging_study(a, report.volume.series_uid, subject)),
@@ -139,10 +143,10 @@ def _day(text: str) -> str:
     return f"{day[:4]}-{day[4:6]}-{day[6:]}" if day else ""
 
 
-def _patient(a: Mapping[str, str]) -> Resource:
+def _patient(a: Mapping[str, str], system: str) -> Resource:
     patient: Resource = {"resourceType": "Patient"}
     if number := v.long_text(a.get("PatientID", "")):
-        patient["identifier"] = [{"value": number}]
+        patient["identifier"] = [({"system": system} if system else {}) | {"value": number}]
     if name := v.readable_name(a.get("PatientName", "")):
         patient["name"] = [{"text": name}]
     if gender := _GENDERS.get(v.sex(a.get("PatientSex", ""))):

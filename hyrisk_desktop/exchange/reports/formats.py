@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from hyrisk_desktop.exchange.reports.source_images import SourceImages
+    from hyrisk_desktop.exchange.reports.template import PageTemplate
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +55,14 @@ class Making:
         """The PDF page."""
         from hyrisk_desktop.exchange.reports.pdf import pdf_report
 
-        return pdf_report(self.report)
+        return pdf_report(self.report, self.template)
+
+    @cached_property
+    def template(self) -> PageTemplate:
+        """What the site says of its reports."""
+        from hyrisk_desktop.exchange.reports.template import chosen_template
+
+        return chosen_template()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +127,15 @@ def _pdf_dicom(m: Making) -> bytes:
 def _fhir(m: Making) -> bytes:
     from hyrisk_desktop.exchange.reports.fhir import fhir_bundle
 
-    return json.dumps(fhir_bundle(m.report), indent=1, allow_nan=False).encode("ascii")
+    return json.dumps(fhir_bundle(m.report, m.template.patient_id_system), indent=1, allow_nan=False).encode("ascii")
 
 
 def _transaction(m: Making) -> bytes:
     from hyrisk_desktop.exchange.reports.fhir_transaction import fhir_transaction
 
-    return json.dumps(fhir_transaction(m.report), indent=1, allow_nan=False).encode("ascii")
+    return json.dumps(fhir_transaction(m.report, m.template.patient_id_system), indent=1, allow_nan=False).encode(
+        "ascii"
+    )
 
 
 def _json(m: Making) -> bytes:
