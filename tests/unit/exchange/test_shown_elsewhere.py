@@ -17,7 +17,7 @@ from hyrisk_desktop.comparison import Change, Comparison
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.exchange.exports import Targets, write_exports
 from hyrisk_desktop.exchange.reports import codes as c
-from hyrisk_desktop.exchange.reports.report import Report
+from hyrisk_desktop.exchange.reports.report import Report, risk_rows
 from hyrisk_desktop.exchange.reports.segmentation import REGION, read_segmentation, segmentation
 from hyrisk_desktop.exchange.reports.source_images import prior_image, source_images
 from hyrisk_desktop.exchange.reports.structured_report import structured_report
@@ -120,6 +120,28 @@ def test_a_viewer_prints_few_numbers_for_grade_and_risk_and_units_that_mean_some
         dataclasses.replace(reading, measurement=alone), source_images(reading.record, reading.volume)
     )
     assert "Grade and risk" not in groups(without)
+    ungraded = dataclasses.replace(reading.measurement, grade=None)
+    image_alone = structured_report(
+        dataclasses.replace(reading, measurement=ungraded), source_images(reading.record, reading.volume)
+    )
+    assert c.GRADE.value not in dict(numbers(groups(image_alone)["Grade and risk"]))
+
+
+def test_a_horizon_is_said_or_that_there_is_none(reading: Report, tmp_path: Path) -> None:
+    risk = reading.measurement.risk
+    assert risk is not None
+    for horizon, said in ((None, "none: the training data state no time"), ("6 years", "6 years")):
+        m = dataclasses.replace(reading.measurement, risk=dataclasses.replace(risk, horizon=horizon))
+        report = dataclasses.replace(reading, measurement=m)
+        sr = structured_report(report, source_images(report.record, report.volume))
+        (item,) = [i for i in groups(sr)["Grade and risk"].ContentSequence if concept(i) == c.HORIZON.value]
+        assert item.TextValue == said
+        sr.save_as(tmp_path / "sr.dcm", enforce_file_format=True)
+        back = read_report(tmp_path / "sr.dcm").risk
+        assert back is not None
+        assert back["horizon"] == horizon
+        assert report.document["risk"]["horizon"] == horizon
+        assert ("Time horizon", said) in risk_rows(report)
 
 
 def test_a_thing_has_one_tracking_uid_in_both_objects(whole: Report, objects: tuple[Dataset, Dataset]) -> None:
