@@ -71,11 +71,11 @@ def _said(risk: RiskReading) -> list[Content]:
     return [text(concept, words) for concept, words in said.items() if words]
 
 
-def further_numbers(report: Report) -> ContainerContentItem | None:
-    """What else the model answered, outside of the groups that viewers print; None without a model."""
+def further_numbers(report: Report) -> list[ContainerContentItem]:
+    """What else the model answered, in a container outside of the groups that viewers print; empty without a model."""
     risk = report.measurement.risk
     if risk is None:
-        return None
+        return []
     numbers = [percent(c.PREVALENCE, risk.prevalence)]
     if not report.measurement.risk_standing.withheld:
         numbers += [
@@ -85,4 +85,4 @@ def further_numbers(report: Report) -> ContainerContentItem | None:
         ]
     container = ContainerContentItem(c.FURTHER, relationship_type=RelationshipTypeValues.CONTAINS)
     container.ContentSequence = [item for made in numbers for item in made]
-    return container
+    return [container]

@@ -15,7 +15,6 @@ import pydicom
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import (
     ComprehensiveSR,
-    ContainerContentItem,
     ContentItem,
     DeviceObserverIdentifyingAttributes,
     ImageContentItem,
@@ -97,7 +96,7 @@ def structured_report(
         title=c.REPORT_TITLE,
     )
     prior = None if report.comparison is None else prior_image(report.comparison)
-    content[0].ContentSequence.extend([*_more(report), *_texts(report, prior)])
+    content[0].ContentSequence.extend([*further_numbers(report), *_texts(report, prior)])
     check()
     sr = _object(report, content, [*evidence, *(other for other in (segmentation, prior) if other is not None)])
     check()
@@ -205,11 +204,6 @@ def _lesion_groups(
     for index in range(len(report.measurement.scores.lesions)):
         check()
         yield _lesion_group(report, source, index)
-
-
-def _more(report: Report) -> list[ContainerContentItem]:
-    found = further_numbers(report)
-    return [] if found is None else [found]
 
 
 def _prior_items(prior: Dataset | None) -> list[ImageContentItem]:
