@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pydicom.dataset import Dataset
@@ -57,11 +57,20 @@ def signed_area(polygon: np.ndarray) -> float:
     return float(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1]) / 2)
 
 
+def drawn(*rows: str) -> np.ndarray:
+    return np.array([[sign == "#" for sign in row] for row in rows])
+
+
 def filled(mask: np.ndarray) -> np.ndarray:
     return np.asarray(ndimage.binary_fill_holes(mask))
 
 
 @settings(max_examples=120, deadline=None)
+@example(drawn("#####", "#.#.#", "#####"))
+@example(
+    drawn("#####", "#...#", "#.#.#", "#..##", "#####")
+)  # the hole touches itself at a corner, around a pixel of the lesion
+@example(drawn("#######", "#...#.#", "#.####.", "#.#.#.#", "#######"))
 @given(hnp.arrays(np.bool_, st.tuples(st.integers(1, 7), st.integers(1, 9))).filter(np.any))
 def test_an_outline_holds_the_component_and_nothing_else(mask: np.ndarray) -> None:
     labels, _ = ndimage.label(mask, EIGHT)
@@ -90,6 +99,13 @@ def test_an_outline_holds_the_component_and_nothing_else(mask: np.ndarray) -> No
     assert (np.abs(np.diff(whole, axis=0)) > 0).sum(axis=1).tolist() == [1] * (len(whole) - 1)
     np.testing.assert_array_equal(inside(whole + 0.5, *mask.shape), component)
     assert signed_area(whole) == component.sum()
+    # A cut runs along the component's own pixels, not through a hole.
+    padded = np.pad(component, 1)
+    for (x0, y0), (x1, y1) in itertools.pairwise((whole + 1.5).astype(int).tolist()):
+        for x in range(min(x0, x1), max(x0, x1)):
+            assert padded[y0 - 1, x] or padded[y0, x]
+        for y in range(min(y0, y1), max(y0, y1)):
+            assert padded[y, x0 - 1] or padded[y, x0]
 
 
 def test_nothing_has_no_outline() -> None:
