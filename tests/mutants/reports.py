@@ -119,9 +119,9 @@ REPORTS = [
         "hyrisk_desktop/exchange/reports/pdf.py",
         "tests/unit/exchange/test_pdf.py tests/unit/exchange/test_template.py",
         ("min(_LOOSEST, max(_TIGHTEST, 1 + (_LOWEST - tight.y) / tight.soft))", "1.0"),
-        ("picture = max(_SMALLEST_MM, picture - max(0.0, near.y - _LOWEST))", "pass"),
+        ("picture = max(_SMALLEST_MM, _PICTURE_MM - max(0.0, over - (1 - _TIGHTEST) * least.soft))", "picture = _PICTURE_MM"),
         ("for name in self.template.order:", "for name in blocks:"),
-        ('mask=logo.convert("RGBA").getchannel("A")', "mask=None", "tests/unit/exchange/test_template.py", "the transparent part of the test's logo is black then, which a text does not show"),
+        ('mask=logo.convert("RGBA").getchannel("A")', "mask=None"),
     ),
     *mutants(
         "hyrisk_desktop/exchange/reports/report.py",

@@ -62,10 +62,6 @@ def pdf_report(report: Report, template: PageTemplate = PLAIN) -> bytes:
     room = _FEWEST_LINES + int(max(0.0, -over) / _FINDING_MM)
     tight = _Page(report, template, room, picture).measured()
     loose = min(_LOOSEST, max(_TIGHTEST, 1 + (_LOWEST - tight.y) / tight.soft))
-    if loose < 1:
-        # Not every distance gives way; the pictures take the rest.
-        near = _Page(report, template, room, picture, loose).measured()
-        picture = max(_SMALLEST_MM, picture - max(0.0, near.y - _LOWEST))
     page = _Page(report, template, room, picture, loose)
     page.draw()
     return bytes(page.pdf.output())

@@ -152,7 +152,8 @@ def test_no_part_of_the_page_is_empty(reading: Report, tmp_path: Path) -> None:
         assert inked[-1] > page.shape[0] * 0.93
 
 
-def test_the_fullest_page_runs_into_nothing(reading: Report, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sentences", [1, 9])
+def test_the_fullest_page_runs_into_nothing(reading: Report, tmp_path: Path, sentences: int) -> None:
     """Letterhead, whole heart, impression, a change of every quantity and many findings: above the foot, all of it."""
     m = reading.measurement
     heart = score_whole_heart(reading.volume, heart_of(reading.volume, centre=m.centre))
@@ -160,7 +161,7 @@ def test_the_fullest_page_runs_into_nothing(reading: Report, tmp_path: Path) -> 
     full = dataclasses.replace(m, whole_heart=heart, findings=many)
     changes = {row.key: Change(300.0, 200.0, 100.0, 99.0, 20.0) for row in change_rows()}
     compared = Comparison(full, full, Registration(np.eye(4), 1.0), 372, changes, many, "1.2.3", {})
-    site = PageTemplate(department="Radiology", impression="Agatston {agatston}, risk {risk}. " * 9)
+    site = PageTemplate(department="Radiology", impression="Agatston {agatston}, risk {risk}. " * sentences)
     report = dataclasses.replace(reading, measurement=full, comparison=compared, heat=np.zeros((161, 161), np.float32))
     path = tmp_path / "page.pdf"
     path.write_bytes(pdf_report(report, site))

@@ -29,6 +29,7 @@ from hyrisk_desktop.exchange.reports.template import (
 )
 from hyrisk_desktop.findings import Finding, Severity
 from tests.unit.exchange.test_fhir import kinds
+from tests.unit.exchange.test_pdf import picture_of
 
 SYSTEM = "urn:oid:1.2.3.4"
 WHOLE = f"""# Our reports
@@ -77,6 +78,9 @@ def test_the_page_takes_the_form_of_the_site(reading: Report, site: Path) -> Non
     assert plain.index("KEY IMAGES") < plain.index("FINDINGS ABOUT")
     assert len(re.findall(rb"/Type /Page\b", pdf)) == 1
     assert b"/SMask" not in pdf, "a transparent logo would be no PDF/A"
+    page, dot = picture_of(pdf, site.parent), 60 / 25.4
+    for from_right_mm, colour in ((25, (255, 255, 255)), (5, (200, 16, 32))):
+        assert page[round(17.5 * dot), round((195 - from_right_mm) * dot)].tolist() == pytest.approx(colour, abs=3)
 
 
 def test_every_field_can_be_named_and_withheld_numbers_stay_so(reading: Report, site: Path) -> None:
