@@ -172,6 +172,7 @@ def test_the_fullest_page_runs_into_nothing(reading: Report, tmp_path: Path, sen
     above = [(bottom, word) for top, bottom, word in words if top < foot - 1]
     assert len(above) > 250
     assert max(above)[0] <= foot + 1
+    assert not {word for top, _, word in words if top >= foot - 1} & {"long", "words", "more", "Warning:", "SHA-256"}
     assert "Finding" in [word for _, word in above]
 
 
