@@ -18,6 +18,7 @@ from PySide6.QtWidgets import QApplication
 
 from hyrisk_desktop.demonstration import Demonstration, prepare_demonstration
 from hyrisk_desktop.errors import ExamError, HyRiskError, InputError, safe_traceback
+from hyrisk_desktop.exchange.reports.template import use_template
 from hyrisk_desktop.files import keep_exports_private
 from hyrisk_desktop.gui.appearance import apply_appearance
 from hyrisk_desktop.gui.application import Services
@@ -62,6 +63,7 @@ def run_gui(path: Path | None, *, demonstration: bool = False) -> int:
     settings = user_settings()
     install_language(resources_dir() / "locale", settings["language"])
     keep_exports_private(settings["private_exports"])
+    use_template(settings["report_template"])
     qInstallMessageHandler(_log_qt_message)
     application = make_application(sys.argv[:1], settings)
     if not demonstration and hand_over(path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hyrisk_desktop.calcium import (
@@ -156,14 +156,21 @@ def measure_heart(
     Raises:
         InputError: the centre lies outside the volume, or there is no such vessel.
     """
-    return score_whole_heart(
-        volume,
-        propose_heart(volume, centre) if outline is None else outline,
-        profile=profile,
-        taken=dict(marks.taken),
-        counted=marks.counted,
-        excluded=marks.excluded.union(excluded),
-    )
+    heart = propose_heart(volume, centre) if outline is None else outline
+    return mark_heart(score_whole_heart(volume, heart, profile=profile), marks, excluded)
+
+
+def mark_heart(scores: WholeHeartScores, marks: HeartMarks, excluded: Collection[Voxel] = ()) -> WholeHeartScores:
+    """The same plaques with what the reader says of them now; no pixel is read.
+
+    Args:
+        scores: with whatever was said before. marks, excluded: as of `measure_heart`.
+
+    Raises:
+        InputError: there is no such vessel.
+    """
+    said = scores.marked(taken=dict(marks.taken), counted=marks.counted, excluded=marks.excluded.union(excluded))
+    return replace(said, marks=marks)
 
 
 def conclude(surveyed: Survey, risk: RiskReading | None) -> Measurement:
@@ -315,6 +322,7 @@ def risk_numbers(risk: RiskReading) -> dict[str, Any]:
         "score_input": risk.score_input,
         "calibrated": risk.calibrated,
         "prevalence": risk.prevalence,
+        "horizon": risk.horizon,
         "device": risk.device,
     }
 

@@ -172,6 +172,7 @@ TABLE = (
         _is_list_of(str),
     ),
     Setting("private_exports", False, "Exported files can be read by this account only, whatever the system's default."),
+    _text("report_template", "TOML file with the department's name, logo and impression for its reports; empty for none."),
     _text("deidentified_parent", "The folder in which the last de-identified copy was made."),
     _text("language", "Language of the texts; only those that ship with the program.", "en", _is_like(r"[A-Za-z]{2,3}([_-]\w{2,8})*")),
 )  # fmt: skip

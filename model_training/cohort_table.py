@@ -19,6 +19,7 @@ import numpy as np
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.volume import Voxel
+from hyrisk_desktop.risk.bundle import LONGEST_HORIZON
 from model_training.tied import tied
 
 TABLE = "cohort.csv"
@@ -113,6 +114,12 @@ class CohortTable:
             ],
             "ready": self.ready,
         }
+
+    @property
+    def horizon(self) -> str:
+        """What the column ``horizon`` says in every row, such as "6 years"; "" where there is none, or rows differ."""
+        said = {case.extra.get("horizon", "").strip() for case in self.cases}
+        return said.pop()[:LONGEST_HORIZON] if len(said) == 1 else ""
 
     def require_ready(self) -> None:
         """Raise InputError with the first complaints unless `ready`."""

@@ -59,6 +59,7 @@ class CohortData:
         expected_risk: known risk before the outcome was drawn, NaN for every real case.
         synthetic: at least one case is a phantom. key: hash of what was cut; sha256: of all that decides the weights.
         exams: SHA-256 of each case's files. unscored: lines of the table without a score where others have one.
+        horizon: the time within which the outcome was counted, as the table says; "" where it does not.
     """
 
     patches: NDArray[np.int16]
@@ -79,6 +80,7 @@ class CohortData:
     exams: tuple[str, ...] = ()
     quantity: str = "region"
     unscored: tuple[int, ...] = ()
+    horizon: str = ""
 
     def __len__(self) -> int:
         return len(self.outcome)
@@ -225,6 +227,7 @@ def cohort_data(table: CohortTable, cut: Patches) -> CohortData:
         synthetic=table.synthetic or any(f.synthetic for f in facts),
         name=table.path.parent.name if table.path.stem == "cohort" else table.path.stem,
         key=cut.key,
+        horizon=table.horizon,
         exams=tuple(f.sha256 for f in facts),
     )
 

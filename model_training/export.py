@@ -80,6 +80,7 @@ def export_run(
         MARKS: case_marks(data, start),
         "n": len(data),
         "non_survivors": int(data.outcome.sum()),
+        "horizon": data.horizon,
         "protocol": results["protocol"],
         "results": _kept_results(data, results),
     }

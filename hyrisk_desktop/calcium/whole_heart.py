@@ -143,6 +143,7 @@ class WholeHeartScores:
         vessels: one row for each of `VESSELS`.
         label_start: voxel of ``labels[0, 0, 0]``; ``labels`` [z, y, x] holds a plaque's index in ``groups`` plus one, 0 elsewhere.
         findings: of the outline, and of what is doubted within it.
+        marks: of the reader, that these scores follow from.
     """
 
     series_uid: str
@@ -155,6 +156,7 @@ class WholeHeartScores:
     label_start: Voxel
     labels: NDArray[np.int32]
     findings: tuple[Finding, ...]
+    marks: HeartMarks = NO_MARKS
 
     @property
     def category(self) -> int:

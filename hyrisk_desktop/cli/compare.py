@@ -128,9 +128,10 @@ def _print(document: dict[str, Any]) -> None:
         lines.append(
             tr("{name:17s} {prior:.3g} -> {current:.3g}, {difference:+.3g} ({noise})",
                name=name, prior=row["prior"], current=row["current"], difference=row["difference"],
-               noise=tr("more than other clicks make") if beyond else tr("within what other clicks make"))
+               noise=tr("more than noise makes") if beyond else tr("within what noise makes"))
         )  # fmt: skip
     lines += [f"[{f['severity']}] {f['message']}" for f in document["findings"]]
     if any(exam["synthetic"] for exam in document["exams"].values()):
         lines.append(tr("Exam: synthetic phantom, not a patient"))
+    lines.append(tr("Noise: what other clicks, the registration and another scan of the same heart would make."))
     typer.echo("\n".join([*lines, tr("Research use only.")]))

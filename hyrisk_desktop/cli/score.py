@@ -41,11 +41,17 @@ def score(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     sr: Annotated[Path | None, typer.Option(help="Write a DICOM structured report (TID 1500) to this file.")] = None,
-    seg: Annotated[Path | None, typer.Option(help="Write a DICOM segmentation of lesions and region.")] = None,
+    seg: Annotated[Path | None, typer.Option(help="Write a DICOM segmentation of the counted lesions.")] = None,
     pdf: Annotated[
         Path | None, typer.Option(help="Write a one-page report: PDF/A, or a DICOM object for a name in .dcm.")
     ] = None,
     fhir: Annotated[Path | None, typer.Option(help="Write a FHIR R4 bundle (JSON).")] = None,
+    fhir_transaction: Annotated[
+        Path | None, typer.Option(help="Write a FHIR R4 transaction (JSON), to be posted to a server.")
+    ] = None,
+    template: Annotated[
+        Path | None, typer.Option(help="The site's report template (TOML); default: the one in the settings.")
+    ] = None,
     reader: Annotated[str, typer.Option(help="Who reads, for the reports.")] = "",
     deidentified: Annotated[
         Path | None, typer.Option(help="Write exam and reports without identity into this new folder.")
@@ -68,9 +74,21 @@ def score(
             raise InputError("device", tr("--device must be cpu or cuda."))
         from hyrisk_desktop.exchange.exports import Targets
 
-        targets = Targets(sr, seg, pdf, fhir, deidentified, subject, accept_burned_in, secret_file)
+        targets = Targets(sr, seg, pdf, fhir, deidentified, subject, accept_burned_in, secret_file, fhir_transaction)
         document = _score_document(
-            exam, center, center_mm, grade, region, profile, whole_heart, model, device, prevalence, targets, reader
+            exam,
+            center,
+            center_mm,
+            grade,
+            region,
+            profile,
+            whole_heart,
+            model,
+            device,
+            prevalence,
+            targets,
+            reader,
+            template,
         )
     if as_json:
         # ASCII: whoever reads the pipe need not guess this machine's encoding.
@@ -92,11 +110,13 @@ def _score_document(
     prevalence: float | None,
     targets: Targets,
     reader: str,
+    template: Path | None,
 ) -> dict[str, Any]:
     from hyrisk_desktop.calcium import HeartMarks, get_profile
     from hyrisk_desktop.calcium.grading import check_grade
     from hyrisk_desktop.exchange.exports import left_out, write_exports
     from hyrisk_desktop.exchange.reports.document import score_document
+    from hyrisk_desktop.exchange.reports.template import use_template
     from hyrisk_desktop.imaging import find_series, read_volume
     from hyrisk_desktop.measurement import measure
     from hyrisk_desktop.risk.loading import load_predictor
@@ -109,8 +129,10 @@ def _score_document(
     record = find_series(exam)[0]
     if not record.suitable:
         raise ExamError("no_suitable_series", record.reason)
-    targets.check(record, exam)
     use_export_settings()
+    if template is not None:
+        use_template(str(template))
+    targets.check(record, exam)
     volume = read_volume(record)
     centre = center if center is not None else _voxel_at(volume, center_mm)  # type: ignore[arg-type]
     predictor, trouble = load_predictor(model, device, prevalence)
@@ -215,5 +237,9 @@ def _risk_lines(risk: dict[str, Any], why: str) -> Iterator[str]:
         yield tr("                  not calibrated")
     if risk["percentile"] is not None:
         yield tr("                  higher than {p:.0f} % of the reference cohort", p=risk["percentile"])
+    if risk["horizon"] is None:
+        yield tr("                  no time horizon: the model's training data state none")
+    else:
+        yield tr("                  time horizon {h}", h=risk["horizon"])
     yield tr("RiskNet           {r:.1f} % (image alone)", r=100 * risk["risknet"])
     yield tr("Model             {m} {s}", m=risk["model"], s=risk["sha256"][:12])

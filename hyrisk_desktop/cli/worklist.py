@@ -40,10 +40,13 @@ def user_settings() -> Settings:
 
 
 def use_export_settings() -> None:
-    """Write what is exported with the rights that the settings ask for."""
+    """Write what is exported with the rights and in the form that the settings ask for."""
+    from hyrisk_desktop.exchange.reports.template import use_template
     from hyrisk_desktop.files import keep_exports_private
 
-    keep_exports_private(user_settings()["private_exports"])
+    settings = user_settings()
+    keep_exports_private(settings["private_exports"])
+    use_template(settings["report_template"])
 
 
 def _place(where: str | None) -> Path | str:

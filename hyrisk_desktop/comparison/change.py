@@ -12,7 +12,7 @@ from hyrisk_desktop.comparison.same_patient import days_between
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging import CTVolume, Voxel, propose_centre
+from hyrisk_desktop.imaging import CTVolume, SeriesRecord, Voxel, propose_centre
 from hyrisk_desktop.imaging.registration import Registration, register
 from hyrisk_desktop.measurement import Measurement, measure
 
@@ -59,6 +59,7 @@ class Comparison:
         current, prior: measurements. registration: how they lie. interval_days: None where a date is missing.
         changes: by quantity. findings: what makes a change mean little.
         prior_series_uid, prior_attributes: of the prior exam; DICOM keywords to text.
+        prior_record: what it was read from, so that reports can refer to its images; None where nobody said.
     """
 
     current: Measurement
@@ -69,6 +70,7 @@ class Comparison:
     findings: tuple[Finding, ...]
     prior_series_uid: str = ""
     prior_attributes: Mapping[str, str] = field(default_factory=dict)
+    prior_record: SeriesRecord | None = None
 
 
 def compare(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import re
 import unicodedata
+import uuid
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 _TIME = re.compile(r"([01][0-9]|2[0-3])([0-5][0-9]([0-5][0-9](\.[0-9]{1,6})?)?)?")
@@ -78,6 +79,11 @@ def uid(value: str) -> str:
     """UI: digits and dots, at most 64; "" for anything else, as nothing may be referred to by a made-up name."""
     value = value.strip(" \0")
     return value if len(value) <= _MAX_UID and _UID.fullmatch(value) else ""
+
+
+def new_uid() -> str:
+    """A UID for a new object, of a random UUID (PS3.5, B.2): nobody needs to register a root for it."""
+    return f"2.25.{uuid.uuid4().int}"
 
 
 def date(value: str) -> str:

@@ -13,6 +13,7 @@ from hyrisk_desktop.errors import ExamError, HyRiskError, InputError
 from hyrisk_desktop.exchange.dicom_values import uid
 from hyrisk_desktop.exchange.reports.formats import Making, formats
 from hyrisk_desktop.exchange.reports.report import Report
+from hyrisk_desktop.exchange.reports.template import chosen_template
 from hyrisk_desktop.files import replace_files
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
@@ -40,6 +41,7 @@ class Targets:
         sr, seg: DICOM. pdf: a PDF, or Encapsulated PDF in DICOM where the name ends in ``.dcm``. fhir: JSON.
         deidentified: a new folder for exam and reports without identity. subject: code of the patient in there.
         accept_burned_in: whether it may hold images that say that text is burned into them.
+        fhir_transaction: JSON, the same as requests to a server.
         secret_file: text file with the project's secret, under which codes and UIDs are the same in each export.
     """
 
@@ -51,6 +53,7 @@ class Targets:
     subject: str | None = None
     accept_burned_in: bool = False
     secret_file: Path | None = None
+    fhir_transaction: Path | None = None
 
     @property
     def secret(self) -> bytes | None:
@@ -65,6 +68,7 @@ class Targets:
     def named(self) -> dict[str, Path]:
         """The files that are wanted, by the name of their option."""
         found = {"--sr": self.sr, "--seg": self.seg, "--pdf": self.pdf, "--fhir": self.fhir}
+        found["--fhir-transaction"] = self.fhir_transaction
         return {name: path for name, path in found.items() if path is not None}
 
     @property
@@ -77,13 +81,14 @@ class Targets:
         """Those that are wanted, by the key of their format."""
         pdf = "pdf_dicom" if self.encapsulated else "pdf"
         found = {"sr": self.sr, "seg": self.seg, pdf: self.pdf, "fhir": self.fhir}
+        found["fhir_transaction"] = self.fhir_transaction
         return {key: path for key, path in found.items() if path is not None}
 
     def check(self, record: SeriesRecord, opened: Path | None = None) -> None:
         """Refuse early what could not be written later.
 
         Raises:
-            InputError: as `check_places` and `check_request`, or a subject code without a folder for it.
+            InputError: as `check_places`, `check_request` and `chosen_template`, or a subject code without a folder for it.
             ExamError: a DICOM object is wanted of an exam that isn't DICOM.
         """
         if self.deidentified is not None:
@@ -93,6 +98,9 @@ class Targets:
         elif self.subject is not None or self.accept_burned_in or self.secret_file is not None:
             message = tr("--subject, --accept-burned-in and --secret-file go with --deidentified FOLDER.")
             raise InputError("no_folder", message)
+        if self.pdf or self.fhir or self.fhir_transaction:
+            # What the site's template has wrong is said before an exam is read for minutes.
+            chosen_template()
         check_places(self.named, record, opened)
         if record.kind is Kind.IMAGE_FILE and (self.sr or self.seg or self.encapsulated):
             raise ExamError(

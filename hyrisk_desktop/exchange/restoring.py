@@ -14,7 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from hyrisk_desktop.calcium import CalciumScores, Region, component_voxels, get_profile
+from hyrisk_desktop.calcium import (
+    NO_MARKS,
+    CalciumScores,
+    HeartMarks,
+    HeartRegion,
+    Region,
+    component_voxels,
+    get_profile,
+    propose_heart,
+)
 from hyrisk_desktop.calcium.grading import check_grade
 from hyrisk_desktop.calcium.region import REGION_SIZE_XYZ
 from hyrisk_desktop.errors import ExamError, HyRiskError
@@ -22,13 +31,13 @@ from hyrisk_desktop.exchange import dicom_values as v
 from hyrisk_desktop.exchange.exports import report_of
 from hyrisk_desktop.exchange.reports.our_objects import HEAD_BYTES, SEG_CLASS, our_objects, reports_in
 from hyrisk_desktop.exchange.reports.report import Report, percent
-from hyrisk_desktop.exchange.reports.segmentation import masks, read_segmentation
+from hyrisk_desktop.exchange.reports.segmentation import REGION, masks, read_segmentation, region_mask
 from hyrisk_desktop.exchange.reports.source_images import source_images
 from hyrisk_desktop.exchange.reports.structured_report_reader import ReadBack, read_report
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume, SeriesRecord, Voxel
 from hyrisk_desktop.jobs import Check, no_check
-from hyrisk_desktop.measurement import Measurement, calcium_numbers, conclude, risk_numbers, survey
+from hyrisk_desktop.measurement import Measurement, calcium_numbers, conclude, measure_heart, risk_numbers, survey
 from hyrisk_desktop.risk.risk_reading import RiskReading
 
 # Another device or another number of threads changes the last digits; no display shows so many.
@@ -41,6 +50,7 @@ class Restored:
 
     Attributes:
         path: of the report. report: what it says.
+        whole_heart: whether the whole heart was scored. heart: what the reader said of its plaques.
         excluded: all voxels of the excluded lesions. box: None for the usual region around the centre.
         notes: what the reader should know, one sentence each: numbers that are not the same any more, and the like.
     """
@@ -53,6 +63,8 @@ class Restored:
     box: Region | None
     profile: str
     notes: tuple[str, ...]
+    whole_heart: bool = False
+    heart: HeartMarks = NO_MARKS
 
 
 # --- restoring
@@ -77,11 +89,18 @@ def report_of_segmentation(path: Path) -> Path:
     )
 
 
-def restore(path: Path, record: SeriesRecord, volume: CTVolume, check: Check = no_check) -> Restored:
+def restore(
+    path: Path,
+    record: SeriesRecord,
+    volume: CTVolume,
+    check: Check = no_check,
+    outlines: dict[Voxel, HeartRegion] | None = None,
+) -> Restored:
     """Read the report at ``path``, and the segmentation it refers to where that lies beside it, and check both.
 
     Args:
         record: what ``volume`` was read from.
+        outlines: of the heart, by centre, that were proposed in this volume already; what is proposed here is added.
 
     Raises:
         ExamError: report or segmentation is damaged, was changed, is another program's, belongs to another exam or
@@ -91,9 +110,9 @@ def restore(path: Path, record: SeriesRecord, volume: CTVolume, check: Check = n
     _require_exam(report, volume)
     check()
     found = _reading(path, report, volume)
-    m = _measured(found, volume)
+    m = _measured(found, volume, {} if outlines is None else outlines)
     check()
-    notes = [*_region_notes(report, found), *_differences(report, m.scores)]
+    notes = [*_region_notes(report, found), *_differences(report, m.scores), *_heart_notes(report, m)]
     notes += _segmentation_notes(path, report, report_of(record, volume, m, None), check)
     profile = get_profile(found.profile)
     left_out = [component_voxels(volume, lesion, profile) for lesion in m.scores.lesions if lesion.excluded]
@@ -121,14 +140,25 @@ def _reading(path: Path, report: ReadBack, volume: CTVolume) -> Restored:
     except HyRiskError as e:
         raise misfit from e
     box = region if report.drawn or region != asked else None
-    return Restored(path, report, report.centre, grade, report.excluded, box, report.profile, ())
+    heart = report.whole_heart
+    marks = NO_MARKS if heart is None or heart.marks is None else heart.marks
+    return Restored(
+        path, report, report.centre, grade, report.excluded, box, report.profile, (),
+        whole_heart=heart is not None, heart=marks,
+    )  # fmt: skip
 
 
-def _measured(found: Restored, volume: CTVolume) -> Measurement:
+def _measured(found: Restored, volume: CTVolume, outlines: dict[Voxel, HeartRegion]) -> Measurement:
     profile = get_profile(found.profile)
     surveyed = survey(
         volume, found.centre, found.grade, box=found.box, profile=profile, excluded=found.excluded, whole=False
     )
+    if found.whole_heart:
+        outline = outlines.setdefault(found.centre, outlines.get(found.centre) or propose_heart(volume, found.centre))
+        scores = measure_heart(
+            volume, found.centre, profile=profile, marks=found.heart, excluded=found.excluded, outline=outline
+        )
+        surveyed = replace(surveyed, whole_heart=scores)
     return conclude(surveyed, None)
 
 
@@ -170,6 +200,21 @@ def _differences(report: ReadBack, scores: CalciumScores) -> list[str]:
     return said
 
 
+def _heart_notes(report: ReadBack, m: Measurement) -> list[str]:
+    """A whole-heart score that is not the report's, and why that may be."""
+    then, now = report.whole_heart, m.whole_heart
+    if then is None or now is None or then.agatston is None:
+        return []
+    if math.isclose(now.agatston, then.agatston, rel_tol=1e-9, abs_tol=1e-9):
+        return []
+    said = tr(
+        "The whole-heart score is {now:.2f} now; the report says {then:.2f}.", now=now.agatston, then=then.agatston
+    )
+    if then.marks is None:
+        said += " " + tr("A report of that version does not hold what its reader said of the plaques; say it again.")
+    return [said]
+
+
 def _segmentation_notes(path: Path, report: ReadBack, now: Report, check: Check) -> list[str]:
     if not report.segmentation_uid:
         return []
@@ -181,7 +226,8 @@ def _segmentation_notes(path: Path, report: ReadBack, now: Report, check: Check)
     except ExamError as e:
         message = tr("The segmentation beside the report is damaged, was changed or doesn't fit: nothing was restored.")
         raise ExamError(e.code, message) from e
-    if all(np.array_equal(one, other) for one, other in zip(then, masks(now), strict=True)):
+    here = masks(now) | {REGION: region_mask(now)}
+    if all(segment in here and np.array_equal(mask, here[segment]) for segment, mask in then.items()):
         return []
     return [tr("The calcifications outlined in the segmentation are not the ones counted now.")]
 

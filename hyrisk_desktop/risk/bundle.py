@@ -46,6 +46,8 @@ _MAX_DESCRIPTION_BYTES = 16 << 20
 # ResNet-152 in single precision takes 240 MB; what is much larger is no model of ours.
 MOST_WEIGHTS_BYTES = 1 << 30
 _LONGEST_TEXT = 4096
+LONGEST_HORIZON = 40
+"""Of a line such as "6 years after the scan"."""
 _SEAL = "description_sha256"
 _HEADS = {"risknet", "hyrisknet"}
 
@@ -90,6 +92,12 @@ class ModelBundle:
     def network(self) -> str:
         """E.g. ``"hyrisknet-34"``."""
         return f"hyrisknet-{self.depth}"
+
+    @property
+    def horizon(self) -> str:
+        """The time within which the outcome of the training data was counted, in their makers' words; "" where they say none."""
+        said = self.training.get("horizon")
+        return said if isinstance(said, str) and len(said) <= LONGEST_HORIZON and said.isprintable() else ""
 
     @property
     def score_rule(self) -> ScoreInput:

@@ -287,6 +287,7 @@ class Predictor:
             bundle_sha256=bundle.bundle_sha256,
             score_input=bundle.score_input,
             agatston=agatston,
+            horizon=bundle.horizon or None,
             explained_by=() if factors is None else factors.shares(first, head, self._calibration(head).slope),
             explained=None if factors is None else factors.explained[head],
         )

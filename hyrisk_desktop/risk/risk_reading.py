@@ -32,6 +32,7 @@ class RiskReading:
         findings: what the model noticed (unlike its training data, patch outside the volume).
         device: "cpu" or "cuda".
         score_input: ``"grade"`` or ``"agatston"``; agatston: the region Agatston at the centre, where it was given.
+        horizon: the time that the risk is about, as the model's training data have it; None where they have none.
         explained_by: what known factors add to the calibrated log odds, beside an average phantom, the largest first; empty
             for a model whose makers did not study it. explained: share of the image part that these make up among phantoms.
     """
@@ -55,6 +56,7 @@ class RiskReading:
     score_input: str = "grade"
     agatston: float | None = None
     interval_covers: tuple[str, ...] = OF_VIEWS
+    horizon: str | None = None
     explained_by: tuple[FactorShare, ...] = ()
     explained: float | None = None
 

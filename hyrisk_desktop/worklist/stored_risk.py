@@ -37,6 +37,7 @@ def risk_of(read: Read) -> RiskReading | None:
             device=kept["device"],
             bundle_sha256=kept["bundle_sha256"],
             score_input=kept["score_input"],
+            horizon=kept.get("horizon"),
             interval_covers=tuple(kept.get("interval_covers", OF_VIEWS)),
         )
     except (KeyError, TypeError, ValueError):

@@ -107,7 +107,8 @@ def write_recalibrated(
         reference=reference,
         training=bundle.training
         | {"recalibration": record, MARKS: case_marks(data, bundle)}
-        | {"cohort_sha256": data.sha256, "earlier_cohorts": [sha for sha in earlier if sha]},
+        # The risk is now calibrated to the outcome of these cases, and so is the time that it is about.
+        | {"horizon": data.horizon, "cohort_sha256": data.sha256, "earlier_cohorts": [sha for sha in earlier if sha]},
     )
     card = (source / CARD).read_text(encoding="utf-8") if (source / CARD).is_file() else f"# {new.name}\n"
     return write_bundle(directory, new, model, card.replace(bundle.sha256, "{sha256}") + _section(record))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -12,11 +13,13 @@ from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog, QLabel, QPushButton, QWidget
 
+from hyrisk_desktop.calcium import HeartMarks
 from hyrisk_desktop.exchange.exports import Targets, write_exports
 from hyrisk_desktop.exchange.reports.report import Report
 from hyrisk_desktop.exchange.restoring import restore
 from hyrisk_desktop.gui.dialogs.message import ErrorDialog
 from hyrisk_desktop.gui.state import ReadState
+from hyrisk_desktop.measurement import measure
 from hyrisk_desktop.risk import Predictor
 from tests.gui.conftest import Program
 from tests.helpers import dicom_series, readings
@@ -147,14 +150,17 @@ def test_one_undo_takes_all_of_it_back(
 
 
 def test_it_becomes_this_readers_read_and_the_trail_says_so(ready: Program, report: Report, exam: Path) -> None:
-    sr = put(report, exam)
+    marks = HeartMarks(taken=(((49, 55, 6), "LAD"),), excluded=frozenset({(52, 40, 5)}))
+    marked = measure(report.volume, readings.CENTRE, 1.5, None, excluded=[RING], heart=marks)
+    sr = put(dataclasses.replace(report, measurement=marked), exam)
     open_exam(ready, exam)
     ready.window.commands.reading_files.restoring.restore(sr)
     ready.wait_for_risk()
+    assert (ready.session.read.whole_heart, ready.session.read.heart) == (True, marks)
     ready.services.store.flush()
     store = ready.services.store.open()
     (read,) = store.reads()
-    assert (read.centre, read.grade) == (readings.CENTRE, 1.5)
+    assert (read.centre, read.grade, read.heart) == (readings.CENTRE, 1.5, marks)
     assert [e.action for e in store.audit_trail()].count("reading_restored") == 1
     # Opened again, the exam brings the read back by itself, and there is nothing to offer.
     ready.services.loader.open_path(exam)
@@ -361,7 +367,6 @@ def test_what_comes_back_for_an_exam_that_left_is_dropped(
 
 
 def test_the_newest_of_several_is_offered(ready: Program, exam: Path, predictor: Predictor) -> None:
-    import dataclasses
     from datetime import UTC, datetime
 
     from hyrisk_desktop.exchange.exports import write_files

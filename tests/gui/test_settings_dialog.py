@@ -240,3 +240,15 @@ def test_enter_while_keys_are_typed_keeps_nothing(ready: Program) -> None:
     assert len(shown) == 1
     QTest.keyClick(search, Qt.Key.Key_Return)
     assert dialog.isVisible()
+
+
+def test_a_report_template_with_a_mistake_is_not_taken(tmp_path: Path) -> None:
+    row = next(row for row in setting_rows() if row.key == "report_template")
+    path = tmp_path / "site.toml"
+    path.write_text("colour = 1")
+    assert row.problem("") == ""
+    assert row.problem(str(path)).startswith(
+        "Report template: The report template “site.toml”, line 1: there is no “colour”"
+    )
+    path.write_text('department = "Radiology"')
+    assert row.problem(str(path)) == ""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pydicom
@@ -66,6 +67,18 @@ def report_of(
     record = find_series(folder)[0]
     volume = read_volume(record)
     return Report(record, volume, measure(volume, centre, grade, predictor, excluded=excluded), reader=reader)
+
+
+def same_risk(back: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> bool:
+    """Whether the risk of a structured report is that of a JSON document: shares are in percent there, which may move their last bit."""
+    if back is None or back.keys() != wanted.keys():
+        return False
+
+    def flat(value: Any) -> list[Any]:
+        return list(value) if isinstance(value, list | tuple) else [value]
+
+    pairs = [(a, b) for key in wanted for a, b in zip(flat(back[key]), flat(wanted[key]), strict=True)]
+    return all(math.isclose(a, b, rel_tol=1e-14) if isinstance(b, float) else a == b for a, b in pairs)
 
 
 def changed(path: Path, out: Path, edit: Callable[[Dataset], None]) -> Path:

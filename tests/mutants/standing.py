@@ -51,10 +51,14 @@ STANDING = [
     *mutants(
         "hyrisk_desktop/exchange/reports/structured_report.py",
         _FILES,
-        ("*([] if standing.withheld else _risk_numbers(risk))", "*_risk_numbers(risk)"),
         ("        measurements=None if standing.withheld else [", "        measurements=["),
         ("*([] if report.measurement.scores_standing.withheld else score),", "*score,"),
-        ("measurements=None if withheld else [number(c.CALCIUM_VOLUME, scores.volume_mm3, c.MM3)]", "measurements=[number(c.CALCIUM_VOLUME, scores.volume_mm3, c.MM3)]"),
+    ),
+    *mutants(
+        "hyrisk_desktop/exchange/reports/sr_risk.py",
+        _FILES,
+        ("shown = [] if risk is None or standing.withheld else _headline(risk)", "shown = [] if risk is None else _headline(risk)"),
+        ("    if not report.measurement.risk_standing.withheld:\n", "    if True:\n"),
     ),
     *mutants(
         "hyrisk_desktop/exchange/reports/sr_items.py",
@@ -70,7 +74,7 @@ STANDING = [
     *mutants(
         "hyrisk_desktop/exchange/reports/fhir.py",
         _FILES,
-        ("    if standing.withheld:\n        numbers = []\n", ""),
+        ("    if standing.withheld:\n        shares, place = [], None\n", ""),
         ("    if not standing.withheld:\n        region.append(", "    if True:\n        region.append("),
         ("if risk is not None and not report.measurement.risk_standing.withheld:", "if risk is not None:"),
         ("    if not standing.withheld:\n        return {", "    if True:\n        return {"),

@@ -119,8 +119,8 @@ WHOLE_HEART = [
     *mutants(
         "hyrisk_desktop/measurement.py",
         _MEASURED,
-        ("excluded=marks.excluded.union(excluded),", "excluded=marks.excluded,"),
-        ("excluded=marks.excluded.union(excluded),", "excluded=excluded,"),
+        ("excluded=marks.excluded.union(excluded))", "excluded=marks.excluded)"),
+        ("excluded=marks.excluded.union(excluded))", "excluded=excluded)"),
         ("        found += whole_heart.findings", "        pass"),
         ('({"suggested": True} if row.suggested else {})', '({"suggested": True} if row.lesions else {})'),
         ("for plaque in doubted if plaque.reason is not Doubt.NOISE", "for plaque in doubted"),

@@ -42,6 +42,19 @@ def test_a_good_table_is_ready(tmp_path: Path) -> None:
     assert found["problems"] == []
 
 
+def test_a_horizon_is_what_every_row_says(tmp_path: Path) -> None:
+    def horizon(*said: str) -> str:
+        rows = [f"{row},{time}" for row, time in zip(GOOD, said, strict=True)]
+        return read_table(write(tmp_path, *rows, header=f"{HEADER},horizon")).horizon
+
+    assert horizon(*["6 years"] * 4) == "6 years"
+    assert horizon("6 years", "6 years", " 6 years ", "6 years") == "6 years"
+    assert horizon("6 years", "6 years", "2 years", "6 years") == ""
+    assert horizon("6 years", "", "6 years", "6 years") == ""
+    assert horizon(*["x" * 50] * 4) == "x" * 40
+    assert read_table(write(tmp_path, *GOOD)).horizon == ""
+
+
 def test_a_folder_names_its_table(tmp_path: Path) -> None:
     write(tmp_path, *GOOD)
     assert read_table(tmp_path).ready

@@ -15,7 +15,7 @@ from scipy.special import expit, logit
 
 from hyrisk_desktop.errors import Cancelled, InputError
 from hyrisk_desktop.imaging import find_series, read_volume
-from hyrisk_desktop.risk.bundle import ModelBundle, load_bundle, read_description
+from hyrisk_desktop.risk.bundle import ModelBundle, load_bundle, read_description, seal_description
 from hyrisk_desktop.risk.calibration import PlattCalibration
 from hyrisk_desktop.risk.predictor import Predictor
 from hyrisk_desktop.risk.self_test import self_test
@@ -50,7 +50,8 @@ def arguments(cohort: Path, model: Path, out: Path, cache: Path, **changes: obje
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model") / "tiny"
     # Of these random weights both heads happen to rank the tiny cohort the right way.
-    write_tiny_bundle(folder, seed=1)
+    bundle = write_tiny_bundle(folder, seed=1)
+    seal_description(folder, {"training": bundle.training | {"horizon": "6 years"}})
     return folder
 
 
@@ -147,6 +148,8 @@ def test_a_recalibrated_bundle_says_what_its_slope_and_intercept_make_of_the_old
     assert np.all(np.diff(new.reference["hyrisknet"]) >= 0)
     expected = expit(found["hyrisknet"]["slope"] * logit(0.3) + found["hyrisknet"]["intercept"])
     assert new.reference["hyrisknet"][30] == pytest.approx(expected, abs=1e-5)
+    # The old model's cohort said a time; this one, whose outcome the risk is now calibrated to, does not.
+    assert (old.horizon, new.horizon) == ("6 years", "")
     assert new.training["recalibration"]["of"] == old.bundle_sha256
     assert set(new.training[MARKS]) == set(case_marks(load_cohort(cohort, run / "again")))
 

@@ -13,7 +13,7 @@ def contents() -> dict[str, str]:
     return {
         f"{IMAGES}/": tr("the CT images, as new DICOM objects"),
         SR: tr("DICOM structured report"),
-        SEG: tr("DICOM segmentation: lesions and score region"),
+        SEG: tr("DICOM segmentation: counted calcifications"),
         PDF: tr("the report on one page"),
         FHIR: tr("FHIR R4 bundle"),
         READING: tr("every number and finding, for programs"),

@@ -108,7 +108,7 @@ def change_lines(comparison: Comparison) -> tuple[str, ...]:
         band = (
             ""
             if change.noise is None
-            else tr(", other clicks would make ±{noise}", noise=noise_text(change.noise, row))
+            else tr(", other clicks, registration and scan: ±{noise}", noise=noise_text(change.noise, row))
         )
         lines.append(
             tr("{name}: {prior} before, {now} now, change {difference}{band}.",

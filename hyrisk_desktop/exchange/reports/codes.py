@@ -37,12 +37,17 @@ HEART = Code("80891009", "SCT", "Heart")
 MORPHOLOGY = Code("49755003", "SCT", "Morphologically Abnormal Structure")
 ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
 
-NO_UNITS = Code("1", "UCUM", "no units")
+PERCENT = Code("%", "UCUM", "Percent")
 MM2 = Code("mm2", "UCUM", "square millimeter")
 MM3 = Code("mm3", "UCUM", "cubic millimeter")
 HU_UNIT = Code("[hnsf'U]", "UCUM", "Hounsfield unit")
 
+NO_UNITS = Code("1", "UCUM", "no units")
+
 STANDARD_CODES = tuple(code for code in list(globals().values()) if isinstance(code, Code))
+
+SCORE = Code("{score}", "UCUM", "score")
+"""An annotation of UCUM's own making, a unit of 1: viewers print a unit's code behind the number, and "602.64 1" reads as another one."""
 
 OWN_CONCEPTS = {
     "HR001": "Score region",
@@ -104,6 +109,13 @@ OWN_CONCEPTS = {
     "HR057": "CAC-DRS of the whole heart",
     "HR058": "Vessel by its place alone, not taken by a reader",
     "HR059": "Calcium volume of the whole heart",
+    "HR060": "Further numbers of the risk reading",
+    "HR061": "Time horizon of the risk",
+    "HR062": "Image of the earlier exam at the heart centre",
+    "HR063": "Number of marks on plaques by the reader",
+    "HR064": "Plaques given to a vessel by the reader (voxel vessel; ...)",
+    "HR065": "Plaques counted by the reader although doubted (voxel; ...)",
+    "HR066": "Plaques left out by the reader (voxel; ...)",
 }
 """Code value -> meaning; a meaning has at most 64 characters (LO)."""
 
@@ -135,6 +147,10 @@ LOWER, UPPER, COVERED = own("HR049"), own("HR050"), own("HR051")
 CHANGE, PRIOR_STUDY, INTERVAL = own("HR052"), own("HR053"), own("HR054")
 WHOLE_HEART, WHOLE_HEART_SQRT, WHOLE_HEART_VOLUME = own("HR055"), own("HR056"), own("HR059")
 CAC_DRS, SUGGESTED = own("HR057"), own("HR058")
+FURTHER, HORIZON, PRIOR_IMAGE = own("HR060"), own("HR061"), own("HR062")
+MARKS, TAKEN, KEPT, LEFT_OUT = own("HR063"), own("HR064"), own("HR065"), own("HR066")
+NO_HORIZON = "none: the training data state no time"
+"""In place of a horizon, in every language."""
 PREVALENCE = own("HR024")
 WEIGHTS_HASH = own("HR029")
 BUNDLE_HASH = own("HR030")

@@ -8,7 +8,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from hyrisk_desktop.exchange import dicom_values as v
 from hyrisk_desktop.exchange.reports import codes as c
 from hyrisk_desktop.exchange.reports.report import PRODUCT, VERSION, Report
-from hyrisk_desktop.exchange.reports.source_images import SourceImages, new_uid
+from hyrisk_desktop.exchange.reports.source_images import SourceImages
 from hyrisk_desktop.i18n import tr
 
 SERIES_NUMBER = 9903
@@ -21,7 +21,7 @@ def encapsulated_pdf(report: Report, source: SourceImages, pdf: bytes) -> Datase
     for keyword in source.study.dir():
         if keyword not in ("SeriesInstanceUID", "FrameOfReferenceUID"):
             ds[keyword] = source.study[keyword]
-    ds.SOPClassUID, ds.SOPInstanceUID = PDF_CLASS, new_uid()
+    ds.SOPClassUID, ds.SOPInstanceUID = PDF_CLASS, v.new_uid()
     _series(ds, report)
     _document(ds, report, pdf)
     centre = source.slices[report.measurement.centre[2]]
@@ -40,7 +40,7 @@ def encapsulated_pdf(report: Report, source: SourceImages, pdf: bytes) -> Datase
 def _series(ds: Dataset, report: Report) -> None:
     said = tr("SYNTHETIC HyRisk report, research use only")
     ds.Modality = "DOC"
-    ds.SeriesInstanceUID, ds.SeriesNumber, ds.InstanceNumber = new_uid(), SERIES_NUMBER, 1
+    ds.SeriesInstanceUID, ds.SeriesNumber, ds.InstanceNumber = v.new_uid(), SERIES_NUMBER, 1
     ds.SeriesDescription = v.long_text(said if report.volume.synthetic else tr("HyRisk report, research use only"))
     ds.Manufacturer = ds.ManufacturerModelName = PRODUCT
     ds.DeviceSerialNumber = ds.SoftwareVersions = VERSION

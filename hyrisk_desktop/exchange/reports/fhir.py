@@ -1,5 +1,7 @@
 """A reading as a FHIR R4 bundle: DiagnosticReport, Observations and RiskAssessment, with what they refer to.
 
+`fhir_transaction` has the same resources as requests to a server.
+
 The resources are plain JSON objects of elements that R4 (4.0.1) and R4B (4.3.0) define alike; the tests validate them with
 the R4B models of `fhir.resources`, which offers none for R4 itself.
 """
@@ -17,12 +19,14 @@ from hyrisk_desktop.comparison import Comparison
 from hyrisk_desktop.exchange import dicom_values as v
 from hyrisk_desktop.exchange.reports import codes as c
 from hyrisk_desktop.exchange.reports.change import change_lines, known_rows
+from hyrisk_desktop.exchange.reports.fhir_narrative import narrative
 from hyrisk_desktop.exchange.reports.report import (
     PRODUCT,
     VERSION,
     Report,
     covers_words,
     finding_lines,
+    horizon_words,
     research_use,
     warnings_of,
 )
@@ -40,10 +44,14 @@ _GENDERS = {"M": "male", "F": "female", "O": "other"}
 _HL7 = "http://terminology.hl7.org/CodeSystem"
 
 
-def fhir_bundle(report: Report) -> Resource:
-    """The bundle of a reading (type ``collection``), to be written as JSON; numbers keep every digit."""
+def fhir_bundle(report: Report, patient_id_system: str = "") -> Resource:
+    """The bundle of a reading (type ``collection``), to be written as JSON; numbers have twelve digits.
+
+    Args:
+        report: the reading. patient_id_system: the URI of the system that its patient's number belongs to; "" for none.
+    """
     entries = _Entries(synthetic=report.volume.synthetic)
-    about = _about(report, entries)
+    about = _about(report, entries, patient_id_system)
     results = [entries.add(observation) for observation in _observations(report, about)]
     risk = report.measurement.risk
     if risk is not None and not report.measurement.risk_standing.withheld:
@@ -71,8 +79,11 @@ class _Entries:
     def add(self, resource: Resource) -> dict[str, str]:
         """Add ``resource`` and return the reference to it."""
         name = f"urn:uuid:{uuid.uuid4()}"
+        if "identifier" not in resource:
+            resource = {**resource, "identifier": [{"system": "urn:ietf:rfc:3986", "value": name}]}
         if self._synthetic:
             resource = {**resource, "meta": {"tag": self._tags}}
+        resource = {**resource, "text": narrative(resource)}
         self.found.append({"fullUrl": name, "resource": resource})
         return {"reference": name}
 
@@ -89,21 +100,31 @@ def _concept(code: Code) -> Resource:
     return {"coding": [_coding(code)], "text": code.meaning}
 
 
+def _rounded(value: float) -> float:
+    """Without the noise of binary fractions: 602.64 instead of 602.6400000000001."""
+    return float(f"{value:.12g}")
+
+
 def _quantity(value: float, unit: Code) -> Resource:
-    shown = "1" if unit is c.NO_UNITS else unit.value
-    return {"value": value, "unit": shown, "system": _SYSTEMS["UCUM"], "code": unit.value}
+    shown = unit.meaning if unit is c.SCORE else unit.value
+    return {"value": _rounded(value), "unit": shown, "system": _SYSTEMS["UCUM"], "code": unit.value}
 
 
-def _about(report: Report, entries: _Entries) -> dict[str, Any]:
+def _percent(share: float) -> Resource:
+    return _quantity(100 * share, c.PERCENT)
+
+
+def _about(report: Report, entries: _Entries, system: str) -> dict[str, Any]:
     """Patient, study, program and reader, and the elements that refer to them."""
     a = report.volume.attributes
-    subject = entries.add(_patient(a))
+    subject = entries.add(_patient(a, system))
     about: dict[str, Any] = {
         "subject": subject,
         "study": entries.add(_imaging_study(a, report.volume.series_uid, subject)),
         "device": entries.add(
             {
                 "resourceType": "Device",
+                "identifier": [{"system": "urn:hyrisk-desktop:version", "value": f"{PRODUCT} {VERSION}"}],
                 "deviceName": [{"name": PRODUCT, "type": "manufacturer-name"}],
                 "version": [{"value": VERSION}],
                 "note": [{"text": research_use()}],
@@ -122,10 +143,10 @@ def _day(text: str) -> str:
     return f"{day[:4]}-{day[4:6]}-{day[6:]}" if day else ""
 
 
-def _patient(a: Mapping[str, str]) -> Resource:
+def _patient(a: Mapping[str, str], system: str) -> Resource:
     patient: Resource = {"resourceType": "Patient"}
     if number := v.long_text(a.get("PatientID", "")):
-        patient["identifier"] = [{"value": number}]
+        patient["identifier"] = [({"system": system} if system else {}) | {"value": number}]
     if name := v.readable_name(a.get("PatientName", "")):
         patient["name"] = [{"text": name}]
     if gender := _GENDERS.get(v.sex(a.get("PatientSex", ""))):
@@ -177,14 +198,14 @@ def _heart(report: Report, heart: WholeHeartScores, about: Mapping[str, Any]) ->
     for row in () if standing.withheld else heart.vessels:
         if row.lesions:
             code = c.VESSELS.get(row.vessel, c.CORONARY_ARTERIES)
-            parts.append(_component(code, valueQuantity=_quantity(row.agatston, c.NO_UNITS)))
+            parts.append(_component(code, valueQuantity=_quantity(row.agatston, c.SCORE)))
             if row.suggested:
                 parts.append(_component(c.SUGGESTED, valueCodeableConcept=_concept(code)))
     if not standing.withheld:
         parts.append(_component(c.CAC_DRS, valueString=heart.cac_drs))
     site = {"bodySite": _concept(c.CORONARY_ARTERIES), "method": _concept(c.AGATSTON_METHOD)}
     return _observation(
-        report, about, c.WHOLE_HEART, **_measured(standing, heart.agatston, c.NO_UNITS), component=parts, **site
+        report, about, c.WHOLE_HEART, **_measured(standing, heart.agatston, c.SCORE), component=parts, **site
     )
 
 
@@ -197,9 +218,9 @@ def _change(report: Report, compared: Comparison, about: Mapping[str, Any], entr
         "agatston": c.AGATSTON_SCORE, "volume_mm3": c.CALCIUM_VOLUME, "sqrt_volume": c.SQRT_VOLUME, "grade": c.GRADE,
         "hyrisknet": c.HYRISKNET, "risknet": c.RISKNET,
     }  # fmt: skip
-    units = {"volume_mm3": c.MM3}
+    units = {"volume_mm3": c.MM3, "hyrisknet": c.PERCENT, "risknet": c.PERCENT}
     rows = [
-        _component(codes[row.key], valueQuantity=_quantity(change.difference, units.get(row.key, c.NO_UNITS)))
+        _component(codes[row.key], valueQuantity=_difference(change.difference, units.get(row.key, c.SCORE)))
         for row, change in known_rows(compared)
         if change.difference is not None
     ]
@@ -214,6 +235,10 @@ def _change(report: Report, compared: Comparison, about: Mapping[str, Any], entr
         derivedFrom=[about["study"], prior],
         note=[{"text": v.plain(text)} for text in said],
     )
+
+
+def _difference(value: float, unit: Code) -> Resource:
+    return _percent(value) if unit is c.PERCENT else _quantity(value, unit)
 
 
 def _measured(standing: Standing, value: float, unit: Code) -> Resource:
@@ -250,17 +275,17 @@ def _observations(report: Report, about: Mapping[str, Any]) -> Iterable[Resource
         report,
         about,
         c.AGATSTON_SCORE,
-        **_measured(standing, scores.agatston, c.NO_UNITS),
+        **_measured(standing, scores.agatston, c.SCORE),
         method=_concept(c.AGATSTON_METHOD),
         component=region,
         **site,
     )
     yield _observation(report, about, c.CALCIUM_VOLUME, **_measured(standing, scores.volume_mm3, c.MM3), **site)
-    yield _observation(report, about, c.SQRT_VOLUME, **_measured(standing, scores.sqrt_volume, c.NO_UNITS), **site)
+    yield _observation(report, about, c.SQRT_VOLUME, **_measured(standing, scores.sqrt_volume, c.SCORE), **site)
     if m.whole_heart is not None:
         yield _heart(report, m.whole_heart, about)
     if m.grade is not None:
-        yield _observation(report, about, c.GRADE, valueQuantity=_quantity(m.grade, c.NO_UNITS), **site)
+        yield _observation(report, about, c.GRADE, valueQuantity=_quantity(m.grade, c.SCORE), **site)
     if m.risk is not None:
         yield _observation(report, about, c.RISK_READING, component=_risk_components(report))
 
@@ -270,20 +295,22 @@ def _risk_components(report: Report) -> list[Resource]:
     assert risk is not None
     standing = report.measurement.risk_standing
     ends = c.interval_ends(risk.interval_covers)
-    numbers: list[tuple[Code, float | None]] = [
+    shares: list[tuple[Code, float | None]] = [
         (c.HYRISKNET, risk.hyrisknet),
         (c.RISKNET, risk.risknet),
         (ends[0], risk.interval[0]),
         (ends[1], risk.interval[1]),
-        (c.PERCENTILE, risk.percentile),
         *zip(c.BY_GRADE, risk.by_grade, strict=False),
     ]
+    place = risk.percentile
     if standing.withheld:
-        numbers = []
-    numbers.append((c.PREVALENCE, risk.prevalence))
+        shares, place = [], None
+    shares.append((c.PREVALENCE, risk.prevalence))
     return [
         *_state(standing),
-        *(_component(k, valueQuantity=_quantity(x, c.NO_UNITS)) for k, x in numbers if x is not None),
+        *(_component(k, valueQuantity=_percent(x)) for k, x in shares if x is not None),
+        *([] if place is None else [_component(c.PERCENTILE, valueQuantity=_quantity(place, c.PERCENT))]),
+        _component(c.HORIZON, valueString=c.NO_HORIZON if risk.horizon is None else v.plain(risk.horizon)),
         _component(c.WEIGHTS_HASH, valueString=risk.sha256),
         *([_component(c.BUNDLE_HASH, valueString=risk.bundle_sha256)] if risk.bundle_sha256 else ()),
         _component(c.SCORE_INPUT, valueString=risk.score_input),
@@ -298,9 +325,10 @@ def _risk_assessment(report: Report, about: Mapping[str, Any], results: list[dic
     assert risk is not None
     model = f"{v.plain(risk.model)}, SHA-256 {risk.sha256}"
     outcome = {"text": "All-cause mortality"}
-    low, high = ({"value": 100 * x, "unit": "%", "system": _SYSTEMS["UCUM"], "code": "%"} for x in risk.interval)
+    low, high = map(_percent, risk.interval)
     head = "RiskNet (image alone)" if risk.hyrisknet is None else "HyRiskNet (image and score)"
     share = f"assumes {100 * risk.prevalence:.1f} % non-survivors"
+    within = f"time horizon {horizon_words(risk)}"
     assessment: Resource = {
         "resourceType": "RiskAssessment",
         "status": "preliminary",
@@ -311,7 +339,11 @@ def _risk_assessment(report: Report, about: Mapping[str, Any], results: list[dic
         "basis": [about["study"], *results],
         # In R4 a probability is a percentage.
         "prediction": [
-            {"outcome": outcome, "probabilityDecimal": 100 * risk.risk, "rationale": f"{head}; {share}"},
+            {
+                "outcome": outcome,
+                "probabilityDecimal": _rounded(100 * risk.risk),
+                "rationale": f"{head}; {share}; {within}",
+            },
             {
                 "outcome": outcome,
                 "probabilityRange": {"low": low, "high": high},

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
     from hyrisk_desktop.exchange.reports.source_images import SourceImages
+    from hyrisk_desktop.exchange.reports.template import PageTemplate
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +55,14 @@ class Making:
         """The PDF page."""
         from hyrisk_desktop.exchange.reports.pdf import pdf_report
 
-        return pdf_report(self.report)
+        return pdf_report(self.report, self.template)
+
+    @cached_property
+    def template(self) -> PageTemplate:
+        """What the site says of its reports."""
+        from hyrisk_desktop.exchange.reports.template import chosen_template
+
+        return chosen_template()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +90,11 @@ def formats() -> tuple[Format, ...]:
     f = Format
     return (
         f("sr", tr("Structured report (DICOM SR)"), tr("for the archive; can be restored here"), ".sr.dcm", True, _sr),
-        f("seg", tr("Segmentation (DICOM SEG)"), tr("lesions and score region on the images"), ".seg.dcm", True, _seg),
+        f("seg", tr("Segmentation (DICOM SEG)"), tr("counted calcifications on the images, by vessel too"), ".seg.dcm", True, _seg),
         f("pdf", tr("Report (PDF)"), tr("one page with key images"), ".pdf", False, lambda m: m.pdf),
         f("pdf_dicom", tr("Report in DICOM (Encapsulated PDF)"), tr("the same page for the archive"), ".pdf.dcm", True, _pdf_dicom),
         f("fhir", tr("FHIR R4 bundle"), tr("for the hospital's information systems"), ".fhir.json", False, _fhir),
+        f("fhir_transaction", tr("FHIR R4 transaction"), tr("to be posted to a FHIR server"), ".transaction.json", False, _transaction),
         f("json", tr("Numbers (JSON)"), tr("as the command line prints them"), ".json", False, _json),
         f("csv", tr("Table of one row (CSV)"), tr("for spreadsheets"), ".csv", False, _csv),
     )  # fmt: skip
@@ -118,7 +127,15 @@ def _pdf_dicom(m: Making) -> bytes:
 def _fhir(m: Making) -> bytes:
     from hyrisk_desktop.exchange.reports.fhir import fhir_bundle
 
-    return json.dumps(fhir_bundle(m.report), indent=1, allow_nan=False).encode("ascii")
+    return json.dumps(fhir_bundle(m.report, m.template.patient_id_system), indent=1, allow_nan=False).encode("ascii")
+
+
+def _transaction(m: Making) -> bytes:
+    from hyrisk_desktop.exchange.reports.fhir_transaction import fhir_transaction
+
+    return json.dumps(fhir_transaction(m.report, m.template.patient_id_system), indent=1, allow_nan=False).encode(
+        "ascii"
+    )
 
 
 def _json(m: Making) -> bytes:

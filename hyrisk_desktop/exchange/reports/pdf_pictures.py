@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyrisk_desktop.calcium import Region
-from hyrisk_desktop.exchange.reports.outline import outline
+from hyrisk_desktop.exchange.reports.outline import outlines
 from hyrisk_desktop.exchange.reports.report import Report
 from hyrisk_desktop.imaging import CTVolume
 
@@ -141,6 +141,7 @@ def _marks(report: Report, z: int) -> list[Line]:
     x0, y0, z0 = scores.label_start
     for number, lesion in enumerate(scores.lesions):
         if lesion.slice == z:
-            points = outline(scores.labels[z - z0] == number + 1) + np.array((x0, y0))
-            lines.append(Line(points, EXCLUDED if lesion.excluded else COUNTED, dashed=lesion.excluded))
+            colour = EXCLUDED if lesion.excluded else COUNTED
+            edges = outlines(scores.labels[z - z0] == number + 1)
+            lines += [Line(points + np.array((x0, y0)), colour, dashed=lesion.excluded) for points in edges]
     return [*lines, *(_cross(m.centre) if z == m.centre[2] else [])]

@@ -19,6 +19,7 @@ from hyrisk_desktop.calcium import WholeHeartScores, category_bounds
 from hyrisk_desktop.calcium.grading import grade_word
 from hyrisk_desktop.calcium.scores import region_name
 from hyrisk_desktop.comparison import Comparison
+from hyrisk_desktop.exchange import dicom_values as v
 from hyrisk_desktop.exchange.reports.change import change_document, vessel_name
 from hyrisk_desktop.exchange.reports.document import score_document
 from hyrisk_desktop.findings import Severity
@@ -54,6 +55,14 @@ class Report:
     patch_xyz: tuple[int, int, int] = (161, 161, 3)
     heat: NDArray[np.float32] | None = None
     comparison: Comparison | None = None
+
+    @cached_property
+    def _tracked(self) -> dict[str, str]:
+        return {}
+
+    def tracking_uid(self, name: str) -> str:
+        """The UID by which every object of this reading calls the thing ``name``."""
+        return self._tracked.setdefault(name, v.new_uid())
 
     @cached_property
     def document(self) -> dict[str, Any]:
@@ -109,7 +118,7 @@ def calcium_rows(report: Report) -> tuple[tuple[str, str], ...]:
     excluded = len(scores.lesions) - counted
     lesions = tr("{n} counted", n=counted) + (tr(", {n} excluded by the reader", n=excluded) if excluded else "")
     name = tr("Agatston, {region}", region=region_name(drawn=scores.drawn)) if scores.drawn else tr("Region Agatston")
-    category = tr("{c} of 0 to 4 ({bounds})", c=scores.category, bounds=category_bounds(scores.category))
+    category = category_words(scores.category)
     numbers = (
         (name, f"{scores.agatston:.1f}"),
         *_state_row(standing),
@@ -126,6 +135,12 @@ def calcium_rows(report: Report) -> tuple[tuple[str, str], ...]:
     )
 
 
+def category_words(category: int) -> str:
+    """An Agatston category with its bounds, and where it stands: "4 of 0 to 4" reads as four scores out of a range."""
+    where = {0: tr("lowest of 0 to 4"), 4: tr("highest of 0 to 4")}.get(category, tr("from 0 to 4"))
+    return tr("{c} ({bounds}), {where}", c=category, bounds=category_bounds(category), where=where)
+
+
 def _heart_rows(report: Report) -> tuple[tuple[str, str], ...]:
     """The whole heart, where it was scored."""
     heart, standing = report.measurement.whole_heart, report.measurement.whole_heart_standing
@@ -134,8 +149,12 @@ def _heart_rows(report: Report) -> tuple[tuple[str, str], ...]:
     name = tr("Whole-heart score")
     if standing.withheld:
         return ((name, tr("withheld: {why}", why=standing.why)),)
-    value = tr("{a:.1f} ({bounds})", a=heart.agatston, bounds=category_bounds(heart.category))
-    return (name, value), (tr("Of the whole heart"), heart.cac_drs), (tr("By vessel"), vessel_text(heart))
+    return (
+        (name, f"{heart.agatston:.1f}"),
+        (tr("Its category"), category_words(heart.category)),
+        (tr("Of the whole heart"), heart.cac_drs),
+        (tr("By vessel"), vessel_text(heart)),
+    )
 
 
 def vessel_text(heart: WholeHeartScores) -> str:
@@ -168,9 +187,15 @@ def risk_rows(report: Report) -> tuple[tuple[str, str], ...]:
         (tr("It covers"), covers_words(risk)),
         (tr("Percentile in the reference cohort"), place),
         (tr("Assumed prevalence"), tr("{p:.1f} % non-survivors, {how}", p=100 * risk.prevalence, how=calibrated)),
+        (tr("Time horizon"), horizon_words(risk)),
         (tr("RiskNet (image alone)"), percent(risk.risknet, 1)),
         model,
     )
+
+
+def horizon_words(risk: RiskReading) -> str:
+    """Within what time the outcome was counted that the model learned; that its training data say none, where they don't."""
+    return tr("none: the training data state no time") if risk.horizon is None else v.plain(risk.horizon)
 
 
 def covers_words(risk: RiskReading) -> str:
@@ -185,6 +210,44 @@ def covers_words(risk: RiskReading) -> str:
         "model": tr("the model's doubt"),
     }
     return ", ".join(words.get(what, what) for what in risk.interval_covers)
+
+
+def impression_words(report: Report) -> dict[str, str]:
+    """The fields of a site's impression sentence by name, worded as on the page; what is withheld says so and no number."""
+    m = report.measurement
+    withheld, none = tr("withheld"), tr("not known")
+    scores = m.scores
+    words = {
+        "agatston": f"{scores.agatston:.1f}",
+        "category": category_words(scores.category),
+        "volume": tr("{v:.1f} mm³", v=scores.volume_mm3),
+        "lesions": str(sum(not lesion.excluded for lesion in scores.lesions)),
+    }
+    if m.scores_standing.withheld:
+        words = dict.fromkeys(words, withheld)
+    words["grade"] = grade_text(m.grade)
+    return words | _heart_words(report, withheld, none) | _risk_words(m.risk, m.risk_standing, withheld, none)
+
+
+def _heart_words(report: Report, withheld: str, none: str) -> dict[str, str]:
+    heart = report.measurement.whole_heart
+    if heart is None or report.measurement.whole_heart_standing.withheld:
+        return dict.fromkeys(("whole_heart", "cac_drs", "vessels"), none if heart is None else withheld)
+    return {"whole_heart": f"{heart.agatston:.1f}", "cac_drs": heart.cac_drs, "vessels": vessel_text(heart)}
+
+
+def _risk_words(risk: RiskReading | None, standing: Standing, withheld: str, none: str) -> dict[str, str]:
+    if risk is None:
+        return dict.fromkeys(("risk", "interval", "percentile", "horizon", "model"), none)
+    low, high = risk.interval
+    words = {
+        "risk": percent(risk.risk, 1),
+        "interval": tr("{low} to {high}", low=percent(low, 1), high=percent(high, 1)),
+        "percentile": tr("no reference") if risk.percentile is None else tr("{p:.0f} of 100", p=risk.percentile),
+    }
+    if standing.withheld:
+        words = dict.fromkeys(words, withheld)
+    return words | {"horizon": horizon_words(risk), "model": risk.model}
 
 
 def _state_row(standing: Standing) -> tuple[tuple[str, str], ...]:

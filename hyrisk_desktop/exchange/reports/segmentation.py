@@ -1,8 +1,8 @@
-"""The counted calcifications and the score region as DICOM SEG, and back.
+"""The counted calcifications as DICOM SEG, and back.
 
-Two segments, "Counted calcifications" and "Score region", and one for each vessel of the whole heart where that was scored. One segment per lesion
-would number some of them in the tens, which viewers list as so many coloured rows; each lesion by itself, with its numbers, is an image region of
-the structured report.
+One segment, and one for each vessel of the whole heart where that was scored. One segment per lesion would number some of them in the tens, which
+viewers list as so many coloured rows; each lesion by itself, with its numbers, is an image region of the structured report. The score region has no
+segment, as viewers fill it over the anatomy: it is an outline in the structured report. Objects of earlier versions hold it and are read all the same.
 The frames lie on the pixels of the source images as they are stored, whatever way the volume was turned for reading.
 """
 
@@ -24,20 +24,26 @@ from pydicom.dataset import Dataset
 
 from hyrisk_desktop.calcium import VESSELS
 from hyrisk_desktop.errors import ExamError, InputError
+from hyrisk_desktop.exchange import dicom_values as v
 from hyrisk_desktop.exchange.reports import codes as c
 from hyrisk_desktop.exchange.reports.digest import content_digest
 from hyrisk_desktop.exchange.reports.our_objects import SEG_CLASS
 from hyrisk_desktop.exchange.reports.report import PRODUCT, VERSION, Report
 from hyrisk_desktop.exchange.reports.safe_reading import foreign_object, read_object
-from hyrisk_desktop.exchange.reports.source_images import SourceImages, decimal, names_as_they_are, new_uid
+from hyrisk_desktop.exchange.reports.source_images import SourceImages, decimal, names_as_they_are
 from hyrisk_desktop.i18n import tr
 
-COUNTED_SEGMENT, REGION_SEGMENT = 1, 2
-_MOST_SEGMENTS = REGION_SEGMENT + len(VESSELS)
+COUNTED, REGION = "counted", "region"
+_LABELS = {"Counted calcifications": COUNTED, "Score region": REGION} | {
+    f"{vessel} calcifications": vessel for vessel in VESSELS
+}
+"""How segments are labelled, in every language, and what `masks` calls them."""
+_SUGGESTED = " (vessel suggested)"
+_MOST_SEGMENTS = len(_LABELS)
 _COLOURS = {
-    "LM": (86.0, 1.0, 85.0), "LAD": (62.0, 60.0, 38.0), "LCX": (75.0, -20.0, -36.0), "RCA": (81.0, -58.0, 45.0), "other": (72.0, 30.0, -40.0),
+    COUNTED: (255, 140, 26), "LM": (240, 214, 36), "LAD": (230, 90, 84), "LCX": (64, 192, 250), "RCA": (92, 220, 112), "other": (196, 160, 245),
 }  # fmt: skip
-"""CIELab, within sRGB."""
+"""sRGB, as screens have it: a colour of CIELab outside of that is none to a viewer that computes it back."""
 SERIES_NUMBER = 9902
 DIGESTED = (
     "SOPClassUID",
@@ -80,9 +86,9 @@ def segmentation(report: Report, source: SourceImages) -> Dataset:
             pixel_array=_stored_masks(report, source, slices),
             segmentation_type="BINARY",
             segment_descriptions=_segments(report),
-            series_instance_uid=new_uid(),
+            series_instance_uid=v.new_uid(),
             series_number=SERIES_NUMBER,
-            sop_instance_uid=new_uid(),
+            sop_instance_uid=v.new_uid(),
             instance_number=1,
             manufacturer=PRODUCT,
             manufacturer_model_name=PRODUCT,
@@ -109,7 +115,7 @@ def _description(report: Report) -> str:
 
 def _stored_masks(report: Report, source: SourceImages, slices: range) -> NDArray[np.uint8]:
     """[slice, row, column, segment] on the stored pixels."""
-    every = [*masks(report), *(_vessel_mask(report, vessel) for vessel in _vessels(report))]
+    every = list(masks(report).values())
     stored = np.zeros((len(slices), source.rows, source.columns, len(every)), np.uint8)
     for n, z in enumerate(slices):
         for segment, mask in enumerate(every):
@@ -143,16 +149,26 @@ def _vessel_mask(report: Report, vessel: str) -> NDArray[np.bool_]:
     return mask
 
 
-def masks(report: Report) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Counted calcifications and score region on the volume's grid [z, y, x]."""
+def masks(report: Report) -> dict[str, NDArray[np.bool_]]:
+    """What the segments hold on the volume's grid [z, y, x]: `COUNTED`, and the vessels with counted plaques."""
+    return {COUNTED: _counted_mask(report)} | {vessel: _vessel_mask(report, vessel) for vessel in _vessels(report)}
+
+
+def region_mask(report: Report) -> NDArray[np.bool_]:
+    """The score region on the volume's grid [z, y, x], which earlier versions gave a segment."""
+    region = np.zeros(report.volume.shape_zyx, bool)
+    region[report.measurement.scores.region.clipped(report.volume).slices()] = True
+    return region
+
+
+def _counted_mask(report: Report) -> NDArray[np.bool_]:
     scores = report.measurement.scores
-    counted, region = np.zeros((2, *report.volume.shape_zyx), bool)
-    region[scores.region.clipped(report.volume).slices()] = True
+    counted = np.zeros(report.volume.shape_zyx, bool)
     kept = np.array([False, *(not lesion.excluded for lesion in scores.lesions)])
     x, y, z = scores.label_start
     depth, rows, columns = scores.labels.shape
     counted[z : z + depth, y : y + rows, x : x + columns] = kept[scores.labels]
-    return counted, region
+    return counted
 
 
 def _segments(report: Report) -> list[SegmentDescription]:
@@ -163,34 +179,21 @@ def _segments(report: Report) -> list[SegmentDescription]:
         source=PRODUCT,
         parameters={"profile": report.measurement.scores.profile, "content_sha256": _NO_DIGEST},
     )
+    named = {kind: label for label, kind in _LABELS.items()}
     return [
         SegmentDescription(
-            segment_number=COUNTED_SEGMENT,
-            segment_label="Counted calcifications",
+            segment_number=1,
+            segment_label=named[COUNTED],
             segmented_property_category=c.MORPHOLOGY,
             segmented_property_type=c.VASCULAR_CALCIFICATION,
             primary_anatomic_structures=[c.CORONARY_ARTERIES],
-            tracking_id="Counted calcifications",
-            tracking_uid=new_uid(),
-            display_color=CIELabColor(68.0, 42.0, 70.0),
+            tracking_id=named[COUNTED],
+            tracking_uid=report.tracking_uid(named[COUNTED]),
+            display_color=CIELabColor.from_rgb(*_COLOURS[COUNTED]),
             algorithm_type="SEMIAUTOMATIC",
             algorithm_identification=algorithm,
         ),
-        SegmentDescription(
-            segment_number=REGION_SEGMENT,
-            segment_label="Score region",
-            segmented_property_category=c.ANATOMICAL_STRUCTURE,
-            segmented_property_type=c.HEART,
-            tracking_id="Score region",
-            tracking_uid=new_uid(),
-            display_color=CIELabColor(70.0, -30.0, -25.0),
-            algorithm_type="SEMIAUTOMATIC",
-            algorithm_identification=algorithm,
-        ),
-        *(
-            _vessel_segment(report, number, vessel, algorithm)
-            for number, vessel in enumerate(_vessels(report), REGION_SEGMENT + 1)
-        ),
+        *(_vessel_segment(report, number, vessel, algorithm) for number, vessel in enumerate(_vessels(report), 2)),
     ]
 
 
@@ -205,16 +208,17 @@ def _vessel_segment(
     heart = report.measurement.whole_heart
     assert heart is not None
     suggested = any(row.suggested for row in heart.vessels if row.vessel == vessel)
-    label = f"{vessel} calcifications" + (" (vessel suggested)" if suggested else "")
+    label = f"{vessel} calcifications" + (_SUGGESTED if suggested else "")
     return SegmentDescription(
         segment_number=number,
         segment_label=label,
         segmented_property_category=c.MORPHOLOGY,
         segmented_property_type=c.VASCULAR_CALCIFICATION,
         primary_anatomic_structures=[c.VESSELS.get(vessel, c.CORONARY_ARTERIES)],
-        tracking_id=label,
-        tracking_uid=new_uid(),
-        display_color=CIELabColor(*_COLOURS[vessel]),
+        # As the structured report calls the vessel's group.
+        tracking_id=f"Vessel {vessel}",
+        tracking_uid=report.tracking_uid(f"Vessel {vessel}"),
+        display_color=CIELabColor.from_rgb(*_COLOURS[vessel]),
         algorithm_type="SEMIAUTOMATIC",
         algorithm_identification=algorithm,
     )
@@ -256,17 +260,19 @@ class SegmentationBack:
 
     Attributes:
         series_uid, study_uid: of the images. sop_instance_uid: of the SEG. profile: scoring profile.
-        frames: (segment number, position in mm of the frame's first pixel, mask [row, column]).
+        segments: what each is of, see `masks`; also of those without a frame.
+        frames: (what it is of, position in mm of the frame's first pixel, mask [row, column]).
     """
 
     series_uid: str
     study_uid: str
     sop_instance_uid: str
     profile: str
-    frames: tuple[tuple[int, tuple[float, ...], NDArray[np.bool_]], ...]
+    segments: tuple[str, ...]
+    frames: tuple[tuple[str, tuple[float, ...], NDArray[np.bool_]], ...]
 
-    def masks(self, source: SourceImages) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Counted calcifications and score region [z, y, x] on the volume that was read from ``source``.
+    def masks(self, source: SourceImages) -> dict[str, NDArray[np.bool_]]:
+        """What the segments hold on the volume [z, y, x] that was read from ``source``.
 
         Raises:
             ExamError: these are other images, or a frame lies where none of them does.
@@ -276,15 +282,14 @@ class SegmentationBack:
             raise foreign
         places = np.array([s.position_mm for s in source.slices])
         height, width = source.grid.turn(np.empty((source.rows, source.columns), bool)).shape
-        found = np.zeros((2, len(places), height, width), bool)
+        found = {segment: np.zeros((len(places), height, width), bool) for segment in self.segments}
         for segment, position, mask in self.frames:
             distance = np.linalg.norm(places - np.asarray(position), axis=1)
             z = int(distance.argmin())
             if distance[z] > _PLACE_MM or mask.shape != (source.rows, source.columns):
                 raise foreign
-            if segment in (COUNTED_SEGMENT, REGION_SEGMENT):
-                found[segment - 1, z] |= source.grid.turn(mask)
-        return found[COUNTED_SEGMENT - 1], found[REGION_SEGMENT - 1]
+            found[segment][z] |= source.grid.turn(mask)
+        return found
 
 
 def read_segmentation(path: Path) -> SegmentationBack:
@@ -296,11 +301,7 @@ def read_segmentation(path: Path) -> SegmentationBack:
     seg = read_object(path, SEG_CLASS)
     parameters = [str(item.get("AlgorithmParameters", "")) for item in _parameters(seg)]
     held = [_DIGEST.search(text) for text in parameters]
-    if (
-        seg.get("ManufacturerModelName") != PRODUCT
-        or not REGION_SEGMENT <= len(held) <= _MOST_SEGMENTS
-        or not all(held)
-    ):
+    if seg.get("ManufacturerModelName") != PRODUCT or not 1 <= len(held) <= _MOST_SEGMENTS or not all(held):
         raise foreign_object()
     if {match[1] for match in held if match} != {digest_of(seg)}:
         raise ExamError("changed_object", tr("This segmentation was changed after it was written and was not used."))
@@ -310,11 +311,14 @@ def read_segmentation(path: Path) -> SegmentationBack:
 def _parsed(seg: Dataset, parameters: str) -> SegmentationBack:
     try:
         pixels = np.atleast_3d(_frames(seg))
-        frames = []
+        kinds = {
+            int(s.SegmentNumber): _LABELS[str(s.SegmentLabel).removesuffix(_SUGGESTED)] for s in seg.SegmentSequence
+        }
+        frames, shared = [], seg.SharedFunctionalGroupsSequence[0]
         for frame, group in zip(pixels, seg.PerFrameFunctionalGroupsSequence, strict=True):
-            segment = int(group.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
-            if not 1 <= segment <= _MOST_SEGMENTS:
-                raise foreign_object()
+            # What is the same in all frames stands in the shared group.
+            named = group.get("SegmentIdentificationSequence") or shared.SegmentIdentificationSequence
+            segment = kinds[int(named[0].ReferencedSegmentNumber)]
             position = tuple(float(p) for p in group.PlanePositionSequence[0].ImagePositionPatient)
             frames.append((segment, position, frame.astype(bool)))
         return SegmentationBack(
@@ -322,6 +326,7 @@ def _parsed(seg: Dataset, parameters: str) -> SegmentationBack:
             study_uid=str(seg.StudyInstanceUID),
             sop_instance_uid=str(seg.SOPInstanceUID),
             profile=parameters.split("profile=")[1].split(",")[0],
+            segments=tuple(kinds.values()),
             frames=tuple(frames),
         )
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as e:

@@ -7,7 +7,6 @@ which went through `plain_values`.
 from __future__ import annotations
 
 import contextlib
-import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from hyrisk_desktop.comparison import Comparison
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.exchange import dicom_values as v
 from hyrisk_desktop.i18n import tr
@@ -140,11 +140,6 @@ def names_as_they_are() -> Iterator[None]:
         yield
 
 
-def new_uid() -> str:
-    """A UID for a new object, of a random UUID (PS3.5, B.2): nobody needs to register a root for it."""
-    return f"2.25.{uuid.uuid4().int}"
-
-
 def decimal(value: float) -> str:
     """DS: the most digits of a number that 16 characters hold."""
     for digits in range(15, 0, -1):
@@ -194,6 +189,28 @@ def source_images(record: SeriesRecord, volume: CTVolume) -> SourceImages:
         thickness_mm=thickness or increment,
         study=_study(volume.attributes, volume.series_uid),
     )
+
+
+def prior_image(comparison: Comparison) -> Dataset | None:
+    """What a reference to the earlier exam's image at the heart centre needs: UIDs of image, series and study, and the frame.
+
+    None where the exam is no DICOM, its files are gone, or its identifiers are no valid ones: the numbers are as good without.
+    """
+    record = comparison.prior_record
+    if record is None or record.kind is Kind.IMAGE_FILE or record.frames:
+        return None
+    try:
+        slices, *_ = _multi(record) if record.kind is Kind.ENHANCED else _single(record)
+        ds = Dataset()
+        ds.StudyInstanceUID = _reference(comparison.prior_attributes.get("StudyInstanceUID", ""))
+        ds.SeriesInstanceUID = _reference(dicom_series_uid(record.series_uid))
+    except (ExamError, OSError):
+        return None
+    place = slices[comparison.prior.centre[2]]
+    ds.SOPClassUID, ds.SOPInstanceUID = place.sop_class_uid, place.sop_instance_uid
+    if place.frame is not None:
+        ds.ReferencedFrameNumber = place.frame
+    return ds
 
 
 def _orientation(grid: Grid) -> tuple[float, ...]:

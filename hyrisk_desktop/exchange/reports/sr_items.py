@@ -11,10 +11,12 @@ from highdicom.sr import (
     QualitativeEvaluation,
     RelationshipTypeValues,
     TextContentItem,
+    TrackingIdentifier,
 )
 from pydicom.sr.coding import Code
 
 from hyrisk_desktop.exchange.reports import codes as c
+from hyrisk_desktop.exchange.reports.report import Report
 from hyrisk_desktop.standing import Standing
 
 
@@ -23,13 +25,27 @@ def text(concept: Code, value: str) -> TextContentItem:
     return TextContentItem(concept, value, RelationshipTypeValues.CONTAINS)
 
 
-def number(name: Code, value: float, unit: Code = c.NO_UNITS, method: Code | None = None) -> Measurement:
+def number(name: Code, value: float, unit: Code = c.SCORE, method: Code | None = None) -> Measurement:
     """A measurement.
 
     Args:
         name, value, unit: as said. method: how it was made.
     """
     return Measurement(name=CodedConcept.from_code(name), value=float(value), unit=unit, method=method)
+
+
+def percent(name: Code, share: float) -> Measurement:
+    """A share in [0, 1] as a measurement in percent.
+
+    Args:
+        name, share: as said.
+    """
+    return number(name, 100 * share, c.PERCENT)
+
+
+def tracking(report: Report, name: str) -> TrackingIdentifier:
+    """What names the thing ``name`` in every object of this reading."""
+    return TrackingIdentifier(uid=report.tracking_uid(name), identifier=name)
 
 
 def yes_no(name: Code, yes: bool) -> QualitativeEvaluation:

@@ -1,37 +1,30 @@
 """A reading as DICOM SR: a measurement report by template TID 1500 of PS3.16, the one that viewers show.
 
-Three kinds of groups: the score region with its scores (TID 1411), visual grade and risk (TID 1501), and one group per lesion
-with its outline on the very image (TID 1410). Numbers are stored in full precision beside the decimal text.
+The groups: the score region with its scores (TID 1411), visual grade and risk, the whole heart and its vessels, and one group per
+lesion with its outline on the very image (TID 1410). Each has an image region, as a viewer like OHIF shows nothing at all of a report
+with a group that has none. Numbers are stored in full precision beside the decimal text.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 import pydicom
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import (
-    AlgorithmIdentification,
     ComprehensiveSR,
+    ContentItem,
     DeviceObserverIdentifyingAttributes,
-    GraphicTypeValues,
-    ImageRegion,
-    Measurement,
+    ImageContentItem,
     MeasurementReport,
-    MeasurementsAndQualitativeEvaluations,
     ObservationContext,
     ObserverContext,
     PersonObserverIdentifyingAttributes,
     PlanarROIMeasurementsAndQualitativeEvaluations,
     QualitativeEvaluation,
-    ReferencedSegment,
-    SourceImageForRegion,
-    SourceImageForSegmentation,
-    TextContentItem,
-    TrackingIdentifier,
+    RelationshipTypeValues,
     VolumetricROIMeasurementsAndQualitativeEvaluations,
 )
 from pydicom.dataset import Dataset
@@ -43,15 +36,15 @@ from hyrisk_desktop.exchange import dicom_values as v
 from hyrisk_desktop.exchange.reports import codes as c
 from hyrisk_desktop.exchange.reports.change import change_lines
 from hyrisk_desktop.exchange.reports.digest import content_digest
-from hyrisk_desktop.exchange.reports.outline import outline
+from hyrisk_desktop.exchange.reports.outline import one_outline
 from hyrisk_desktop.exchange.reports.report import PRODUCT, VERSION, Report, finding_lines, research_use, warnings_of
-from hyrisk_desktop.exchange.reports.segmentation import COUNTED_SEGMENT
-from hyrisk_desktop.exchange.reports.source_images import SourceImages, names_as_they_are, new_uid
+from hyrisk_desktop.exchange.reports.source_images import SourceImages, names_as_they_are, prior_image
 from hyrisk_desktop.exchange.reports.sr_heart import heart_groups
-from hyrisk_desktop.exchange.reports.sr_items import coronary, number, reasons, state, text, triple, yes_no
+from hyrisk_desktop.exchange.reports.sr_items import coronary, number, reasons, state, text, tracking, triple, yes_no
+from hyrisk_desktop.exchange.reports.sr_regions import box_region, image_region
+from hyrisk_desktop.exchange.reports.sr_risk import further_numbers, judgement_groups
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.jobs import Check, no_check
-from hyrisk_desktop.risk.risk_reading import RiskReading
 
 SERIES_NUMBER = 9901
 DIGESTED = (
@@ -61,6 +54,7 @@ DIGESTED = (
     "ContentTemplateSequence",
     "ContentSequence",
     "CurrentRequestedProcedureEvidenceSequence",
+    "PertinentOtherEvidenceSequence",
 )
 _NO_DIGEST = "0" * 64
 _NEAR_SLICES = 2  # the interval's clicks lie up to one slice away, and a patch reaches one further
@@ -77,7 +71,7 @@ def structured_report(
 
     Args:
         source: the images that the report's volume was read from.
-        segmentation: the SEG of the same reading, to be referred to; None where there is none.
+        segmentation: the SEG of the same reading, to be named as evidence; None where there is none.
         check: called for each lesion, as thousands take a while; raises where the work shall stop.
 
     Raises:
@@ -95,16 +89,16 @@ def structured_report(
         procedure_reported=c.CALCIUM_SCORING,
         imaging_measurements=[
             _score_group(report, source),
-            *([] if segmentation is None else [_segment_group(report, source, segmentation)]),
-            *_judgement_groups(report),
-            *heart_groups(report),
+            *judgement_groups(report, source),
+            *heart_groups(report, source),
             *_lesion_groups(report, source, check),
         ],
         title=c.REPORT_TITLE,
     )
-    content[0].ContentSequence.extend(_texts(report))
+    prior = None if report.comparison is None else prior_image(report.comparison)
+    content[0].ContentSequence.extend([*further_numbers(report), *_texts(report, prior)])
     check()
-    sr = _object(report, content, [*evidence, *([segmentation] if segmentation is not None else ())])
+    sr = _object(report, content, [*evidence, *(other for other in (segmentation, prior) if other is not None)])
     check()
     return _sealed(sr)
 
@@ -114,9 +108,9 @@ def _object(report: Report, content: MeasurementReport, evidence: list[Dataset])
         return ComprehensiveSR(
             evidence=evidence,
             content=content,
-            series_instance_uid=new_uid(),
+            series_instance_uid=v.new_uid(),
             series_number=SERIES_NUMBER,
-            sop_instance_uid=new_uid(),
+            sop_instance_uid=v.new_uid(),
             instance_number=1,
             manufacturer=PRODUCT,
             is_final=False,
@@ -140,7 +134,7 @@ def _observers(reader: str) -> ObservationContext:
     if name := v.typed_name(reader):
         person = ObserverContext(standard.DCM.Person, PersonObserverIdentifyingAttributes(name))
     device = DeviceObserverIdentifyingAttributes(
-        uid=new_uid(), name=PRODUCT, manufacturer_name=PRODUCT, model_name=PRODUCT, serial_number=VERSION
+        uid=v.new_uid(), name=PRODUCT, manufacturer_name=PRODUCT, model_name=PRODUCT, serial_number=VERSION
     )
     return ObservationContext(
         observer_person_context=person, observer_device_context=ObserverContext(standard.DCM.Device, device)
@@ -151,11 +145,9 @@ def _score_group(report: Report, source: SourceImages) -> VolumetricROIMeasureme
     m = report.measurement
     scores, standing = m.scores, m.scores_standing
     inside = scores.region.clipped(report.volume)
-    (x0, y0, z0), (x1, y1, z1) = inside.start, inside.stop
-    corners = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)], float) - 0.5
     group = VolumetricROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=TrackingIdentifier(uid=new_uid(), identifier="Score region"),
-        referenced_regions=[_region(source, z, corners) for z in range(z0, z1)],
+        tracking_identifier=tracking(report, "Score region"),
+        referenced_regions=[box_region(source, z, inside) for z in range(inside.start[2], inside.stop[2])],
         finding_type=c.SCORE_REGION,
         finding_sites=coronary(),
         measurements=None if standing.withheld else [
@@ -179,96 +171,6 @@ def _score_group(report: Report, source: SourceImages) -> VolumetricROIMeasureme
     return group
 
 
-def _segment_group(
-    report: Report, source: SourceImages, segmentation: Dataset
-) -> VolumetricROIMeasurementsAndQualitativeEvaluations:
-    """The counted calcifications, by reference to the SEG of the same reading."""
-    scores, withheld = report.measurement.scores, report.measurement.scores_standing.withheld
-    used = sorted({lesion.slice for lesion in scores.lesions if not lesion.excluded}) or [report.measurement.centre[2]]
-    places = [source.slices[z] for z in used]
-    images = {p.sop_instance_uid: SourceImageForSegmentation(p.sop_class_uid, p.sop_instance_uid) for p in places}
-    # ReferencedSegment.from_segmentation of highdicom 0.28 fails for a SEG of a single segment; so not that.
-    segment = ReferencedSegment(
-        segmentation.SOPClassUID, segmentation.SOPInstanceUID, COUNTED_SEGMENT, source_images=list(images.values())
-    )
-    return VolumetricROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=TrackingIdentifier(uid=new_uid(), identifier="Counted calcification"),
-        referenced_segment=segment,
-        finding_type=c.COUNTED,
-        finding_sites=coronary(),
-        measurements=None if withheld else [number(c.CALCIUM_VOLUME, scores.volume_mm3, c.MM3)],
-    )
-
-
-def _region(source: SourceImages, z: int, xy: Any) -> ImageRegion:
-    """A closed polygon of volume positions (x, y) on the image of slice ``z``."""
-    place = source.slices[z]
-    frames = None if place.frame is None else [place.frame]
-    # In SCOORD the top left corner of the top left pixel is (0, 0), its middle (0.5, 0.5).
-    return ImageRegion(
-        GraphicTypeValues.POLYLINE,
-        (source.column_row(xy) + 0.5).astype(np.float32),
-        SourceImageForRegion(place.sop_class_uid, place.sop_instance_uid, frames),
-    )
-
-
-def _judgement_groups(report: Report) -> list[MeasurementsAndQualitativeEvaluations]:
-    m = report.measurement
-    groups = []
-    if m.grade is not None:
-        groups.append(
-            MeasurementsAndQualitativeEvaluations(
-                tracking_identifier=TrackingIdentifier(uid=new_uid(), identifier="Visual grade"),
-                finding_type=c.VASCULAR_CALCIFICATION,
-                finding_sites=coronary(),
-                measurements=[number(c.GRADE, m.grade)],
-            )
-        )
-    if m.risk is not None:
-        groups.append(_risk_group(report))
-    return groups
-
-
-def _risk_group(report: Report) -> MeasurementsAndQualitativeEvaluations:
-    risk = report.measurement.risk
-    assert risk is not None
-    standing = report.measurement.risk_standing
-    group = MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=TrackingIdentifier(uid=new_uid(), identifier="Risk reading"),
-        finding_type=c.RISK_READING,
-        algorithm_id=AlgorithmIdentification(
-            name=v.plain(risk.model) or "unnamed", version=risk.sha256, family=c.ARTIFICIAL_INTELLIGENCE
-        ),
-        measurements=[*([] if standing.withheld else _risk_numbers(risk)), number(c.PREVALENCE, risk.prevalence)],
-        qualitative_evaluations=[
-            yes_no(c.CALIBRATED, risk.calibrated), yes_no(c.DEMONSTRATION, risk.demonstration), state(standing)
-        ],
-    )  # fmt: skip
-    said = {
-        c.WEIGHTS_HASH: risk.sha256,
-        c.BUNDLE_HASH: risk.bundle_sha256,
-        c.SCORE_INPUT: risk.score_input,
-        c.DEVICE: risk.device,
-        c.COVERED: " ".join(risk.interval_covers),
-    }
-    texts = [text(concept, words) for concept, words in said.items() if words]
-    group[0].ContentSequence.extend([*texts, *reasons(standing)])
-    return group
-
-
-def _risk_numbers(risk: RiskReading) -> list[Measurement]:
-    low, high = risk.interval
-    ends = c.interval_ends(risk.interval_covers)
-    return [
-        *([] if risk.hyrisknet is None else [number(c.HYRISKNET, risk.hyrisknet)]),
-        number(c.RISKNET, risk.risknet),
-        number(ends[0], low),
-        number(ends[1], high),
-        *([] if risk.percentile is None else [number(c.PERCENTILE, risk.percentile)]),
-        *(number(code, value) for code, value in zip(c.BY_GRADE, risk.by_grade, strict=False)),
-    ]
-
-
 def _lesion_group(report: Report, source: SourceImages, index: int) -> PlanarROIMeasurementsAndQualitativeEvaluations:
     scores = report.measurement.scores
     lesion: Lesion = scores.lesions[index]
@@ -279,8 +181,8 @@ def _lesion_group(report: Report, source: SourceImages, index: int) -> PlanarROI
         number(c.CALCIUM_VOLUME, lesion.volume_mm3, c.MM3),
     ]
     group = PlanarROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=TrackingIdentifier(uid=new_uid(), identifier=f"Lesion {index + 1}"),
-        referenced_region=_region(source, lesion.slice, outline(mask) + np.array((x0, y0))),
+        tracking_identifier=tracking(report, f"Lesion {index + 1}"),
+        referenced_region=image_region(source, lesion.slice, one_outline(mask) + np.array((x0, y0))),
         finding_type=c.VASCULAR_CALCIFICATION,
         finding_sites=coronary(),
         measurements=[
@@ -304,8 +206,23 @@ def _lesion_groups(
         yield _lesion_group(report, source, index)
 
 
-def _texts(report: Report) -> Sequence[TextContentItem]:
-    texts = [text(c.INTENDED_USE, research_use())]
+def _prior_items(prior: Dataset | None) -> list[ImageContentItem]:
+    if prior is None:
+        return []
+    frames = prior.get("ReferencedFrameNumber")
+    return [
+        ImageContentItem(
+            c.PRIOR_IMAGE,
+            prior.SOPClassUID,
+            prior.SOPInstanceUID,
+            referenced_frame_numbers=None if frames is None else [int(frames)],
+            relationship_type=RelationshipTypeValues.CONTAINS,
+        )
+    ]
+
+
+def _texts(report: Report, prior: Dataset | None) -> Sequence[ContentItem]:
+    texts: list[ContentItem] = [text(c.INTENDED_USE, research_use())]
     if report.volume.synthetic:
         texts.append(text(c.SYNTHETIC, warnings_of(report)[0]))
     if report.measurement.risk is not None and report.measurement.risk.demonstration:
@@ -314,6 +231,7 @@ def _texts(report: Report) -> Sequence[TextContentItem]:
     if (compared := report.comparison) is not None:
         if uid := v.uid(compared.prior_attributes.get("StudyInstanceUID", "")):
             texts.append(text(c.PRIOR_STUDY, uid))
+        texts += _prior_items(prior)
         texts += [text(c.CHANGE, v.plain(line)) for line in change_lines(compared)]
     texts.append(text(c.TIME, report.read_at.isoformat(timespec="seconds")))
     texts.append(text(c.DIGEST, _NO_DIGEST))

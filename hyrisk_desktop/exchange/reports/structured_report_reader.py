@@ -12,12 +12,13 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes as standard
 from pydicom.sr.coding import Code
 
-from hyrisk_desktop.calcium import get_profile
+from hyrisk_desktop.calcium import HeartMarks, get_profile
 from hyrisk_desktop.errors import ExamError, HyRiskError
 from hyrisk_desktop.exchange.reports import codes as c
 from hyrisk_desktop.exchange.reports.our_objects import SEG_CLASS, SR_CLASS
 from hyrisk_desktop.exchange.reports.report import PRODUCT
 from hyrisk_desktop.exchange.reports.safe_reading import foreign_object, read_object
+from hyrisk_desktop.exchange.reports.sr_heart import marks_of
 from hyrisk_desktop.exchange.reports.structured_report import digest_item, digest_of
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import Voxel
@@ -46,6 +47,19 @@ class LesionBack:
 
 
 @dataclass(frozen=True, slots=True)
+class HeartBack:
+    """The whole heart of a report.
+
+    Attributes:
+        agatston: None where it was withheld.
+        marks: what the reader said of its plaques; None in reports of versions that did not keep it.
+    """
+
+    agatston: float | None
+    marks: HeartMarks | None
+
+
+@dataclass(frozen=True, slots=True)
 class ReadBack:
     """What a report of ours says.
 
@@ -57,6 +71,7 @@ class ReadBack:
         lesions: counted and excluded, in the order of the scores.
         calcium: ``agatston, category, volume_mm3, sqrt_volume``; risk: as `measure.risk_numbers`, None without a model.
             Numbers that were withheld are None; ``state`` and ``reasons`` of the risk say why, where the report does.
+        whole_heart: None where it was not scored.
         reader: "" for unknown. read_at: when. synthetic: a phantom. findings: as lines.
     """
 
@@ -78,6 +93,7 @@ class ReadBack:
     read_at: datetime
     synthetic: bool
     findings: tuple[str, ...]
+    whole_heart: HeartBack | None = None
 
     @property
     def excluded(self) -> frozenset[Voxel]:
@@ -125,7 +141,10 @@ def _value(item: Dataset) -> Any:
         case "NUM":
             measured = item.MeasuredValueSequence[0]
             exact = measured.get("FloatingPointValue")
-            return float(measured.NumericValue if exact is None else exact)
+            value = float(measured.NumericValue if exact is None else exact)
+            # Shares were written without a unit before they were written in percent; a percentile is 0 to 100 in both.
+            percent = measured.MeasurementUnitsCodeSequence[0].CodeValue == c.PERCENT.value
+            return value / 100 if percent and _concept(item) != _key(c.PERCENTILE) else value
         case "CODE":
             code = item.ConceptCodeSequence[0]
             return str(code.CodingSchemeDesignator), str(code.CodeValue)
@@ -140,14 +159,24 @@ def _groups(sr: Dataset) -> Iterator[_Group]:
         if _concept(container) != _key(standard.DCM.ImagingMeasurements):
             continue
         for group in container.ContentSequence:
-            yield {_concept(item): _value(item) for item in group.ContentSequence}
+            yield _items(group)
+
+
+def _items(group: Dataset) -> dict[_Key, Any]:
+    return {_concept(item): _value(item) for item in group.ContentSequence}
+
+
+def _further(sr: Dataset) -> dict[_Key, Any]:
+    """The numbers of the risk that no group holds; reports of earlier versions have all of them in its group."""
+    found = [item for item in sr.ContentSequence if _concept(item) == _key(c.FURTHER)]
+    return _items(found[0]) if found else {}
 
 
 def _parsed(sr: Dataset) -> ReadBack:
     groups = list(_groups(sr))
     finding = _key(standard.DCM.Finding)
     (scores,) = [g for g in groups if g.get(finding) == _key(c.SCORE_REGION)]
-    risks = [g for g in groups if g.get(finding) == _key(c.RISK_READING)]
+    risks = [dict(g) for g in groups if g.get(finding) == _key(c.RISK_READING)]
     grades = [g[_key(c.GRADE)] for g in groups if _key(c.GRADE) in g]
     texts = [(_concept(item), _value(item)) for item in sr.ContentSequence if item.ValueType in ("TEXT", "PNAME")]
     said = dict(texts)
@@ -165,7 +194,8 @@ def _parsed(sr: Dataset) -> ReadBack:
         profile=get_profile(scores[_key(c.PROFILE)]).name,
         lesions=tuple(_lesion(g) for g in groups if _key(c.PEAK) in g),
         calcium=_calcium(scores),
-        risk=_risk(risks[0]) if risks else None,
+        risk=_risk(risks[0] | _further(sr)) if risks else None,
+        whole_heart=_whole_heart(groups),
         reader=_reader(sr),
         read_at=datetime.fromisoformat(said[_key(c.TIME)]),
         synthetic=_key(c.SYNTHETIC) in said,
@@ -251,6 +281,17 @@ def _calcium(group: _Group) -> dict[str, Any]:
     }
 
 
+def _whole_heart(groups: list[_Group]) -> HeartBack | None:
+    found = [g for g in groups if g.get(_key(standard.DCM.TrackingIdentifier)) == "Whole heart"]
+    if not found:
+        return None
+    (group,) = found
+    marks = None
+    if _key(c.MARKS) in group:
+        marks = marks_of(group[_key(c.MARKS)], *(group.get(_key(code), "") for code in (c.TAKEN, c.KEPT, c.LEFT_OUT)))
+    return HeartBack(group.get(_key(c.WHOLE_HEART)), marks)
+
+
 def _risk_values(group: _Group) -> dict[str, Any]:
     if _withheld(group):
         return dict.fromkeys(RISK_VALUES)
@@ -265,6 +306,11 @@ def _risk_values(group: _Group) -> dict[str, Any]:
     }
 
 
+def _horizon(group: _Group) -> str | None:
+    said = group.get(_key(c.HORIZON))
+    return None if said is None or said == c.NO_HORIZON else str(said)
+
+
 def _risk(group: _Group) -> dict[str, Any]:
     return {
         "model": group[_key(standard.DCM.AlgorithmName)],
@@ -276,6 +322,7 @@ def _risk(group: _Group) -> dict[str, Any]:
         "score_input": group.get(_key(c.SCORE_INPUT), ""),
         "calibrated": _yes(group[_key(c.CALIBRATED)]),
         "prevalence": group[_key(c.PREVALENCE)],
+        "horizon": _horizon(group),
         "device": group.get(_key(c.DEVICE), ""),
         **_state(group),
     }

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
+from hyrisk_desktop.calcium import HeartRegion
 from hyrisk_desktop.errors import ExamError, InputError
 from hyrisk_desktop.exchange.preload import collections_paused, import_makers
 from hyrisk_desktop.exchange.reports.our_objects import SEG_CLASS, kind_of_object, reports_in
@@ -24,6 +25,7 @@ from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Exam, ReadState, RiskStatus
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging import Voxel
 
 if TYPE_CHECKING:
     from hyrisk_desktop.exchange.reports.structured_report_reader import ReadBack
@@ -221,7 +223,7 @@ class Restoring(QObject):
         state = state_of(found)
         session.edit(
             centre=state.centre, grade=state.grade, excluded=state.excluded, box=state.box, profile=state.profile,
-            vessels=(),
+            vessels=(), whole_heart=state.whole_heart, heart=state.heart,
         )  # fmt: skip
         self.restored.emit()
         self.told.emit(restored_text(found.report))
@@ -273,7 +275,10 @@ class Restoring(QObject):
 
 def state_of(found: Restored) -> ReadState:
     """A restored reading as the session holds it."""
-    return ReadState(found.centre, found.grade, found.excluded, found.box, found.profile)
+    return ReadState(
+        found.centre, found.grade, found.excluded, found.box, found.profile,
+        whole_heart=found.whole_heart, heart=found.heart,
+    )  # fmt: skip
 
 
 def who_and_when(report: ReadBack) -> str:
@@ -334,9 +339,10 @@ def _look(exam: Exam, opened: Path | None, context: JobContext) -> Found:
     from hyrisk_desktop.exchange.restoring import restore
 
     found, trouble = [], ""
+    outlines: dict[Voxel, HeartRegion] = {}
     for path in paths:
         try:
-            found.append(restore(path, exam.record, exam.volume, check))
+            found.append(restore(path, exam.record, exam.volume, check, outlines))
         except ExamError as e:
             # Reports of other exams and patients in a shared folder are nothing to be told of.
             if e.code in _WORTH_TELLING:

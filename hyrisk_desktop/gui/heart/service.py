@@ -13,7 +13,7 @@ from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import HeartAnswer, HeartRequest
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume, Voxel
-from hyrisk_desktop.measurement import measure_heart
+from hyrisk_desktop.measurement import mark_heart, measure_heart
 
 
 class HeartService(QObject):
@@ -69,10 +69,7 @@ class HeartService(QObject):
 
 def _marked(before: HeartAnswer, wanted: HeartRequest) -> HeartAnswer:
     """The same plaques with what the reader says of them now."""
-    marks = wanted.marks
-    scores = before.scores.marked(
-        taken=dict(marks.taken), counted=marks.counted, excluded=marks.excluded | wanted.excluded
-    )
+    scores = mark_heart(before.scores, wanted.marks, wanted.excluded)
     return HeartAnswer(wanted, before.outline, scores, recoloured(before.overlay, scores))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtWidgets import QApplication, QWidget
 
+from hyrisk_desktop.exchange.reports.template import use_template
 from hyrisk_desktop.files import keep_exports_private
 from hyrisk_desktop.gui.appearance import apply_appearance
 from hyrisk_desktop.gui.preferences.dialog import SettingsDialog
@@ -62,6 +63,8 @@ class SettingsCommands(QObject):
             self._desk.set_overlay_level(settings["overlay_level"])
         if "private_exports" in changed:
             keep_exports_private(settings["private_exports"])
+        if "report_template" in changed:
+            use_template(settings["report_template"])
         self.applied.emit(changed)
         later = [row.label for row in setting_rows() if row.later and row.key in changed]
         if later:

@@ -10,6 +10,7 @@ from typing import Any
 from PySide6.QtCore import QLocale
 
 from hyrisk_desktop.errors import HyRiskError, InputError
+from hyrisk_desktop.exchange.reports.template import read_template
 from hyrisk_desktop.i18n import languages_of, tr
 from hyrisk_desktop.paths import resources_dir
 from hyrisk_desktop.settings import allowed
@@ -97,6 +98,8 @@ def setting_rows() -> tuple[Row, ...]:
           tr("When an exam is opened, each node is asked for earlier CT of its patient ID.")),
         r("export_folder", export, tr("Export to"), tr("Where readings are written unless another folder is chosen."),
           folder=True, check=_check_folder),
+        r("report_template", export, tr("Report template"),
+          tr("A site's TOML file with its department's name, logo and impression for PDF and FHIR; empty for none."), check=_check_template),
         r("private_exports", export, tr("Private files"), tr("Exported files can be read by this account only, whatever the system's default.")),
     )  # fmt: skip
 
@@ -110,6 +113,11 @@ def _languages() -> tuple[tuple[str, str], ...]:
 def _check_folder(name: str) -> None:
     if name and not Path(name).is_dir():
         raise InputError("no_folder", tr("there is no such folder."))
+
+
+def _check_template(name: str) -> None:
+    if name:
+        read_template(Path(name))
 
 
 def _check_store(where: str) -> None:

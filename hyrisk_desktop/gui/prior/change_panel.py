@@ -96,7 +96,7 @@ class ChangePanel(QGroupBox):
             return priors.comparing.why_not or priors.stands or tr("Comparing…")
         if comparison.findings:
             return " ".join(f.message for f in comparison.findings)
-        return tr("Bold: more than other clicks in the same exams would make. Research use only.")
+        return tr("Bold: more than other clicks, the registration and another scan would make. Research use only.")
 
 
 def _texts(change: Change | None, row: ChangeRow) -> tuple[str, ...]:

@@ -121,7 +121,8 @@ class Comparing(QObject):
                 if then is not None and then[0] == key
                 else _measure_prior(loaded, volume, back, asked.read, predictor)
             )
-            return kept, changes_between(volume, prior, _of_region(volume, asked.read, now), kept, laid)
+            found = changes_between(volume, prior, _of_region(volume, asked.read, now), kept, laid)
+            return kept, replace(found, prior_record=loaded.exam.record)
 
         def done(answer: tuple[Measurement, Comparison]) -> None:
             if asked == self._wanted():

@@ -80,11 +80,11 @@ def test_the_lines_tell_no_date_and_no_name(compared: Report) -> None:
     lines = change_lines(compared.comparison)
     assert lines == (
         "Interval since the prior exam: 372 days; registered, residual 1.2 mm.",
-        "Region Agatston: 211.5 before, 312.2 now, change +100.8, other clicks would make ±20.5.",
-        "Volume, mm³: 260.5 before, 250.0 now, change −10.5, other clicks would make ±30.0.",
+        "Region Agatston: 211.5 before, 312.2 now, change +100.8, other clicks, registration and scan: ±20.5.",
+        "Volume, mm³: 260.5 before, 250.0 now, change −10.5, other clicks, registration and scan: ±30.0.",
         "√ Volume: 16.14 before, 15.81 now, change −0.33.",
         "Grade: 1 before, 2 now, change +1.",
-        "HyRiskNet: 48.0 % before, 51.0 % now, change +3.0 %, other clicks would make ±20.0 %.",
+        "HyRiskNet: 48.0 % before, 51.0 % now, change +3.0 %, other clicks, registration and scan: ±20.0 %.",
         KERNELS.message,
     )
     assert change_title(compared.comparison) == "Change since 2019-02-03, 372 days"

@@ -26,10 +26,11 @@ from hyrisk_desktop.exchange.reports.one_row_table import reading_table
 from hyrisk_desktop.exchange.reports.outline import outline
 from hyrisk_desktop.exchange.reports.pdf import pdf_report
 from hyrisk_desktop.exchange.reports.report import Report
-from hyrisk_desktop.exchange.reports.segmentation import read_segmentation, segmentation
+from hyrisk_desktop.exchange.reports.segmentation import COUNTED, read_segmentation, segmentation
 from hyrisk_desktop.exchange.reports.source_images import decimal, source_images
 from hyrisk_desktop.exchange.reports.structured_report import structured_report
 from hyrisk_desktop.exchange.reports.structured_report_reader import read_report
+from hyrisk_desktop.exchange.reports.template import use_template
 from hyrisk_desktop.files import replace_files
 from hyrisk_desktop.imaging import find_series
 from tests.helpers import dicom_series, readings
@@ -44,6 +45,7 @@ def options(folder: Path, *, pdf: str = "r.pdf") -> dict[str, Path]:
         "--seg": folder / "r.seg.dcm",
         "--pdf": folder / pdf,
         "--fhir": folder / "r.json",
+        "--fhir-transaction": folder / "r.post.json",
     }
 
 
@@ -64,12 +66,14 @@ def test_the_command_line_writes_what_it_prints(
     assert document == json.loads(hyrisk(monkeypatch, capsys, *ask)[1])
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == sorted(p.name for p in wanted.values())
     back = read_report(wanted["--sr"])
-    assert back.risk == document["risk"]
+    assert readings.same_risk(back.risk, document["risk"])
+    assert document["risk"]["horizon"] is None
     assert back.calcium.items() <= document["calcium"].items()
     assert [lesion.agatston for lesion in back.lesions] == [row["agatston"] for row in document["calcium"]["lesions"]]
     assert list(back.centre) == document["center"]["voxel_xyz"]
     assert read_segmentation(wanted["--seg"]).series_uid == document["exam"]["series_uid"]
     assert len(validated(json.loads(wanted["--fhir"].read_text()))) > 8
+    assert json.loads(wanted["--fhir-transaction"].read_text())["type"] == "transaction"
     assert wanted["--pdf"].read_bytes().startswith(b"%PDF-1.7")
     assert judge(wanted["--sr"]) == judge(wanted["--seg"]) == []
 
@@ -308,9 +312,24 @@ def test_of_a_real_exam(real_data: Path, judge: Judge, tmp_path: Path) -> None:
     assert targets.seg is not None
     back = read_report(targets.sr)
     assert back.calcium["agatston"] == report.measurement.scores.agatston > 500
-    counted, region = read_segmentation(targets.seg).masks(source_images(report.record, report.volume))
+    counted = read_segmentation(targets.seg).masks(source_images(report.record, report.volume))[COUNTED]
     assert counted.sum() * report.volume.voxel_volume_mm3 == pytest.approx(report.measurement.scores.volume_mm3)
-    assert region.sum() == 65 * 65 * 5
+
+
+def test_a_template_with_a_mistake_is_told_before_the_exam_is_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], exam: Path, tmp_path: Path
+) -> None:
+    template, page = tmp_path / "site.toml", tmp_path / "r.pdf"
+    template.write_text('department = "Radiology"\ncolour = 1\n')
+    monkeypatch.setattr("hyrisk_desktop.imaging.read_volume", lambda *_: pytest.fail("the exam was read"))
+    ask = ("score", exam, "--center", *readings.CENTRE, "--pdf", page, "--template", template)
+    try:
+        code, _, err = hyrisk(monkeypatch, capsys, *ask)
+    finally:
+        use_template("")
+    assert code == 2
+    assert "site.toml”, line 2: there is no “colour”" in err
+    assert not page.exists()
 
 
 def test_a_swap_that_fails_midway_puts_back_what_it_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

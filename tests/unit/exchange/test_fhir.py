@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import pytest
 from fhir.resources.R4B import get_fhir_model_class
 
-from hyrisk_desktop.exchange.reports import codes
+from hyrisk_desktop.exchange.reports import codes, fhir
 from hyrisk_desktop.exchange.reports.fhir import fhir_bundle
+from hyrisk_desktop.exchange.reports.fhir_transaction import fhir_transaction
 from hyrisk_desktop.exchange.reports.report import Report
 from tests.helpers import dicom_series, readings
 
@@ -45,16 +51,21 @@ def by_code(items: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {item["code"]["coding"][0]["code"]: item for item in items}
 
 
-def test_valid_and_the_numbers_to_the_last_digit(reading: Report) -> None:
+def same(value: float) -> Any:
+    """Equal to the twelve digits that are written."""
+    return pytest.approx(value, rel=1e-11, abs=0)
+
+
+def test_valid_and_the_numbers_to_the_twelfth_digit(reading: Report) -> None:
     resources = validated(fhir_bundle(reading))
     m = reading.measurement
     assert m.risk is not None
     observations = by_code(kinds(resources, "Observation"))
-    assert observations["450360000"]["valueQuantity"]["value"] == m.scores.agatston
+    assert observations["450360000"]["valueQuantity"]["value"] == same(m.scores.agatston)
     assert observations["450360000"]["method"]["coding"][0]["code"] == "112055"
     assert observations["450360000"]["bodySite"]["coding"][0]["code"] == "41801008"
-    assert observations["122660"]["valueQuantity"]["value"] == m.scores.volume_mm3
-    assert observations[codes.SQRT_VOLUME.value]["valueQuantity"]["value"] == m.scores.sqrt_volume
+    assert observations["122660"]["valueQuantity"]["value"] == same(m.scores.volume_mm3)
+    assert observations[codes.SQRT_VOLUME.value]["valueQuantity"]["value"] == same(m.scores.sqrt_volume)
     assert observations[codes.GRADE.value]["valueQuantity"]["value"] == 2
     parts = by_code(observations[codes.RISK_READING.value]["component"])
     for code, value in {
@@ -62,14 +73,85 @@ def test_valid_and_the_numbers_to_the_last_digit(reading: Report) -> None:
         codes.RISKNET: m.risk.risknet,
         codes.LOWEST: m.risk.interval[0],
         codes.HIGHEST: m.risk.interval[1],
-        codes.PERCENTILE: m.risk.percentile,
         codes.PREVALENCE: m.risk.prevalence,
         **dict(zip(codes.BY_GRADE, m.risk.by_grade, strict=True)),
     }.items():
-        assert parts[code.value]["valueQuantity"]["value"] == value
+        assert value is not None
+        assert parts[code.value]["valueQuantity"]["value"] == same(100 * value)
+        assert parts[code.value]["valueQuantity"]["unit"] == "%"
+    assert parts[codes.PERCENTILE.value]["valueQuantity"]["value"] == same(m.risk.percentile or 0)
+    assert parts[codes.PERCENTILE.value]["valueQuantity"]["code"] == "%"
+    assert observations["450360000"]["valueQuantity"]["code"] == "{score}"
+    assert observations["450360000"]["valueQuantity"]["unit"] == "score"
+    assert parts[codes.HORIZON.value]["valueString"] == "none: the training data state no time"
     (assessment,) = kinds(resources, "RiskAssessment")
-    assert assessment["prediction"][0]["probabilityDecimal"] == 100 * m.risk.risk
+    assert assessment["prediction"][0]["probabilityDecimal"] == same(100 * m.risk.risk)
+    assert "time horizon none" in assessment["prediction"][0]["rationale"]
     assert m.risk.sha256 in assessment["method"]["text"]
+
+
+def test_no_number_has_the_noise_of_binary_fractions(reading: Report) -> None:
+    noisy = [0.1 + 0.2, 602.6400000000001, 15.0]
+    assert [fhir._rounded(x) for x in noisy] == [0.3, 602.64, 15.0]
+    written = json.dumps(fhir_bundle(reading))
+    numbers = re.findall(r'"value": ([-0-9.e]+)', written)
+    assert len(numbers) > 15
+    assert not [n for n in numbers if len(n.replace(".", "").replace("-", "").lstrip("0")) > 12]
+
+
+def test_every_resource_tells_people_what_it_says(reading: Report) -> None:
+    hostile = MappingProxyType({**reading.volume.attributes, "PatientName": "<b>O'Hara</b>^&Co"})
+    report = replace(reading, volume=replace(reading.volume, attributes=hostile))
+    for resource in validated(fhir_bundle(report)):
+        assert resource["text"]["status"] == "generated"
+        div = ElementTree.fromstring(resource["text"]["div"])
+        assert div.tag == "{http://www.w3.org/1999/xhtml}div"
+        assert {child.tag for child in div} == {"{http://www.w3.org/1999/xhtml}p"}, "no mark-up of a header's"
+        said = "\n".join(div.itertext())
+        match resource["resourceType"]:
+            case "Patient":
+                assert "<b>O'Hara</b>, &Co, T-1" in said
+            case "Observation" if resource["code"]["text"] == codes.AGATSTON_SCORE.meaning:
+                assert f"{report.measurement.scores.agatston:g} score" in said
+                assert "Research use only" in said
+            case "RiskAssessment":
+                assert f"{100 * report.measurement.risk.risk:g} %" in said  # type: ignore[union-attr]
+            case "DiagnosticReport":
+                assert resource["conclusion"].splitlines() == said.splitlines()[1:]
+
+
+def test_a_transaction_posts_each_resource_unless_it_is_there(reading: Report) -> None:
+    numbered = MappingProxyType({**reading.volume.attributes, "PatientID": "A|1,2$ 3"})
+    report = replace(reading, volume=replace(reading.volume, attributes=numbered))
+    bundle = fhir_transaction(report)
+    resources = validated(bundle)
+    assert bundle["type"] == "transaction"
+    assert "id" not in bundle
+    assert [r["resourceType"] for r in resources] == [e["request"]["url"] for e in bundle["entry"]]
+    assert set(references(bundle)) <= {entry["fullUrl"] for entry in bundle["entry"]}
+    asked = {
+        r["resourceType"]: unquote(e["request"]["ifNoneExist"]) for r, e in zip(resources, bundle["entry"], strict=True)
+    }
+    assert {e["request"]["method"] for e in bundle["entry"]} == {"POST"}
+    # Without a system, and so no other hospital's patient of the same number.
+    assert asked["Patient"] == r"identifier=|A\|1\,2\$ 3"
+    assert asked["ImagingStudy"] == f"identifier=urn:dicom:uid|urn:oid:{report.volume.attributes['StudyInstanceUID']}"
+    assert asked["Device"].startswith("identifier=urn:hyrisk-desktop:version|HyRisk Desktop ")
+    for entry in bundle["entry"]:
+        if entry["resource"]["resourceType"] in ("Observation", "DiagnosticReport", "RiskAssessment", "Practitioner"):
+            assert unquote(entry["request"]["ifNoneExist"]) == f"identifier=urn:ietf:rfc:3986|{entry['fullUrl']}"
+    assert " " not in "".join(e["request"]["ifNoneExist"] for e in bundle["entry"])
+
+
+def test_a_horizon_is_said_where_the_model_has_one(reading: Report) -> None:
+    risk = reading.measurement.risk
+    assert risk is not None
+    report = replace(reading, measurement=replace(reading.measurement, risk=replace(risk, horizon="6 years")))
+    resources = validated(fhir_bundle(report))
+    parts = by_code(by_code(kinds(resources, "Observation"))[codes.RISK_READING.value]["component"])
+    assert parts[codes.HORIZON.value]["valueString"] == "6 years"
+    (assessment,) = kinds(resources, "RiskAssessment")
+    assert assessment["prediction"][0]["rationale"].endswith("time horizon 6 years")
 
 
 def test_everything_referred_to_is_there(reading: Report) -> None:

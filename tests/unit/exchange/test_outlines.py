@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pydicom.dataset import Dataset
@@ -19,9 +19,9 @@ from scipy import ndimage
 from hyrisk_desktop.calcium import Region
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.exchange.reports.formats import dicom_bytes
-from hyrisk_desktop.exchange.reports.outline import outline
+from hyrisk_desktop.exchange.reports.outline import one_outline, outline, outlines
 from hyrisk_desktop.exchange.reports.report import Report
-from hyrisk_desktop.exchange.reports.segmentation import read_segmentation, segmentation
+from hyrisk_desktop.exchange.reports.segmentation import COUNTED, read_segmentation, segmentation
 from hyrisk_desktop.exchange.reports.source_images import source_images
 from hyrisk_desktop.exchange.reports.structured_report import structured_report
 from hyrisk_desktop.exchange.reports.structured_report_reader import read_report
@@ -51,11 +51,26 @@ def inside(polygon: np.ndarray, rows: int, columns: int) -> np.ndarray:
     return crossed % 2 == 1
 
 
+def signed_area(polygon: np.ndarray) -> float:
+    """In pixels, positive where the polygon runs clockwise on screen."""
+    x, y = polygon.T
+    return float(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1]) / 2)
+
+
+def drawn(*rows: str) -> np.ndarray:
+    return np.array([[sign == "#" for sign in row] for row in rows])
+
+
 def filled(mask: np.ndarray) -> np.ndarray:
     return np.asarray(ndimage.binary_fill_holes(mask))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=120, deadline=None)
+@example(drawn("#####", "#.#.#", "#####"))
+@example(
+    drawn("#####", "#...#", "#.#.#", "#..##", "#####")
+)  # the hole touches itself at a corner, around a pixel of the lesion
+@example(drawn("#######", "#...#.#", "#.####.", "#.#.#.#", "#######"))
 @given(hnp.arrays(np.bool_, st.tuples(st.integers(1, 7), st.integers(1, 9))).filter(np.any))
 def test_an_outline_holds_the_component_and_nothing_else(mask: np.ndarray) -> None:
     labels, _ = ndimage.label(mask, EIGHT)
@@ -64,11 +79,33 @@ def test_an_outline_holds_the_component_and_nothing_else(mask: np.ndarray) -> No
     assert (points[0] == points[-1]).all()
     np.testing.assert_array_equal(inside(points + 0.5, *mask.shape), filled(component))
     # Clockwise on screen, where y points down.
-    x, y = points.T
-    assert np.sum(x[:-1] * y[1:] - x[1:] * y[:-1]) / 2 == filled(component).sum()
+    assert signed_area(points) == filled(component).sum()
     # Corners only: no two steps the same way.
     steps = np.sign(np.diff(points, axis=0))
     assert not (steps[:-1] == steps[1:]).all(axis=1).any()
+    # Holes are outlined the other way round, each by itself, and one polygon with cuts to them says the same.
+    first, *holes = outlines(component)
+    np.testing.assert_array_equal(first, points)
+    assert len(holes) == ndimage.label(filled(component) & ~component)[1]
+    left = filled(component)
+    for hole in holes:
+        pixels = inside(hole + 0.5, *mask.shape)
+        assert signed_area(hole) == -pixels.sum() < 0
+        assert (left & pixels).sum() == pixels.sum()
+        left &= ~pixels
+    np.testing.assert_array_equal(left, component)
+    whole = one_outline(component)
+    assert (whole[0] == whole[-1]).all()
+    assert (np.abs(np.diff(whole, axis=0)) > 0).sum(axis=1).tolist() == [1] * (len(whole) - 1)
+    np.testing.assert_array_equal(inside(whole + 0.5, *mask.shape), component)
+    assert signed_area(whole) == component.sum()
+    # A cut runs along the component's own pixels, not through a hole.
+    padded = np.pad(component, 1)
+    for (x0, y0), (x1, y1) in itertools.pairwise((whole + 1.5).astype(int).tolist()):
+        for x in range(min(x0, x1), max(x0, x1)):
+            assert padded[y0 - 1, x] or padded[y0, x]
+        for y in range(min(y0, y1), max(y0, y1)):
+            assert padded[y, x0 - 1] or padded[y, x0]
 
 
 def test_nothing_has_no_outline() -> None:
@@ -117,7 +154,7 @@ def test_every_lesion_and_the_region_pixel_for_pixel(orientation: Sequence[float
     record = find_series(folder)[0]
     volume = read_volume(record)
     z, y, x = np.argwhere(volume.hu == 455)[0].tolist()  # the last pixel of the third lesion
-    report = Report(record, volume, measure(volume, (x, y, z), 2.0, None))
+    report = Report(record, volume, measure(volume, (x, y, z), 2.0, None), patch_xyz=(41, 31, 3))
     assert len(report.measurement.scores.lesions) == len(LESIONS)
     source = source_images(record, volume)
     seg = segmentation(report, source)
@@ -125,16 +162,20 @@ def test_every_lesion_and_the_region_pixel_for_pixel(orientation: Sequence[float
     images = stored_images(folder)
     outlined = {uid: np.zeros((ROWS, COLUMNS), bool) for uid in images}
     boxes = {uid: np.zeros((ROWS, COLUMNS), bool) for uid in images}
+    patches: dict[str, np.ndarray] = {}
     for name, uid, polygon in regions(sr):
         mask = inside(polygon, ROWS, COLUMNS)
         if name == "Score region":
             boxes[uid] |= mask
             continue
+        if name == "Grade and risk":
+            patches[uid] = mask
+            continue
         labels, _ = ndimage.label(images[uid] >= 130, EIGHT)
         component = labels == labels[mask & (labels > 0)][0]
-        np.testing.assert_array_equal(mask, filled(component), name)
+        np.testing.assert_array_equal(mask, component, name)
         assert not (outlined[uid] & mask).any()
-        outlined[uid] |= mask & component
+        outlined[uid] |= mask
     for uid, hu in images.items():
         np.testing.assert_array_equal(outlined[uid], hu >= 130)
     # The region is 65 x 65 voxels in five slices around the centre, cut at the volume's border.
@@ -143,33 +184,38 @@ def test_every_lesion_and_the_region_pixel_for_pixel(orientation: Sequence[float
     assert sum(mask.sum() for mask in boxes.values()) == wanted.sum()
     heights = {ds.SOPInstanceUID: ds for ds in map(pydicom.dcmread, folder.iterdir())}
     row, column = np.array(orientation[:3], float), np.array(orientation[3:], float)
-    for uid, mask in boxes.items():
+    # The patch on the slice of the centre alone.
+    assert [(uid, mask.sum()) for uid, mask in patches.items()] == [(source.slices[z].sop_instance_uid, 41 * 31)]
+    within = np.zeros(volume.shape_zyx, bool)
+    within[:, y - 15 : y + 16, x - 20 : x + 21] = True
+    for uid, mask, wanted_there in [(*box, wanted) for box in boxes.items()] + [
+        (*box, within) for box in patches.items()
+    ]:
         for r, c in np.argwhere(mask)[:: max(1, mask.sum() // 7)].tolist():
             place = np.array(heights[uid].ImagePositionPatient, float) + row * 0.7 * c + column * 0.8 * r
             i, j, k = volume.mm_to_voxel(tuple(place))
-            assert wanted[k, j, i]
+            assert wanted_there[k, j, i]
     # The segmentation says the same on the stored pixels, frame by frame, and comes back on the volume.
-    segments = {1: outlined, 2: boxes}
-    seen = {1: 0, 2: 0}
+    (named,) = seg.SharedFunctionalGroupsSequence[0].SegmentIdentificationSequence
+    assert named.ReferencedSegmentNumber == 1
+    seen = 0
     frames = np.atleast_3d(seg.pixel_array)
     for frame, group in zip(frames, seg.PerFrameFunctionalGroupsSequence, strict=True):
-        number = int(group.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
         uid = group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
-        np.testing.assert_array_equal(frame.astype(bool), segments[number][uid])
+        np.testing.assert_array_equal(frame.astype(bool), outlined[uid])
         assert list(group.PlanePositionSequence[0].ImagePositionPatient) == list(heights[uid].ImagePositionPatient)
-        seen[number] += int(frame.sum())
-    assert seen == {1: sum(map(len, LESIONS)), 2: wanted.sum()}
+        seen += int(frame.sum())
+    assert seen == sum(map(len, LESIONS))
     (path,) = (tmp_path / "seg.dcm",)
     path.write_bytes(dicom_bytes(seg))
     back = read_segmentation(path)
-    counted, region = back.masks(source)
+    counted = back.masks(source)[COUNTED]
     np.testing.assert_array_equal(counted, volume.hu >= 130)
-    np.testing.assert_array_equal(region, wanted)
     # Positions are decimal text; what lies farther off is on no image of this exam.
     for off, fits in ((0.009, True), (0.011, False)):
         frames = tuple((number, (*place[:2], place[2] + off), mask) for number, place, mask in back.frames)
         if fits:
-            np.testing.assert_array_equal(dataclasses.replace(back, frames=frames).masks(source)[0], counted)
+            np.testing.assert_array_equal(dataclasses.replace(back, frames=frames).masks(source)[COUNTED], counted)
         else:
             with pytest.raises(ExamError, match="another exam"):
                 dataclasses.replace(back, frames=frames).masks(source)

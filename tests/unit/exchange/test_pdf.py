@@ -13,14 +13,22 @@ import numpy as np
 import pydicom
 import pytest
 
+from hyrisk_desktop.calcium import score_whole_heart
+from hyrisk_desktop.comparison import Change, Comparison
+from hyrisk_desktop.exchange.deidentified.pdf_text import streams_of
+from hyrisk_desktop.exchange.reports.change import change_rows
 from hyrisk_desktop.exchange.reports.encapsulated_pdf import encapsulated_pdf
 from hyrisk_desktop.exchange.reports.formats import dicom_bytes
-from hyrisk_desktop.exchange.reports.pdf import _age, pdf_report
+from hyrisk_desktop.exchange.reports.pdf import pdf_report
+from hyrisk_desktop.exchange.reports.pdf_identity import _age
 from hyrisk_desktop.exchange.reports.pdf_pictures import heat_map, whole_slice
-from hyrisk_desktop.exchange.reports.report import Report
+from hyrisk_desktop.exchange.reports.report import Report, category_words
 from hyrisk_desktop.exchange.reports.source_images import source_images
+from hyrisk_desktop.exchange.reports.template import PageTemplate
 from hyrisk_desktop.findings import Finding, Severity
+from hyrisk_desktop.imaging.registration import Registration
 from tests.helpers import dicom_series, readings
+from tests.helpers.hearts import heart_of
 from tests.unit.exchange.conftest import Judge
 
 
@@ -56,7 +64,8 @@ def test_the_text_holds_the_numbers_of_the_screen(reading: Report, tmp_path: Pat
     assert risk.percentile is not None
     for said in (
         f"{scores.agatston:.1f}",
-        "of 0 to 4 (",
+        "Category 4 (A > 400), highest of 0 to 4",
+        "Time horizon none: the training data state no time",
         f"{scores.volume_mm3:.1f} mm³",
         f"{scores.sqrt_volume:.2f}",
         "2 counted, 1 excluded by the reader",
@@ -98,6 +107,73 @@ def test_one_page_whatever_there_is_to_say(reading: Report, tmp_path: Path) -> N
     assert "Finding 0:" in text
     assert "more in the structured report" in text
     assert "Reader:" in text
+
+
+def test_categories_say_where_they_stand() -> None:
+    assert category_words(0) == "0 (A = 0), lowest of 0 to 4"
+    assert category_words(2) == "2 (10 < A ≤ 100), from 0 to 4"
+    assert category_words(4) == "4 (A > 400), highest of 0 to 4"
+
+
+def test_every_text_is_in_the_structure_tree_and_the_title_is_shown(reading: Report, tmp_path: Path) -> None:
+    pdf = pdf_report(reading)
+    path = tmp_path / "page.pdf"
+    path.write_bytes(pdf)
+    done = subprocess.run([tool("pdfinfo"), "-struct-text", str(path)], capture_output=True, timeout=60, check=True)
+    read = done.stdout.decode("utf-8")
+    tree = re.sub(r"\s+", "", "".join(re.findall(r'^\s+"(.*)"$', read, re.MULTILINE)))
+    assert tree == re.sub(r"\s+", "", text_of(pdf, tmp_path)), (
+        "in the order of reading, nothing left out, nothing twice"
+    )
+    assert '"Patient ID T-1"' in read, "name and value are two words"
+    assert read.count("H1 (block)") == 1
+    assert read.count("H2 (block)") == 7
+    assert read.count("Figure") == 2
+    # Whatever is no text and no picture says nothing.
+    content = max(streams_of(pdf), key=len)
+    depth, loose = 0, []
+    for line in content.splitlines():
+        depth += line.endswith((b"BDC", b"BMC")) - (line == b"EMC")
+        if depth == 0 and line.endswith((b" re f", b" l S", b" re B", b" S")):
+            loose.append(line)
+    assert (depth, loose) == (0, [])
+    assert b"/DisplayDocTitle true" in pdf
+    assert b"/Marked true" in pdf
+
+
+def test_no_part_of_the_page_is_empty(reading: Report, tmp_path: Path) -> None:
+    """What the findings leave goes between the lines; with many of them they stand as near as they did."""
+    few = dataclasses.replace(reading.measurement, findings=reading.measurement.findings[:1])
+    many = tuple(Finding(f"f{n}", Severity.WARNING, f"Finding {n} is here.") for n in range(40))
+    for findings in (few, dataclasses.replace(few, findings=many)):
+        page = picture_of(pdf_report(dataclasses.replace(reading, measurement=findings)), tmp_path)
+        inked = np.flatnonzero((page < 250).any(axis=(1, 2)))
+        assert np.diff(inked).max() < page.shape[0] / 14
+        assert inked[-1] > page.shape[0] * 0.93
+
+
+@pytest.mark.parametrize("sentences", [1, 9])
+def test_the_fullest_page_runs_into_nothing(reading: Report, tmp_path: Path, sentences: int) -> None:
+    """Letterhead, whole heart, impression, a change of every quantity and many findings: above the foot, all of it."""
+    m = reading.measurement
+    heart = score_whole_heart(reading.volume, heart_of(reading.volume, centre=m.centre))
+    many = tuple(Finding(f"f{n}", Severity.WARNING, f"Finding {n}: " + "long words " * 20) for n in range(9))
+    full = dataclasses.replace(m, whole_heart=heart, findings=many)
+    changes = {row.key: Change(300.0, 200.0, 100.0, 99.0, 20.0) for row in change_rows()}
+    compared = Comparison(full, full, Registration(np.eye(4), 1.0), 372, changes, many, "1.2.3", {})
+    site = PageTemplate(department="Radiology", impression="Agatston {agatston}, risk {risk}. " * sentences)
+    report = dataclasses.replace(reading, measurement=full, comparison=compared, heat=np.zeros((161, 161), np.float32))
+    path = tmp_path / "page.pdf"
+    path.write_bytes(pdf_report(report, site))
+    done = subprocess.run([tool("pdftotext"), "-bbox", str(path), "-"], capture_output=True, timeout=60, check=True)
+    found = re.findall(r'yMin="([0-9.]+)" xMax="[0-9.]+" yMax="([0-9.]+)">(.*?)</word>', done.stdout.decode())
+    words = [(float(top), float(bottom), word) for top, bottom, word in found]
+    (foot,) = [top for top, _, word in words if word == "Reader:"]
+    above = [(bottom, word) for top, bottom, word in words if top < foot - 1]
+    assert len(above) > 250
+    assert max(above)[0] <= foot + 1
+    assert not {word for top, _, word in words if top >= foot - 1} & {"long", "words", "more", "Warning:", "SHA-256"}
+    assert "Finding" in [word for _, word in above]
 
 
 def test_it_declares_and_keeps_what_pdf_a_asks_for(reading: Report) -> None:

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.exchange.reports.formats import dicom_bytes
 from hyrisk_desktop.exchange.reports.report import Report
-from hyrisk_desktop.exchange.reports.segmentation import masks, read_segmentation, segmentation
+from hyrisk_desktop.exchange.reports.segmentation import COUNTED, masks, read_segmentation, segmentation
 from hyrisk_desktop.exchange.reports.source_images import source_images
 from tests.helpers import dicom_series, readings
 from tests.unit.exchange.conftest import Judge
@@ -53,7 +53,9 @@ def by_simpleitk(path: Path, exam: Path, segment: int) -> np.ndarray:
     frames = seg.pixel_array.reshape(-1, seg.Rows, seg.Columns)
     points: list[Sequence[float]] = []
     for frame, group in zip(frames, seg.PerFrameFunctionalGroupsSequence, strict=True):
-        if group.SegmentIdentificationSequence[0].ReferencedSegmentNumber != segment:
+        named = group.get("SegmentIdentificationSequence")
+        named = named or seg.SharedFunctionalGroupsSequence[0].SegmentIdentificationSequence
+        if named[0].ReferencedSegmentNumber != segment:
             continue
         reference = group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
         image = sitk.ReadImage(str(files[reference]))
@@ -80,16 +82,16 @@ def test_voxel_for_voxel_at_the_right_place(orientation: Sequence[float], judge:
     report = readings.report_of(exam, centre=(x, y, z))
     path = write_seg(report, tmp_path / "seg.dcm")
     assert judge(path) == []
-    counted, region = masks(report)
+    assert list(masks(report)) == [COUNTED]
+    counted = masks(report)[COUNTED]
     assert counted.sum() == 20 + 6 + 24
     assert report.measurement.scores.volume_mm3 == pytest.approx(counted.sum() * report.volume.voxel_volume_mm3)
-    for segment, mask in ((1, counted), (2, region)):
-        here = physical(report, mask)
-        np.testing.assert_allclose(by_highdicom(path, segment), here, atol=2e-3)
-        np.testing.assert_allclose(by_simpleitk(path, exam, segment), here, atol=2e-3)
+    here = physical(report, counted)
+    np.testing.assert_allclose(by_highdicom(path, 1), here, atol=2e-3)
+    np.testing.assert_allclose(by_simpleitk(path, exam, 1), here, atol=2e-3)
     back = read_segmentation(path).masks(source_images(report.record, report.volume))
-    for mine, theirs in zip(back, (counted, region), strict=True):
-        np.testing.assert_array_equal(mine, theirs)
+    assert list(back) == [COUNTED]
+    np.testing.assert_array_equal(back[COUNTED], counted)
 
 
 def test_of_an_enhanced_ct(judge: Judge, tmp_path: Path) -> None:
@@ -99,15 +101,14 @@ def test_of_an_enhanced_ct(judge: Judge, tmp_path: Path) -> None:
     report = readings.report_of(exam)
     path = write_seg(report, tmp_path / "seg.dcm")
     assert judge(path) == []
-    counted, region = masks(report)
+    counted = masks(report)[COUNTED]
     assert counted.sum() == 50
     np.testing.assert_allclose(by_highdicom(path, 1), physical(report, counted), atol=2e-3)
-    np.testing.assert_allclose(by_highdicom(path, 2), physical(report, region), atol=2e-3)
 
 
 def test_excluded_lesions_are_not_in_it(reading: Report, tmp_path: Path) -> None:
     path = write_seg(reading, tmp_path / "seg.dcm")
-    counted, _ = read_segmentation(path).masks(source_images(reading.record, reading.volume))
+    counted = read_segmentation(path).masks(source_images(reading.record, reading.volume))[COUNTED]
     assert counted.sum() == 26
     assert not counted[7].any()
 
@@ -118,8 +119,8 @@ def test_a_reading_without_calcium(tmp_path: Path, judge: Judge) -> None:
     assert report.measurement.scores.agatston == 0
     path = write_seg(report, tmp_path / "seg.dcm")
     assert judge(path) == []
-    counted, region = read_segmentation(path).masks(source_images(report.record, report.volume))
-    assert (counted.sum(), region.sum()) == (0, 65 * 65 * 5)
+    back = read_segmentation(path).masks(source_images(report.record, report.volume))
+    assert {kind: int(mask.sum()) for kind, mask in back.items()} == {COUNTED: 0}
 
 
 def _pixel(ds: Dataset) -> None:

@@ -68,7 +68,7 @@ def test_what_comes_back_is_what_was_read(reading: Report, written: Path) -> Non
     assert back.series_uid == reading.volume.series_uid
     assert (back.centre, back.grade, back.profile) == (m.centre, m.grade, m.scores.profile)
     assert (back.region_start, back.region_size) == (m.scores.region.start, m.scores.region.size_xyz)
-    assert back.risk == risk_numbers(m.risk) | m.risk_standing.document
+    assert readings.same_risk(back.risk, risk_numbers(m.risk) | m.risk_standing.document)
     assert back.calcium.items() <= calcium_numbers(m.scores).items()
     assert len(back.lesions) == 3
     for one, other in zip(back.lesions, m.scores.lesions, strict=True):
@@ -114,8 +114,7 @@ def test_lesions_are_regions_of_the_very_image(written: Path, reading: Report) -
         assert image.ReferencedSOPInstanceUID == source.slices[lesion.slice].sop_instance_uid
         x, y = np.asarray(region.GraphicData, float).reshape(-1, 2).T
         area = abs(np.sum(x[:-1] * y[1:] - x[1:] * y[:-1])) / 2
-        holes = 1 if lesion.slice == 7 else 0
-        assert area * 2.6 * 2.3 == pytest.approx(lesion.area_mm2 + holes * 5.98)
+        assert area * 2.6 * 2.3 == pytest.approx(lesion.area_mm2), "the ring's hole is no part of it"
         assert x.min() <= lesion.center_xyz[0] + 0.5 <= x.max()
         assert y.min() <= lesion.center_xyz[1] + 0.5 <= y.max()
 

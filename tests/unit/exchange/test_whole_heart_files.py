@@ -11,20 +11,20 @@ import highdicom
 import numpy as np
 import pytest
 
-from hyrisk_desktop.calcium import score_whole_heart
+from hyrisk_desktop.calcium import HeartMarks, score_whole_heart
 from hyrisk_desktop.exchange.deidentified.pdf_text import text_of_pdf
 from hyrisk_desktop.exchange.reports import codes as c
 from hyrisk_desktop.exchange.reports.fhir import fhir_bundle
 from hyrisk_desktop.exchange.reports.one_row_table import reading_table
 from hyrisk_desktop.exchange.reports.pdf import pdf_report
 from hyrisk_desktop.exchange.reports.report import Report, vessel_text
-from hyrisk_desktop.exchange.reports.segmentation import read_segmentation, segmentation
+from hyrisk_desktop.exchange.reports.segmentation import COUNTED, masks, read_segmentation, segmentation
 from hyrisk_desktop.exchange.reports.source_images import source_images
 from hyrisk_desktop.exchange.reports.structured_report import structured_report
 from hyrisk_desktop.exchange.reports.structured_report_reader import read_report
 from hyrisk_desktop.findings import Finding, Severity
+from hyrisk_desktop.measurement import mark_heart
 from tests.helpers.hearts import heart_of
-from tests.unit.calcium.test_whole_heart import LAD, LCX, three_vessels
 from tests.unit.exchange.conftest import Judge
 from tests.unit.exchange.test_fhir import by_code, kinds, validated
 
@@ -32,9 +32,14 @@ from tests.unit.exchange.test_fhir import by_code, kinds, validated
 @pytest.fixture
 def whole(reading: Report) -> Report:
     """A reading with the whole heart: the LAD taken, the circumflex called none, the right artery a suggestion."""
-    volume = three_vessels()
-    heart = score_whole_heart(volume, heart_of(volume), taken={LAD: "LAD", LCX: "other"})
-    return replace(reading, measurement=replace(reading.measurement, whole_heart=heart))
+    m = reading.measurement
+    heart = score_whole_heart(reading.volume, heart_of(reading.volume, centre=m.centre))
+    # Beyond doubt, each in another vessel.
+    groups = zip(heart.groups, ("LAD", "RCA", "LCX"), strict=True)
+    heart = replace(heart, groups=tuple(replace(plaque, doubt=None, suggested=vessel) for plaque, vessel in groups))
+    lad, _, lcx = (plaque.id for plaque in heart.groups)
+    marks = HeartMarks(taken=((lad, "LAD"), (lcx, "other")))
+    return replace(reading, measurement=replace(m, whole_heart=mark_heart(heart, marks)))
 
 
 def groups_of(sr: object) -> dict[str, object]:
@@ -107,7 +112,8 @@ def test_pdf_and_table_name_the_vessels(whole: Report, reading: Report) -> None:
     assert heart is not None
     said = " ".join(text_of_pdf(pdf_report(whole)).split())
     assert f"{heart.agatston:.1f}" in said
-    assert "CAC-DRS A1" in said
+    assert heart.cac_drs == "CAC-DRS A3"
+    assert "CAC-DRS A3" in said
     rows = {row.vessel: row for row in heart.vessels}
     assert vessel_text(heart) == f"LAD {rows['LAD'].agatston:.1f} · RCA ? {rows['RCA'].agatston:.1f}"
     (row,), (other,) = (list(csv.DictReader(io.StringIO(reading_table(r).decode()))) for r in (whole, reading))
@@ -149,19 +155,22 @@ def test_the_segmentation_has_a_segment_for_each_vessel_and_is_read_back(
     seg.save_as(path, enforce_file_format=True)
     segmentation(reading, source).save_as(plain, enforce_file_format=True)
     vessels = [row for row in heart.vessels if row.lesions]
-    labels = [s.SegmentLabel for s in seg.SegmentSequence][2:]
+    labels = [s.SegmentLabel for s in seg.SegmentSequence][1:]
     assert labels == [
         f"{row.vessel} calcifications" + (" (vessel suggested)" if row.suggested else "") for row in vessels
     ]
-    codes = [s.PrimaryAnatomicStructureSequence[0].CodeValue for s in list(seg.SegmentSequence)[2:]]
+    codes = [s.PrimaryAnatomicStructureSequence[0].CodeValue for s in list(seg.SegmentSequence)[1:]]
     assert codes[labels.index("LAD calcifications")] == "59438005"
     assert judge(path) == []
-    # What is restored is the same as without vessels.
-    for one, other in zip(read_segmentation(path).masks(source), read_segmentation(plain).masks(source), strict=True):
-        np.testing.assert_array_equal(one, other)
+    # What is counted is the same as without vessels, and each vessel comes back.
+    found, without = read_segmentation(path).masks(source), read_segmentation(plain).masks(source)
+    assert list(found) == [COUNTED, *(row.vessel for row in vessels)]
+    np.testing.assert_array_equal(found[COUNTED], without[COUNTED])
+    for kind, mask in masks(whole).items():
+        np.testing.assert_array_equal(found[kind], mask)
     # Each vessel's segment holds its plaques, voxel for voxel.
     back = highdicom.seg.segread(path)
-    for number, row in enumerate(vessels, 3):
+    for number, row in enumerate(vessels, 2):
         frames = [
             frame for frame, group in zip(back.pixel_array, back.PerFrameFunctionalGroupsSequence, strict=True)
             if group.SegmentIdentificationSequence[0].ReferencedSegmentNumber == number

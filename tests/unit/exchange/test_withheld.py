@@ -53,23 +53,28 @@ def case(request: pytest.FixtureRequest, reading: Report) -> tuple[Report, Findi
 
 
 def the_numbers(report: Report) -> tuple[set[float], set[float]]:
-    """Of the risk, and of the scores with their lesions."""
+    """Of the risk, and of the scores with their lesions; to ten digits, as files write shares in percent or round."""
     scores, risk = report.measurement.scores, report.measurement.risk
     assert risk is not None
     risks = {risk.risknet, risk.hyrisknet, *risk.interval, *risk.by_grade, risk.percentile}
     counted = {scores.agatston, scores.volume_mm3, scores.sqrt_volume}
-    return {r for r in risks if r is not None}, counted | {
-        x for n in scores.lesions for x in (n.agatston, n.volume_mm3)
-    }
+    lesions = {x for n in scores.lesions for x in (n.agatston, n.volume_mm3)}
+    return {_ten(r) for r in risks if r is not None}, {_ten(x) for x in counted | lesions}
+
+
+def _ten(number: float) -> float:
+    return float(f"{number:.10g}")
 
 
 def in_sr(dataset: Dataset) -> set[float]:
-    """Every number of a structured report."""
-    found = set()
-    for element in dataset.iterall():
-        if element.keyword == "FloatingPointValue":
-            found.add(float(element.value))
-    return found
+    """Every number of a structured report but areas (one is another lesion's score), shares as such and in percent."""
+    items = [item for e in dataset.iterall() if e.keyword == "ContentSequence" for item in e.value]
+    found = [
+        float(item.MeasuredValueSequence[0].FloatingPointValue)
+        for item in items
+        if item.ValueType == "NUM" and item.ConceptNameCodeSequence[0].CodeValue != c.AREA.value
+    ]
+    return {_ten(x) for number in found for x in (number, number / 100)}
 
 
 def in_json(value: Any) -> set[float]:
@@ -77,7 +82,8 @@ def in_json(value: Any) -> set[float]:
         return set().union(*(in_json(v) for v in value.values()), set())
     if isinstance(value, list):
         return set().union(*(in_json(v) for v in value), set())
-    return {float(value)} if isinstance(value, (int, float)) and not isinstance(value, bool) else set()
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return {_ten(value), _ten(value / 100)} if number else set()
 
 
 def test_no_number_in_sr_and_fhir(case: tuple[Report, Finding, bool, bool], reading: Report) -> None:
@@ -177,7 +183,7 @@ def test_what_was_withheld_comes_back_without_a_comparison(
     back = read_report(tmp_path / "r.dcm")
     assert back.risk is not None
     assert m.risk is not None
-    assert back.risk["risknet"] == (None if no_risk else m.risk.risknet)
+    assert back.risk["risknet"] == (None if no_risk else pytest.approx(m.risk.risknet, rel=1e-14))
     assert back.risk["state"] == m.risk_standing.state
     assert back.risk["reasons"] == list(m.risk_standing.codes)
     assert back.calcium["agatston"] == (None if no_scores else m.scores.agatston)

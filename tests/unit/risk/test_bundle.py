@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import runpy
@@ -33,6 +34,15 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(tmp_path: Path, pristine: Path) -> Path:
     shutil.copytree(pristine, tmp_path / "tiny")
     return tmp_path / "tiny"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"), [("6 years", "6 years"), (6, ""), ("x" * 40, "x" * 40), ("x" * 41, ""), ("6\n7", ""), (None, "")]
+)
+def test_a_horizon_is_a_short_line_or_none(pristine: Path, said: object, told: str) -> None:
+    bundle = read_description(pristine)
+    assert bundle.horizon == ""
+    assert dataclasses.replace(bundle, training={"horizon": said}).horizon == told
 
 
 def code_of(load: Callable[[Path], object], folder: Path) -> str:
