@@ -97,6 +97,14 @@ class ReadSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherRead:
+    """That another reader has graded an exam openly, and nothing of how."""
+
+    reader: str
+    locked: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ExamEntry:
     """One row of a worklist.
 
@@ -109,6 +117,7 @@ class ExamEntry:
         problem: why the exam can't be read; "" where it can.
         prepared: thumbnail and proposal are there (or could not be made).
         read: this reader's read of it, where there is one.
+        others: who else has graded it openly, by name; nobody in a blinded list.
     """
 
     exam_id: int
@@ -130,6 +139,7 @@ class ExamEntry:
     prepared: bool = False
     proposal: Proposal | None = None
     read: ReadSummary | None = None
+    others: tuple[OtherRead, ...] = ()
 
     @property
     def status(self) -> Status:
@@ -218,6 +228,11 @@ class Read:
     def shown_anyway(self) -> bool:
         """Somebody asked to see what is withheld here."""
         return any(f.code == SHOWN_ANYWAY for f in self.findings)
+
+    @property
+    def finding_codes(self) -> tuple[str, ...]:
+        """What qualifies the numbers, in an order of its own: the sentences are in the reader's language."""
+        return tuple(sorted({f.code for f in self.findings}))
 
 
 def reading_order(reading_list: ReadingList, reader: Reader | None, count: int) -> list[int]:

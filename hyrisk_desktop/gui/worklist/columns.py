@@ -25,12 +25,14 @@ class Row:
 
     Attributes:
         blinded: its identity must not show. other_model: its risk is not the model's that is in use.
+        busy: who reads it at another desk now.
     """
 
     entry: ExamEntry
     number: int
     blinded: bool
     other_model: bool = False
+    busy: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ def columns() -> tuple[Column, ...]:
         c("grade", tr("Grade"), 48, _grade, lambda r: _number(r, "grade"), right=True),
         c("agatston", tr("Agatston"), 64, _agatston, _agatston_order, right=True),
         c("risk", tr("Risk"), 58, _risk, lambda r: _shown(r, "risk"), right=True),
+        c("desks", tr("Other readers"), 132, lambda r: _open(r, _others(r)), lambda r: _open(r, _others(r)).casefold()),
         c("findings", tr("Findings"), 128, _finding_signs, _finding_rank),
         c("date", tr("Date"), 80, lambda r: _open(r, dicom_date(r.entry.study_date)), lambda r: _open(r, r.entry.study_date)),
         c("slices", tr("Slices"), 96, _slices, lambda r: r.entry.slice_count),
@@ -80,6 +83,13 @@ def _who(r: Row) -> str:
     if r.blinded:
         return tr("Exam {n}", n=r.number + 1)
     return person_name(r.entry.patient_name) or r.entry.patient_id or r.entry.source.name
+
+
+def _others(r: Row) -> str:
+    if r.busy:
+        return tr("being read by {names}", names=", ".join(r.busy))
+    names = [tr("{name} (locked)", name=o.reader) if o.locked else o.reader for o in r.entry.others]
+    return tr("read by {names}", names=", ".join(names)) if names else ""
 
 
 def _why(r: Row) -> str:
