@@ -119,7 +119,7 @@ def _entry_parts(session: Session, ids: Any, reader: Reader | None, blinded: boo
         summary = (
             ReadRow.exam_id, ReadRow.id, ReadRow.x, ReadRow.y, ReadRow.z, ReadRow.grade, ReadRow.locked,
             ReadRow.agatston, ReadRow.risk, ReadRow.edits, ReadRow.model, ReadRow.bundle_sha256, ReadRow.prevalence,
-            ReadRow.findings,
+            ReadRow.findings, ReadRow.centre_proposed,
         )  # fmt: skip
         mine = select(*summary).where(
             ReadRow.reader_id == reader.reader_id, ReadRow.exam_id.in_(ids), ReadRow.blinded == blinded

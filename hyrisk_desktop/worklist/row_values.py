@@ -135,6 +135,7 @@ def _summary(r: Any) -> ReadSummary:
         read_id=r.id, centre=voxel_of(r), grade=r.grade, locked=r.locked, agatston=r.agatston, risk=r.risk,
         whole_heart=edits["box"] is not None and not outlined, outlined=outlined, model=r.model, bundle_sha256=r.bundle_sha256,
         prevalence=r.prevalence, risk_standing=risk_standing(findings), scores_standing=standing(findings),
+        unconfirmed=r.centre_proposed and r.grade is None,
     )  # fmt: skip
 
 

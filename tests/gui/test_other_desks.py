@@ -151,7 +151,7 @@ def test_the_same_reader_at_two_desks_is_warned_and_sees_what_was_saved_there(
     assert "another desk" in label.toolTip()
     other.save_read(replace(read, grade=3.0), reader)
     program.wait(lambda: session.read.grade == 3.0)
-    program.wait(lambda: "changed this read at another desk" in program.window.status.toolTip())
+    program.wait(lambda: "This read was changed elsewhere" in program.window.status.toolTip())
     before = other.read_of(read.exam_id, reader)
     # What was only shown is not saved again, and what is done next comes after it: no question.
     reading.key(Qt.Key.Key_2, ALT)

@@ -16,6 +16,8 @@ from hyrisk_desktop.worklist.records import ExamEntry, Status, status_word
 SIGNS = {Severity.UNFIT: "✖", Severity.WARNING: "▲", Severity.INFO: "•"}
 OTHER_MODEL = "*"
 """Behind a risk that was read with another model than the one in use."""
+UNCONFIRMED = "?"
+"""Behind a number that was measured where the program proposes the heart's centre."""
 _ORDER = (Severity.UNFIT, Severity.WARNING, Severity.INFO)
 
 
@@ -141,9 +143,10 @@ def _agatston(r: Row) -> str:
     if read.scores_standing.withheld:
         return tr("withheld")
     # The title means the region's score; a box around the whole heart is another quantity and says so.
+    sign = UNCONFIRMED if read.unconfirmed else ""
     if read.outlined:
-        return tr("heart {a:.0f}", a=read.agatston)
-    return tr("box {a:.0f}", a=read.agatston) if read.whole_heart else f"{read.agatston:.0f}"
+        return tr("heart {a:.0f}", a=read.agatston) + sign
+    return (tr("box {a:.0f}", a=read.agatston) if read.whole_heart else f"{read.agatston:.0f}") + sign
 
 
 def _agatston_order(r: Row) -> tuple[int, float]:
@@ -157,7 +160,7 @@ def _risk(r: Row) -> str:
         return ""
     if read.risk_standing.withheld:
         return tr("withheld")
-    return percent(read.risk) + (OTHER_MODEL if r.other_model else "")
+    return percent(read.risk) + (UNCONFIRMED if read.unconfirmed else "") + (OTHER_MODEL if r.other_model else "")
 
 
 def _finding_signs(r: Row) -> str:

@@ -275,6 +275,11 @@ class Worklist(Opening):
             self.step(1)
         self.preparer.prepare_next()
 
+    @Slot(object)
+    def show_changed(self, exam_ids: frozenset[int]) -> None:
+        """Reads of the list were changed beside the one on screen, and perhaps that one, too."""
+        self.other_desks.renew(exam_ids)
+
     def unfinished(self) -> list[ExamEntry]:
         """Exams of the list whose grade this reader has not locked."""
         return [e for e in self.model.entries if not e.problem and not (e.read and e.read.locked)]

@@ -48,7 +48,7 @@ class OtherDesks(QObject):
         self._settle = QTimer(self, singleShot=True, interval=_SETTLE_MS)
         self._settle.timeout.connect(self._sit)
         desks = store.desks
-        desks.changed.connect(self._renew)
+        desks.changed.connect(self.renew)
         desks.seated.connect(self._seat)
         desks.lost.connect(self._lose)
         session.exam_changed.connect(self._settle.start)
@@ -107,7 +107,7 @@ class OtherDesks(QObject):
     # --- what they change
 
     @Slot(object)
-    def _renew(self, exam_ids: frozenset[int] | None) -> None:
+    def renew(self, exam_ids: frozenset[int] | None) -> None:
         """Rows in their place: nothing is sorted, selected or scrolled anew."""
         on_screen = self._session.stored_id
         if on_screen is not None and (exam_ids is None or on_screen in exam_ids):

@@ -18,6 +18,7 @@ from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Exam, ReadState, RiskStatus
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.measurement import numbers, risk_numbers
+from hyrisk_desktop.risk import RiskReading
 from hyrisk_desktop.worklist.records import Read, Reader, now
 from hyrisk_desktop.worklist.stored_risk import risk_of
 
@@ -94,7 +95,7 @@ class ReadKeeper(QObject):
             self._asked = False
             if read is not None and session.exam is exam and self._reader == reader and session.blinded == blinded:
                 self._known, self._revision, self._saved_here = read, read.revision, False
-                session.take_stored(state_of(read), exam.exam_id, risk_of(read), _time(read.updated_at))
+                session.take_stored(state_of(read), exam.exam_id, _risk_of(read), _time(read.updated_at))
 
         self._asked = True
         self._store.ask(lambda store: store.read_of(newer.exam_id, reader, blinded=blinded), done, lambda _: done(None))
@@ -116,7 +117,7 @@ class ReadKeeper(QObject):
                 return
             if read is not None and read.revision > self._revision:
                 self.take(read)
-                self.told.emit(tr("You have changed this read at another desk: it is shown as it was saved there."))
+                self.told.emit(tr("This read was changed elsewhere, and is shown as it was saved there."))
 
         self._store.ask(lambda store: store.newest_read(stored_id, reader, blinded=blinded), done, lambda _: None)
 
@@ -179,7 +180,7 @@ class ReadKeeper(QObject):
             self._started_at, self._seconds = read.started_at, read.seconds_to_grade
             if read.series_uid == exam.volume.series_uid:
                 at = _time(read.updated_at)
-                self._session.restore(state_of(read), exam.exam_id, risk_of(read), at, memory_first=waits is not None)
+                self._session.restore(state_of(read), exam.exam_id, _risk_of(read), at, memory_first=waits is not None)
             else:
                 sentence = tr("You have read another series of this exam; a read of this one takes its place.")
         elif self._unanswered:
@@ -278,10 +279,16 @@ def _time(text: str) -> datetime | None:
         return None
 
 
+def _risk_of(read: Read) -> RiskReading | None:
+    return None if read.unconfirmed else risk_of(read)
+
+
 def state_of(read: Read) -> ReadState:
-    """A stored read as the session holds it."""
+    """A stored read as the session holds it; a centre that only the program proposed is the reader's to take or to place."""
     box = None if read.box is None else Region(*read.box)
     vessels = tuple((read.vessels or {}).items())
+    if read.unconfirmed:
+        return ReadState(whole_heart=read.whole_heart)
     return ReadState(
         read.centre,
         read.grade,

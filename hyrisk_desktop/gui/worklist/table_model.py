@@ -307,6 +307,9 @@ class WorklistModel(QAbstractTableModel):
             (not row.blinded and entry.problem) or entry.reason,
             synthetic,
             entry.decisive.message if entry.decisive else "",
+            tr("? These numbers are of the proposed heart centre, which no reader has confirmed.")
+            if read and read.unconfirmed
+            else "",
             _other_model_tip(read) if row.other_model and read else "",
             *(f"{SIGNS[f.severity]} {f.message}" for f in entry.findings),
             proposal,
