@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import traceback
 from pathlib import Path
+from typing import Any
 
 
 class HyRiskError(Exception):
@@ -42,7 +43,7 @@ class ConflictError(HyRiskError):
         newer: what is stored.
     """
 
-    def __init__(self, message: str, newer: object) -> None:
+    def __init__(self, message: str, newer: Any) -> None:
         super().__init__("conflict", message)
         self.newer = newer
 

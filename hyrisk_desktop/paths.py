@@ -101,6 +101,11 @@ def store_path() -> Path:
     )
 
 
+def unsaved_dir() -> Path:
+    """Reads that a worklist could not take yet, whichever worklist that is."""
+    return store_path().parent / "unsaved"
+
+
 def inbox_dir() -> Path:
     """Exams that came from a PACS. They are patients' images; nothing else in the program copies any."""
     # Its name is the name of its worklist.

@@ -14,12 +14,12 @@ _NO_NUMBER = ("not_hu", "contrast", "contrast_suspected", "not_heart")
 """What takes the ground from under risk and scores alike, decisive first; so does every finding that says UNFIT."""
 _NO_RISK = ("unlike_training", "pixel_outside_training", "increment_outside_training")
 _NO_SCORES = ("beyond_heart", "bone_counted")
-_OF_THE_RISK = frozenset(
+OF_THE_RISK = frozenset(
     {*_NO_RISK, "patch_outside", "model_fallback", "grade_disagrees", "beyond_calibration", "other_score"}
 )
-"""Codes that leave the scores alone, and `_OF_THE_SCORES` those that leave the risk alone."""
-_OF_THE_SCORES = frozenset({*_NO_SCORES, "region_outside", "lesion_cut", "calcium_nearby"})
-_OF_THE_HEART = frozenset({"heart_guessed", "heart_outline", "heart_small", "heart_cut", "heart_doubted"})
+"""Codes that leave the scores alone, and `OF_THE_SCORES` those that leave the risk alone."""
+OF_THE_SCORES = frozenset({*_NO_SCORES, "region_outside", "lesion_cut", "calcium_nearby"})
+OF_THE_HEART = frozenset({"heart_guessed", "heart_outline", "heart_small", "heart_cut", "heart_doubted"})
 """Codes of the whole heart: they leave everything else alone."""
 SHOWN_ANYWAY = "shown_anyway"
 """Code of the finding that records that somebody asked to see a withheld risk."""
@@ -67,19 +67,19 @@ SHOWN = Standing()
 
 def risk_standing(findings: Collection[Finding]) -> Standing:
     """Of a risk that ``findings`` qualify."""
-    others = _OF_THE_SCORES | _OF_THE_HEART
+    others = OF_THE_SCORES | OF_THE_HEART
     return _standing([f for f in findings if f.code not in others], (*_NO_NUMBER, *_NO_RISK))
 
 
 def scores_standing(findings: Collection[Finding]) -> Standing:
     """Of calcium scores that ``findings`` qualify."""
-    others = _OF_THE_RISK | _OF_THE_HEART
+    others = OF_THE_RISK | OF_THE_HEART
     return _standing([f for f in findings if f.code not in others], (*_NO_NUMBER, *_NO_SCORES))
 
 
 def whole_heart_standing(findings: Collection[Finding]) -> Standing:
     """Of a whole-heart score that ``findings`` qualify; what is said of the score region is not about it."""
-    others = _OF_THE_RISK | _OF_THE_SCORES
+    others = OF_THE_RISK | OF_THE_SCORES
     return _standing([f for f in findings if f.code not in others], _NO_NUMBER)
 
 

@@ -67,7 +67,7 @@ BROAD_EXCEPTS = {
     "hyrisk_desktop/exchange/pacs/retrieve.py:fetch": "one bad object is counted",
     "hyrisk_desktop/files.py:replace_files": "puts back what was replaced, raises again",
     "hyrisk_desktop/gui/services/job_runner.py:_run": "everything unexpected becomes one report",
-    "hyrisk_desktop/gui/services/store.py:run": "a failed call is tried again or told",
+    "hyrisk_desktop/gui/services/store_thread.py:run": "a failed call is tried again or told",
     "hyrisk_desktop/imaging/pixels/decoder_child.py:serve": "a library's failure ends a frame and not the child",
     "hyrisk_desktop/imaging/pixels/sharing.py:guarded": "handed to the thread that waits",
     "hyrisk_desktop/imaging/sources.py:_unpack_zip": "deletes what was unpacked, raises again",

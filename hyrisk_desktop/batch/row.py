@@ -300,14 +300,21 @@ def _proposed(volume: CTVolume, row: BatchRow) -> tuple[Voxel, BatchRow]:
     return proposal.voxel, replace(row, centre_from=centre_from, centre_note=proposal.reason)
 
 
-def predict_row(loaded: Loaded, predictor: Predictor | None) -> BatchRow:
-    """The finished row; only for the thread that owns the predictor."""
+OnMeasured = Callable[[BatchRow, Measurement], None]
+"""Takes everything that was measured for a row that was scored."""
+
+
+def predict_row(loaded: Loaded, predictor: Predictor | None, on_measured: OnMeasured | None = None) -> BatchRow:
+    """The finished row; only for the thread that owns the predictor. What ``on_measured`` raises makes it a failed one."""
     began, row, s = time.perf_counter(), loaded.row, loaded.surveyed
     try:
         risk = None
         if predictor is not None and s.centre is not None:
             risk = predictor.predict(loaded.volume, s.centre, s.grade, agatston=s.region_agatston)
-        row = with_numbers(row, conclude(s, risk))
+        measured = conclude(s, risk)
+        row = with_numbers(row, measured)
+        if on_measured is not None:
+            on_measured(row, measured)
     except Exception as e:  # noqa: BLE001  the batch row
         row = failed_row(row, e)
     return replace(row, seconds=(row.seconds or 0.0) + time.perf_counter() - began)

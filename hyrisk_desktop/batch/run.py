@@ -21,6 +21,7 @@ from hyrisk_desktop.batch.row import (
     BatchSettings,
     IsDone,
     Loaded,
+    OnMeasured,
     empty_row,
     failed_row,
     load_exam,
@@ -71,6 +72,7 @@ def run_batch(
     done: Done | None = None,
     also: tuple[Finding, ...] = (),
     workers: int = 0,
+    on_measured: OnMeasured | None = None,
 ) -> BatchProgress:
     """Score exams, in this thread, which owns ``predictor``; reading threads are joined before it returns.
 
@@ -84,6 +86,7 @@ def run_batch(
         done: rows not to make again, unless their input or the model changed.
         also: findings beside every row.
         workers: reading threads, 1 to 64; 0 to choose.
+        on_measured: called in this thread with all that was measured, before its row is told.
 
     Returns:
         Where the run stands at its end.
@@ -101,7 +104,7 @@ def run_batch(
         for item in items:
             if cancel:
                 cancel.raise_if_cancelled()
-            row = predict_row(item, predictor) if isinstance(item, Loaded) else item
+            row = predict_row(item, predictor, on_measured) if isinstance(item, Loaded) else item
             if row is not None:
                 on_row(row)
             pace.count(failed=row is not None and row.status == FAILED, skipped=row is None)
@@ -178,9 +181,9 @@ def _load(
     except Cancelled:
         raise
     except Exception as e:  # noqa: BLE001  the batch row: one bad exam never stops the run
-        return list(rows_of(exam, e))
+        return list(rows_of(exam, e, whole_heart=settings.whole_heart))
 
 
-def rows_of(exam: BatchExam, error: Exception) -> list[BatchRow]:
-    """All rows of an exam as failed by this error."""
-    return [failed_row(empty_row(exam, slot, read), error) for slot, read in exam.slots]
+def rows_of(exam: BatchExam, error: Exception, *, whole_heart: bool = False) -> list[BatchRow]:
+    """All rows of an exam as failed by this error; ``whole_heart``: with the columns of that score."""
+    return [failed_row(empty_row(exam, slot, read, whole_heart=whole_heart), error) for slot, read in exam.slots]

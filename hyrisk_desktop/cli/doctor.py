@@ -135,7 +135,8 @@ def _model() -> str:
 def _worklist() -> str:
     """The worklist opens and is whole; one that nobody has made yet is not made here."""
     from hyrisk_desktop.settings import store_place
-    from hyrisk_desktop.worklist.database import Database, backups_of, damage_in
+    from hyrisk_desktop.worklist.backups import backups_of, damage_in
+    from hyrisk_desktop.worklist.database import Database
 
     place = store_place(_settings())
     if isinstance(place, str):

@@ -22,7 +22,7 @@ from hyrisk_desktop.cli.help import help_
 from hyrisk_desktop.cli.models import models_cli
 from hyrisk_desktop.cli.pacs import pacs_cli
 from hyrisk_desktop.cli.score import score
-from hyrisk_desktop.cli.worklist import audit, replay, store_cli
+from hyrisk_desktop.cli.worklist import agreement, audit, replay, store_cli
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.private_files import tighten
@@ -51,6 +51,7 @@ _COMMANDS = (
     "pacs",
     "replay",
     "audit",
+    "agreement",
     "doctor",
     "help",
 )
@@ -174,6 +175,9 @@ cli.command("replay", help=tr("Recompute a stored read from the same files and s
     replay
 )
 cli.command("audit", help=tr("Export the audit trail and check that nothing in it was changed or taken out."))(audit)
+cli.command("agreement", help=tr("How well the readers of a list agree: kappa, alpha and ICC, per vessel as well."))(
+    agreement
+)
 
 
 def _soften_streams() -> None:

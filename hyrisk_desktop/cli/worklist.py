@@ -1,4 +1,4 @@
-"""`hyrisk replay`, `audit` and `store`: the worklist's keeping without a window."""
+"""`hyrisk replay`, `audit`, `agreement` and `store`: the worklist's keeping without a window."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hyrisk_desktop.errors import StoreError
+from hyrisk_desktop.errors import InputError, StoreError
 from hyrisk_desktop.i18n import tr
 
 if TYPE_CHECKING:
     from hyrisk_desktop.settings import Settings
     from hyrisk_desktop.worklist.audit import AuditEntry
+    from hyrisk_desktop.worklist.records import Reader, ReadingList
     from hyrisk_desktop.worklist.replay import Replay
     from hyrisk_desktop.worklist.store import Store
 
@@ -140,6 +141,61 @@ def _write_trail(trail: Iterator[AuditEntry], out: Path | None) -> None:
     finally:
         if out is not None:
             stream.close()
+
+
+def agreement(
+    list_name: Annotated[str | None, typer.Option("--list", help=tr("Name or number of the list; default: the newest."))] = None,
+    reader: Annotated[list[str] | None, typer.Option(help=tr("A reader to compare; again for each. Default: all who graded."))] = None,
+    blinded: Annotated[bool, typer.Option("--blinded", help=tr("Compare blinded reads."))] = False,
+    mixed: Annotated[bool, typer.Option("--mixed", help=tr("Take reads of the other kind where there is none of this one."))] = False,
+    out: Annotated[Path | None, typer.Option(help=tr("CSV table; default: lines on the standard output."))] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    store: Where = None,
+) -> None:  # fmt: skip
+    """How well the readers of a list in ``store`` agree: Fleiss' kappa, Krippendorff's alpha and ICC, per vessel as well."""
+    from hyrisk_desktop.tables import write_csv
+    from hyrisk_desktop.worklist import agreement_table as tables
+
+    with opened_store(store) as opened:
+        listed = _list_named(opened, list_name)
+        reads = opened.reads(list_id=listed.list_id)
+        readers = _readers_named(tables.graders(opened.readers(), reads), reader or [])
+    choice = tables.Choice(readers, blinded, mixed)
+    found = choice.compare(reads)
+    rows = tables.agreement_rows(found, choice)
+    if out is not None and not found.why_empty:
+        use_export_settings()
+        write_csv(out, tables.COLUMNS, rows)
+    if as_json:
+        typer.echo(
+            json.dumps({"list": listed.list_id, "nothing": found.why_empty or None, "agreement": rows}, indent=1)
+        )
+    elif found.why_empty:
+        typer.echo(found.why_empty)
+    elif out is None:
+        for row in rows:
+            value, low, high = ("-" if row[k] is None else f"{row[k]:.3f}" for k in ("value", "low_95", "high_95"))
+            typer.echo(
+                f"{tables.quantity_name(row)}: {tables.statistic_name(row)} {value} ({low} to {high}), n = {row['exams']}"
+            )
+
+
+def _list_named(store: Store, name: str | None) -> ReadingList:
+    lists = store.lists()
+    found = next((x for x in lists if name is None or name in (x.name, str(x.list_id))), None)
+    if found is None:
+        known = ", ".join(f"{x.list_id} {x.name}" for x in lists) or "-"
+        raise InputError(
+            "no_list", tr("There is no list “{name}” here; there are: {known}.", name=name or "", known=known)
+        )
+    return found
+
+
+def _readers_named(known: tuple[Reader, ...], names: list[str]) -> tuple[Reader, ...]:
+    missing = [name for name in names if name not in {r.name for r in known}]
+    if missing:
+        raise InputError("no_reader", tr("“{name}” has graded no exam of this list.", name=missing[0]))
+    return tuple(r for r in known if not names or r.name in names)
 
 
 @store_cli.command("backup", help=tr("Copy the worklist's file now, checked, beside the daily backups."))

@@ -11,13 +11,22 @@ from hyrisk_desktop.gui.letters import give_letters
 from hyrisk_desktop.i18n import tr
 
 
-def leave_unsaved(count: int, window: QWidget) -> bool:
-    """Ask whether ``count`` reads that can't be saved shall be lost; waits for the answer."""
+def leave_unsaved(count: int, window: QWidget, *, kept: bool = False) -> bool:
+    """Ask whether to close over ``count`` reads that can't be saved; waits for the answer.
+
+    Args:
+        count: how many. window: what closes. kept: they lie on this computer's disk, and the next start saves them.
+    """
     box = QMessageBox(window)
     box.setObjectName("unsavedQuestion")
-    box.setText(tr("{n} reads can't be saved now and are lost when the program closes.", n=count))
+    box.setText(
+        tr("{n} reads are NOT SAVED in the worklist yet. They are kept on this computer: start the program here again to save them.", n=count)
+        if kept
+        else tr("{n} reads can't be saved now and are lost when the program closes.", n=count)
+    )  # fmt: skip
     stay = box.addButton(tr("&Stay"), QMessageBox.ButtonRole.RejectRole)
-    leave = box.addButton(tr("&Close without saving"), QMessageBox.ButtonRole.DestructiveRole)
+    words = tr("&Close, and save them later") if kept else tr("&Close without saving")
+    leave = box.addButton(words, QMessageBox.ButtonRole.DestructiveRole)
     box.setDefaultButton(stay)
     give_letters(box)
     box.exec()

@@ -253,7 +253,7 @@ class MainWindow(QMainWindow):
             event.ignore()
             return
         store = self._services.store
-        if store.unsaved and store.flush() and not leave_unsaved(store.unsaved, self):
+        if store.unsaved and store.flush() and not leave_unsaved(store.unsaved, self, kept=store.kept_on_disk):
             event.ignore()
             return
         settings = self._services.settings

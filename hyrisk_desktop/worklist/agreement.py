@@ -105,9 +105,14 @@ def compare(first: Iterable[Read], second: Iterable[Read]) -> Agreement:
     )
 
 
+def region_agatston(read: Read) -> float | None:
+    """The region Agatston of a read; None where there is none, where it is of a box, or where no reader placed the centre."""
+    return None if read.box is not None else _agatston(read)
+
+
 def _agatston(read: Read) -> float | None:
     value = (read.results.get("calcium") or {}).get("agatston")
-    return None if value is None else float(value)
+    return None if value is None or read.centre_proposed else float(value)
 
 
 def _median_seconds(reads: Mapping[int, Read], graded: Sequence[int]) -> float:

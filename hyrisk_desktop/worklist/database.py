@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import logging
 import os
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -18,23 +17,30 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, event, select, text
 from sqlalchemy.engine import URL, Connection, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
 from hyrisk_desktop.errors import StoreError
 from hyrisk_desktop.files import move, sync_folder
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.private_files import FILE_MODE, make_private
+from hyrisk_desktop.private_files import make_private
 from hyrisk_desktop.unfinished import part_beside
+from hyrisk_desktop.worklist import changes
+from hyrisk_desktop.worklist.backups import backups_of, copy_sqlite, damage_in, refuse_emptied_file
 from hyrisk_desktop.worklist.models import AuditHeadRow, AuditRow
-from hyrisk_desktop.worklist.presence import PROGRAM, WINDOW, Presence, alone
-from hyrisk_desktop.worklist.store_file import StoreFile, sqlite_uri
+from hyrisk_desktop.worklist.presence import Presence, alone
+from hyrisk_desktop.worklist.store_errors import explained
+from hyrisk_desktop.worklist.store_file import StoreFile
 
-_log = logging.getLogger(__name__)
 _MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 _LOCK_WAIT_MS = 5000
 _KEPT_BACKUPS = 7
+# A number that only this program asks the server for: two desks must not bring the tables up to date at once.
+_UPGRADE_LOCK = 0x48795269
+# A cable that was pulled out is noticed within 20 s instead of after a quarter of an hour.
+_SERVER = {
+    "connect_timeout": 5, "keepalives_idle": 5, "keepalives_interval": 3, "keepalives_count": 3, "tcp_user_timeout": 15_000,
+}  # fmt: skip
 _PRAGMAS = (
     "PRAGMA foreign_keys=ON",
     "PRAGMA journal_mode=WAL",
@@ -50,15 +56,18 @@ class Database:
     Args:
         where: a file for SQLite (made if missing, for this user only), or a URL such as
             ``postgresql+psycopg://user@host/name``.
-        window: it stays open for as long as a window, and other windows want to know; see `other_windows`.
+
+    Attributes:
+        desk: a name for this one among all that have the database open, new each time.
 
     Raises:
         StoreError: it can't be opened, is damaged, or was made by a newer version of this program.
     """
 
-    def __init__(self, where: Path | str, *, window: bool = False) -> None:
+    def __init__(self, where: Path | str) -> None:
+        self.desk = secrets.token_hex(8)
         self.path = where if isinstance(where, Path) else None
-        with self._errors():
+        with self.explained():
             url = URL.create("sqlite", database=str(where)) if isinstance(where, Path) else _url(where)
         if url.get_backend_name() == "sqlite" and self.path is None:
             self.path = Path(url.database or "")
@@ -67,18 +76,18 @@ class Database:
         self._tip: tuple[int, str] | None = None
         self._closed = False
         with contextlib.ExitStack() as undo:
-            with self._errors():
+            with self.explained():
                 if self.path is not None:
-                    _refuse_emptied_file(self.path)
+                    refuse_emptied_file(self.path)
                     if not self.path.parent.is_dir():
                         make_private(self.path.parent)
-                    self._presence = Presence(self.path, WINDOW if window else PROGRAM)
+                    self._presence = Presence(self.path)
                     undo.callback(self._presence.leave)
                     self._file = StoreFile(self.path)
                     undo.callback(self._file.release)
                 self.engine = _engine(url, self._file)
             undo.callback(self.engine.dispose)
-            with self._errors():
+            with self.explained():
                 self._upgrade()
                 if self._file is not None:
                     self._file.note()
@@ -87,14 +96,10 @@ class Database:
                     self._tip = _tip_of(session)
             undo.pop_all()
 
-    def other_windows(self) -> int:
-        """How many other windows have the same file open; 0 for PostgreSQL, which is meant to be shared."""
-        return self._presence.other_windows() if self._presence is not None else 0
-
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
         """A session that only reads."""
-        with self._errors(), Session(self.engine) as session:
+        with self.explained(), Session(self.engine) as session:
             yield session
 
     @contextlib.contextmanager
@@ -105,13 +110,15 @@ class Database:
             StoreError: as for any failure, and where what is written would go, or has gone, into a file that is no
                 longer the worklist's: deleted, renamed, replaced, or brought back from a backup.
         """
-        with self._errors():
+        with self.explained():
             self._check_file()
             engine = self.engine.execution_options(hyrisk_writes=True)
             with Session(engine, expire_on_commit=False) as session, session.begin():
                 self._compare_tip(session, self._tip)
+                touched = changes.watch(session)
                 yield session
                 session.flush()
+                changes.publish(session, touched, self.desk)
                 tip = _tip_of(session)
                 if self._file is not None:
                     self._file.check()
@@ -176,14 +183,14 @@ class Database:
         target = folder / name
         if target.exists():
             return None
-        with self._errors():
+        with self.explained():
             # A backup of what took this file's place would push out a good one.
             if self._file is not None:
                 self._file.check()
             make_private(folder)
             staged = part_beside(target)
             try:
-                _copy_sqlite(self.path, staged)
+                copy_sqlite(self.path, staged)
                 if (trouble := damage_in(staged)) is not None:
                     raise sqlite3.DatabaseError(trouble)
                 move(staged, target)
@@ -210,88 +217,14 @@ class Database:
                 )
             self.back_up(label=f"before-{head}")
         with self.engine.execution_options(hyrisk_writes=True).begin() as connection:
+            if self.path is None:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _UPGRADE_LOCK})
             config.attributes["connection"] = connection
             alembic.command.upgrade(config, "head")
 
-    def _errors(self) -> contextlib.AbstractContextManager[None]:
+    def explained(self) -> contextlib.AbstractContextManager[None]:
+        """What is refused inside, as a `StoreError`."""
         return explained(self.path)
-
-
-@contextlib.contextmanager
-def explained(path: Path | None) -> Iterator[None]:
-    """What the database or the disk refuses, as a `StoreError`."""
-    try:
-        yield
-    except (SQLAlchemyError, sqlite3.Error, OSError) as e:
-        raise explain(e, path) from e
-
-
-def explain(error: Exception, path: Path | None) -> StoreError:
-    """One sentence for a failure of the database; the driver's own words may quote what was to be stored."""
-    original: BaseException = error.orig if isinstance(error, DBAPIError) and error.orig else error
-    words = str(original).lower()
-    code = getattr(original, "sqlite_errorcode", 0) & 0xFF
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or "locked" in words:
-        return StoreError(
-            "store_locked",
-            tr("The worklist is locked by another program, so this is not saved yet. Close the other program."),
-        )
-    full = code == sqlite3.SQLITE_FULL or getattr(original, "errno", None) in _errnos("ENOSPC", "EDQUOT")
-    if full or "disk is full" in words or "no space left" in words:
-        return StoreError("store_full", tr("The disk is full, so this is not saved yet. Free some space on it."))
-    readonly = code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
-    if readonly or isinstance(original, PermissionError) or getattr(original, "errno", None) in _errnos("EROFS"):
-        return StoreError(
-            "store_read_only",
-            tr("The worklist can't be written, so this is not saved. Allow writing to the program's data folder."),
-        )
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or isinstance(original, sqlite3.DatabaseError):
-        if code == sqlite3.SQLITE_IOERR:
-            return StoreError("store_io", tr("The disk with the worklist does not answer. Check the disk or network."))
-        if not isinstance(original, (sqlite3.OperationalError, sqlite3.IntegrityError)) or code in (
-            sqlite3.SQLITE_CORRUPT,
-            sqlite3.SQLITE_NOTADB,
-        ):
-            return _damaged(path)
-    if isinstance(error, (ArgumentError, NoSuchModuleError)):
-        return StoreError(
-            "store_url", tr("The worklist's address is not understood; it must look like postgresql://host/name.")
-        )
-    if path is None and type(original).__name__ in ("OperationalError", "InterfaceError"):
-        return StoreError(
-            "store_unreachable",
-            tr("The worklist's server does not answer, so this is not saved yet. Check the network."),
-        )
-    _log.error("The worklist failed: %s (%s)", type(error).__name__, type(original).__name__)
-    return StoreError("store_failed", tr("The worklist could not be read or written; see the log."))
-
-
-def _damaged(path: Path | None) -> StoreError:
-    good = backups_of(path) if path else []
-    if not good:
-        return StoreError(
-            "store_corrupt",
-            tr(
-                "The worklist's file is damaged and there is no backup of it. Keep the file, and move it away to begin anew."
-            ),
-        )
-    return StoreError(
-        "store_corrupt",
-        tr(
-            "The worklist's file is damaged. “hyrisk store restore” brings back the backup of {day}; the damaged file is kept.",
-            day=good[0].stem.split("-", 1)[-1],
-        ),
-    )
-
-
-def _errnos(*names: str) -> tuple[int, ...]:
-    return tuple(getattr(errno, name) for name in names if hasattr(errno, name))
-
-
-def backups_of(path: Path) -> list[Path]:
-    """Backups of an SQLite database, newest first."""
-    found = (path.parent / "backups").glob(f"{path.stem}-*{path.suffix}")
-    return sorted(found, key=lambda p: p.stat().st_mtime_ns, reverse=True)
 
 
 def restore_backup(path: Path) -> Path:
@@ -311,7 +244,7 @@ def restore_backup(path: Path) -> Path:
         path = path.resolve()
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
         staged = part_beside(path)
-        _copy_sqlite(good, staged)
+        copy_sqlite(good, staged)
         for name in (f"{path.name}-wal", f"{path.name}-shm", f"{path.name}-journal"):
             if (old := path.with_name(name)).exists():
                 move(old, path.with_name(f"{name}.damaged-{stamp}"))
@@ -325,36 +258,6 @@ def restore_backup(path: Path) -> Path:
         move(staged, path)
         sync_folder(path.parent)
         return good
-
-
-def damage_in(path: Path) -> str | None:
-    """What SQLite finds wrong with a file, None where it is sound."""
-    try:
-        with contextlib.closing(sqlite3.connect(sqlite_uri(path, "ro"), uri=True)) as connection:
-            (answer,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-    except sqlite3.Error as e:
-        return str(e)
-    return None if answer == "ok" else str(answer)
-
-
-def _copy_sqlite(source: Path, target: Path) -> None:
-    """A consistent, private copy, also while others write; on the disk before this returns."""
-    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR, FILE_MODE))
-    with (
-        contextlib.closing(sqlite3.connect(sqlite_uri(source, "ro"), uri=True)) as one,
-        contextlib.closing(sqlite3.connect(sqlite_uri(target, "rw"), uri=True)) as other,
-    ):
-        one.backup(other)
-        # A copy is one file: the write-ahead log's mode comes along with the pages.
-        other.execute("PRAGMA journal_mode=DELETE")
-    with open(target, "rb+") as stream:
-        os.fsync(stream.fileno())
-
-
-def _refuse_emptied_file(path: Path) -> None:
-    """SQLite takes a file of no bytes for a new database; where there are backups, it once was a worklist."""
-    if path.is_file() and path.stat().st_size == 0 and backups_of(path):
-        raise sqlite3.DatabaseError("file is empty")
 
 
 def _tip_of(session: Session) -> tuple[int, str] | None:
@@ -373,7 +276,7 @@ def _url(where: str) -> URL:
 def _engine(url: URL, file: StoreFile | None) -> Engine:
     if file is None:
         try:
-            return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+            return create_engine(url, pool_pre_ping=True, connect_args=_SERVER)
         except ModuleNotFoundError as e:
             raise StoreError(
                 "no_postgresql",

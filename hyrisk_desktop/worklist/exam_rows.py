@@ -8,8 +8,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from hyrisk_desktop.imaging import ScannedExam
-from hyrisk_desktop.worklist.models import ExamRow, PreparedRow, ReadRow, SeriesRow
-from hyrisk_desktop.worklist.records import ExamEntry, Reader, now
+from hyrisk_desktop.worklist.models import ExamRow, PreparedRow, ReaderRow, ReadRow, SeriesRow
+from hyrisk_desktop.worklist.records import ExamEntry, OtherRead, Reader, now
 from hyrisk_desktop.worklist.row_values import entry_of, exam_values, plain, series_values
 
 
@@ -43,6 +43,28 @@ def keep_exam(session: Session, exam: ScannedExam, *, whole: bool) -> ExamRow:
     return row
 
 
+def note_hash(session: Session, exam_id: int, series_uid: str, content_sha256: str) -> None:
+    """Note the hash of a series' files, where none is known, with the series and with the reads that came before it.
+
+    Args:
+        session: an open one. exam_id, series_uid: of what. content_sha256: the hash.
+    """
+    where = (SeriesRow.exam_id == exam_id) & (SeriesRow.series_uid == plain(series_uid))
+    for row in session.scalars(select(SeriesRow).where(where)):
+        row.content_sha256 = row.content_sha256 or content_sha256
+    # A quick reader is through with an exam before its files are hashed; the read must name them all the same.
+    hasty = (ReadRow.exam_id == exam_id) & (ReadRow.series_uid == plain(series_uid)) & (ReadRow.content_sha256 == "")
+    for read in session.scalars(select(ReadRow).where(hasty)):
+        read.content_sha256 = content_sha256
+
+
+def shows_another_series(session: Session, exam_id: int, series_uid: str) -> bool:
+    """Whether the list shows another series of the exam, and what is prepared is of that one."""
+    shown = select(SeriesRow.series_uid).where(SeriesRow.exam_id == exam_id, SeriesRow.place == 0)
+    chosen, prepared = session.scalars(shown).first(), session.get(PreparedRow, exam_id)
+    return prepared is not None and prepared.series_uid == chosen != plain(series_uid)
+
+
 def read_entries(session: Session, exams: Any, ids: Any, reader: Reader | None, *, blinded: bool) -> list[ExamEntry]:
     """What a list shows of some exams.
 
@@ -51,10 +73,29 @@ def read_entries(session: Session, exams: Any, ids: Any, reader: Reader | None, 
         reader: whose reads are shown, None for nobody's. blinded: which of the reader's two reads.
     """
     chosen, counts, prepared, reads = _entry_parts(session, ids, reader, blinded)
+    others = {} if blinded or reader is None else _others(session, ids, reader)
     return [
-        entry_of(exam, chosen.get(exam.id), counts.get(exam.id, 0), prepared.get(exam.id), reads.get(exam.id))
+        entry_of(
+            exam, chosen.get(exam.id), counts.get(exam.id, 0), prepared.get(exam.id), reads.get(exam.id),
+            tuple(others.get(exam.id, ())),
+        )
         for exam in session.scalars(exams)
-    ]
+    ]  # fmt: skip
+
+
+def _others(session: Session, ids: Any, reader: Reader) -> dict[int, list[OtherRead]]:
+    """Who else has graded each exam openly; whoever reads blinded is nobody's to know before the end."""
+    query = (
+        select(ReadRow.exam_id, ReaderRow.name, ReadRow.locked)
+        .join(ReaderRow, ReaderRow.id == ReadRow.reader_id)
+        .where(ReadRow.exam_id.in_(ids), ReadRow.blinded.is_(False), ReadRow.grade.is_not(None))
+        .where(ReadRow.reader_id != reader.reader_id)
+        .order_by(ReaderRow.name)
+    )
+    found: dict[int, list[OtherRead]] = {}
+    for exam_id, name, locked in session.execute(query):
+        found.setdefault(exam_id, []).append(OtherRead(name, locked))
+    return found
 
 
 def _entry_parts(session: Session, ids: Any, reader: Reader | None, blinded: bool) -> tuple[Any, Any, Any, Any]:
@@ -78,7 +119,7 @@ def _entry_parts(session: Session, ids: Any, reader: Reader | None, blinded: boo
         summary = (
             ReadRow.exam_id, ReadRow.id, ReadRow.x, ReadRow.y, ReadRow.z, ReadRow.grade, ReadRow.locked,
             ReadRow.agatston, ReadRow.risk, ReadRow.edits, ReadRow.model, ReadRow.bundle_sha256, ReadRow.prevalence,
-            ReadRow.findings,
+            ReadRow.findings, ReadRow.centre_proposed,
         )  # fmt: skip
         mine = select(*summary).where(
             ReadRow.reader_id == reader.reader_id, ReadRow.exam_id.in_(ids), ReadRow.blinded == blinded

@@ -163,6 +163,29 @@ class ReadRow(Base):
     revision: Mapped[int]
 
 
+class DeskRow(Base):
+    """A window that has this worklist open; see `desks`."""
+
+    __tablename__ = "desks"
+    token: Mapped[str] = mapped_column(String(32), primary_key=True)
+    reader_id: Mapped[int] = mapped_column(ForeignKey("readers.id", ondelete="CASCADE"))
+    exam_id: Mapped[int | None] = mapped_column(ForeignKey("exams.id", ondelete="CASCADE"))
+    blinded: Mapped[bool]
+    seen_at: Mapped[float]
+    """When the desk last said that it is there, in seconds by the database's own clock."""
+
+
+class ChangeRow(Base):
+    """When an exam, or a read of it, was changed last, counted over the whole file, and by which desk (SQLite only)."""
+
+    __tablename__ = "changes"
+    exam_id: Mapped[int] = mapped_column(
+        ForeignKey("exams.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    number: Mapped[int] = mapped_column(index=True)
+    desk: Mapped[str] = mapped_column(String(32))
+
+
 class BatchRow(Base):
     """A run of bulk scoring that the window started."""
 

@@ -1,6 +1,6 @@
 """Who has a worklist's file open: one locked file for each process, which the system unlocks when that process dies.
 
-A second window can so say that another is open, and nothing replaces a file under somebody who writes into it.
+Nothing replaces a file under somebody who writes into it. Who reads what at which desk is told by `desks`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from hyrisk_desktop.errors import StoreError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.private_files import FILE_MODE, make_private
 
-WINDOW, PROGRAM = "window", "program"
 _GATE = "gate"
 _WAIT_S = 10.0
 
@@ -26,13 +25,13 @@ class Presence:
     """This process's mark at a worklist's file.
 
     Args:
-        path: the worklist's file. kind: `WINDOW`, or `PROGRAM` for a command that is over soon.
+        path: the worklist's file.
 
     Raises:
         StoreError: the file is being replaced just now.
     """
 
-    def __init__(self, path: Path, kind: str = PROGRAM) -> None:
+    def __init__(self, path: Path) -> None:
         self._folder = _folder_of(path)
         self._lock: FileLock | None = None
         # A worklist on a disk that can't be written has nobody to warn of: nothing can be saved over it.
@@ -40,16 +39,9 @@ class Presence:
             make_private(self._folder)
             with _gate(self._folder):
                 _living(self._folder)
-                lock = _lock(self._folder / f"{kind}-{os.getpid()}-{secrets.token_hex(4)}.lock")
+                lock = _lock(self._folder / f"desk-{os.getpid()}-{secrets.token_hex(4)}.lock")
                 lock.acquire(timeout=0)
                 self._lock = lock
-
-    def other_windows(self) -> int:
-        """How many other windows have the file open."""
-        mine = Path(self._lock.lock_file).name if self._lock is not None else ""
-        with contextlib.suppress(OSError, NotImplementedError, StoreError), _gate(self._folder):
-            return sum(name.startswith(WINDOW) and name != mine for name in _living(self._folder))
-        return 0
 
     def leave(self) -> None:
         """Take the mark away."""

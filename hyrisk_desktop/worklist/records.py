@@ -64,6 +64,7 @@ class ReadSummary:
         agatston: of the region, of the drawn box where ``whole_heart``, or of the whole heart in its outline where ``outlined``.
         risk: what the model ``model`` (hash ``bundle_sha256``) said, assuming ``prevalence``.
         risk_standing, scores_standing: whether risk and agatston may be shown.
+        unconfirmed: measured where the program proposes the heart's centre; no reader has said anything.
     """
 
     read_id: int
@@ -79,6 +80,7 @@ class ReadSummary:
     prevalence: float | None = None
     risk_standing: Standing = SHOWN
     scores_standing: Standing = SHOWN
+    unconfirmed: bool = False
 
     @property
     def decisive(self) -> Finding | None:
@@ -93,7 +95,15 @@ class ReadSummary:
             if self.risk is None or self.centre is None:
                 return Status.GRADED
             return Status.SCORED if self.decisive is None else Status.WITHHELD
-        return Status.NEW if self.centre is None else Status.CENTRE
+        return Status.NEW if self.centre is None or self.unconfirmed else Status.CENTRE
+
+
+@dataclass(frozen=True, slots=True)
+class OtherRead:
+    """That another reader has graded an exam openly, and nothing of how."""
+
+    reader: str
+    locked: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +119,7 @@ class ExamEntry:
         problem: why the exam can't be read; "" where it can.
         prepared: thumbnail and proposal are there (or could not be made).
         read: this reader's read of it, where there is one.
+        others: who else has graded it openly, by name; nobody in a blinded list.
     """
 
     exam_id: int
@@ -130,6 +141,7 @@ class ExamEntry:
     prepared: bool = False
     proposal: Proposal | None = None
     read: ReadSummary | None = None
+    others: tuple[OtherRead, ...] = ()
 
     @property
     def status(self) -> Status:
@@ -218,6 +230,16 @@ class Read:
     def shown_anyway(self) -> bool:
         """Somebody asked to see what is withheld here."""
         return any(f.code == SHOWN_ANYWAY for f in self.findings)
+
+    @property
+    def unconfirmed(self) -> bool:
+        """It holds what the program measured at the centre that it proposed, and nothing that a reader said."""
+        return self.centre_proposed and self.grade is None
+
+    @property
+    def finding_codes(self) -> tuple[str, ...]:
+        """What qualifies the numbers, in an order of its own: the sentences are in the reader's language."""
+        return tuple(sorted({f.code for f in self.findings}))
 
 
 def reading_order(reading_list: ReadingList, reader: Reader | None, count: int) -> list[int]:

@@ -14,11 +14,11 @@ from hyrisk_desktop.findings import finding_rows, findings_from
 from hyrisk_desktop.imaging import Kind, ScannedExam, SeriesRecord, Voxel
 from hyrisk_desktop.standing import risk_standing, scores_standing, whole_heart_standing
 from hyrisk_desktop.worklist.models import ExamRow, ListRow, ReadRow, SeriesRow
-from hyrisk_desktop.worklist.records import ExamEntry, Proposal, Read, ReadingList, ReadSummary
+from hyrisk_desktop.worklist.records import ExamEntry, OtherRead, Proposal, Read, ReadingList, ReadSummary
 
 # What a change of a read is compared by; the rest follows from these or is a stamp.
 _AUDITED = (
-    "series_uid", "content_sha256", "centre", "centre_proposed", "grade", "vessels", "excluded", "box", "whole_heart", "heart", "profile", "locked", "shown_anyway", "bundle_sha256", "results",
+    "series_uid", "content_sha256", "centre", "centre_proposed", "grade", "vessels", "excluded", "box", "whole_heart", "heart", "profile", "locked", "shown_anyway", "finding_codes", "bundle_sha256", "results",
 )  # fmt: skip
 _NOT_COLUMNS = {"exam_id", "reader_id", "read_id", "centre", "excluded", "box", "whole_heart", "heart", "findings"}
 
@@ -104,11 +104,12 @@ def voxel_of(row: Any) -> Voxel | None:
     return None if row.x is None or row.y is None or row.z is None else (row.x, row.y, row.z)
 
 
-def entry_of(exam: ExamRow, s: Any, count: int, p: Any, r: Any) -> ExamEntry:
+def entry_of(exam: ExamRow, s: Any, count: int, p: Any, r: Any, others: tuple[OtherRead, ...] = ()) -> ExamEntry:
     """A row of the list, from the exam, its first of ``count`` series, what is prepared, and a reader's read of it.
 
     Args:
         exam: the row. s: of its chosen series. p: of what is prepared. r: of the read; each None where there is none.
+        others: who else has read it.
     """
     fits = p is not None and s is not None and p.series_uid == s.series_uid
     voxel = voxel_of(p) if fits else None
@@ -122,7 +123,7 @@ def entry_of(exam: ExamRow, s: Any, count: int, p: Any, r: Any) -> ExamEntry:
         findings=(*findings_from(s.findings if s else None), *findings_from(p.findings if fits else None)),
         problem=exam.problem, prepared=fits,
         proposal=Proposal(voxel, p.confident, p.reason) if voxel else None,
-        read=None if r is None else _summary(r),
+        read=None if r is None else _summary(r), others=others,
     )  # fmt: skip
 
 
@@ -134,6 +135,7 @@ def _summary(r: Any) -> ReadSummary:
         read_id=r.id, centre=voxel_of(r), grade=r.grade, locked=r.locked, agatston=r.agatston, risk=r.risk,
         whole_heart=edits["box"] is not None and not outlined, outlined=outlined, model=r.model, bundle_sha256=r.bundle_sha256,
         prevalence=r.prevalence, risk_standing=risk_standing(findings), scores_standing=standing(findings),
+        unconfirmed=r.centre_proposed and r.grade is None,
     )  # fmt: skip
 
 
@@ -145,7 +147,7 @@ def read_values(read: Read) -> dict[str, Any]:
     risk, heart = results.get("risk") or {}, results.get("whole_heart")
     edits: dict[str, Any] = {"excluded": sorted(read.excluded), "box": read.box}
     if read.whole_heart or read.heart != NO_MARKS:
-        edits["heart"] = {"on": read.whole_heart, **_marks_values(read.heart)}
+        edits["heart"] = {"on": read.whole_heart, **marks_values(read.heart)}
     if heart is not None:
         edits["outlined"] = True
     return values | {
@@ -160,13 +162,13 @@ def read_values(read: Read) -> dict[str, Any]:
     }
 
 
-def _marks_values(marks: HeartMarks) -> dict[str, Any]:
+def marks_values(marks: HeartMarks) -> dict[str, Any]:
     """A reader's marks of the whole heart as JSON."""
     return {"taken": sorted(marks.taken), "counted": sorted(marks.counted), "excluded": sorted(marks.excluded)}
 
 
-def _marks_from(values: dict[str, Any]) -> HeartMarks:
-    """Inverse of `_marks_values`."""
+def marks_from(values: dict[str, Any]) -> HeartMarks:
+    """Inverse of `marks_values`."""
     taken = tuple(((x, y, z), vessel) for (x, y, z), vessel in values["taken"])
     counted, excluded = (frozenset((x, y, z) for x, y, z in values[key]) for key in ("counted", "excluded"))
     return HeartMarks(taken, counted, excluded)
@@ -182,7 +184,7 @@ def read_of_row(row: ReadRow) -> Read:
         content_sha256=row.content_sha256, centre=voxel_of(row), centre_proposed=row.centre_proposed, grade=row.grade,
         vessels=row.vessels, excluded=frozenset((x, y, z) for x, y, z in edits["excluded"]),
         box=None if start_stop is None else (tuple(start_stop[0]), tuple(start_stop[1])),
-        whole_heart=bool(heart and heart["on"]), heart=_marks_from(heart) if heart else NO_MARKS,
+        whole_heart=bool(heart and heart["on"]), heart=marks_from(heart) if heart else NO_MARKS,
         profile=row.profile, locked=row.locked, model=row.model, bundle_sha256=row.bundle_sha256,
         prevalence=row.prevalence, results=row.results, findings=findings_from(row.findings), versions=row.versions,
         started_at=row.started_at, graded_at=row.graded_at, locked_at=row.locked_at, updated_at=row.updated_at,
@@ -198,7 +200,7 @@ def changes_of(before: Read | None, after: Read) -> dict[str, Any]:
         if name == "excluded":
             return len(value) if value else 0
         if isinstance(value, HeartMarks):
-            return {key: len(found) for key, found in _marks_values(value).items()}
+            return {key: len(found) for key, found in marks_values(value).items()}
         return value
 
     blank = Read(after.exam_id, after.reader_id, "")

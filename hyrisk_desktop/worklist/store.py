@@ -6,7 +6,7 @@ Calls block for as long as a disk or a server takes, so the window makes them on
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,14 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from hyrisk_desktop.errors import InputError, StoreError
+from hyrisk_desktop.errors import ConflictError, InputError, StoreError
 from hyrisk_desktop.findings import Finding, finding_rows
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import ScannedExam, SeriesRecord
 from hyrisk_desktop.worklist import audit
 from hyrisk_desktop.worklist.database import Database
-from hyrisk_desktop.worklist.exam_rows import keep_exam, read_entries
+from hyrisk_desktop.worklist.exam_rows import keep_exam, note_hash, read_entries, shows_another_series
+from hyrisk_desktop.worklist.lasting import with_lasting_results
 from hyrisk_desktop.worklist.models import (
     AuditHeadRow,
     BatchRow,
@@ -33,7 +34,8 @@ from hyrisk_desktop.worklist.models import (
     ReadRow,
     SeriesRow,
 )
-from hyrisk_desktop.worklist.read_rows import check_change, row_of_read
+from hyrisk_desktop.worklist.read_document import read_document
+from hyrisk_desktop.worklist.read_rows import check_change, note_conflict, row_of_read, write_read
 from hyrisk_desktop.worklist.records import ExamEntry, Proposal, Read, Reader, ReadingList, now, reading_order
 from hyrisk_desktop.worklist.row_values import (
     changes_of,
@@ -41,7 +43,6 @@ from hyrisk_desktop.worklist.row_values import (
     path_text,
     plain,
     read_of_row,
-    read_values,
     record_of,
 )
 
@@ -51,13 +52,13 @@ class Store:
 
     Args:
         where: see `database.Database`; raises StoreError, as every call does when the database fails.
-        window: it belongs to a window, which wants to know of others.
     """
 
-    def __init__(self, where: Path | str, *, window: bool = False) -> None:
-        self.database = Database(where, window=window)
+    def __init__(self, where: Path | str) -> None:
+        self.database = Database(where)
         # Revision of each read (exam, reader, blinded) as this program last loaded or saved it; -1: there was none.
         self._revisions: dict[tuple[int, int, bool], int] = {}
+        self._refused: set[str] = set()  # what the audit trail holds already: a window tries again and again
 
     def close(self) -> None:
         """Let go of the database."""
@@ -150,9 +151,17 @@ class Store:
             rows = read_entries(session, exams, ids, reader, blinded=reading_list.blinded)
         return [rows[i] for i in reading_order(reading_list, reader, len(rows))]
 
-    def entries_of(self, exam_ids: Sequence[int], reader: Reader | None, *, blinded: bool = False) -> list[ExamEntry]:
-        """The rows of some exams, by their numbers."""
+    def entries_of(
+        self, exam_ids: Collection[int], reader: Reader | None, *, blinded: bool = False, list_id: int | None = None
+    ) -> list[ExamEntry]:
+        """The rows of some exams.
+
+        Args:
+            exam_ids: their numbers. reader, blinded: whose reads are shown. list_id: only those of that list.
+        """
         exams = select(ExamRow).where(ExamRow.id.in_(exam_ids)).order_by(ExamRow.id)
+        if list_id is not None:
+            exams = exams.join(ListExamRow, ListExamRow.exam_id == ExamRow.id).where(ListExamRow.list_id == list_id)
         with self.database.read() as session:
             return read_entries(session, exams, exam_ids, reader, blinded=blinded)
 
@@ -176,11 +185,17 @@ class Store:
     ) -> None:
         """Keep the thumbnail (PNG), the proposed centre, the findings of the pixels and the hash of the files.
 
+        Of another series than the list shows only the hash is kept.
+
         Args:
             exam_id, series_uid: of what. thumbnail, findings: as said. proposal: None where there is none.
             content_sha256: "" where the files were not hashed.
         """
         with self.database.write() as session:
+            if content_sha256:
+                note_hash(session, exam_id, series_uid, content_sha256)
+            if shows_another_series(session, exam_id, series_uid):
+                return
             x, y, z = proposal.voxel if proposal else (None, None, None)
             session.merge(
                 PreparedRow(
@@ -189,8 +204,6 @@ class Store:
                     findings=finding_rows(findings), prepared_at=now(),
                 )
             )  # fmt: skip
-            if content_sha256:
-                self._note_hash(session, exam_id, series_uid, content_sha256)
 
     def note_problem(self, exam_id: int, code: str, message: str) -> None:
         """The exam could not be read after all."""
@@ -208,18 +221,6 @@ class Store:
         where = (SeriesRow.exam_id == exam_id) & (SeriesRow.series_uid == plain(series_uid))
         with self.database.read() as session:
             return session.scalars(select(SeriesRow.content_sha256).where(where)).first() or ""
-
-    @staticmethod
-    def _note_hash(session: Session, exam_id: int, series_uid: str, content_sha256: str) -> None:
-        where = (SeriesRow.exam_id == exam_id) & (SeriesRow.series_uid == plain(series_uid))
-        for row in session.scalars(select(SeriesRow).where(where)):
-            row.content_sha256 = row.content_sha256 or content_sha256
-        # A quick reader is through with an exam before its files are hashed; the read must name them all the same.
-        hasty = (
-            (ReadRow.exam_id == exam_id) & (ReadRow.series_uid == plain(series_uid)) & (ReadRow.content_sha256 == "")
-        )
-        for read in session.scalars(select(ReadRow).where(hasty)):
-            read.content_sha256 = content_sha256
 
     # --- the place in the list
 
@@ -246,11 +247,15 @@ class Store:
 
     # --- reads
 
-    def read_of(self, exam_id: int, reader: Reader, *, blinded: bool = False) -> Read | None:
-        """This reader's open or blinded read of the exam."""
+    def newest_read(self, exam_id: int, reader: Reader, *, blinded: bool = False) -> Read | None:
+        """This reader's open or blinded read of the exam, for a look only: what is saved later comes after what it came after."""
         with self.database.read() as session:
             row = row_of_read(session, exam_id, reader, blinded)
-            read = read_of_row(row) if row else None
+            return read_of_row(row) if row else None
+
+    def read_of(self, exam_id: int, reader: Reader, *, blinded: bool = False) -> Read | None:
+        """This reader's open or blinded read of the exam; what is saved later comes after it."""
+        read = self.newest_read(exam_id, reader, blinded=blinded)
         self._revisions[exam_id, reader.reader_id, blinded] = read.revision if read else -1
         return read
 
@@ -271,7 +276,7 @@ class Store:
             return [read_of_row(row) for row in session.scalars(query)]
 
     def save_read(self, read: Read, reader: Reader) -> Read:
-        """Keep a read as it stands now, and what has changed since in the audit trail.
+        """Keep a read as it stands now, and what has changed since in the audit trail; see `with_lasting_results`.
 
         What it is based on is the newest of ``read.revision`` (0 where its maker does not count) and what `read_of` or
         this method returned last for the same exam and reader; where neither is known, nothing is compared.
@@ -280,50 +285,46 @@ class Store:
             The read with its number and revision.
 
         Raises:
-            ConflictError: another window or program has saved another state of it since; ``newer`` is that `Read`.
-                To replace it all the same, save again with its revision.
+            ConflictError: another window or program has saved another state of it since; ``newer`` is that `Read`. The
+                audit trail holds both then. To replace it all the same, save again with its revision.
             InputError: the stored read's grade is locked, and this one has another or is not; see `unlock_read`.
         """
         key = (read.exam_id, reader.reader_id, read.blinded)
+        conflict: ConflictError | None = None
         with self.database.write() as session:
             row = row_of_read(session, read.exam_id, reader, read.blinded, to_write=True)
             before = read_of_row(row) if row else None
+            read = with_lasting_results(before, read)
             changes = changes_of(before, read)
             if before and not changes:
                 saved = before
             else:
-                check_change(before, read, self._based_on(read, key))
-                saved = self._write_read(session, row, before, read, reader, changes)
+                try:
+                    check_change(before, read, self.based_on(read, reader))
+                    saved = write_read(session, row, before, read, reader, changes)
+                except ConflictError as e:
+                    conflict = e
+                    self._note_refused(session, e.newer, read, reader)
+        if conflict is not None:
+            raise conflict
         # Not before the commit: what was rolled back is not known to anybody.
         self._revisions[key] = saved.revision
         return saved
 
-    def _based_on(self, read: Read, key: tuple[int, int, bool]) -> int | None:
-        known = self._revisions.get(key)
+    def based_on(self, read: Read, reader: Reader) -> int | None:
+        """Which stored revision ``read`` comes after, as far as is known here; -1 for none, None for not known."""
+        known = self._revisions.get((read.exam_id, reader.reader_id, read.blinded))
         return max(read.revision or -1, known) if known is not None else read.revision or None
 
-    @staticmethod
-    def _write_read(
-        session: Session, row: ReadRow | None, before: Read | None, read: Read, reader: Reader, changes: dict[str, Any]
-    ) -> Read:
-        values = read_values(
-            replace(read, updated_at=now(), revision=max(read.revision, 0) if before is None else before.revision + 1)
-        )
-        if row is None:
-            row = ReadRow(exam_id=read.exam_id, reader_id=reader.reader_id, **values)
-            session.add(row)
-        else:
-            # The first sight of an exam, and the time to the first grade, are measured once.
-            for name in ("started_at", "graded_at", "seconds_to_grade"):
-                values[name] = getattr(row, name) or values[name]
-            if values["series_uid"] == row.series_uid:
-                values["content_sha256"] = values["content_sha256"] or row.content_sha256
-            for name, value in values.items():
-                setattr(row, name, value)
-        session.flush()
-        action = "read_locked" if read.locked and not (before and before.locked) else "read_changed"
-        audit.append(session, reader.name, action if before else "read_begun", f"read:{row.id}", changes)
-        return read_of_row(row)
+    def base_on(self, read: Read, reader: Reader, revision: int) -> None:
+        """What is saved next of ``read`` comes after that stored revision; for a read that waited through a restart."""
+        self._revisions[read.exam_id, reader.reader_id, read.blinded] = revision
+
+    def _note_refused(self, session: Session, stored: Read, read: Read, reader: Reader) -> None:
+        about = f"{stored.revision} {read_document(replace(read, revision=0))}"
+        if about not in self._refused:
+            self._refused.add(about)
+            note_conflict(session, stored, read, reader)
 
     def unlock_read(self, exam_id: int, reader: Reader) -> Read | None:
         """Let the grade of this reader's open read be changed again, and note that in the audit trail.

@@ -176,3 +176,39 @@ def test_counts_and_the_empty_table_follow_the_tick_box(ready: Program, tmp_path
     assert "Ada graded 1 and Ben 0" in said
     assert "Untick" in said
     assert text(dialog, "agreement_n") == "0"
+
+
+def test_all_readers_are_compared_at_once_and_saved_as_a_table(reading: Reading, tmp_path: Path) -> None:
+    store = reading.program.services.store.open()
+    cat = store.reader("Cat")
+    for entry, (grade, agatston) in zip(reading.worklist.model.entries, FIRST, strict=True):
+        results = {"calcium": {"agatston": agatston + 2.0, "profile": "standard"}}
+        read = Read(
+            entry.exam_id, cat.reader_id, entry.series_uid, centre=(30, 31, 12), grade=float(grade), results=results
+        )
+        store.save_read(read, cat)
+    dialog = opened(reading)
+    page, table = dialog._all, dialog.findChild(QTableWidget, "agreementOfAll")
+    reading.program.wait(lambda: table.rowCount() == 15)
+    shown = {(table.item(r, 0).text(), table.item(r, 1).text()): table.item(r, 3).text() for r in range(15)}
+    assert shown["Grade", "One grade by all"] == "0.500"
+    assert shown["Region Agatston", "ICC(2,1)"].startswith("0.9")
+    assert shown["Agatston of LAD", "ICC(2,1)"] == "–"
+    assert 0.4 < float(shown["Grade", "Fleiss' kappa"]) < float(shown["Grade", "Krippendorff's alpha, ordinal"])
+    page.save(tmp_path / "agreement.csv")
+    with open(tmp_path / "agreement.csv", encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert rows[1]["statistic"] == "fleiss_kappa"
+    assert f"{float(rows[1]['value']):.3f}" == shown["Grade", "Fleiss' kappa"]
+    assert (rows[1]["readers"], rows[1]["exams"], rows[1]["reads"]) == ("Ada; Ben; Cat", "4", "open")
+    for row in range(2):
+        page._readers.item(row).setCheckState(Qt.CheckState.Unchecked)
+    assert "choose at least two readers" in text(dialog, "allMessage")
+    assert table.rowCount() == 0
+    assert not dialog.findChild(QAbstractButton, "saveAgreement").isEnabled()
+    page._blinded.setChecked(True)
+    for row in range(3):
+        page._readers.item(row).setCheckState(Qt.CheckState.Checked)
+    assert "no exam has reads of this kind" in text(dialog, "allMessage")
+    page._mixed.setChecked(True)
+    assert table.rowCount() == 15

@@ -106,8 +106,8 @@ def test_a_run_is_paused_stopped_and_gone_on_with(
     made: list[str] = []
     predict = batch_module.predict_row
 
-    def noted(item: object, predictor: object) -> object:
-        row = predict(item, predictor)  # type: ignore[arg-type]
+    def noted(item: object, predictor: object, on_measured: object) -> object:
+        row = predict(item, predictor, on_measured)  # type: ignore[arg-type]
         made.append(row.series_uid)
         if len(made) == 1:
             reading.program.services.scoring.pause()
@@ -156,3 +156,56 @@ def test_what_cant_be_written_is_one_sentence(reading: Reading, tmp_path: Path) 
     assert message(dialog).endswith(".")
     assert "see the log" not in message(dialog).lower()
     assert dialog.findChild(QAbstractButton, "startScoring").isEnabled()
+
+
+def test_results_are_kept_where_a_read_has_none_and_a_readers_own_are_left_alone(
+    reading: Reading, tmp_path: Path
+) -> None:
+    program, worklist, session = reading.program, reading.worklist, reading.session
+    before = reading.saved()
+    dialog = opened(reading, tmp_path / "out.csv", proposed=True)
+    dialog.findChild(QCheckBox, "scoreWholeHeart").setChecked(True)
+    dialog.findChild(QCheckBox, "keepResults").setChecked(True)
+    click(dialog, "startScoring")
+    program.wait(lambda: "written to out.csv" in message(dialog))
+    # Whole hearts were missing in all of them.
+    assert "4 results are kept in the reads; 0 reads were left alone" in message(dialog)
+    assert all(row["whole_heart_agatston"] for row in rows(tmp_path / "out.csv") if row["status"] == "scored")
+    after = {r.exam_id: r for r in reading.saved()}
+    for read in before:
+        now = after[read.exam_id]
+        said = (
+            "centre",
+            "grade",
+            "excluded",
+            "box",
+            "locked",
+            "model",
+            "graded_at",
+            "seconds_to_grade",
+            "centre_proposed",
+        )
+        assert [getattr(now, name) for name in said] == [getattr(read, name) for name in said]
+        assert {k: v for k, v in now.results.items() if k != "whole_heart"} == read.results
+        assert now.results["whole_heart"]["vessels"]
+    new = [r for r in after.values() if r.exam_id not in {b.exam_id for b in before}]
+    assert [(r.unconfirmed, r.grade, bool(r.results["risk"])) for r in new] == [(True, None, True)] * 2
+    program.wait(lambda: sum(bool(e.read and e.read.unconfirmed) for e in worklist.model.entries) == 2)
+    entry = next(e for e in worklist.model.entries if e.read and e.read.unconfirmed)
+    model, row = worklist.model, worklist.model.row_of(entry.exam_id)
+    titles = [model.headerData(c, Qt.Orientation.Horizontal) for c in range(model.columnCount())]
+    cells = {title: str(model.data(model.index(row, c))) for c, title in enumerate(titles)}
+    assert (cells["Status"], cells["Agatston"][-1], cells["Risk"][-1]) == ("new", "?", "?")
+    # A second run finds nothing that is missing; to open such an exam shows no number as a reader's.
+    (tmp_path / "out.csv").unlink()
+    click(dialog, "startScoring")
+    program.wait(lambda: "0 results are kept in the reads; 4 reads were left alone" in message(dialog))
+    dialog.hide()
+    if session.stored_id != entry.exam_id:
+        worklist.open_exam(entry.exam_id)
+        program.wait(lambda: session.stored_id == entry.exam_id and not worklist.keeper.asking)
+    assert (session.read.centre, session.risk, session.scores) == (None, None, None)
+    assert worklist.step(-1)
+    program.wait(lambda: session.stored_id != entry.exam_id and not worklist.keeper.asking)
+    program.wait(lambda: not program.services.runner.busy)
+    assert {r.exam_id: r for r in reading.saved()} == after, "to look is not to change"

@@ -43,19 +43,6 @@ def prepared(service: StoreService) -> tuple[Reader, Read]:
     return reader, store.save_read(Read(exam_id, reader.reader_id, "1", grade=1.0), reader)
 
 
-def test_the_second_window_says_so_until_the_first_is_closed(service: StoreService, path: Path, qtbot: QtBot) -> None:
-    prepared(service)
-    said: list[str] = []
-    service.shared.connect(said.append)
-    first = Store(path, window=True)
-    service.look_for_others()
-    qtbot.waitUntil(lambda: len(said) == 1)
-    assert "Another window" in said[0]
-    first.close()
-    service._look.timeout.emit()
-    qtbot.waitUntil(lambda: said[1:] == [""])
-
-
 def test_a_conflict_carries_both_states_and_can_be_resolved(service: StoreService, path: Path, qtbot: QtBot) -> None:
     reader, read = prepared(service)
     other = Store(path)
@@ -132,19 +119,6 @@ def test_damaged_settings_are_told_in_the_window(program: Program) -> None:
     assert dialog is not None
     assert dialog.findChild(QLabel, "errorSentence").text() == "The settings file was damaged."
     dialog.close()
-
-
-def test_a_real_second_window_is_noticed_by_the_program(program: Program) -> None:
-    """From the start on: nobody has to ask."""
-    place = store_path()
-    program.wait(lambda: place.is_file())
-    other = Store(place, window=True)
-    program.services.store._look.timeout.emit()
-    label = program.window.findChild(QLabel, "storeShared")
-    program.wait(label.isVisible)
-    other.close()
-    program.services.store._look.timeout.emit()
-    program.wait(lambda: not label.isVisible())
 
 
 @pytest.mark.parametrize("answer", ["show", "replace"])

@@ -16,7 +16,7 @@ STANDING = [
         ('_NO_NUMBER = ("not_hu", "contrast", "contrast_suspected", "not_heart")', '_NO_NUMBER = ("not_heart", "not_hu", "contrast", "contrast_suspected")'),
         ('_NO_RISK = ("unlike_training", "pixel_outside_training", "increment_outside_training")', '_NO_RISK = ("unlike_training", "pixel_outside_training")'),
         ("    {*_NO_RISK, ", "    {"),
-        ("_OF_THE_SCORES = frozenset({*_NO_SCORES, ", "_OF_THE_SCORES = frozenset({"),
+        ("OF_THE_SCORES = frozenset({*_NO_SCORES, ", "OF_THE_SCORES = frozenset({"),
         ("if f.severity is Severity.UNFIT and f not in against]", "if f.severity is Severity.UNFIT and f in against]"),
         ("if f.severity is Severity.WARNING and f not in against]", "if f.severity is not Severity.UNFIT and f not in against]"),
         ("Standing(State.WITHHELD, (*against, *doubts))", "Standing(State.WITHHELD, (*doubts, *against))"),

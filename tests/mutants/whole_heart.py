@@ -131,9 +131,9 @@ WHOLE_HEART = [
         "hyrisk_desktop/standing.py",
         _MEASURED,
         ('"heart_guessed", "heart_outline", "heart_small", "heart_cut", "heart_doubted"})', '"heart_guessed", "heart_outline", "heart_cut"})'),
-        ("    others = _OF_THE_RISK | _OF_THE_SCORES\n", "    others = _OF_THE_RISK\n"),
-        ("    others = _OF_THE_RISK | _OF_THE_HEART\n", "    others = _OF_THE_RISK\n"),
-        ("    others = _OF_THE_SCORES | _OF_THE_HEART\n", "    others = _OF_THE_SCORES\n"),
+        ("    others = OF_THE_RISK | OF_THE_SCORES\n", "    others = OF_THE_RISK\n"),
+        ("    others = OF_THE_RISK | OF_THE_HEART\n", "    others = OF_THE_RISK\n"),
+        ("    others = OF_THE_SCORES | OF_THE_HEART\n", "    others = OF_THE_SCORES\n"),
     ),
     *mutants(
         "hyrisk_desktop/batch/row.py",

@@ -16,6 +16,8 @@ from hyrisk_desktop.worklist.records import ExamEntry, Status, status_word
 SIGNS = {Severity.UNFIT: "✖", Severity.WARNING: "▲", Severity.INFO: "•"}
 OTHER_MODEL = "*"
 """Behind a risk that was read with another model than the one in use."""
+UNCONFIRMED = "?"
+"""Behind a number that was measured where the program proposes the heart's centre."""
 _ORDER = (Severity.UNFIT, Severity.WARNING, Severity.INFO)
 
 
@@ -25,12 +27,14 @@ class Row:
 
     Attributes:
         blinded: its identity must not show. other_model: its risk is not the model's that is in use.
+        busy: who reads it at another desk now.
     """
 
     entry: ExamEntry
     number: int
     blinded: bool
     other_model: bool = False
+    busy: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ def columns() -> tuple[Column, ...]:
         c("grade", tr("Grade"), 48, _grade, lambda r: _number(r, "grade"), right=True),
         c("agatston", tr("Agatston"), 64, _agatston, _agatston_order, right=True),
         c("risk", tr("Risk"), 58, _risk, lambda r: _shown(r, "risk"), right=True),
+        c("desks", tr("Other readers"), 132, lambda r: _open(r, _others(r)), lambda r: _open(r, _others(r)).casefold()),
         c("findings", tr("Findings"), 128, _finding_signs, _finding_rank),
         c("date", tr("Date"), 80, lambda r: _open(r, dicom_date(r.entry.study_date)), lambda r: _open(r, r.entry.study_date)),
         c("slices", tr("Slices"), 96, _slices, lambda r: r.entry.slice_count),
@@ -80,6 +85,13 @@ def _who(r: Row) -> str:
     if r.blinded:
         return tr("Exam {n}", n=r.number + 1)
     return person_name(r.entry.patient_name) or r.entry.patient_id or r.entry.source.name
+
+
+def _others(r: Row) -> str:
+    if r.busy:
+        return tr("being read by {names}", names=", ".join(r.busy))
+    names = [tr("{name} (locked)", name=o.reader) if o.locked else o.reader for o in r.entry.others]
+    return tr("read by {names}", names=", ".join(names)) if names else ""
 
 
 def _why(r: Row) -> str:
@@ -131,9 +143,10 @@ def _agatston(r: Row) -> str:
     if read.scores_standing.withheld:
         return tr("withheld")
     # The title means the region's score; a box around the whole heart is another quantity and says so.
+    sign = UNCONFIRMED if read.unconfirmed else ""
     if read.outlined:
-        return tr("heart {a:.0f}", a=read.agatston)
-    return tr("box {a:.0f}", a=read.agatston) if read.whole_heart else f"{read.agatston:.0f}"
+        return tr("heart {a:.0f}", a=read.agatston) + sign
+    return (tr("box {a:.0f}", a=read.agatston) if read.whole_heart else f"{read.agatston:.0f}") + sign
 
 
 def _agatston_order(r: Row) -> tuple[int, float]:
@@ -147,7 +160,7 @@ def _risk(r: Row) -> str:
         return ""
     if read.risk_standing.withheld:
         return tr("withheld")
-    return percent(read.risk) + (OTHER_MODEL if r.other_model else "")
+    return percent(read.risk) + (UNCONFIRMED if read.unconfirmed else "") + (OTHER_MODEL if r.other_model else "")
 
 
 def _finding_signs(r: Row) -> str:

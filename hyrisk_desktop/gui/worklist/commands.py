@@ -8,7 +8,6 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QFileDialog, QInputDialog, QLineEdit, QMessageBox, QWidget
 
-from hyrisk_desktop.exchange.reports.report import grade_text
 from hyrisk_desktop.gui.letters import give_letters
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Tool
@@ -16,6 +15,7 @@ from hyrisk_desktop.gui.viewer.desk import Desk
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.gui.worklist.dialogs.agreement import AgreementDialog
 from hyrisk_desktop.gui.worklist.dialogs.choose_list import ChooseListDialog
+from hyrisk_desktop.gui.worklist.dialogs.conflict import conflict_question
 from hyrisk_desktop.gui.worklist.dialogs.export_cohort import ExportCohortDialog
 from hyrisk_desktop.gui.worklist.dialogs.score_all import ScoreAllDialog
 from hyrisk_desktop.gui.worklist.scoring import Scoring
@@ -205,6 +205,8 @@ class WorklistCommands(QObject):
             # A save that was on its way while the reader answered.
             if self._settled[about]:
                 worklist.store.replace_newer(mine, reader, newer)
+            else:
+                worklist.store.withdraw(mine.exam_id, reader.reader_id, blinded=mine.blinded)
             return
         # The newest state of each read; its risk may come in while the question stands. One question at a time.
         asking = bool(self._conflicts)
@@ -217,19 +219,8 @@ class WorklistCommands(QObject):
             return
         worklist = self._worklist
         about, (mine, _, newer) = next(iter(self._conflicts.items()))
-        box = QMessageBox(self._window)
-        box.setObjectName("conflictQuestion")
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        box.setWindowTitle(tr("Read in two windows"))
         name = worklist.model.name_of(mine.exam_id) or tr("this exam")
-        box.setText(tr("{exam} has been read in another window since it was opened here, and your change is not saved.",
-                       exam=name))  # fmt: skip
-        box.setInformativeText(
-            tr("There: grade {there}. Here: grade {here}.", there=grade_text(newer.grade), here=grade_text(mine.grade))
-        )
-        show = box.addButton(tr("&Show what was saved there"), QMessageBox.ButtonRole.AcceptRole)
-        replace = box.addButton(tr("&Replace it by what is here"), QMessageBox.ButtonRole.DestructiveRole)
-        box.setDefaultButton(show)
+        box, replace = conflict_question(name, mine, newer, self._window)
 
         def answered(button: object) -> None:
             latest = self._conflicts.pop(about)
@@ -237,6 +228,7 @@ class WorklistCommands(QObject):
             if button is replace:
                 worklist.store.replace_newer(*latest)
             else:
+                worklist.store.take_newer(latest[2], latest[1])
                 worklist.keeper.take(latest[2])
             QTimer.singleShot(0, self, self._ask_next)
 

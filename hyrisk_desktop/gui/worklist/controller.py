@@ -20,6 +20,7 @@ from hyrisk_desktop.gui.services.job_runner import JobRunner
 from hyrisk_desktop.gui.services.store import StoreService
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.worklist.opening import Opening
+from hyrisk_desktop.gui.worklist.other_desks import OtherDesks
 from hyrisk_desktop.gui.worklist.scanning import Scanning, is_table
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.settings import Settings
@@ -56,6 +57,9 @@ class Worklist(Opening):
         self.scanning.one_exam.connect(loader.open_path)
         self.scanning.failed.connect(self.failed)
         self.keeper.begun.connect(self._tell_waiting)
+        self.other_desks = OtherDesks(session, store, self.model, self.keeper, self)
+        self.other_desks.came.connect(lambda entries: self._show_rows(entries, read_on=False))
+        self.other_desks.told.connect(self.told)
 
     # --- reader and list
 
@@ -77,6 +81,7 @@ class Worklist(Opening):
             self._settings["reader"] = answer[0].name
             self.session.set_reader(answer[0].name)
             self.keeper.reader = answer[0]
+            self.other_desks.begin(answer[0], self.reading_list)
             self._show_again(anew=another)
             if self.reading_list is not None:
                 self._show_list(self.reading_list)
@@ -215,6 +220,7 @@ class Worklist(Opening):
                 self.keeper.note_list(reading_list.list_id)
             self.current = open_now or (place if place in listed else None)
             self._mark_row()
+            self.other_desks.begin(reader, reading_list)
             self.list_changed.emit()
             self.current_changed.emit()
             if open_place and self.current is not None and open_now is None:
@@ -268,6 +274,11 @@ class Worklist(Opening):
             # The reader who dropped a folder wants to read; the first exam need not wait for the last.
             self.step(1)
         self.preparer.prepare_next()
+
+    @Slot(object)
+    def show_changed(self, exam_ids: frozenset[int]) -> None:
+        """Reads of the list were changed beside the one on screen, and perhaps that one, too."""
+        self.other_desks.renew(exam_ids)
 
     def unfinished(self) -> list[ExamEntry]:
         """Exams of the list whose grade this reader has not locked."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from hyrisk_desktop.errors import ExamError
+from hyrisk_desktop.errors import ExamError, StoreError
 from hyrisk_desktop.gui.services.exam_loader import ExamLoader
 from hyrisk_desktop.gui.services.job_runner import JobContext, JobRunner
 from hyrisk_desktop.gui.services.store import StoreService
@@ -59,14 +58,14 @@ class Opening(QObject):
         self.reading_list: ReadingList | None = None
         self.current: int | None = None
         """Number of the exam on screen, or being opened, where it is one of the store's."""
-        self.ahead = ReadAhead(runner, partial(load_stored, store), read_ahead_bytes, self)
+        self.ahead = ReadAhead(runner, self._load_ahead, read_ahead_bytes, self)
         self.keeper = ReadKeeper(session, store, self)
         self.preparer = Preparer(session, store, runner, self._may_prepare, self._nearest_first, self)
         self._path: Path | None = None
         self._left: int | None = None
         self.model.picture_wanted.connect(self._fetch_picture)
         store.saved.connect(self._saved)
-        store.failed.connect(self.failed)
+        store.failed.connect(self._report)
         self.ahead.loaded.connect(self.preparer.prepare_loaded)
         self.ahead.idle.connect(self._idle)
         self.preparer.prepared.connect(self._prepared)
@@ -84,6 +83,14 @@ class Opening(QObject):
     def busy(self) -> bool:
         """Whether an exam is being opened."""
         return self._loader.loading
+
+    @Slot(object)
+    def _report(self, error: Exception) -> None:
+        """A server that is away stands in nobody's way: reading goes on, and what waits is said to wait."""
+        if isinstance(error, StoreError) and error.code == "store_unreachable":
+            self.told.emit(error.message)
+        else:
+            self.failed.emit(error)
 
     # --- going through the list
 
@@ -139,9 +146,10 @@ class Opening(QObject):
             self._loader.open_record(record, alternatives)
             return
         stored_id = self.session.stored_id
+        entry = self.model.entry_of(stored_id)
 
         def find(_: JobContext) -> tuple[SeriesRecord, ...]:
-            return stored_series(store, stored_id, record.series_uid)
+            return stored_series(store, stored_id, entry, record.series_uid)
 
         self._loader.open_stored(stored_id, find)
 
@@ -180,11 +188,14 @@ class Opening(QObject):
             ids.append(at)
         return tuple(ids)
 
+    def _load_ahead(self, exam_id: int, context: JobContext) -> Exam:
+        return load_stored(self.store, exam_id, context, self.model.entry_of(exam_id))
+
     def _open_now(self, exam_id: int) -> None:
-        store = self.store
+        store, entry = self.store, self.model.entry_of(exam_id)
 
         def find(_: JobContext) -> tuple[SeriesRecord, ...]:
-            return stored_series(store, exam_id)
+            return stored_series(store, exam_id, entry)
 
         self._loader.open_stored(exam_id, find)
 

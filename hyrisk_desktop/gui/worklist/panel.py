@@ -118,7 +118,10 @@ class WorklistPanel(QWidget):
         for index, column in enumerate(self._columns):
             table.setColumnWidth(index, column.width)
             table.setColumnHidden(index, not column.shown)
-        if not state or not header.restoreState(QByteArray.fromBase64(state.encode())):
+        # Widths of another number of columns would be those of other columns.
+        count, _, widths = state.rpartition(".")
+        fits = count == str(len(self._columns))
+        if not fits or not header.restoreState(QByteArray.fromBase64(widths.encode())):
             table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
         else:
             self._worklist.model.sort(header.sortIndicatorSection(), header.sortIndicatorOrder())
@@ -158,7 +161,8 @@ class WorklistPanel(QWidget):
 
     def layout_state(self) -> str:
         """Widths, order, choice and sorting of the columns, for the settings."""
-        return bytes(self.table.horizontalHeader().saveState().toBase64().data()).decode()
+        widths = bytes(self.table.horizontalHeader().saveState().toBase64().data()).decode()
+        return f"{len(self._columns)}.{widths}"
 
     # --- showing
 

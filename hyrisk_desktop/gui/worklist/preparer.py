@@ -56,8 +56,10 @@ class Preparer(QObject):
         self.add_entries(entries)
 
     def add_entries(self, entries: list[ExamEntry]) -> None:
-        """More exams of the list."""
-        self._waiting |= {e.exam_id for e in entries if not e.prepared and not e.problem}
+        """More exams of the list, or what another desk has prepared by now."""
+        missing = {e.exam_id for e in entries if not e.prepared and not e.problem}
+        self._waiting -= {e.exam_id for e in entries} - missing
+        self._waiting |= missing
 
     def pause(self) -> None:
         """Somebody waits for something else; `prepare_next` goes on."""

@@ -12,11 +12,13 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from hyrisk_desktop.calcium import Region
 from hyrisk_desktop.exchange.reports.document import versions
+from hyrisk_desktop.findings import Severity
 from hyrisk_desktop.gui.services.store import StoreService
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Exam, ReadState, RiskStatus
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.measurement import numbers
+from hyrisk_desktop.measurement import numbers, risk_numbers
+from hyrisk_desktop.risk import RiskReading
 from hyrisk_desktop.worklist.records import Read, Reader, now
 from hyrisk_desktop.worklist.stored_risk import risk_of
 
@@ -42,9 +44,12 @@ class ReadKeeper(QObject):
         self._started_at = self._graded_at = self._locked_at = ""
         self._seconds: float | None = None
         self._known: Read | None = None
+        self._revision = -1
+        """Of the stored read, as far as is known here; -1 for none."""
         self._saved_here = False
         self._unanswered = False
         self._asked = False
+        store.saved.connect(self._note_saved)
         session.read_changed.connect(self._note)
         session.risk_changed.connect(self._note_result)
         session.heart_changed.connect(self._note_result)
@@ -89,11 +94,42 @@ class ReadKeeper(QObject):
         def done(read: Read | None) -> None:
             self._asked = False
             if read is not None and session.exam is exam and self._reader == reader and session.blinded == blinded:
-                self._known = read
-                session.take_stored(state_of(read), exam.exam_id, risk_of(read), _time(read.updated_at))
+                self._known, self._revision, self._saved_here = read, read.revision, False
+                session.take_stored(state_of(read), exam.exam_id, _risk_of(read), _time(read.updated_at))
 
         self._asked = True
         self._store.ask(lambda store: store.read_of(newer.exam_id, reader, blinded=blinded), done, lambda _: done(None))
+
+    def follow(self) -> None:
+        """The stored read of the exam on screen may have been changed at another desk: show that, unless something is changed here.
+
+        What is changed here is saved as ever, and that tells of the conflict.
+        """
+        session, reader, known = self._session, self._reader, self._known
+        exam, stored_id, blinded = session.exam, session.stored_id, session.blinded
+        if exam is None or stored_id is None or reader is None or self._asked or exam.exam_id != self._exam_id:
+            return
+
+        def done(read: Read | None) -> None:
+            same = (session.exam, self._reader, session.blinded, self._known) == (exam, reader, blinded, known)
+            waits = self._store.waiting(stored_id, reader.reader_id, blinded=blinded) is not None
+            if not same or waits or self._asked or self._differs():
+                return
+            if read is not None and read.revision > self._revision:
+                self.take(read)
+                self.told.emit(tr("This read was changed elsewhere, and is shown as it was saved there."))
+
+        self._store.ask(lambda store: store.newest_read(stored_id, reader, blinded=blinded), done, lambda _: None)
+
+    @Slot(object)
+    def _note_saved(self, read: Read) -> None:
+        about = (self._session.stored_id, self._reader and self._reader.reader_id, self._session.blinded)
+        if about != (read.exam_id, read.reader_id, read.blinded):
+            return
+        self._revision = max(self._revision, read.revision)
+        if self._known is not None and self._store.waiting(read.exam_id, read.reader_id, blinded=read.blinded) is None:
+            # With what the store knew already and was not on screen.
+            self._known = read
 
     def note_list(self, list_id: int) -> None:
         """The exam on screen is one of that list's from now on."""
@@ -110,7 +146,7 @@ class ReadKeeper(QObject):
         self._shown_at, self._started_at = time.monotonic(), now()
         self._graded_at = self._locked_at = ""
         self._seconds = None
-        self._known = None
+        self._known, self._revision = None, -1
         self._saved_here = self._unanswered = False
         reader = self.reader
         if reader is None:
@@ -119,27 +155,10 @@ class ReadKeeper(QObject):
         blinded = self._session.blinded
 
         def done(read: Read | None) -> None:
-            if (self._exam_id, self.reader, self._session.blinded) != (exam.exam_id, reader, blinded):
-                return
-            self._asked = False
-            self._known = read
-            sentence = ""
-            if read is not None:
-                self._graded_at, self._locked_at = read.graded_at, read.locked_at
-                self._started_at, self._seconds = read.started_at, read.seconds_to_grade
-                if read.series_uid == exam.volume.series_uid:
-                    waits = self._store.is_waiting(stored_id, reader.reader_id, blinded=blinded)
-                    self._session.restore(
-                        state_of(read), exam.exam_id, risk_of(read), _time(read.updated_at), memory_first=waits
-                    )
-                else:
-                    sentence = tr("You have read another series of this exam; a read of this one takes its place.")
-            elif self._unanswered:
-                sentence = tr("The worklist can't tell now whether you have read this exam: look before you grade it.")
-            self._note()
-            self.begun.emit()
-            if sentence:
-                self.told.emit(sentence)
+            if (self._exam_id, self.reader, self._session.blinded) == (exam.exam_id, reader, blinded):
+                self._asked = False
+                self._revision = -1 if read is None else read.revision
+                self._bring_back(read, exam, stored_id, reader)
 
         def failed(error: Exception) -> None:
             # What is stored is not known, so whatever is saved must not take its place unasked.
@@ -150,6 +169,26 @@ class ReadKeeper(QObject):
         # Nothing is saved over a read that is still on its way from the store.
         self._asked = True
         self._store.ask(lambda store: store.read_of(stored_id, reader, blinded=blinded), done, failed)
+
+    def _bring_back(self, stored: Read | None, exam: Exam, stored_id: int, reader: Reader) -> None:
+        waits = self._store.waiting(stored_id, reader.reader_id, blinded=self._session.blinded)
+        # What could not be saved yet, perhaps since an earlier run, is newer than what is stored.
+        self._known = read = waits or stored
+        sentence = ""
+        if read is not None:
+            self._graded_at, self._locked_at = read.graded_at, read.locked_at
+            self._started_at, self._seconds = read.started_at, read.seconds_to_grade
+            if read.series_uid == exam.volume.series_uid:
+                at = _time(read.updated_at)
+                self._session.restore(state_of(read), exam.exam_id, _risk_of(read), at, memory_first=waits is not None)
+            else:
+                sentence = tr("You have read another series of this exam; a read of this one takes its place.")
+        elif self._unanswered:
+            sentence = tr("The worklist can't tell now whether you have read this exam: look before you grade it.")
+        self._note()
+        self.begun.emit()
+        if sentence:
+            self.told.emit(sentence)
 
     @Slot()
     def _note_result(self) -> None:
@@ -182,13 +221,22 @@ class ReadKeeper(QObject):
         session, known = self._session, self._known
         if known is None or known.series_uid != session.volume_uid:
             return session.read != ReadState()
-        if session.read != state_of(known) or (session.risk is not None and not session.risk_kept):
+        if session.read != state_of(known):
+            return True
+        if (
+            session.risk is not None
+            and not session.risk_kept
+            and risk_numbers(session.risk) != known.results.get("risk")
+        ):
             return True
         if session.settled_heart is not None and not known.results.get("whole_heart"):
             # It takes longer than the read that asks for it takes to be saved.
             return True
-        # The hash of the files comes later than the first save of a read that is made now.
-        return self._saved_here and not known.content_sha256 and session.content_sha256 != ""
+        if not self._saved_here:
+            return False
+        # The hash of the files, and what qualifies the numbers, come later than the first save of a read that is made now.
+        more = {f.code for f in session.findings if f.severity is not Severity.INFO} - set(known.finding_codes)
+        return bool(more) or (not known.content_sha256 and session.content_sha256 != "")
 
     def _read(self, exam: Exam, stored_id: int, reader: Reader) -> Read:
         session, state = self._session, self._session.read
@@ -231,10 +279,16 @@ def _time(text: str) -> datetime | None:
         return None
 
 
+def _risk_of(read: Read) -> RiskReading | None:
+    return None if read.unconfirmed else risk_of(read)
+
+
 def state_of(read: Read) -> ReadState:
-    """A stored read as the session holds it."""
+    """A stored read as the session holds it; a centre that only the program proposed is the reader's to take or to place."""
     box = None if read.box is None else Region(*read.box)
     vessels = tuple((read.vessels or {}).items())
+    if read.unconfirmed:
+        return ReadState(whole_heart=read.whole_heart)
     return ReadState(
         read.centre,
         read.grade,

@@ -50,6 +50,7 @@ class WorklistModel(QAbstractTableModel):
         self._blinded = False
         self._current: int | None = None
         self._in_use: tuple[str, tuple[float, ...]] | None = None
+        self._busy: dict[int, tuple[str, ...]] = {}
         self._pictures: OrderedDict[int, QPixmap | None] = OrderedDict()
 
     # --- what it holds
@@ -68,11 +69,14 @@ class WorklistModel(QAbstractTableModel):
         """Renew rows by their exams; new ones come at the end."""
         new = [e for e in entries if e.exam_id not in self._place]
         for entry in entries:
-            if (place := self._place.get(entry.exam_id)) is not None:
+            place = self._place.get(entry.exam_id)
+            if place is not None and entry != (before := self._entries[place]):
+                if entry.prepared and not before.prepared:
+                    # By another desk: its picture is asked for when the row is seen next.
+                    self.forget_picture(entry.exam_id)
                 self._entries[place] = entry
                 self._haystack[place] = self._text_of(place)
-                if (row := self._row.get(place)) is not None:
-                    self.dataChanged.emit(self.index(row, 0), self.index(row, len(self._columns) - 1))
+                self._redraw(place)
         if new:
             self._add(new)
 
@@ -100,6 +104,19 @@ class WorklistModel(QAbstractTableModel):
                 self._current = exam_id
                 self.dataChanged.emit(self.index(row, 0), self.index(row, len(self._columns) - 1))
         self._current = exam_id
+
+    def set_busy(self, readers: dict[int, tuple[str, ...]]) -> None:
+        """Who reads which exam at another desk now, by the exams' numbers."""
+        before, self._busy = self._busy, dict(readers)
+        for exam_id in before.keys() | readers.keys():
+            place = self._place.get(exam_id)
+            if place is not None and before.get(exam_id) != readers.get(exam_id):
+                self._haystack[place] = self._text_of(place)
+                self._redraw(place)
+
+    def _redraw(self, place: int) -> None:
+        if (row := self._row.get(place)) is not None:
+            self.dataChanged.emit(self.index(row, 0), self.index(row, len(self._columns) - 1))
 
     def set_model_in_use(self, bundle_sha256: str, prevalences: tuple[float, ...]) -> None:
         """Risks of other models, or of other assumed prevalences, are marked from now on."""
@@ -211,7 +228,7 @@ class WorklistModel(QAbstractTableModel):
 
     def _row_at(self, place: int) -> Row:
         entry = self._entries[place]
-        return Row(entry, place, self._blinded, self._of_another_model(entry))
+        return Row(entry, place, self._blinded, self._of_another_model(entry), self._busy.get(entry.exam_id, ()))
 
     def _text_of(self, place: int) -> str:
         entry, row = self._entries[place], self._row_at(place)
@@ -248,7 +265,7 @@ class WorklistModel(QAbstractTableModel):
             case Qt.ItemDataRole.DecorationRole if index.column() == 0:
                 return self._picture(entry)
             case Qt.ItemDataRole.ForegroundRole:
-                return self._colour(entry, column.key)
+                return self._colour(entry, column.key, busy=entry.exam_id in self._busy)
             case Qt.ItemDataRole.ToolTipRole:
                 return self._tip(self._row_at(place))
             case Qt.ItemDataRole.FontRole if entry.exam_id == self._current:
@@ -268,9 +285,11 @@ class WorklistModel(QAbstractTableModel):
         return self._pictures[entry.exam_id]
 
     @staticmethod
-    def _colour(entry: ExamEntry, key: str) -> QColor | None:
+    def _colour(entry: ExamEntry, key: str, *, busy: bool = False) -> QColor | None:
         if key == "status":
             return colour(_STATUS_COLOURS[entry.status])
+        if key == "desks" and busy:
+            return colour("warning")
         if key in ("risk", "agatston") and standing_of(entry, key).withheld:
             return colour(_STATUS_COLOURS[Status.WITHHELD])
         if key == "findings" and entry.decisive is not None:
@@ -288,6 +307,9 @@ class WorklistModel(QAbstractTableModel):
             (not row.blinded and entry.problem) or entry.reason,
             synthetic,
             entry.decisive.message if entry.decisive else "",
+            tr("? These numbers are of the proposed heart centre, which no reader has confirmed.")
+            if read and read.unconfirmed
+            else "",
             _other_model_tip(read) if row.other_model and read else "",
             *(f"{SIGNS[f.severity]} {f.message}" for f in entry.findings),
             proposal,

@@ -1,4 +1,4 @@
-"""`hyrisk replay`, `audit` and `store` as an IT person types them."""
+"""`hyrisk replay`, `audit`, `agreement` and `store` as an IT person types them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from hyrisk_desktop.measurement import measure, numbers
 from hyrisk_desktop.paths import store_path
 from hyrisk_desktop.worklist.records import Read
 from hyrisk_desktop.worklist.store import Store
-from tests.helpers.exams import write_exam
+from tests.helpers import command_line
+from tests.helpers.exams import scanned, write_exam
 
 
 def hyrisk(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -99,3 +100,40 @@ def test_backup_and_restore(read_id: int) -> None:
     done = hyrisk("store", "restore", "--store", "postgresql://host/name")
     assert done.returncode == 3
     assert "pg_restore" in done.stderr
+
+
+def test_readers_agreement_without_a_window(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(arguments, *command_line.hyrisk(monkeypatch, capsys, *arguments))
+
+    store = Store(store_path())
+    listed = store.reading_list(tmp_path / "study one")
+    ids = store.add_exams(listed.list_id, [scanned(n) for n in range(5)])
+    for name, grades in (
+        ("Ada", (0, 1, 2, 3, 1)),
+        ("Ben", (0, 1, 2, 3, 2)),
+        ("Cat", (0, 1, 2, 2, 1)),
+        ("Consensus", (0, 1, 2, 3, 1)),
+    ):
+        reader = store.reader(name)
+        for exam_id, grade in zip(ids, grades, strict=True):
+            store.save_read(Read(exam_id, reader.reader_id, "1.2.1", grade=grade), reader)
+    store.close()
+    done = run("agreement", "--json")
+    assert done.returncode == 0, done.stderr
+    rows = {(r["statistic"], r["quantity"]): r for r in json.loads(done.stdout)["agreement"]}
+    kappa = rows["fleiss_kappa", "grade"]
+    assert (kappa["readers"], kappa["exams"], kappa["reads"]) == ("Ada; Ben; Cat", 5, "open")
+    assert kappa["value"] == pytest.approx(0.6296, abs=1e-4)
+    assert rows["icc_2_1", "agatston_LAD"]["value"] is None
+    two = run(
+        "agreement", "--list", "study one", "--reader", "Ada", "--reader", "Cat", "--out", str(tmp_path / "a.csv")
+    )
+    assert two.returncode == 0, two.stderr
+    assert (tmp_path / "a.csv").read_text().splitlines()[1].startswith("share_equal,grade,open,Ada; Cat,5,0.8,")
+    assert "nothing to compare" in run("agreement", "--blinded").stdout
+    wrong = run("agreement", "--list", "nine")
+    assert (wrong.returncode, wrong.stderr.strip()) == (2, "There is no list “nine” here; there are: 1 study one.")
+    assert "has graded no exam" in run("agreement", "--reader", "Eve").stderr

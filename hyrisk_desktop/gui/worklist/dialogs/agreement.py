@@ -1,4 +1,4 @@
-"""Two readers of one list side by side: where they agree, where they differ, and a consensus."""
+"""Readers of one list side by side: where two agree or differ, and a consensus; and how well all of them agree."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QPushButton,
     QTableWidget,
     QTableWidgetItem,
+    QTabWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -26,6 +27,7 @@ from PySide6.QtWidgets import (
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.gui.letters import LetteredDialog
 from hyrisk_desktop.gui.worklist.controller import Worklist
+from hyrisk_desktop.gui.worklist.dialogs.agreement_all import AllReaders
 from hyrisk_desktop.gui.worklist.dialogs.agreement_parts import (
     NOTHING,
     BlandAltmanPlot,
@@ -35,12 +37,11 @@ from hyrisk_desktop.gui.worklist.dialogs.agreement_parts import (
 )
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.worklist.agreement import Agreement, adjudicated_read, compare, is_adjudicated, mean_read
+from hyrisk_desktop.worklist.agreement_table import CONSENSUS
 from hyrisk_desktop.worklist.records import ExamEntry, Read, Reader
 
 if TYPE_CHECKING:
     from hyrisk_desktop.worklist.store import Store
-
-CONSENSUS = "Consensus"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,9 @@ class AgreementDialog(LetteredDialog):
         self._matrix = GradeMatrix()
         self._differences = self._make_differences()
         self._plot = BlandAltmanPlot()
+        self._all = AllReaders()
+        self._all.failed.connect(self.failed)
+        self._all.told.connect(worklist.told)
         self._grade = QDoubleSpinBox()
         self._grade.setObjectName("adjudicatedGrade")
         self._grade.setAccessibleName(tr("Adjudicated grade"))
@@ -164,13 +168,19 @@ class AgreementDialog(LetteredDialog):
         below.addStretch(1)
         below.addWidget(self._grade)
         below.addWidget(self._adjudicate)
-        layout = QVBoxLayout(self)
+        two = QWidget()
+        layout = QVBoxLayout(two)
         layout.addLayout(top)
         layout.addWidget(self._message)
         layout.addLayout(middle, 3)
         layout.addWidget(QLabel(tr("Exams with different grades (double-click opens one)")))
         layout.addWidget(self._differences, 2)
         layout.addLayout(below)
+        pages = QTabWidget()
+        pages.setObjectName("agreementPages")
+        pages.addTab(two, tr("Two readers"))
+        pages.addTab(self._all, tr("All readers"))
+        QVBoxLayout(self).addWidget(pages)
 
     # --- showing
 
@@ -195,6 +205,7 @@ class AgreementDialog(LetteredDialog):
             self._blinded.setChecked(bool(known.reads) and all(r.blinded for r in known.reads))
         self._blinded.setEnabled(any(r.blinded for r in known.reads))
         self._blinded.blockSignals(False)
+        self._all.show_reads(known.readers, known.reads, synthetic=any(e.synthetic for e in known.entries))
         self._count()
 
     @Slot()

@@ -29,7 +29,7 @@ from hyrisk_desktop.gui.letters import LetteredDialog
 from hyrisk_desktop.gui.plain_table import RowsModel
 from hyrisk_desktop.gui.sentences import sentence_of
 from hyrisk_desktop.gui.worklist.controller import Worklist
-from hyrisk_desktop.gui.worklist.scoring import Scoring
+from hyrisk_desktop.gui.worklist.scoring import Scoring, Wanted
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.standing import State
 
@@ -78,6 +78,12 @@ class ScoreAllDialog(LetteredDialog):
         browse.clicked.connect(self._browse)
         self._proposed = QCheckBox(tr("Score exams without a heart centre at the proposed one"))
         self._proposed.setObjectName("scoreProposed")
+        self._whole_heart = QCheckBox(tr("Score the whole heart as well (reads every slice of each exam)"))
+        self._whole_heart.setObjectName("scoreWholeHeart")
+        self._keep = QCheckBox(
+            tr("Keep the results in my reads, where these have none; no grade, centre or mark is touched")
+        )
+        self._keep.setObjectName("keepResults")
         self._start, self._pause, self._stop = (
             QPushButton(tr("Start")),
             QPushButton(tr("Pause")),
@@ -100,6 +106,7 @@ class ScoreAllDialog(LetteredDialog):
         self._model = RowsModel(titles, row_texts, row_colour, self)
         self._table = self._make_table()
         self._lay_out(browse)
+        scoring.kept.connect(worklist.show_changed)
         scoring.row.connect(self._add)
         scoring.progressed.connect(self._show_progress)
         scoring.ended.connect(self._end)
@@ -112,7 +119,10 @@ class ScoreAllDialog(LetteredDialog):
         where.addWidget(self._out, 1)
         where.addWidget(browse)
         buttons = QHBoxLayout()
-        buttons.addWidget(self._proposed, 1)
+        boxes = QVBoxLayout()
+        for box in self._boxes:
+            boxes.addWidget(box)
+        buttons.addLayout(boxes, 1)
         for button in (self._start, self._pause, self._stop):
             buttons.addWidget(button)
         layout = QVBoxLayout(self)
@@ -120,6 +130,10 @@ class ScoreAllDialog(LetteredDialog):
             layout.addLayout(item)
         for widget in (self._bar, self._message, self._table):
             layout.addWidget(widget)
+
+    @property
+    def _boxes(self) -> tuple[QCheckBox, QCheckBox, QCheckBox]:
+        return self._proposed, self._whole_heart, self._keep
 
     def _make_table(self) -> QTableView:
         table = QTableView()
@@ -154,7 +168,9 @@ class ScoreAllDialog(LetteredDialog):
         self._bar.setRange(0, 0)
         self._message.setText(tr("Starting…"))
         out = Path(self._out.text().strip()).expanduser()
-        self._scoring.start(worklist.reading_list, worklist.reader, out, proposed=self._proposed.isChecked())
+        self._scoring.start(
+            worklist.reading_list, worklist.reader, out, Wanted(*(box.isChecked() for box in self._boxes))
+        )
         self._show_states()
 
     @Slot()
@@ -200,7 +216,8 @@ class ScoreAllDialog(LetteredDialog):
         running = self._scoring.running
         self._start.setEnabled(not running)
         self._out.setEnabled(not running)
-        self._proposed.setEnabled(not running)
+        for box in self._boxes:
+            box.setEnabled(not running)
         self._pause.setEnabled(running)
         self._stop.setEnabled(running)
         self._pause.setText(tr("Go on") if self._scoring.paused else tr("Pause"))

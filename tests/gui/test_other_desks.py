@@ -1,0 +1,245 @@
+"""Another desk at the open list: its reads, exams and places come into the rows, and nothing of this desk's is lost for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QModelIndex, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLabel, QMessageBox, QTableView
+
+from hyrisk_desktop.paths import store_path
+from hyrisk_desktop.worklist import feeds
+from hyrisk_desktop.worklist.desks import announce
+from hyrisk_desktop.worklist.records import Read, Reader
+from hyrisk_desktop.worklist.store import Store
+from tests.gui.conftest import Program
+from tests.gui.test_worklist import ALT, Reading, exams, reading  # noqa: F401  fixtures
+from tests.helpers.exams import scanned
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "_POLL_S", 0.05)
+
+
+@pytest.fixture
+def other(ready: Program) -> Iterator[Store]:
+    """Another desk at this window's worklist."""
+    ready.wait(store_path().is_file)
+    store = Store(store_path())
+    yield store
+    store.close()
+
+
+def cell(reading: Reading, row: int, title: str) -> str:  # noqa: F811
+    model = reading.worklist.model
+    titles = [model.headerData(c, Qt.Orientation.Horizontal) for c in range(model.columnCount())]
+    return str(model.data(model.index(row, titles.index(title))))
+
+
+def uid_of(reading: Reading, exam_id: int) -> str:  # noqa: F811
+    entry = reading.worklist.model.entry_of(exam_id)
+    assert entry is not None
+    return entry.series_uid
+
+
+def test_what_another_desk_does_comes_into_the_rows_and_disturbs_nothing(
+    reading: Reading,  # noqa: F811
+    exams: Path,  # noqa: F811
+    other: Store,
+    tmp_path: Path,
+) -> None:
+    reading.open_list(exams)
+    program, worklist, session = reading.program, reading.worklist, reading.session
+    table = reading.find(QTableView, "worklistView")
+    assert isinstance(table, QTableView)
+    program.window.resize(1500, 420)
+    table.verticalScrollBar().setValue(17)
+    lit = [i.row() for i in table.selectionModel().selectedIndexes() if i.column() == 0]
+    reading.key(Qt.Key.Key_Return)
+    here = (session.exam, session.read)
+    ids = [e.exam_id for e in worklist.model.entries]
+    resets: list[QModelIndex] = []
+    worklist.model.modelReset.connect(lambda: resets.append(QModelIndex()))
+    bob = other.reader("Bob")
+    announce(other.database, bob, ids[3], blinded=False)
+    program.wait(lambda: cell(reading, 3, "Other readers") == "being read by Bob")
+    other.save_read(Read(ids[3], bob.reader_id, uid_of(reading, ids[3]), grade=2.0, locked=True), bob)
+    announce(other.database, bob, ids[4], blinded=False)
+    program.wait(lambda: cell(reading, 3, "Other readers") == "read by Bob (locked)")
+    assert cell(reading, 4, "Other readers") == "being read by Bob"
+    assert cell(reading, 3, "Grade") == "", "who has read it, and not what was read"
+    assert worklist.reading_list is not None
+    (added,) = other.add_exams(worklist.reading_list.list_id, [scanned(77)])
+    program.wait(lambda: worklist.model.entry_of(added) is not None)
+    assert [e.exam_id for e in worklist.model.entries] == [*ids, added]
+    other.add_exams(None, [scanned(78)])
+    announce(other.database, bob, None, blinded=False)
+    program.wait(lambda: cell(reading, 4, "Other readers") == "")
+    assert len(worklist.model.entries) == 7, "an exam of no list comes into none"
+    assert (session.exam, session.read) == here
+    assert session.read.centre is not None
+    assert table.verticalScrollBar().value() == 17
+    assert [i.row() for i in table.selectionModel().selectedIndexes() if i.column() == 0] == lit
+    assert resets == []
+
+
+def test_a_search_finds_what_is_being_read_elsewhere(reading: Reading, exams: Path, other: Store) -> None:  # noqa: F811
+    reading.open_list(exams)
+    model = reading.worklist.model
+    wanted = model.entries[2].exam_id
+    announce(other.database, other.reader("Bob"), wanted, blinded=False)
+    reading.program.wait(lambda: model._busy != {})
+    model.search("being read", None)
+    assert [model.entry_at(r).exam_id for r in range(model.rowCount())] == [wanted]
+
+
+def test_a_blinded_list_names_no_other_reader_and_no_blinded_reader_is_named(
+    reading: Reading,  # noqa: F811
+    exams: Path,  # noqa: F811
+    other: Store,
+) -> None:
+    reading.open_list(exams)
+    program, worklist = reading.program, reading.worklist
+    first, second = (worklist.model.entries[k].exam_id for k in (0, 1))
+    bob, cat, dan = (other.reader(name) for name in ("Bob", "Cat", "Dan"))
+    other.save_read(Read(first, bob.reader_id, uid_of(reading, first), grade=2.0), bob)
+    announce(other.database, cat, second, blinded=True)
+    third = Store(store_path())
+    announce(third.database, dan, second, blinded=False)
+    program.wait(lambda: cell(reading, 1, "Other readers") == "being read by Dan")
+    program.wait(lambda: cell(reading, 0, "Other readers") == "read by Bob")
+    worklist.read_blinded(True)
+    program.wait(lambda: reading.session.blinded and len(worklist.model.entries) == 6)
+    program.wait(lambda: len(worklist.other_desks._desks) == 2)
+    announce(third.database, dan, first, blinded=False)
+    program.wait(lambda: any(d.exam_id == first for d in worklist.other_desks._desks))
+    model = worklist.model
+    shown = {str(model.data(model.index(r, c))) for r in range(6) for c in range(model.columnCount())}
+    assert not [text for text in shown for name in ("Bob", "Cat", "Dan") if name in text]
+    third.close()
+
+
+def at_another_desk(reading: Reading, other: Store) -> tuple[Reader, Read]:  # noqa: F811
+    """This reader's read of the exam on screen, as the other desk opens it."""
+    reader, exam_id = reading.worklist.reader, reading.session.stored_id
+    assert reader is not None
+    assert exam_id is not None
+    announce(other.database, reader, exam_id, blinded=False)
+    read = other.read_of(exam_id, reader)
+    assert read is not None
+    return reader, read
+
+
+def test_the_same_reader_at_two_desks_is_warned_and_sees_what_was_saved_there(
+    reading: Reading,  # noqa: F811
+    exams: Path,  # noqa: F811
+    other: Store,
+) -> None:
+    reading.open_list(exams)
+    reading.read_one(1)
+    program, session = reading.program, reading.session
+    program.wait(lambda: program.services.store.unsaved == 0 and not program.services.runner.busy)
+    label = reading.find(QLabel, "storeShared")
+    assert not label.isVisible()
+    reader, read = at_another_desk(reading, other)
+    program.wait(label.isVisible)
+    assert "another desk" in label.toolTip()
+    other.save_read(replace(read, grade=3.0), reader)
+    program.wait(lambda: session.read.grade == 3.0)
+    program.wait(lambda: "This read was changed elsewhere" in program.window.status.toolTip())
+    before = other.read_of(read.exam_id, reader)
+    # What was only shown is not saved again, and what is done next comes after it: no question.
+    reading.key(Qt.Key.Key_2, ALT)
+    program.wait(lambda: [r.grade for r in reading.saved()] == [2.0])
+    assert program.window.findChild(QMessageBox, "conflictQuestion") is None
+    assert before is not None
+    announce(other.database, reader, None, blinded=False)
+    program.wait(lambda: not label.isVisible())
+
+
+def test_a_change_that_is_on_its_way_is_not_thrown_away_for_what_another_desk_saves(
+    reading: Reading,  # noqa: F811
+    exams: Path,  # noqa: F811
+    other: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Both states are in the audit trail, the reader chooses, and the choice is noted."""
+    reading.open_list(exams)
+    reading.read_one(1)
+    program, session, service = reading.program, reading.session, reading.program.services.store
+    program.wait(lambda: service.unsaved == 0 and not program.services.runner.busy)
+    reader, read = at_another_desk(reading, other)
+    # Not saved before the other desk's save has been heard.
+    service._saving = True
+    reading.key(Qt.Key.Key_2, ALT)
+    newer = other.save_read(replace(read, grade=3.0, excluded=frozenset({(1, 2, 3)})), reader)
+    heard: list[object] = []
+    service.desks.changed.connect(heard.append)
+    program.wait(lambda: any(isinstance(ids, frozenset) and read.exam_id in ids for ids in heard))
+    service.ask(lambda _: None, heard.append)
+    program.wait(lambda: heard[-1] is None)
+    assert session.read.grade == 2.0
+    service._saving = False
+    service._save()
+    program.wait(lambda: program.window.findChild(QMessageBox, "conflictQuestion") is not None)
+    box = program.window.findChild(QMessageBox, "conflictQuestion")
+    assert "grade 3 (severe)" in box.informativeText()
+    assert "lesions excluded" in box.informativeText()
+    (show,) = [b for b in box.buttons() if "Show" in b.text().replace("&", "")]
+    QTest.mouseClick(show, Qt.MouseButton.LeftButton)
+    program.wait(lambda: session.read.grade == 3.0)
+    service.ask(lambda _: None, heard.append)
+    program.wait(lambda: heard[-1] is None)
+    trail = [e for e in other.audit_trail() if e.action.startswith("conflict") or e.action == "read_conflict"]
+    assert trail[0].detail["stored"]["grade"] == 3.0
+    assert trail[0].detail["stored"]["excluded"] == [[1, 2, 3]]
+    assert trail[0].detail["refused"]["grade"] == 2.0
+    assert (trail[-1].action, trail[-1].detail) == ("conflict_settled", {"kept": "stored", "revision": newer.revision})
+    assert service.unsaved == 0
+    assert [r.grade for r in other.reads()] == [3.0]
+
+
+def test_a_locked_grade_of_another_desk_can_not_be_replaced(reading: Reading, exams: Path, other: Store) -> None:  # noqa: F811
+    reading.open_list(exams)
+    reading.read_one(1)
+    program, service = reading.program, reading.program.services.store
+    program.wait(lambda: service.unsaved == 0 and not program.services.runner.busy)
+    reader, read = at_another_desk(reading, other)
+    service._saving = True
+    reading.key(Qt.Key.Key_2, ALT)
+    other.save_read(replace(read, grade=3.0, locked=True), reader)
+    service._saving = False
+    service._save()
+    program.wait(lambda: program.window.findChild(QMessageBox, "conflictQuestion") is not None)
+    box = program.window.findChild(QMessageBox, "conflictQuestion")
+    assert len(box.buttons()) == 1
+    assert "locked, so it stays" in box.informativeText()
+    QTest.mouseClick(box.buttons()[0], Qt.MouseButton.LeftButton)
+    program.wait(lambda: reading.session.read.locked)
+
+
+def test_an_exam_that_another_reader_has_open_says_so_once(reading: Reading, exams: Path, other: Store) -> None:  # noqa: F811
+    reading.open_list(exams)
+    said: list[str] = []
+    reading.worklist.told.connect(said.append)
+    assert reading.session.stored_id is not None
+    announce(other.database, other.reader("Bob"), reading.session.stored_id, blinded=False)
+    reading.program.wait(lambda: said == ["Bob has this exam open now, too."])
+    label = reading.find(QLabel, "storeShared")
+    assert not label.isVisible()
+
+
+def test_what_another_desk_has_prepared_is_not_prepared_again(reading: Reading, exams: Path, other: Store) -> None:  # noqa: F811
+    reading.open_list(exams)
+    preparer, model = reading.worklist.preparer, reading.worklist.model
+    reading.program.wait(lambda: not preparer._waiting and not reading.program.services.runner.busy)
+    assert reading.worklist.reading_list is not None
+    (added,) = other.add_exams(reading.worklist.reading_list.list_id, [scanned(80)])
+    other.save_prepared(added, "1.2.80", b"", None, ())
+    reading.program.wait(lambda: (entry := model.entry_of(added)) is not None and entry.prepared)
+    assert added not in preparer._waiting
