@@ -20,6 +20,7 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume, Kind, SeriesRecord
 from hyrisk_desktop.jobs import Check, Progress, no_check, no_progress
 from hyrisk_desktop.measurement import Measurement
+from hyrisk_desktop.worklist.notes import NO_NOTES, Notes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -208,6 +209,7 @@ def report_of(
     heat: NDArray[np.float32] | None = None,
     read_at: datetime | None = None,
     comparison: Comparison | None = None,
+    notes: Notes = NO_NOTES,
 ) -> Report:
     """The report of a reading, with what its model says of itself.
 
@@ -215,12 +217,13 @@ def report_of(
         record: what ``volume`` was read from. measurement: the numbers. predictor: the model that answered, if known.
         reader: who read. heat: [rows, columns] of the patch, what raised the risk.
         read_at: when the read took this state, with a time zone; None for now. comparison: with an earlier exam.
+        notes: key images and measures of the reader.
     """
     patch = (161, 161, 3) if predictor is None else predictor.bundle.preprocessing.patch_xyz
     lines = _model_lines(predictor)
     return Report(
         record, volume, measurement, reader=reader, read_at=read_at or datetime.now(UTC), model_lines=lines,
-        patch_xyz=patch, heat=heat, comparison=comparison,
+        patch_xyz=patch, heat=heat, comparison=comparison, notes=notes,
     )  # fmt: skip
 
 

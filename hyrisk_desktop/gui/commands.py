@@ -22,6 +22,7 @@ from hyrisk_desktop.gui.export.writer import Exporting
 from hyrisk_desktop.gui.heart.commands import HeartCommands
 from hyrisk_desktop.gui.leaving import ask_to_leave
 from hyrisk_desktop.gui.models.dialog import ModelsDialog
+from hyrisk_desktop.gui.notes.commands import NoteCommands
 from hyrisk_desktop.gui.pacs.commands import PacsCommands
 from hyrisk_desktop.gui.pacs.sending_reading import SendingReading
 from hyrisk_desktop.gui.preferences.commands import SettingsCommands
@@ -126,6 +127,8 @@ class Commands(QObject):
         for part in (services.heart.told, self.heart.message):
             part.connect(self.message)
         services.heart.failed.connect(self.show_error)
+        self.notes = NoteCommands(services.session, desk, window)
+        self.notes.message.connect(self.message)
         self.oblique_plane = Oblique(services.session, desk, services.runner)
         self.oblique_plane.changed.connect(self.states_changed)
         self.preferences = SettingsCommands(services, desk, window)
@@ -148,7 +151,10 @@ class Commands(QObject):
 
     def handler(self, key: str) -> Callable[[], object]:
         """What carries out the action ``key``: a method of that name, here or among the others' commands."""
-        theirs = (part.handler(key) for part in (self.worklist, self.pacs, self.prior, self.heart, self.preferences))
+        theirs = (
+            part.handler(key)
+            for part in (self.worklist, self.pacs, self.prior, self.heart, self.notes, self.preferences)
+        )
         found = next((act for act in theirs if act is not None), None) or getattr(self.reading_files, key, None)
         return found or getattr(self.help, key, None) or getattr(self, key)
 

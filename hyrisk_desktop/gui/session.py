@@ -331,11 +331,13 @@ class Session(Measured):
     def _set_read(self, read: ReadState) -> None:
         moved = read.centre != self.read.centre
         graded_only = replace(read, grade=self.read.grade, vessels=self.read.vessels) == self.read
+        noted_only = replace(read, notes=self.read.notes) == self.read
         self.read = read
         if self._key is not None:
             self._reads[self._key] = read
             self._read_at[self._key] = datetime.now(UTC)
-        self._measure(keep_scores=graded_only)
+        if not noted_only:
+            self._measure(keep_scores=graded_only)
         self.read_changed.emit()
         if read.complete:
             self.set_view(centre_selected=False)

@@ -13,6 +13,7 @@ from hyrisk_desktop.calcium import NO_MARKS, STANDARD, HeartMarks, HeartRegion, 
 from hyrisk_desktop.findings import Finding
 from hyrisk_desktop.gui.overlay import Overlay
 from hyrisk_desktop.imaging import CTVolume, SeriesRecord, Voxel
+from hyrisk_desktop.worklist.notes import NO_NOTES, Notes
 
 MAX_UNDO = 200
 _exam_ids = itertools.count(1)
@@ -71,6 +72,8 @@ class ReadState:
     """The whole heart is scored as well, in its proposed outline."""
     heart: HeartMarks = NO_MARKS
     """What the reader said of its plaques."""
+    notes: Notes = NO_NOTES
+    """Key images and measures that are kept; no number depends on them."""
 
     @property
     def complete(self) -> bool:

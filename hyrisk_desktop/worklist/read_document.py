@@ -8,6 +8,7 @@ from typing import Any
 
 from hyrisk_desktop.findings import finding_rows, findings_from
 from hyrisk_desktop.imaging import Voxel
+from hyrisk_desktop.worklist.notes import notes_from, notes_values
 from hyrisk_desktop.worklist.records import Read
 from hyrisk_desktop.worklist.row_values import marks_from, marks_values
 
@@ -16,7 +17,8 @@ def read_document(read: Read) -> dict[str, Any]:
     """``read`` as values that JSON has."""
     values = {f.name: getattr(read, f.name) for f in fields(Read)}
     values |= {
-        "excluded": sorted(read.excluded), "heart": marks_values(read.heart), "findings": finding_rows(read.findings)
+        "excluded": sorted(read.excluded), "heart": marks_values(read.heart), "findings": finding_rows(read.findings),
+        "notes": notes_values(read.notes),
     }  # fmt: skip
     whole: dict[str, Any] = json.loads(json.dumps(values))
     return whole
@@ -37,6 +39,7 @@ def read_from(document: dict[str, Any]) -> Read:
         excluded=frozenset(map(_voxel, values["excluded"])),
         box=None if box is None else (_voxel(box[0]), _voxel(box[1])),
         heart=marks_from(values["heart"]),
+        notes=notes_from(values.get("notes")),
         findings=findings_from(values["findings"]),
     )
 

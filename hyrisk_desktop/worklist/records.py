@@ -14,6 +14,7 @@ from hyrisk_desktop.findings import Finding
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.volume import Voxel
 from hyrisk_desktop.standing import SHOWN, SHOWN_ANYWAY, Standing, risk_standing
+from hyrisk_desktop.worklist.notes import NO_NOTES, Notes
 
 VESSELS = ("LM", "LAD", "LCx", "RCA")
 """Left main, left anterior descending, left circumflex, right coronary artery: the rows of the grading sheet."""
@@ -188,7 +189,7 @@ class Read:
         centre: heart centre (x, y, z) in voxels; ``centre_proposed``: it is the program's, and no reader confirmed it.
         grade: 0 to 3, fractional allowed; ``vessels``: 0 to 3 for each of `VESSELS`, where graded per vessel.
         excluded: voxels whose lesions do not count. box: a drawn box as (start, stop).
-        whole_heart: the whole heart is scored as well, with the marks ``heart``.
+        whole_heart: the whole heart is scored as well, with the marks ``heart``. notes: key images and measures.
         locked: the grade is final (blinded lists: from then on risk and scores show).
         model, bundle_sha256: which model answered. results: the numbers, as `measure.numbers`. findings, versions: then.
         started_at, graded_at, locked_at, updated_at: ISO 8601 UTC, "" for not yet.
@@ -210,6 +211,7 @@ class Read:
     box: tuple[Voxel, Voxel] | None = None
     whole_heart: bool = False
     heart: HeartMarks = NO_MARKS
+    notes: Notes = NO_NOTES
     profile: str = "standard"
     locked: bool = False
     model: str = ""

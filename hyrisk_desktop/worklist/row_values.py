@@ -14,13 +14,25 @@ from hyrisk_desktop.findings import finding_rows, findings_from
 from hyrisk_desktop.imaging import Kind, ScannedExam, SeriesRecord, Voxel
 from hyrisk_desktop.standing import risk_standing, scores_standing, whole_heart_standing
 from hyrisk_desktop.worklist.models import ExamRow, ListRow, ReadRow, SeriesRow
+from hyrisk_desktop.worklist.notes import NO_NOTES, Notes, notes_from, notes_values
 from hyrisk_desktop.worklist.records import ExamEntry, OtherRead, Proposal, Read, ReadingList, ReadSummary
 
 # What a change of a read is compared by; the rest follows from these or is a stamp.
 _AUDITED = (
-    "series_uid", "content_sha256", "centre", "centre_proposed", "grade", "vessels", "excluded", "box", "whole_heart", "heart", "profile", "locked", "shown_anyway", "finding_codes", "bundle_sha256", "results",
+    "series_uid", "content_sha256", "centre", "centre_proposed", "grade", "vessels", "excluded", "box", "whole_heart", "heart", "notes", "profile", "locked", "shown_anyway", "finding_codes", "bundle_sha256", "results",
 )  # fmt: skip
-_NOT_COLUMNS = {"exam_id", "reader_id", "read_id", "centre", "excluded", "box", "whole_heart", "heart", "findings"}
+_NOT_COLUMNS = {
+    "exam_id",
+    "reader_id",
+    "read_id",
+    "centre",
+    "excluded",
+    "box",
+    "whole_heart",
+    "heart",
+    "notes",
+    "findings",
+}
 
 
 def plain(text: str) -> str:
@@ -150,6 +162,8 @@ def read_values(read: Read) -> dict[str, Any]:
         edits["heart"] = {"on": read.whole_heart, **marks_values(read.heart)}
     if heart is not None:
         edits["outlined"] = True
+    if read.notes != NO_NOTES:
+        edits["notes"] = notes_values(read.notes)
     return values | {
         "x": x,
         "y": y,
@@ -185,7 +199,7 @@ def read_of_row(row: ReadRow) -> Read:
         vessels=row.vessels, excluded=frozenset((x, y, z) for x, y, z in edits["excluded"]),
         box=None if start_stop is None else (tuple(start_stop[0]), tuple(start_stop[1])),
         whole_heart=bool(heart and heart["on"]), heart=marks_from(heart) if heart else NO_MARKS,
-        profile=row.profile, locked=row.locked, model=row.model, bundle_sha256=row.bundle_sha256,
+        notes=notes_from(edits.get("notes")), profile=row.profile, locked=row.locked, model=row.model, bundle_sha256=row.bundle_sha256,
         prevalence=row.prevalence, results=row.results, findings=findings_from(row.findings), versions=row.versions,
         started_at=row.started_at, graded_at=row.graded_at, locked_at=row.locked_at, updated_at=row.updated_at,
         seconds_to_grade=row.seconds_to_grade, read_id=row.id, revision=row.revision,
@@ -199,6 +213,8 @@ def changes_of(before: Read | None, after: Read) -> dict[str, Any]:
         value = getattr(read, name) if read else None
         if name == "excluded":
             return len(value) if value else 0
+        if isinstance(value, Notes):
+            return {key: len(found) for key, found in notes_values(value).items()}
         if isinstance(value, HeartMarks):
             return {key: len(found) for key, found in marks_values(value).items()}
         return value

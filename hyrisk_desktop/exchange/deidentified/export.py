@@ -49,6 +49,7 @@ from hyrisk_desktop.imaging.read import readable
 from hyrisk_desktop.imaging.records import current_headers
 from hyrisk_desktop.imaging.slices import stack_slices
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
+from hyrisk_desktop.worklist.notes import NO_NOTES
 
 _SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}")
 _DUMMY_MOMENT = datetime.strptime(DUMMY_DAY, "%Y%m%d").replace(tzinfo=UTC)
@@ -254,7 +255,7 @@ class _Export:
             )
         measurement = dataclasses.replace(self.report.measurement, findings=_without_texts(self.report, again))
         return dataclasses.replace(
-            self.report, record=record, volume=again, measurement=measurement, reader=label, read_at=_DUMMY_MOMENT, dated=False, comparison=None,
+            self.report, record=record, volume=again, measurement=measurement, reader=label, read_at=_DUMMY_MOMENT, dated=False, comparison=None, notes=NO_NOTES,
         )  # fmt: skip
 
     def write_reports(self, stage: Path, clean: Report) -> None:

@@ -116,6 +116,8 @@ OWN_CONCEPTS = {
     "HR064": "Plaques given to a vessel by the reader (voxel vessel; ...)",
     "HR065": "Plaques counted by the reader although doubted (voxel; ...)",
     "HR066": "Plaques left out by the reader (voxel; ...)",
+    "HR067": "Key image of the reader",
+    "HR068": "Slice, note and measures of a key image",
 }
 """Code value -> meaning; a meaning has at most 64 characters (LO)."""
 
@@ -149,6 +151,7 @@ WHOLE_HEART, WHOLE_HEART_SQRT, WHOLE_HEART_VOLUME = own("HR055"), own("HR056"), 
 CAC_DRS, SUGGESTED = own("HR057"), own("HR058")
 FURTHER, HORIZON, PRIOR_IMAGE = own("HR060"), own("HR061"), own("HR062")
 MARKS, TAKEN, KEPT, LEFT_OUT = own("HR063"), own("HR064"), own("HR065"), own("HR066")
+KEY_IMAGE, KEY_IMAGE_NOTE = own("HR067"), own("HR068")
 NO_HORIZON = "none: the training data state no time"
 """In place of a horizon, in every language."""
 PREVALENCE = own("HR024")

@@ -91,7 +91,8 @@ def formats() -> tuple[Format, ...]:
     return (
         f("sr", tr("Structured report (DICOM SR)"), tr("for the archive; can be restored here"), ".sr.dcm", True, _sr),
         f("seg", tr("Segmentation (DICOM SEG)"), tr("counted calcifications on the images, by vessel too"), ".seg.dcm", True, _seg),
-        f("pdf", tr("Report (PDF)"), tr("one page with key images"), ".pdf", False, lambda m: m.pdf),
+        f("kos", tr("Key images (DICOM Key Object Selection)"), tr("which slices matter, for the archive"), ".kos.dcm", True, _kos),
+        f("pdf", tr("Report (PDF)"), tr("one page, and further ones for key images"), ".pdf", False, lambda m: m.pdf),
         f("pdf_dicom", tr("Report in DICOM (Encapsulated PDF)"), tr("the same page for the archive"), ".pdf.dcm", True, _pdf_dicom),
         f("fhir", tr("FHIR R4 bundle"), tr("for the hospital's information systems"), ".fhir.json", False, _fhir),
         f("fhir_transaction", tr("FHIR R4 transaction"), tr("to be posted to a FHIR server"), ".transaction.json", False, _transaction),
@@ -116,6 +117,12 @@ def _sr(m: Making) -> bytes:
 
 def _seg(m: Making) -> bytes:
     return dicom_bytes(m.segmentation)
+
+
+def _kos(m: Making) -> bytes:
+    from hyrisk_desktop.exchange.reports.key_images import key_object_selection
+
+    return dicom_bytes(key_object_selection(m.report, m.source))
 
 
 def _pdf_dicom(m: Making) -> bytes:

@@ -20,6 +20,7 @@ from hyrisk_desktop.exchange.reports.change import (
     noise_text,
     number_text,
 )
+from hyrisk_desktop.exchange.reports.key_images import caption_of, key_images, key_picture
 from hyrisk_desktop.exchange.reports.pdf_canvas import ALERT, BOTTOM, INK, LEFT, MARK, RIGHT, RULE, SOFT, TOP, Canvas
 from hyrisk_desktop.exchange.reports.pdf_identity import patient_rows, technique_rows
 from hyrisk_desktop.exchange.reports.pdf_pictures import Picture, close_up, heat_map, most_calcified, whole_slice
@@ -42,6 +43,8 @@ _FOOT = BOTTOM - 10
 _LOWEST = _FOOT - 2
 _LOOSEST, _TIGHTEST = 1.6, 0.8
 """Lines further apart fall to pieces, and nearer together they touch."""
+_KEY_PICTURE_MM, _GAP_MM, _CAPTION_MM = 74.0, 12.0, 10.0
+_COLUMNS, _A_PAGE = 2, 4
 _FEWEST_LINES = 5
 """Of the findings, however much else there is to say."""
 _FINDING_MM = 4.0
@@ -56,18 +59,19 @@ def pdf_report(report: Report, template: PageTemplate = PLAIN) -> bytes:
     """
     # Wherever the findings stand, they get what the other blocks leave, and what they leave goes between the lines. Where there is
     # too much of all, lines move nearer together, and then pictures are smaller.
-    least = _Page(report, template, _FEWEST_LINES).measured()
+    least = ReadingPage(report, template, _FEWEST_LINES).measured()
     over = least.y - _LOWEST
     picture = max(_SMALLEST_MM, _PICTURE_MM - max(0.0, over - (1 - _TIGHTEST) * least.soft))
     room = _FEWEST_LINES + int(max(0.0, -over) / _FINDING_MM)
-    tight = _Page(report, template, room, picture).measured()
+    tight = ReadingPage(report, template, room, picture).measured()
     loose = min(_LOOSEST, max(_TIGHTEST, 1 + (_LOWEST - tight.y) / tight.soft))
-    page = _Page(report, template, room, picture, loose)
+    page = ReadingPage(report, template, room, picture, loose)
     page.draw()
+    _draw_key_images(page)
     return bytes(page.pdf.output())
 
 
-class _Page(Canvas):
+class ReadingPage(Canvas):
     """Draws a reading.
 
     Args:
@@ -89,7 +93,7 @@ class _Page(Canvas):
         """The mm above ``y`` that give way."""
         return self.y - TOP - self.fixed
 
-    def measured(self) -> _Page:
+    def measured(self) -> ReadingPage:
         """This page with ``y`` at the end of its last block, and without its pictures."""
         self.measuring = True
         self.draw()
@@ -282,13 +286,17 @@ class _Page(Canvas):
         for n, (picture, caption) in enumerate(shown):
             x = LEFT + n * (_PICTURE_MM + 4.5)
             if not self.measuring:
-                self._picture(picture, x, self.y, caption)
+                self.picture(picture, x, self.y, caption)
             self.lines(x, self.y + self.picture_mm + 0.8, _PICTURE_MM, [caption], 6.3, SOFT, 2)
         self.fixed += self.picture_mm + 8
         self.end_block(self.y + self.picture_mm + 8)
 
-    def _picture(self, picture: Picture, left: float, top: float, caption: str) -> None:
-        """Fit a picture, true to scale in both directions, into a black square."""
+    def picture(self, picture: Picture, left: float, top: float, caption: str) -> None:
+        """Fit a picture, true to scale in both directions, into a black square of ``picture_mm``.
+
+        Args:
+            picture: what is shown. left, top: of the square, in mm. caption: what it shows, for who can't see it.
+        """
         rows, columns = picture.pixels.shape[:2]
         width, height = columns * picture.pixel_mm[0], rows * picture.pixel_mm[1]
         scale = self.picture_mm / max(width, height)
@@ -345,3 +353,24 @@ class _Page(Canvas):
         self.text(LEFT, y + 1.5, 110, tr("Reader: {r}. Read: {t}.", r=reader, t=moment), 8)
         self.text(LEFT, y + 5.5, 180, where, 6.5, colour=SOFT)
         self.text(125, y + 1.5, 70, tr("Research use only"), 8.5, bold=True, colour=ALERT, align="R")
+
+
+def _draw_key_images(page: ReadingPage) -> None:
+    """Further pages for the reader's key images, each with whose they are; none where there are no such images."""
+    images = key_images(page.report)
+    for first in range(0, len(images), _A_PAGE):
+        page.pdf.add_page()
+        page.y, page.picture_mm = TOP, _KEY_PICTURE_MM
+        page.letterhead()
+        page.header()
+        page.identity()
+        page.heading(LEFT, 180, tr("Key images of the reader"))
+        page.y += 6
+        for place, image in enumerate(images[first : first + _A_PAGE]):
+            row, column = divmod(place, _COLUMNS)
+            x = LEFT + column * (_KEY_PICTURE_MM + _GAP_MM)
+            y = page.y + row * (_KEY_PICTURE_MM + _CAPTION_MM + 2)
+            words = caption_of(page.report, image)
+            page.picture(key_picture(page.report, image), x, y, words)
+            page.lines(x, y + _KEY_PICTURE_MM + 1, _KEY_PICTURE_MM, [words], 8, INK, 2)
+        page.footer_lines()

@@ -28,6 +28,7 @@ from hyrisk_desktop.imaging import CTVolume, SeriesRecord
 from hyrisk_desktop.measurement import Measurement
 from hyrisk_desktop.risk.risk_reading import RiskReading
 from hyrisk_desktop.standing import Standing, State
+from hyrisk_desktop.worklist.notes import NO_NOTES, Notes
 
 PRODUCT = "HyRisk Desktop"
 VERSION = __version__
@@ -41,7 +42,7 @@ class Report:
         record: what ``volume`` was read from. measurement: what was measured there.
         reader: who read, "" for unknown. read_at: when the read took this state, not when it is written; with a time zone. dated: whether that is true, and no dummy.
         model_lines: the model card's summary, one plain line each.
-        comparison: with an earlier exam; None where there was none on screen.
+        comparison: with an earlier exam; None where there was none on screen. notes: the reader's key images and measures.
         patch_xyz: the model's patch in voxels. heat: [rows, columns] of the patch as in `risk.explain`, None for none.
     """
 
@@ -55,6 +56,7 @@ class Report:
     patch_xyz: tuple[int, int, int] = (161, 161, 3)
     heat: NDArray[np.float32] | None = None
     comparison: Comparison | None = None
+    notes: Notes = NO_NOTES
 
     @cached_property
     def _tracked(self) -> dict[str, str]:

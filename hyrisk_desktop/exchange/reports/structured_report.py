@@ -36,6 +36,7 @@ from hyrisk_desktop.exchange import dicom_values as v
 from hyrisk_desktop.exchange.reports import codes as c
 from hyrisk_desktop.exchange.reports.change import change_lines
 from hyrisk_desktop.exchange.reports.digest import content_digest
+from hyrisk_desktop.exchange.reports.key_images import key_image_items, key_images
 from hyrisk_desktop.exchange.reports.outline import one_outline
 from hyrisk_desktop.exchange.reports.report import PRODUCT, VERSION, Report, finding_lines, research_use, warnings_of
 from hyrisk_desktop.exchange.reports.source_images import SourceImages, names_as_they_are, prior_image
@@ -83,7 +84,7 @@ def structured_report(
     if min(inside.size_xyz) < 1:
         raise InputError("region_outside", tr("The region lies outside the volume, so there is nothing to report."))
     near = range(max(0, m.centre[2] - _NEAR_SLICES), min(len(source.slices), m.centre[2] + _NEAR_SLICES + 1))
-    evidence = source.images(sorted({*slices, *near}))
+    evidence = source.images(sorted({*slices, *near, *(image.z for image in key_images(report))}))
     content = MeasurementReport(
         observation_context=_observers(report.reader),
         procedure_reported=c.CALCIUM_SCORING,
@@ -96,7 +97,9 @@ def structured_report(
         title=c.REPORT_TITLE,
     )
     prior = None if report.comparison is None else prior_image(report.comparison)
-    content[0].ContentSequence.extend([*further_numbers(report), *_texts(report, prior)])
+    content[0].ContentSequence.extend(
+        [*further_numbers(report), *key_image_items(report, source), *_texts(report, prior)]
+    )
     check()
     sr = _object(report, content, [*evidence, *(other for other in (segmentation, prior) if other is not None)])
     check()

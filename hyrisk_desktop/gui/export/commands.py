@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QFileDialog, QPushButton, QWidget
 from hyrisk_desktop.gui.export.deidentified_dialog import DeidentifiedCopyDialog
 from hyrisk_desktop.gui.export.deidentified_writer import Deidentifying
 from hyrisk_desktop.gui.export.dialog import ExportReadingDialog
+from hyrisk_desktop.gui.export.printing import Printing
 from hyrisk_desktop.gui.export.restore_bar import RestoreBar
 from hyrisk_desktop.gui.export.restoring import Restoring
 from hyrisk_desktop.gui.export.writer import Exported, Exporting
@@ -50,6 +51,9 @@ class ReadingFiles(QObject):
         self._session, self._settings, self._desk, self._window = session, settings, desk, window
         self.exporting, self.deidentifying = exporting, deidentifying
         self.exporting.ended.connect(self._tell_export)
+        self._printing = Printing(session, exporting, exporting.runner, window)
+        self._printing.message.connect(self.message)
+        self._printing.failed.connect(self.failed)
         self.deidentifying.ended.connect(self._tell_copy)
         self.restoring = restoring
         self.restoring.told.connect(self.message)
@@ -71,6 +75,10 @@ class ReadingFiles(QObject):
         """Ask what to write of the reading on screen, and where."""
         if not self.exporting.running:
             ExportReadingDialog(self._session, self.exporting, self._settings, self._window).open()
+
+    def print_reading(self) -> None:
+        """Print the reading on screen."""
+        self._printing.print_reading()
 
     def deidentified_copy(self) -> None:
         """Ask where to write exam and reading without identity."""

@@ -27,6 +27,7 @@ from hyrisk_desktop.gui.state import Exam, RiskStatus
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import Kind
 from hyrisk_desktop.measurement import Measurement
+from hyrisk_desktop.worklist.notes import NO_NOTES, Notes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,7 +48,7 @@ class ExportRequest:
     Attributes:
         exam: what was on screen. measurement: the numbers that were shown. predictor: the model that gave the risk.
         heat: what raised the risk, where it is known already. read_at: when the read took this state.
-        comparison: with an earlier exam, where one was shown.
+        comparison: with an earlier exam, where one was shown. notes: key images and measures.
         reader: for the files. places: where, by the key of a format. replace: those whose files may be replaced.
     """
 
@@ -58,6 +59,7 @@ class ExportRequest:
     reader: str = ""
     read_at: datetime | None = None
     comparison: Comparison | None = None
+    notes: Notes = NO_NOTES
     places: Mapping[str, Path] = field(default_factory=dict)
     replace: frozenset[Path] = frozenset()
 
@@ -66,6 +68,7 @@ class ExportRequest:
         return report_of(
             self.exam.record, self.exam.volume, self.measurement, self.predictor,
             reader=self.reader, heat=self.heat, read_at=self.read_at, comparison=self.comparison,
+            notes=self.notes,
         )  # fmt: skip
 
 
@@ -149,7 +152,7 @@ class ReadingWriter(QObject):
         self, session: Session, risk: RiskService, runner: JobRunner, store: StoreService, parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
-        self._session, self._risk, self._runner, self._store = session, risk, runner, store
+        self._session, self._risk, self.runner, self._store = session, risk, runner, store
         self._job: Job | None = None
 
     @property
@@ -173,6 +176,7 @@ class ReadingWriter(QObject):
             reader,
             session.read_at,
             session.comparison,
+            session.read.notes,
         )
 
     def cancel(self) -> None:
@@ -194,7 +198,7 @@ class ReadingWriter(QObject):
             then(replace(reading, heat=heat))
 
         self._job = Job("explaining for a report", work, done, self._fail, self._cancelled)
-        self._runner.run_model(self._job)
+        self.runner.run_model(self._job)
 
     def _run(self, name: str, work: Callable[[JobContext], Any], wrote: Callable[[Any], None]) -> None:
         """Write on a worker thread; ``wrote`` is called with the answer before it is told."""
@@ -208,7 +212,7 @@ class ReadingWriter(QObject):
         job = Job(name, work, done, self._fail, self._cancelled, self.progressed.emit)
         # A cancel between the two jobs counts.
         self._job = job if token is None else replace(job, token=token)
-        self._runner.run_io(self._job)
+        self.runner.run_io(self._job)
 
     def _note(self, exam: Exam, action: str, detail: dict[str, Any]) -> None:
         """Into the audit trail, where the worklist keeps this exam."""

@@ -43,6 +43,8 @@ class RiskService(QObject):
         self._predictor: Predictor | None = None
         self._loading: Job | None = None
         self._running: RiskRequest | None = None
+        self._answered: RiskRequest | None = None
+        """What the risk on screen answers, by the model that is loaded."""
         self.model_dir: Path | None = None
         """Folder of the model that speaks, once one has loaded."""
         session.read_changed.connect(self._ask)
@@ -73,6 +75,7 @@ class RiskService(QObject):
                 return
             self._loading = None
             active, self._predictor = loaded
+            self._answered = None
             bundle = self._predictor.bundle
             _log.info("Model %s on %s is ready", bundle.sha256[:8], self._predictor.device.type)
             if active.warning:
@@ -109,6 +112,9 @@ class RiskService(QObject):
         volume = self._session.volume
         if request is None or volume is None or self._predictor is None or self._session.risk_kept:
             return
+        if self._session.risk is not None and self._answered == request:
+            # The read has changed in what no risk depends on, such as a note.
+            return
         self._session.set_risk_status(RiskStatus.COMPUTING)
         if self._running is None:
             self._run(request, volume, self._predictor)
@@ -130,6 +136,8 @@ class RiskService(QObject):
             # Another model, or the same one with another prevalence, may have been loaded meanwhile.
             if predictor is not self._predictor or not self._session.apply_risk(request, reading):
                 self._ask()
+            else:
+                self._answered = request
 
         def failed(error: Exception) -> None:
             self._running = None

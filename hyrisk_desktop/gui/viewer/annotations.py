@@ -15,6 +15,7 @@ from hyrisk_desktop.gui.viewer.display import ORIENTATION_LETTERS, Plane, PlaneG
 from hyrisk_desktop.gui.viewer.lettering import SHADOW, Lettering, blank
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import Voxel
+from hyrisk_desktop.worklist.notes import PROBE_MM, KeptMark
 from hyrisk_desktop.worklist.records import Proposal
 
 CURSOR = QColor(90, 170, 255, 110)
@@ -24,6 +25,7 @@ PROPOSED = QColor(255, 140, 220)
 PATCH = QColor(110, 190, 255)
 BOX = QColor(255, 160, 60)
 TEXT = QColor(222, 228, 234)
+KEPT = QColor(150, 230, 255)
 _MARGIN = 8.0
 _CENTRE_ROOM = 16
 """Half the side of the picture of the cross, in pixels."""
@@ -41,6 +43,8 @@ class Marks:
     patch: Region | None = None
     box: Region | None = None
     proposed: Proposal | None = None
+    kept: tuple[tuple[KeptMark, str], ...] = ()
+    """Measures kept of the slice on show, with what they measure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +113,35 @@ def paint_marks(ink: Lettering, marks: Marks, geometry: PlaneGeometry, index: in
         named = on_slice and geometry.plane is Plane.AXIAL
         at = point(marks.proposed.voxel)
         _proposed(ink, at, on_slice=on_slice, named=named, confident=marks.proposed.confident)
+    for mark, words in marks.kept:
+        _kept(
+            ink,
+            mark,
+            words,
+            [
+                to_widget((x + 0.5) * geometry.spacing_uv[0], (y + 0.5) * geometry.spacing_uv[1])
+                for x, y in (mark.start, mark.end)
+            ],
+            to_widget,
+        )
     if marks.centre is not None:
         on_slice = round(geometry.to_plane(marks.centre)[2]) == index
         _centre(painter, point(marks.centre), on_slice=on_slice, selected=marks.centre_selected)
+
+
+def _kept(ink: Lettering, mark: KeptMark, words: str, ends: list[QPointF], to_widget: ToWidget) -> None:
+    """A length as a line with ends, or a disc, and what it measures."""
+    reach = abs(to_widget(PROBE_MM, 0.0).x() - to_widget(0.0, 0.0).x())
+    for pen in (QPen(SHADOW, 3.5), QPen(KEPT, 1.4)):
+        ink.painter.setPen(pen)
+        if mark.is_probe:
+            ink.painter.drawEllipse(ends[0], reach, reach)
+        else:
+            ink.painter.drawLine(*ends)
+            for end in ends:
+                ink.painter.drawEllipse(end, 2.0, 2.0)
+    aside = reach if mark.is_probe else 6.0
+    ink.draw(words, KEPT, ends[1].x() + aside + 4, ends[1].y() - 6)
 
 
 def _cursor_lines(painter: QPainter, at: QPointF) -> None:

@@ -244,8 +244,9 @@ class Desk(QWidget):
     def _show_marks(self, planes: Iterable[Plane] = tuple(Plane)) -> None:
         marks = self._marks()
         for plane in planes:
-            selected = marks.centre_selected and plane is Plane.AXIAL
-            self.views[plane].set_marks(replace(marks, centre_selected=selected))
+            axial = plane is Plane.AXIAL
+            selected, kept = marks.centre_selected and axial, marks.kept if axial else ()
+            self.views[plane].set_marks(replace(marks, centre_selected=selected, kept=kept))
         self._annotate(planes)
 
     def _marks(self) -> Marks:
@@ -257,7 +258,10 @@ class Desk(QWidget):
         patch = None if centre is None else Region.around(centre, PATCH_SIZE_XYZ)
         region = None if centre is None or box is not None else Region.around(centre)
         proposed = session.proposal if centre is None else None
-        return Marks(session.view.position, centre, session.view.centre_selected, region, patch, box, proposed)
+        kept = tuple(
+            (mark, mark.text(session.volume)) for mark in session.read.notes.marks if mark.z == session.view.position[2]
+        )
+        return Marks(session.view.position, centre, session.view.centre_selected, region, patch, box, proposed, kept)
 
     def _annotate(self, planes: Iterable[Plane] = tuple(Plane)) -> None:
         exam = self._session.exam
@@ -271,7 +275,11 @@ class Desk(QWidget):
         if plane is Plane.AXIAL:
             zoom = self.views[plane].zoom
             corners = axial_corners(exam, session.view, zoom, self._pointer_text(), blinded=session.blinded)
-            corners = replace(corners, top_right=(*corners.top_right, self._priors_text))
+            image = session.read.notes.image_of(session.view.position[2])
+            key = "" if image is None else tr("KEY IMAGE {note}", note=image.note).rstrip()
+            corners = replace(
+                corners, top_left=(*corners.top_left, key), top_right=(*corners.top_right, self._priors_text)
+            )
             hint = hint_text(Place.IMAGE, situation(session))
             banner = tr("SYNTHETIC PHANTOM – NOT A PATIENT") if exam.synthetic else ""
         else:

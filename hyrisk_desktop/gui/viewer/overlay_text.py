@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from hyrisk_desktop.gui.state import Exam, Tool, ViewState
 from hyrisk_desktop.gui.viewer.display import Plane, PlaneGeometry
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume, Voxel
-
-PROBE_RADIUS_MM = 5.0
+from hyrisk_desktop.worklist.notes import PROBE_MM, disc_hu
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +126,6 @@ def pointer_text(volume: CTVolume, voxel: Voxel | None, view: ViewState) -> str:
     text = tr("({x}, {y}, {z})  {hu:.0f} {what}", x=x, y=y, z=z, hu=volume.hu[z, y, x], what=what)
     if view.tool is not Tool.PROBE:
         return text
-    rx, ry = (max(1, round(PROBE_RADIUS_MM / s)) for s in volume.spacing_mm[:2])
-    rows, columns = np.ogrid[max(0, y - ry) : y + ry + 1, max(0, x - rx) : x + rx + 1]
-    disc = ((rows - y) / ry) ** 2 + ((columns - x) / rx) ** 2 <= 1.0
-    patch = volume.hu[z, max(0, y - ry) : y + ry + 1, max(0, x - rx) : x + rx + 1]
-    values = patch[disc[: patch.shape[0], : patch.shape[1]]]
-    of_disc = tr(
-        "⌀ {mm:.0f} mm: mean {mean:.0f}, SD {sd:.0f} HU", mm=2 * PROBE_RADIUS_MM, mean=values.mean(), sd=values.std()
-    )
+    values = disc_hu(volume, x, y, z)
+    of_disc = tr("⌀ {mm:.0f} mm: mean {mean:.0f}, SD {sd:.0f} HU", mm=2 * PROBE_MM, mean=values.mean(), sd=values.std())
     return f"{text}\n{of_disc}"

@@ -376,8 +376,8 @@ class SliceView(pg.GraphicsView):
 
     @property
     def ruler_mm(self) -> tuple[tuple[float, float], tuple[float, float]] | None:
-        """Both ends of the measured line, mm from the slice's upper left corner."""
-        return self._ruler
+        """Both ends of the line measured on the slice on show, mm from the slice's upper left corner."""
+        return self._ruler if self._ruler_index == self.index else None
 
     @property
     def dragging(self) -> bool:

@@ -255,6 +255,7 @@ class ReadKeeper(QObject):
             box=None if state.box is None else (state.box.start, state.box.stop),
             whole_heart=state.whole_heart,
             heart=state.heart,
+            notes=state.notes,
             profile=state.profile,
             locked=state.locked,
             model=risk.model if risk else "",
@@ -300,4 +301,5 @@ def state_of(read: Read) -> ReadState:
         shown_anyway=read.shown_anyway,
         whole_heart=read.whole_heart,
         heart=read.heart,
+        notes=read.notes,
     )
