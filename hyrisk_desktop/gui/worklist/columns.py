@@ -87,9 +87,14 @@ def _who(r: Row) -> str:
     return person_name(r.entry.patient_name) or r.entry.patient_id or r.entry.source.name
 
 
+def busy_text(r: Row) -> str:
+    """Who reads the exam at another desk now."""
+    return tr("being read by {names}", names=", ".join(r.busy))
+
+
 def _others(r: Row) -> str:
     if r.busy:
-        return tr("being read by {names}", names=", ".join(r.busy))
+        return busy_text(r)
     names = [tr("{name} (locked)", name=o.reader) if o.locked else o.reader for o in r.entry.others]
     return tr("read by {names}", names=", ".join(names)) if names else ""
 
