@@ -92,7 +92,8 @@ DESKS = [
         ),
         ("np.cumsum(frequency, axis=1) - frequency / 2", "np.cumsum(frequency, axis=1)"),
         ("2 * (m * squares - total**2) / (m - 1)", "2 * (m * squares - total**2) / m"),
-        ("table - np.nanmean(table) if self.units else table", "table"),
+        ("centred = table - np.nanmean(table)", "centred = table"),
+        ("rng.multinomial(n, times / n,", "rng.multinomial(n, np.full(len(times), 1 / len(times)),"),
         ("if r.blinded != blinded} if mixed else {}", "if r.blinded != blinded}"),
         (
             "return other | {r.exam_id: r for r in mine if r.blinded == blinded}",
