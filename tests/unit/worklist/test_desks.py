@@ -163,7 +163,8 @@ def test_a_heartbeat_is_no_news(store: Store, other: Store, ear: Ear) -> None:
     announce(other.database, bob, None, blinded=False)
     ear.until(lambda n: n.desks)
     announce(other.database, bob, None, blinded=False)
-    # What comes after it is all that is heard.
+    announce(store.database, store.reader("Ada"), None, blinded=False)
+    # What comes after it is all that is heard: neither that Bob is still there, nor that this desk is.
     (exam_id,) = other.add_exams(None, [scanned(1)])
     news = ear.until(lambda n: bool(n.exam_ids))
     assert (news.exam_ids, news.desks) == (frozenset({exam_id}), False)
