@@ -58,12 +58,7 @@ DESKS = [
         ("before is None or before.series_uid != read.series_uid", "before is None"),
         ("f.code in codes and f.code not in here", "f.code in codes"),
         ('if read.content_sha256 in ("", before.content_sha256):', "if True:"),
-        (
-            "codes |= OF_THE_RISK | {SHOWN_ANYWAY}",
-            "codes |= OF_THE_RISK",
-            "",
-            "the calcium score, which is lacking in the same moment, brings that finding as well",
-        ),
+        ("codes |= OF_THE_RISK | {SHOWN_ANYWAY}", "codes |= OF_THE_RISK"),
     ),
     *mutants(
         "hyrisk_desktop/worklist/keeping.py",
