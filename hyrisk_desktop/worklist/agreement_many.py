@@ -21,6 +21,7 @@ REGION, WHOLE_HEART = "region", "whole_heart"
 QUANTITIES = (REGION, WHOLE_HEART, "LM", "LAD", "LCX", "RCA")
 """Agatston scores that are compared: the region's, the whole heart's, and each vessel's."""
 _RESAMPLES, _AT_ONCE = 2000, 100
+_FEWEST, _MOST_DRAWS = 200, 4_000_000
 _SEED = 20110125
 _NAN = float("nan")
 Table = NDArray[np.float64]
@@ -165,8 +166,9 @@ def fleiss_with_interval(grades: NDArray[np.int64], *, resamples: int = _RESAMPL
     value = fleiss_kappa(counts)
     if n < 3 or np.isnan(value):
         return Estimate(value, _NAN, _NAN)
-    agree = ((counts**2).sum(axis=1) - readers) / (readers * (readers - 1))
-    found = [_fleiss(w @ agree / n, w @ counts / (n * readers)) for w in _weights(n, resamples)]
+    rows, times = _distinct(counts)
+    agree = ((rows**2).sum(axis=1) - readers) / (readers * (readers - 1))
+    found = [_fleiss(w @ agree / n, w @ rows / (n * readers)) for w in _weights(times, resamples)]
     return _interval(value, np.concatenate(found))
 
 
@@ -179,39 +181,43 @@ def krippendorff_alpha(table: Table, *, ordinal: bool) -> float:
     Args:
         table: [units, readers] values, NaN for missing ones. ordinal: by ranks; else by squared differences.
     """
-    parts = _Ordinal(table) if ordinal else _Interval(table)
-    return float(parts.alphas(np.ones((1, parts.units)))[0]) if parts.units else _NAN
+    return alpha_with_interval(table, ordinal=ordinal, resamples=0).value
 
 
 def alpha_with_interval(table: Table, *, ordinal: bool, resamples: int = _RESAMPLES) -> Estimate:
     """Krippendorff's alpha with its bootstrap interval; arguments as `krippendorff_alpha`.
 
     Args:
-        table: [units, readers]. ordinal: as there. resamples: how many.
+        table: [units, readers]. ordinal: as there. resamples: how many; 0 for no interval.
     """
-    parts = _Ordinal(table) if ordinal else _Interval(table)
-    if not parts.units:
+    rows, times = _distinct(_pairable(table))
+    if not len(rows):
         return Estimate(_NAN, _NAN, _NAN)
-    value = float(parts.alphas(np.ones((1, parts.units)))[0])
-    if parts.units < 3 or np.isnan(value):
+    parts = _Ordinal(rows) if ordinal else _Interval(rows)
+    value = float(parts.alphas(times[None])[0])
+    if times.sum() < 3 or np.isnan(value) or not resamples:
         return Estimate(value, _NAN, _NAN)
-    found = np.concatenate([parts.alphas(w) for w in _weights(parts.units, resamples)])
-    return _interval(value, found)
+    return _interval(value, np.concatenate([parts.alphas(w) for w in _weights(times, resamples)]))
 
 
 def _pairable(table: Table) -> Table:
     return np.asarray(table[(~np.isnan(table)).sum(axis=1) > 1], np.float64)
 
 
+def _distinct(table: Table) -> tuple[Table, Table]:
+    """The different rows of a table [n, columns], and how often each is there [rows]: a study of ten thousand has few."""
+    # No value is negative, and a missing one is like any other missing one.
+    _, first, times = np.unique(np.nan_to_num(table, nan=-1.0), axis=0, return_index=True, return_counts=True)
+    return np.asarray(table[first], np.float64), times.astype(np.float64)
+
+
 class _Interval:
-    """Sums from which alphas of resampled units follow, with squared differences."""
+    """Sums from which alphas of resampled units [units, readers] follow, with squared differences."""
 
     def __init__(self, table: Table) -> None:
-        table = _pairable(table)
-        self.units = len(table)
         self._m = (~np.isnan(table)).sum(axis=1).astype(np.float64)
         # Around the middle of all values, so that no digits are lost to a large one.
-        centred = table - np.nanmean(table) if self.units else table
+        centred = table - np.nanmean(table)
         self._sum, self._squares = np.nansum(centred, axis=1), np.nansum(centred**2, axis=1)
 
     def alphas(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -224,16 +230,14 @@ class _Interval:
 
 
 class _Ordinal:
-    """Coincidences of values, from which alphas of resampled units follow; distances follow from how frequent values are."""
+    """Coincidences of values in units [units, readers]; distances follow from how frequent values are."""
 
     def __init__(self, table: Table) -> None:
-        table = _pairable(table)
-        self.units = len(table)
         values = np.unique(table[~np.isnan(table)])
         counts = (table[:, :, None] == values).sum(axis=1).astype(np.float64)
         m = counts.sum(axis=1)
         pairs = counts[:, :, None] * counts[:, None, :] - counts[:, :, None] * np.eye(len(values))
-        self._pairs = (pairs / (m - 1)[:, None, None]).reshape(self.units, len(values) ** 2)
+        self._pairs = (pairs / (m - 1)[:, None, None]).reshape(len(table), len(values) ** 2)
         self._counts = counts
 
     def alphas(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -252,12 +256,13 @@ def _alpha(observed: NDArray[np.float64], expected: NDArray[np.float64]) -> NDAr
     return np.asarray(1 - observed / np.where(expected > 1e-12, expected, _NAN), np.float64)
 
 
-def _weights(units: int, resamples: int) -> list[NDArray[np.float64]]:
-    """How often each unit is drawn, [samples, units] a time; the same for the same number of units."""
-    rng = np.random.default_rng(_SEED)
-    even = np.full(units, 1 / units)
+def _weights(times: Table, resamples: int) -> list[NDArray[np.float64]]:
+    """How often rows that are there so many ``times`` [rows] are drawn, [samples, rows] at a time; the same every day."""
+    rng, n = np.random.default_rng(_SEED), int(times.sum())
+    # With so many different rows an interval is narrow, and its ends need fewer samples.
+    resamples = min(resamples, max(_FEWEST, _MOST_DRAWS // len(times)))
     return [
-        rng.multinomial(units, even, min(_AT_ONCE, resamples - at)).astype(np.float64)
+        rng.multinomial(n, times / n, min(_AT_ONCE, resamples - at)).astype(np.float64)
         for at in range(0, resamples, _AT_ONCE)
     ]
 

@@ -61,11 +61,14 @@ class UnsavedReads:
         self._token = secrets.token_hex(8)
         self._lock: FileLock | None = None
         self._files: dict[Key, Path] = {}
+        self._kept: dict[Key, Waiting] = {}
 
     def keep(self, waiting: Waiting) -> None:
         """Write a read down, in place of an earlier state of it; raises OSError."""
-        self._hold()
         key = key_of(waiting.read, waiting.reader)
+        if self._kept.get(key) == waiting:
+            return
+        self._hold()
         path = self._files.get(key) or self._new_name()
         document = {
             "worklist": self._worklist,
@@ -74,10 +77,11 @@ class UnsavedReads:
             "read": read_document(waiting.read),
         }
         write_private(path, json.dumps(document).encode("ascii"))
-        self._files[key] = path
+        self._files[key], self._kept[key] = path, waiting
 
     def drop(self, key: Key) -> None:
         """A read waits no more."""
+        self._kept.pop(key, None)
         path = self._files.pop(key, None)
         if path is not None:
             with contextlib.suppress(OSError):

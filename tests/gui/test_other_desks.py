@@ -72,6 +72,8 @@ def test_what_another_desk_does_comes_into_the_rows_and_disturbs_nothing(
     announce(other.database, bob, ids[4], blinded=False)
     program.wait(lambda: cell(reading, 3, "Other readers") == "read by Bob (locked)")
     assert cell(reading, 4, "Other readers") == "being read by Bob"
+    assert cell(reading, 4, "Patient") == "Test, Person003\nbeing read by Bob"
+    assert worklist.model.name_of(ids[4]) == "Test, Person003"
     assert cell(reading, 3, "Grade") == "", "who has read it, and not what was read"
     assert worklist.reading_list is not None
     (added,) = other.add_exams(worklist.reading_list.list_id, [scanned(77)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.calcium import CALCIUM
 from tests.mutants.desk import DESK
+from tests.mutants.desks import DESKS
 from tests.mutants.imaging import IMAGING
 from tests.mutants.prior import PRIOR
 from tests.mutants.reading import READING
@@ -14,4 +15,6 @@ from tests.mutants.steady import STEADY
 from tests.mutants.training import TRAINING
 from tests.mutants.whole_heart import WHOLE_HEART
 
-MUTANTS = (*CALCIUM, *DESK, *RISK, *IMAGING, *PRIOR, *READING, *REPORTS, *STANDING, *STEADY, *TRAINING, *WHOLE_HEART)
+MUTANTS = (
+    *CALCIUM, *DESK, *DESKS, *RISK, *IMAGING, *PRIOR, *READING, *REPORTS, *STANDING, *STEADY, *TRAINING, *WHOLE_HEART,
+)  # fmt: skip

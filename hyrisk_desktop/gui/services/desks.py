@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hyrisk_desktop.gui.services.store_thread import StoreThread
     from hyrisk_desktop.worklist.desks import Desk
     from hyrisk_desktop.worklist.feeds import News
+    from hyrisk_desktop.worklist.store import Store
     from hyrisk_desktop.worklist.watching import Watcher
 
 _log = logging.getLogger(__name__)
@@ -77,10 +78,10 @@ class Desks(QObject):
             return
         reader, exam_id, blinded = self._here
 
-        def work(store: object) -> tuple[Desk, ...]:
+        def work(store: Store) -> tuple[Desk, ...]:
             from hyrisk_desktop.worklist.desks import announce
 
-            return announce(store.database, reader, exam_id, blinded=blinded)  # type: ignore[attr-defined]
+            return announce(store.database, reader, exam_id, blinded=blinded)
 
         # Nobody waits for that; the reads themselves tell of a store that can't be written.
         self._store.ask(work, self._seat, lambda _: None)
@@ -98,10 +99,10 @@ class Desks(QObject):
             self.changed.emit(news.exam_ids)
         if news.desks and not news.everything:
 
-            def work(store: object) -> tuple[Desk, ...]:
+            def work(store: Store) -> tuple[Desk, ...]:
                 from hyrisk_desktop.worklist.desks import others
 
-                return others(store.database)  # type: ignore[attr-defined]
+                return others(store.database)
 
             self._store.ask(work, self._seat, lambda _: None)
 

@@ -237,6 +237,9 @@ class StoreService(StoreThread):
                 else tr("{why} {n} reads wait in memory: leave the program open.", why=why, n=n)
             )
             self._retry.start()
+            for read, reader in self._unsaved.values():
+                # What came while the others were tried.
+                self._later(self._write_down, read, reader)
         elif self._unsaved:
             self._save()
         elif self._in_trouble:

@@ -61,7 +61,7 @@ def columns() -> tuple[Column, ...]:
         c("grade", tr("Grade"), 48, _grade, lambda r: _number(r, "grade"), right=True),
         c("agatston", tr("Agatston"), 64, _agatston, _agatston_order, right=True),
         c("risk", tr("Risk"), 58, _risk, lambda r: _shown(r, "risk"), right=True),
-        c("desks", tr("Other readers"), 132, lambda r: _open(r, _others(r)), lambda r: _open(r, _others(r)).casefold()),
+        c("desks", tr("Other readers"), 132, others_text, lambda r: others_text(r).casefold()),
         c("findings", tr("Findings"), 128, _finding_signs, _finding_rank),
         c("date", tr("Date"), 80, lambda r: _open(r, dicom_date(r.entry.study_date)), lambda r: _open(r, r.entry.study_date)),
         c("slices", tr("Slices"), 96, _slices, lambda r: r.entry.slice_count),
@@ -87,7 +87,10 @@ def _who(r: Row) -> str:
     return person_name(r.entry.patient_name) or r.entry.patient_id or r.entry.source.name
 
 
-def _others(r: Row) -> str:
+def others_text(r: Row) -> str:
+    """Who reads the exam at another desk now, or else who has graded it; "" in a blinded list."""
+    if r.blinded:
+        return ""
     if r.busy:
         return tr("being read by {names}", names=", ".join(r.busy))
     names = [tr("{name} (locked)", name=o.reader) if o.locked else o.reader for o in r.entry.others]

@@ -74,7 +74,8 @@ class Worklist(Opening):
         def done(answer: tuple[Reader, ReadingList | None]) -> None:
             if self._without_store:
                 self._without_store = False
-                self.store.trouble.emit("")
+                if not self.store.unsaved:
+                    self.store.trouble.emit("")
             before = self.reader
             another = before is not None and before != answer[0]
             self.reader, self._last = answer

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from hyrisk_desktop.worklist.store import Store
 
 _SETTLE_MS = 150
+# More rows than this are read faster with the whole list.
+_MANY = 2000
 
 
 class OtherDesks(QObject):
@@ -117,7 +119,7 @@ class OtherDesks(QObject):
             return
 
         def work(store: Store) -> list[ExamEntry]:
-            if exam_ids is None:
+            if exam_ids is None or len(exam_ids) > _MANY:
                 return store.entries(reading_list, reader)
             return store.entries_of(exam_ids, reader, blinded=reading_list.blinded, list_id=reading_list.list_id)
 

@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QFont, QPixmap
 
 from hyrisk_desktop.findings import Severity
 from hyrisk_desktop.gui.appearance import colour
-from hyrisk_desktop.gui.worklist.columns import SIGNS, Row, columns, standing_of, worst
+from hyrisk_desktop.gui.worklist.columns import SIGNS, Column, Row, columns, others_text, standing_of, worst
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.worklist.records import ExamEntry, ReadSummary, Status
 
@@ -261,7 +261,7 @@ class WorklistModel(QAbstractTableModel):
         entry, column = self._entries[place], self._columns[index.column()]
         match role:
             case Qt.ItemDataRole.DisplayRole:
-                return column.text(self._row_at(place))
+                return _shown_text(column, self._row_at(place))
             case Qt.ItemDataRole.DecorationRole if index.column() == 0:
                 return self._picture(entry)
             case Qt.ItemDataRole.ForegroundRole:
@@ -288,7 +288,7 @@ class WorklistModel(QAbstractTableModel):
     def _colour(entry: ExamEntry, key: str, *, busy: bool = False) -> QColor | None:
         if key == "status":
             return colour(_STATUS_COLOURS[entry.status])
-        if key == "desks" and busy:
+        if key in ("desks", "patient") and busy:
             return colour("warning")
         if key in ("risk", "agatston") and standing_of(entry, key).withheld:
             return colour(_STATUS_COLOURS[Status.WITHHELD])
@@ -304,6 +304,7 @@ class WorklistModel(QAbstractTableModel):
         proposal = entry.proposal.reason if entry.proposal else ""
         synthetic = tr("Synthetic phantom, not a patient.") if entry.synthetic else ""
         lines = (
+            others_text(row),
             (not row.blinded and entry.problem) or entry.reason,
             synthetic,
             entry.decisive.message if entry.decisive else "",
@@ -315,6 +316,13 @@ class WorklistModel(QAbstractTableModel):
             proposal,
         )
         return "\n".join(line for line in lines if line)
+
+
+def _shown_text(column: Column, row: Row) -> str:
+    """A cell's text; below the name stands what others do with the exam, in sight also where the list is narrow."""
+    text = column.text(row)
+    more = others_text(row) if column.key == "patient" else ""
+    return f"{text}\n{more}" if more else text
 
 
 def _other_model_tip(read: ReadSummary) -> str:

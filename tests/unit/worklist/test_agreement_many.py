@@ -12,6 +12,11 @@ import pytest
 from hyrisk_desktop.worklist.agreement import icc
 from hyrisk_desktop.worklist.agreement_many import (
     QUANTITIES,
+    _distinct,
+    _Interval,
+    _Ordinal,
+    _pairable,
+    _weights,
     alpha_with_interval,
     chosen_reads,
     compare_many,
@@ -96,15 +101,22 @@ def test_intervals_hold_the_value_and_are_the_same_every_day() -> None:
 
 
 def test_the_bootstrap_draws_exams_as_drawing_their_rows_does() -> None:
-    """Weights stand for repeated rows."""
+    """Weights stand for repeated rows, and rows that are there twice are drawn twice as often."""
     table = np.array(KRIPPENDORFF_2011).T
-    from hyrisk_desktop.worklist.agreement_many import _Interval, _Ordinal, _pairable
-
-    rows = _pairable(table)
-    weights = np.array([[0, 2, 1, 0, 3, 1, 1, 0, 1, 1, 1]], float)
+    rows, times = _distinct(_pairable(table))
+    assert (len(rows), times.sum()) == (9, 11)
+    weights = np.array([[0, 2, 1, 0, 3, 1, 1, 0, 2]], float)
     drawn = np.repeat(rows, weights[0].astype(int), axis=0)
-    for parts, ordinal in ((_Ordinal(table), True), (_Interval(table), False)):
+    for parts, ordinal in ((_Ordinal(rows), True), (_Interval(rows), False)):
         assert parts.alphas(weights)[0] == pytest.approx(krippendorff_alpha(drawn, ordinal=ordinal))
+    samples = np.concatenate(_weights(np.array([1.0, 3.0, 6.0]), 2000))
+    assert (samples.sum(axis=1) == 10).all()
+    assert samples.mean(axis=0) == pytest.approx([1, 3, 6], abs=0.15)
+
+
+@pytest.mark.parametrize(("rows", "samples"), [(2000, 2000), (2001, 1999), (30_000, 200)])
+def test_many_different_exams_are_drawn_less_often(rows: int, samples: int) -> None:
+    assert sum(len(w) for w in _weights(np.ones(rows), 2000)) == samples
 
 
 def read(exam_id: int, reader_id: int, grade: float | None, region: float | None = None, **changes: Any) -> Read:

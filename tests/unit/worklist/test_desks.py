@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -163,7 +164,8 @@ def test_a_heartbeat_is_no_news(store: Store, other: Store, ear: Ear) -> None:
     announce(other.database, bob, None, blinded=False)
     ear.until(lambda n: n.desks)
     announce(other.database, bob, None, blinded=False)
-    # What comes after it is all that is heard.
+    announce(store.database, store.reader("Ada"), None, blinded=False)
+    # What comes after it is all that is heard: neither that Bob is still there, nor that this desk is.
     (exam_id,) = other.add_exams(None, [scanned(1)])
     news = ear.until(lambda n: bool(n.exam_ids))
     assert (news.exam_ids, news.desks) == (frozenset({exam_id}), False)
@@ -198,6 +200,14 @@ def test_a_server_that_goes_away_is_said_and_heard_again_once_it_is_back() -> No
         ear.stop()
         for opened in (store, other):
             opened.close()
+
+
+def test_desks_that_meet_a_new_worklist_at_once_make_one(place: Path | str) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        opened = list(pool.map(lambda _: Store(place), range(4)))
+    assert opened[0].reader("Ada") == opened[3].reader("Ada")
+    for one in opened:
+        one.close()
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,13 @@ def test_what_is_not_known_yet_is_no_reason_to_forget_it() -> None:
     assert kept.locked
 
 
+def test_a_finding_comes_once_and_with_its_number() -> None:
+    here = with_lasting_results(BEFORE, replace(BLIND, findings=(finding("lesion_cut"), finding("contrast"))))
+    assert sorted(f.code for f in here.findings) == sorted(CODES)
+    only_risk = with_lasting_results(BEFORE, replace(BEFORE, results={**FULL, "risk": None}, findings=()))
+    assert only_risk.finding_codes == ("files_changed", SHOWN_ANYWAY, "unlike_training")
+
+
 @pytest.mark.parametrize(
     ("change", "parts"),
     [
