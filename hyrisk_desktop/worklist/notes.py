@@ -87,7 +87,11 @@ NO_NOTES = Notes()
 
 
 def disc_hu(volume: CTVolume, x: int, y: int, z: int) -> Any:
-    """HU [n] of the disc of `PROBE_MM` around a voxel of its slice, as far as that lies in the volume."""
+    """HU [n] of the disc of `PROBE_MM` around a voxel of its slice, as far as that lies in the volume.
+
+    Args:
+        volume: whose HU. x, y, z: the voxel.
+    """
     rx, ry = (max(1, round(PROBE_MM / mm)) for mm in volume.spacing_mm[:2])
     top, left = max(0, y - ry), max(0, x - rx)
     part = volume.hu[z, top : y + ry + 1, left : x + rx + 1]

@@ -152,6 +152,9 @@ DESK = [
         ("            self.image.clear()\n", "            pass\n"),
         ("        self.setMask(mask)\n", ""),
         ("session.exam_changed.connect(self._end)", "pass"),
-        ("self._table = None\n        self._picture.area", "pass\n        self._picture.area"),
+        (
+            "self._hu, self._fit, self._words, self._table = hu, fit_mm, words, None",
+            "self._hu, self._fit, self._words = hu, fit_mm, words",
+        ),
     ),
 ]

@@ -89,7 +89,7 @@ PRIOR = [
         ("            self._drop()\n            self.found_changed.emit()", "            self.found_changed.emit()"),
         ("self._worklist.ahead.reserve(loaded.exam.volume.hu.nbytes)", "self._worklist.ahead.reserve(0)"),
         ("if other.series_uid == current.series_uid:", "if False:"),
-        ("            if whose == self._whose and found != self.found:", "            if found != self.found:"),
+        ("            if whose == self._whose:\n                self._stored = found", "            if True:\n                self._stored = found"),
         ("session.read.centre is not None:\n            return", "False:\n            return"),
     ),
     *mutants(

@@ -36,7 +36,7 @@ REPORTS = [
         ("one_outline(mask) + np.array((x0, y0))", "one_outline(mask) + np.array((y0, x0))"),
         ("for z in range(inside.start[2], inside.stop[2])]", "for z in range(inside.start[2], inside.stop[2] - 1)]"),
         ("_NEAR_SLICES = 2", "_NEAR_SLICES = 1"),
-        ("evidence = source.images(sorted({*slices, *near}))", "evidence = source.images(sorted({*near}))"),
+        ("sorted({*slices, *near, *(image.z for image in key_images(report))})", "sorted({*near, *(image.z for image in key_images(report))})"),
         ("number(c.MAXIMUM_HU, lesion.max_hu, c.HU_UNIT)", "number(c.MAXIMUM_HU, lesion.mean_hu, c.HU_UNIT)"),
         ("yes_no(c.EXCLUDED, lesion.excluded)", "yes_no(c.EXCLUDED, lesion.cut_by_border)"),
         ("text(c.REGION_START, triple(scores.region.start))", "text(c.REGION_START, triple(inside.start))"),

@@ -99,34 +99,34 @@ def paint_marks(ink: Lettering, marks: Marks, geometry: PlaneGeometry, index: in
             painter.setPen(QPen(colour, 1, style))
             painter.drawRect(corners(region))
     if marks.box is not None:
-        rectangle = corners(marks.box)
-        inside = geometry.crosses(marks.box, index)
-        painter.setPen(QPen(BOX, 1, Qt.PenStyle.SolidLine if inside else Qt.PenStyle.DotLine))
-        painter.drawRect(rectangle)
-        painter.setBrush(BOX)
-        for corner in (rectangle.topLeft(), rectangle.topRight(), rectangle.bottomLeft(), rectangle.bottomRight()):
-            painter.drawRect(QRectF(corner.x() - 3.5, corner.y() - 3.5, 7, 7))
-        painter.setBrush(Qt.BrushStyle.NoBrush)
+        _box(painter, corners(marks.box), inside=geometry.crosses(marks.box, index))
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    _all_kept(ink, marks, geometry, to_widget)
     if marks.proposed is not None:
         on_slice = round(geometry.to_plane(marks.proposed.voxel)[2]) == index
         named = on_slice and geometry.plane is Plane.AXIAL
-        at = point(marks.proposed.voxel)
-        _proposed(ink, at, on_slice=on_slice, named=named, confident=marks.proposed.confident)
-    for mark, words in marks.kept:
-        _kept(
-            ink,
-            mark,
-            words,
-            [
-                to_widget((x + 0.5) * geometry.spacing_uv[0], (y + 0.5) * geometry.spacing_uv[1])
-                for x, y in (mark.start, mark.end)
-            ],
-            to_widget,
-        )
+        confident = marks.proposed.confident
+        _proposed(ink, point(marks.proposed.voxel), on_slice=on_slice, named=named, confident=confident)
     if marks.centre is not None:
         on_slice = round(geometry.to_plane(marks.centre)[2]) == index
         _centre(painter, point(marks.centre), on_slice=on_slice, selected=marks.centre_selected)
+
+
+def _box(painter: QPainter, rectangle: QRectF, *, inside: bool) -> None:
+    """The whole-heart box with its handles; dotted beside its slices."""
+    painter.setPen(QPen(BOX, 1, Qt.PenStyle.SolidLine if inside else Qt.PenStyle.DotLine))
+    painter.drawRect(rectangle)
+    painter.setBrush(BOX)
+    for corner in (rectangle.topLeft(), rectangle.topRight(), rectangle.bottomLeft(), rectangle.bottomRight()):
+        painter.drawRect(QRectF(corner.x() - 3.5, corner.y() - 3.5, 7, 7))
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+
+
+def _all_kept(ink: Lettering, marks: Marks, geometry: PlaneGeometry, to_widget: ToWidget) -> None:
+    su, sv = geometry.spacing_uv
+    for mark, words in marks.kept:
+        ends = [to_widget((x + 0.5) * su, (y + 0.5) * sv) for x, y in (mark.start, mark.end)]
+        _kept(ink, mark, words, ends, to_widget)
 
 
 def _kept(ink: Lettering, mark: KeptMark, words: str, ends: list[QPointF], to_widget: ToWidget) -> None:
