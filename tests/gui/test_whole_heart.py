@@ -120,6 +120,10 @@ def test_all_suggestions_are_taken_in_one_step(scored: Program) -> None:
     assert heart(scored).extent == heart(scored).suggested_extent
     scored.session.undo()
     assert heart(scored).extent is None
+    other = next(plaque for plaque in counted(scored) if plaque.suggested != "RCA")
+    scored.session.mark_plaques([other.id], "RCA")
+    press(scored, Qt.Key.Key_T, Qt.Key.Key_A)
+    assert heart(scored).at(other.id).vessel == "RCA", "what a reader has said is no suggestion"
 
 
 def test_a_plaque_is_left_out_and_counted_again(scored: Program) -> None:
