@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hyrisk_desktop.calcium import score_region
+from hyrisk_desktop.calcium import CORONARIES, score_region
 from hyrisk_desktop.comparison import compare
 from hyrisk_desktop.imaging import CTVolume, Voxel
 from model_training.phantom.exam import exam_layout, exam_slices, first_voxel_mm
@@ -40,6 +40,7 @@ class Pair:
         prior, true: Agatston of the region without noise, and what growth alone adds to it.
         found, noise, root, root_noise: the change told and its band, of Agatston and of the square root of the volume.
         heart_prior, heart, heart_noise: square root of the volume of the prior's whole heart, its change as told, and its band.
+        vessels, vessels_held: with calcium in either exam, and of them those whose change lies within its band.
     """
 
     seed: int
@@ -60,6 +61,8 @@ class Pair:
     heart_prior: float
     heart: float
     heart_noise: float
+    vessels: int
+    vessels_held: int
 
 
 def as_exam(hu: NDArray[np.int16], phantom: Phantom, day: str) -> CTVolume:
@@ -123,6 +126,10 @@ def one_pair(task: tuple[int, str]) -> Pair:
     hearts = told.current.whole_heart, told.prior.whole_heart
     assert hearts[0] is not None
     assert hearts[1] is not None
+    calcified = [
+        change for name in CORONARIES
+        if (change := told.changes[f"heart_{name.lower()}"]).current or change.prior
+    ]  # fmt: skip
     return Pair(
         seed, later.phantom.growth, first.scanner.kernel != later.phantom.scanner.kernel,
         first.scanner.increment_mm != later.phantom.scanner.increment_mm, told.registration.residual_mm,
@@ -130,6 +137,7 @@ def one_pair(task: tuple[int, str]) -> Pair:
         told.current.scores.agatston - told.prior.scores.agatston, agatston.noise or np.nan,
         told.current.scores.sqrt_volume - told.prior.scores.sqrt_volume, root.noise or np.nan, grown[1] - before[1],
         hearts[1].sqrt_volume, hearts[0].sqrt_volume - hearts[1].sqrt_volume, heart.noise or np.nan,
+        len(calcified), sum(not change.beyond_noise for change in calcified),
     )  # fmt: skip
 
 
@@ -153,6 +161,10 @@ def tell(pairs: list[Pair]) -> None:
     print(f"whole heart, sqrt volume: found - expected mean {off.mean():+.1f}, SD {off.std(ddof=1):.1f}; told beyond noise "
           f"{beyond[~grown].mean():.0%} of {(~grown).sum()} that did not grow, {beyond[grown & with_calcium].mean():.0%} of "
           f"{(grown & with_calcium).sum()} that did and had calcium")  # fmt: skip
+    still = ~grown
+    print(
+        f"vessels of hearts that did not grow: {column['vessels_held'][still].sum():.0f} of {column['vessels'][still].sum():.0f} within the band told"
+    )
     for found, true, noise, what in (
         ("found", "true", "noise", "Agatston"),
         ("root", "true_root", "root_noise", "sqrt volume"),
