@@ -128,7 +128,12 @@ DESKS = [
             "            # Until the reader has answered.\n            self._write_down(read, reader)\n",
             "            self._disk().drop(key)\n",
         ),
-        ("if self._retry.isActive():\n            # It will be", "if False:\n            # It will be"),
+        (
+            "if self._retry.isActive():\n            # It will be",
+            "if False:\n            # It will be",
+            "",
+            "it is tried at once then, and written down on the way: only more is asked of a server that is away",
+        ),
         ("-1 if known is None else known", "-1"),
     ),
     *mutants(
