@@ -108,7 +108,9 @@ def test_opening_another_series_takes_no_thumbnail_from_the_row(tmp_path: Path) 
     one = scanned(1)
     second = replace(one.records[0], series_uid="1.2.9")
     (exam_id,) = store.add_exams(None, [replace(one, records=(one.records[0], second))])
-    store.save_prepared(exam_id, "1.2.9", b"other", None, ())
+    for picture in (b"other", b"another"):
+        store.save_prepared(exam_id, "1.2.9", picture, None, ())
+    assert store.thumbnail(exam_id) == b"another", "nothing is prepared of the shown one yet"
     store.save_prepared(exam_id, "1.2.1", b"mine", None, (finding("contrast"),))
     store.save_prepared(exam_id, "1.2.9", b"other", None, (), "ff")
     (row,) = store.entries_of([exam_id], None)
