@@ -306,7 +306,7 @@ def words_on_screen(program: Program) -> str:
             for role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
                 texts.append(str(model.data(model.index(row, column), role)))
     for view in window.desk.views.values():
-        a = view._annotations
+        a = view.annotations
         texts += [*a.top_left, *a.top_right, *a.bottom_left, *a.bottom_right, a.banner, a.hint]
     return "\n".join(texts)
 
