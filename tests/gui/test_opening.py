@@ -141,10 +141,12 @@ def test_real_exam_shows_its_first_image_early_and_names_its_findings(program: P
     open_and_wait(program, real_data / "nlst_101287_T0")
     assert previews[0] is True
     assert previews[-1] is False
-    # Once more, with the decoders warm: the middle slice again, and not the one that is ready first.
-    assert program.session.view.position[2] == 71
+    # Not the slice that is ready first, but the middle one, unless a heart centre has been proposed meanwhile.
+    assert program.session.view.position[2] in (71, 68)
+    # Once more, with the decoders warm: where it was left.
+    program.session.set_view(position=(100, 120, 33))
     open_and_wait(program, real_data / "nlst_101287_T0")
-    assert program.session.view.position[2] == 71
+    assert program.session.view.position == (100, 120, 33)
     assert program.session.volume.shape_zyx == (143, 512, 512)
     assert "sharp_kernel" in [f.code for f in program.session.findings]
 
