@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 
 from PySide6.QtCore import QObject, QPointF, QUrl, Signal, Slot
-from PySide6.QtGui import QColor, QImage, QPainter, QPen, QPolygonF, QTextDocument
+from PySide6.QtGui import (
+    QColor,
+    QFont,
+    QImage,
+    QPainter,
+    QPen,
+    QPolygonF,
+    QTextCharFormat,
+    QTextCursor,
+    QTextDocument,
+    QTextImageFormat,
+    QTextTableFormat,
+)
 from PySide6.QtPrintSupport import QPrintDialog, QPrinter
 from PySide6.QtWidgets import QDialog, QWidget
 
@@ -79,39 +90,55 @@ def page_of(report: Report) -> QTextDocument:
         *((key_picture(report, image), caption_of(report, image)) for image in key_images(report)),
     ]
     document = QTextDocument()
-    parts = [
-        f"<h2>{_text(tr('Coronary calcium and mortality risk from low-dose chest CT'))}</h2>",
-        *(f"<p><b>{_text(line)}</b></p>" for line in (research_use(), *warnings_of(report))),
-        _rows([*patient_rows(report), *technique_rows(report), (tr("Reader"), report.reader)]),
-        f"<h3>{_text(tr('Risk'))}</h3>", _rows(risk_rows(report) or ((tr("Risk"), tr("none")),)),
-        f"<h3>{_text(tr('Calcium'))}</h3>", _rows(calcium_rows(report)),
-        f"<h3>{_text(tr('Findings about the scan and the reading'))}</h3>",
-        *(f"<p>{_text(line)}</p>" for line in finding_lines(report) or (tr("None."),)),
-        _pictures(document, pictures),
-        f"<p>{_text(f'{PRODUCT} {VERSION}')}</p>",
-    ]  # fmt: skip
-    document.setHtml("".join(parts))
+    # Written word by word, never as markup: names and notes are anybody's.
+    at = QTextCursor(document)
+    _heading(at, tr("Coronary calcium and mortality risk from low-dose chest CT"), 16)
+    for line in (research_use(), *warnings_of(report)):
+        _heading(at, line, 10)
+    _rows(at, [*patient_rows(report), *technique_rows(report), (tr("Reader"), report.reader)])
+    for title, rows in (
+        (tr("Risk"), risk_rows(report) or ((tr("Risk"), tr("none")),)),
+        (tr("Calcium"), calcium_rows(report)),
+        (
+            tr("Findings about the scan and the reading"),
+            [(line, "") for line in finding_lines(report) or (tr("None."),)],
+        ),
+    ):
+        _heading(at, title, 12)
+        _rows(at, rows)
+    for number, (picture, caption) in enumerate(pictures):
+        _picture(document, at, f"picture{number}", picture, caption)
+    at.insertText(f"\n{PRODUCT} {VERSION}")
     return document
 
 
-def _text(text: str) -> str:
-    return html.escape(text)
+def _heading(at: QTextCursor, text: str, size: int) -> None:
+    bold = QTextCharFormat()
+    bold.setFontWeight(QFont.Weight.Bold)
+    bold.setFontPointSize(size)
+    at.insertText(f"{text}\n", bold)
+    at.setCharFormat(QTextCharFormat())
 
 
-def _rows(rows: Sequence[tuple[str, str]]) -> str:
-    cells = "".join(f"<tr><td>{_text(name)}&nbsp;&nbsp;</td><td>{_text(value)}</td></tr>" for name, value in rows)
-    return f"<table>{cells}</table>"
+def _rows(at: QTextCursor, rows: Sequence[tuple[str, str]]) -> None:
+    shape = QTextTableFormat()
+    shape.setBorder(0)
+    shape.setCellPadding(2)
+    table = at.insertTable(len(rows), 2, shape)
+    for line, row in enumerate(rows):
+        for column, text in enumerate(row):
+            table.cellAt(line, column).firstCursorPosition().insertText(text)
+    at.movePosition(QTextCursor.MoveOperation.End)
 
 
-def _pictures(document: QTextDocument, pictures: Sequence[tuple[Picture, str]]) -> str:
-    """Two in a row, each with its caption."""
-    cells = []
-    for number, (picture, caption) in enumerate(pictures):
-        name = f"picture{number}"
-        document.addResource(QTextDocument.ResourceType.ImageResource, QUrl(name), drawn(picture))
-        cells.append(f'<td><img src="{name}" width="{_PICTURE_PX}"/><br/>{_text(caption)}</td>')
-    rows = ("".join(cells[n : n + 2]) for n in range(0, len(cells), 2))
-    return f'<table cellpadding="6">{"".join(f"<tr>{row}</tr>" for row in rows)}</table>'
+def _picture(document: QTextDocument, at: QTextCursor, name: str, picture: Picture, caption: str) -> None:
+    document.addResource(QTextDocument.ResourceType.ImageResource, QUrl(name), drawn(picture))
+    shown = QTextImageFormat()
+    shown.setName(name)
+    shown.setWidth(_PICTURE_PX)
+    at.insertText("\n")
+    at.insertImage(shown)
+    at.insertText(f"\n{caption}\n")
 
 
 def drawn(picture: Picture) -> QImage:
