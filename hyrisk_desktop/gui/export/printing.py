@@ -106,8 +106,10 @@ def page_of(report: Report) -> QTextDocument:
     ):
         _heading(at, title, 12)
         _rows(at, rows)
+    # A sheet that is lost among others still says whose it is.
+    whose = ", ".join(value for _, value in patient_rows(report)[:2] if value)
     for number, (picture, caption) in enumerate(pictures):
-        _picture(document, at, f"picture{number}", picture, caption)
+        _picture(document, at, f"picture{number}", picture, f"{whose}: {caption}" if whose else caption)
     at.insertText(f"\n{PRODUCT} {VERSION}")
     return document
 
