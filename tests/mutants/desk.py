@@ -10,6 +10,8 @@ _DIALOG = "tests/gui/test_settings_dialog.py"
 _START = "tests/gui/test_start_page.py"
 _OBLIQUE = "tests/unit/imaging/test_oblique.py"
 _OBLIQUE_WINDOW = "tests/gui/test_oblique.py"
+_NOTES = "tests/unit/worklist/test_notes.py"
+_KEYS = "tests/gui/test_key_images.py"
 
 DESK = [
     *mutants(
@@ -155,6 +157,79 @@ DESK = [
         (
             "self._hu, self._fit, self._words, self._table = hu, fit_mm, words, None",
             "self._hu, self._fit, self._words = hu, fit_mm, words",
+        ),
+    ),
+    *mutants(
+        "hyrisk_desktop/worklist/notes.py",
+        _NOTES,
+        ("others = [one for one in self.key_images if one.z != image.z]", "others = list(self.key_images)"),
+        ("if len(others) >= MOST_IMAGES:", "if len(others) > MOST_IMAGES:"),
+        ("(*self.marks, mark)[-MOST_MARKS:]", "(*self.marks, mark)[:MOST_MARKS]"),
+        ("top, left = max(0, y - ry), max(0, x - rx)", "top, left = y - ry, x - rx"),
+        ("round(PROBE_MM / mm)", "round(PROBE_MM)"),
+        (
+            "(abs(a - b) * mm for a, b, mm in zip(self.start, self.end, volume.spacing_mm, strict=False))",
+            "(abs(a - b) * volume.spacing_mm[0] for a, b in zip(self.start, self.end, strict=True))",
+        ),
+    ),
+    *mutants(
+        "hyrisk_desktop/exchange/reports/key_images.py",
+        "tests/unit/exchange/test_key_images.py",
+        ("if 0 <= image.z < depth)", ")"),
+        ("[image.z for image in chosen] or [report.measurement.centre[2]]", "[report.measurement.centre[2]]"),
+        ("None if of.frame is None else [of.frame]", "None"),
+        ("low = image.level - image.width / 2", "low = image.level - image.width"),
+        ("if mark.z == image.z)\n    parts", ")\n    parts"),
+        (
+            "radius = PROBE_MM / np.asarray(report.volume.spacing_mm[:2])",
+            "radius = PROBE_MM / np.asarray(report.volume.spacing_mm[1::-1])",
+        ),
+    ),
+    *mutants(
+        "hyrisk_desktop/exchange/deidentified/export.py",
+        "tests/unit/exchange/test_key_images.py",
+        ("comparison=None, notes=NO_NOTES,", "comparison=None,"),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/notes/commands.py",
+        _KEYS,
+        (
+            "            return session.exam is not None and session.exam.exam_id == exam_id\n",
+            "            return True\n",
+        ),
+        (
+            "next((one for one in images if one.z > at), images[0])",
+            "next((one for one in images if one.z >= at), images[0])",
+        ),
+        ("a[0] / su - 0.5, a[1] / sv - 0.5", "a[0] / su, a[1] / sv"),
+        (
+            "if mark.z == z and near(mark)",
+            "if near(mark)",
+            "",
+            "the marks of other slices lie elsewhere in the tests, as on most slices",
+        ),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/session.py",
+        _KEYS,
+        ("        if not noted_only:\n            self._measure", "        if True:\n            self._measure"),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/services/risk.py",
+        _KEYS,
+        ("if self._session.risk is not None and self._answered == request:", "if False:"),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/viewer/slice_view.py",
+        _KEYS,
+        ("return self._ruler if self._ruler_index == self.index else None", "return self._ruler"),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/viewer/desk.py",
+        _KEYS,
+        (
+            "selected, kept = marks.centre_selected and axial, marks.kept if axial else ()",
+            "selected, kept = marks.centre_selected and axial, marks.kept",
         ),
     ),
 ]

@@ -12,6 +12,7 @@ import numpy as np
 import pydicom
 import pytest
 
+from hyrisk_desktop.exchange.deidentified.export import write_deidentified
 from hyrisk_desktop.exchange.reports import codes as c
 from hyrisk_desktop.exchange.reports.formats import dicom_bytes
 from hyrisk_desktop.exchange.reports.key_images import caption_of, key_images, key_object_selection, key_picture
@@ -134,3 +135,16 @@ def test_further_pages_of_the_pdf_show_them_with_whose_they_are(noted: Report, r
     )
     assert text.count("Research use only") >= 2
     assert io.BytesIO(pdf_report(many)).getvalue()[:5] == b"%PDF-"
+
+
+def test_a_copy_without_identity_has_no_notes(exam: Path, tmp_path: Path) -> None:
+    report = dataclasses.replace(
+        readings.report_of(exam),
+        notes=Notes((KeyImage(2, "Mr Person, bed 4"),), (KeptMark(2, (1.0, 1.0), (9.0, 9.0)),)),
+    )
+    folder = write_deidentified(report, tmp_path / "copy").folder
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        assert b"bed 4" not in path.read_bytes(), path.name
+    (sr,) = (ds for p in folder.rglob("*.dcm") if (ds := pydicom.dcmread(p, stop_before_pixels=True)).Modality == "SR")
+    codes = {item.ConceptNameCodeSequence[0].CodeValue for item in sr.ContentSequence}
+    assert not codes & {"HR067", "HR068"}
