@@ -13,7 +13,7 @@ from PySide6.QtCore import QObject, QRectF, Qt
 from PySide6.QtWidgets import QLabel, QListWidget, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from hyrisk_desktop import demonstration
+from hyrisk_desktop import app, demonstration
 from hyrisk_desktop.errors import Cancelled
 from hyrisk_desktop.gui.one_window import OneWindow, hand_over, socket_name
 from hyrisk_desktop.gui.start_page import WAYS
@@ -247,3 +247,29 @@ def test_it_is_made_once_however_many_ask(isolated_home: Path, monkeypatch: pyte
     with pytest.raises(Exception, match="could not be made"):
         demonstration.prepare_demonstration()
     assert len(made) == 1
+def test_a_home_that_can_not_be_written_still_has_a_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HYRISK_HOME", str(tmp_path / "file"))
+    OneWindow().close()
+
+
+@pytest.mark.parametrize(("demonstration", "order"), [(False, ["ask", "listen", "build"]), (True, ["build"])])
+def test_a_start_listens_before_it_builds_and_the_demonstration_takes_no_place(
+    qapp: object, isolated_home: Path, monkeypatch: pytest.MonkeyPatch, *, demonstration: bool, order: list[str]
+) -> None:
+    done: list[str] = []
+
+    def build(*_: object) -> None:
+        done.append("build")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(app, "hand_over", lambda _: done.append("ask"))
+    monkeypatch.setattr(app, "OneWindow", lambda *_: done.append("listen"))
+    monkeypatch.setattr(app, "build_window", build)
+    monkeypatch.setattr(app, "qInstallMessageHandler", lambda _: None)
+    monkeypatch.setattr(app.sys, "setswitchinterval", lambda _: None)
+    with pytest.raises(KeyboardInterrupt):
+        app.run_gui(None, demonstration=demonstration)
+    assert done == order
+
+
