@@ -194,6 +194,8 @@ def test_the_window_follows_at_once(ready: Program, qapp: QApplication) -> None:
     ok(dialog).click()
     try:
         assert qapp.property("theme") == "light"
+    # Wanted a moment ago, from the next start on.
+    settings["text_size"], scale = 150, qapp.property("textScale")
         assert window.grade_panel.vessels.isVisible()
         assert [k.toString() for k in window.actions_by_key["ruler"].shortcuts()] == ["Ctrl+Alt+R"]
         assert window.actions_by_key["preset_1"].text() == "Bone only (1500 / 500)"
@@ -209,6 +211,7 @@ def test_the_window_follows_at_once(ready: Program, qapp: QApplication) -> None:
         assert action.isVisible()
         assert [k.toString() for k in action.shortcuts()] == ["2"]
     finally:
+        assert qapp.property("textScale") == scale, "windows made for small texts keep them; the next start is larger"
         apply_appearance(qapp, Settings(None))
 
 
