@@ -80,6 +80,21 @@ def test_nothing_changes_before_ok_and_only_what_was_changed_after(dialog: Setti
     }
 
 
+def test_ok_alone_changes_nothing(qtbot: QtBot, settings: Settings) -> None:
+    # Finer than the field shows, and no choice of its own.
+    settings["prevalence"], settings["device"] = 0.01234, "cuda:1"
+    dialog = SettingsDialog(settings)
+    qtbot.addWidget(dialog)
+    told: list[frozenset[str]] = []
+    dialog.applied.connect(told.append)
+    ok(dialog).click()
+    assert told == [frozenset()]
+    assert (settings["prevalence"], settings["device"]) == (0.01234, "cuda:1")
+    field(dialog, "prevalence").setValue(12.5)
+    field(dialog, "device").setCurrentIndex(1)
+    assert (dialog.editors["prevalence"].value, dialog.editors["device"].value) == (0.125, "cpu")
+
+
 @pytest.mark.parametrize(
     ("key", "text", "part"),
     [
