@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication, QComboBox, QDialogButtonBox, QDouble
 from pytestqt.qtbot import QtBot
 
 from hyrisk_desktop.gui.actions import ActionSpec, action_table, clashes, presets
-from hyrisk_desktop.gui.appearance import apply_appearance
+from hyrisk_desktop.gui.appearance import apply_appearance, colour, contrast
 from hyrisk_desktop.gui.preferences.dialog import SettingsDialog
 from hyrisk_desktop.gui.preferences.rows import HIDDEN, OWN_PAGE, page_titles, setting_rows
 from hyrisk_desktop.settings import TABLE, Settings
@@ -258,6 +258,34 @@ def test_enter_while_keys_are_typed_keeps_nothing(ready: Program) -> None:
     assert len(shown) == 1
     QTest.keyClick(search, Qt.Key.Key_Return)
     assert dialog.isVisible()
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_the_page_in_hand_can_be_read(
+    qtbot: QtBot, qapp: QApplication, settings: Settings, dialog: SettingsDialog, theme: str
+) -> None:
+    settings["theme"] = theme
+    apply_appearance(qapp, settings)
+    try:
+        dialog.show()
+        dialog.activateWindow()
+        dialog.pages.setFocus()
+        qtbot.waitUntil(dialog.pages.hasFocus)
+        shown = dialog.pages.viewport().grab().toImage()
+        row = dialog.pages.visualItemRect(dialog.pages.item(0))
+        ground = shown.pixelColor(row.right() - 8, row.center().y())
+        assert contrast(ground, colour("on_selection")) >= 4.5
+    finally:
+        apply_appearance(qapp, Settings(None))
+
+
+def test_a_dialog_is_no_larger_than_the_screen(qtbot: QtBot, dialog: SettingsDialog) -> None:
+    room = dialog.screen().availableSize()
+    dialog.resize(room.width() + 300, room.height() + 300)
+    dialog.show()
+    qtbot.waitExposed(dialog)
+    assert dialog.width() == room.width()
+    assert dialog.height() == room.height() - 40, "the title bar needs room as well"
 
 
 def test_a_report_template_with_a_mistake_is_not_taken(tmp_path: Path) -> None:
