@@ -194,6 +194,8 @@ def test_presets_of_ones_own(dialog: SettingsDialog, settings: Settings) -> None
 
 def test_the_window_follows_at_once(ready: Program, qapp: QApplication) -> None:
     window, settings = ready.window, ready.services.settings
+    # Wanted a moment ago, from the next start on.
+    settings["text_size"], scale = 150, qapp.property("textScale")
     window.commands.run("show_settings")
     dialog = window.findChild(SettingsDialog)
     assert dialog is not None
@@ -209,8 +211,7 @@ def test_the_window_follows_at_once(ready: Program, qapp: QApplication) -> None:
     ok(dialog).click()
     try:
         assert qapp.property("theme") == "light"
-    # Wanted a moment ago, from the next start on.
-    settings["text_size"], scale = 150, qapp.property("textScale")
+        assert qapp.property("textScale") == scale, "windows made for small texts keep them; the next start is larger"
         assert window.grade_panel.vessels.isVisible()
         assert [k.toString() for k in window.actions_by_key["ruler"].shortcuts()] == ["Ctrl+Alt+R"]
         assert window.actions_by_key["preset_1"].text() == "Bone only (1500 / 500)"
@@ -226,7 +227,6 @@ def test_the_window_follows_at_once(ready: Program, qapp: QApplication) -> None:
         assert action.isVisible()
         assert [k.toString() for k in action.shortcuts()] == ["2"]
     finally:
-        assert qapp.property("textScale") == scale, "windows made for small texts keep them; the next start is larger"
         apply_appearance(qapp, Settings(None))
 
 
