@@ -16,11 +16,13 @@ from pytestqt.qtbot import QtBot
 from hyrisk_desktop import app, demonstration
 from hyrisk_desktop.errors import Cancelled
 from hyrisk_desktop.gui.one_window import OneWindow, hand_over, socket_name
-from hyrisk_desktop.gui.start_page import WAYS
+from hyrisk_desktop.gui.start_page import WAYS, StartPage
 from hyrisk_desktop.gui.viewer.display import Plane
 from hyrisk_desktop.gui.viewer.memory import MOST, ViewMemory
 from hyrisk_desktop.jobs import CancelToken
 from hyrisk_desktop.paths import views_path
+from hyrisk_desktop.worklist.overview import ListOverview
+from hyrisk_desktop.worklist.records import ReadingList
 from tests.gui.conftest import Program
 from tests.gui.test_worklist import Reading
 from tests.helpers.exams import write_exam
@@ -79,6 +81,51 @@ def test_lists_and_exams_are_gone_on_with_where_one_stopped(ready: Program, tmp_
     ready.wait(lambda: ready.session.can_measure and ready.session.stored_id != second)
     assert ready.session.volume is not None
     assert ready.session.volume.attributes["PatientID"] == "P009"
+
+
+def test_buttons_name_the_keys_that_hold_now(ready: Program) -> None:
+    button = ready.window.findChild(QPushButton, "start_open_folder")
+    assert button is not None
+    ready.services.settings["shortcuts"] = {"open_folder": ["Ctrl+Alt+O"]}
+    ready.window.commands.preferences.applied.emit(frozenset({"shortcuts"}))
+    assert button.text() == "Open exam folder…   Ctrl+Alt+O"
+
+
+@pytest.mark.parametrize(("width", "beside"), [(420, False), (1000, True)])
+def test_no_text_of_the_page_is_cut_where_it_is_narrow(ready: Program, width: int, *, beside: bool) -> None:
+    start = ready.window.findChild(StartPage)
+    assert start is not None
+    start._show_lists([ListOverview(ReadingList(1, "screening", Path("screening"), blinded=False, seed=1), 3, 1, "")])
+    start.resize(width, 500)
+    ready.qtbot.wait(1)
+    buttons = [button for key in WAYS if (button := start.findChild(QPushButton, f"start_{key}")) is not None]
+    assert len(buttons) == len(WAYS)
+    assert all(button.width() >= button.sizeHint().width() for button in buttons)
+    right = buttons[0].mapTo(start, buttons[0].rect().topRight()).x()
+    assert (start.lists.mapTo(start, start.lists.rect().topLeft()).x() > right) is beside
+
+
+def test_the_row_in_hand_stays_while_nothing_changes(ready: Program, tmp_path: Path) -> None:
+    for number in (1, 2):
+        write_exam(tmp_path / "screening" / f"e{number}", number)
+    reading = Reading(ready)
+    reading.open_list(tmp_path / "screening", 2)
+    ready.session.close_exam()
+    lists = listed(ready, "startLists")
+    start = ready.window.findChild(StartPage)
+    assert start is not None
+
+    def look() -> None:
+        """Until the answer is there: the store answers in turn."""
+        answered: list[object] = []
+        start._look()
+        ready.services.worklist.store.ask(lambda _: None, answered.append, answered.append)
+        ready.wait(lambda: bool(answered))
+
+    look()
+    lists.setCurrentRow(0)
+    look()
+    assert (lists.count(), lists.currentRow()) == (1, 0)
 
 
 def test_a_blinded_list_tells_no_folder(ready: Program, tmp_path: Path) -> None:
@@ -228,25 +275,6 @@ def test_other_settings_are_another_window(
     assert "/" not in socket_name()
 
 
-# --- the demonstration
-
-
-def test_it_is_made_once_however_many_ask(isolated_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[Path] = []
-    cancel = CancelToken()
-
-    def make(target: Path, *_: Callable[..., None]) -> None:
-        made.append(target)
-        # Somebody else asks meanwhile, waits, and loses patience.
-        cancel.cancel()
-        with pytest.raises(Cancelled):
-            demonstration.prepare_demonstration(cancel=cancel)
-
-    monkeypatch.setattr(demonstration, "_make", make)
-    assert not demonstration.demonstration_ready()
-    with pytest.raises(Exception, match="could not be made"):
-        demonstration.prepare_demonstration()
-    assert len(made) == 1
 def test_a_home_that_can_not_be_written_still_has_a_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("HYRISK_HOME", str(tmp_path / "file"))
@@ -273,3 +301,22 @@ def test_a_start_listens_before_it_builds_and_the_demonstration_takes_no_place(
     assert done == order
 
 
+# --- the demonstration
+
+
+def test_it_is_made_once_however_many_ask(isolated_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Path] = []
+    cancel = CancelToken()
+
+    def make(target: Path, *_: Callable[..., None]) -> None:
+        made.append(target)
+        # Somebody else asks meanwhile, waits, and loses patience.
+        cancel.cancel()
+        with pytest.raises(Cancelled):
+            demonstration.prepare_demonstration(cancel=cancel)
+
+    monkeypatch.setattr(demonstration, "_make", make)
+    assert not demonstration.demonstration_ready()
+    with pytest.raises(Exception, match="could not be made"):
+        demonstration.prepare_demonstration()
+    assert len(made) == 1
