@@ -69,9 +69,11 @@ def run_gui(path: Path | None, *, demonstration: bool = False) -> int:
     if not demonstration and hand_over(path):
         print(tr("HyRisk Desktop is open already: its window has taken over."), file=sys.stderr)  # noqa: T201
         return 0
+    # Before the window is built, which takes seconds. The demonstration takes nobody's place: another window may be heard there.
+    later = None if demonstration else OneWindow()
     window, services = build_window(settings, log_dir())
-    later = OneWindow(window)
-    later.wanted.connect(lambda wanted: _come_forward(window, wanted))
+    if later is not None:
+        later.wanted.connect(lambda wanted: _come_forward(window, wanted))
     _install_hooks(window)
     window.show()
     settings.tell = lambda sentence: _tell_of_settings(window, sentence)

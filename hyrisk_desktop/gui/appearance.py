@@ -53,7 +53,7 @@ _PALETTE = (
 
 
 def apply_appearance(application: QApplication, settings: Settings) -> None:
-    """Theme and size of text as the settings want them, for all windows, at once.
+    """Theme and size of text as the settings want them, before there are windows.
 
     Args:
         application: whose windows. settings: ``theme`` and ``text_size``.
@@ -64,12 +64,21 @@ def apply_appearance(application: QApplication, settings: Settings) -> None:
         application.setProperty("systemTextPx", own)
     # A system's own text below ours is no wish for small print; one above it is.
     scale = max(own, TEXT_PX) / TEXT_PX * settings["text_size"] / 100
+    application.setProperty("textScale", scale)
+    apply_theme(application, settings)
+
+
+def apply_theme(application: QApplication, settings: Settings) -> None:
+    """Other colours alone: windows that are there have room for the texts that they were made with.
+
+    Args:
+        application: whose windows, which `apply_appearance` has been given. settings: ``theme``.
+    """
     name = theme_name(application, settings["theme"])
     application.setProperty("theme", name)
-    application.setProperty("textScale", scale)
     application.setPalette(_palette(THEMES[name]))
     sheet = (resources_dir() / "style" / "window.qss").read_text(encoding="utf-8")
-    application.setStyleSheet(style_sheet(sheet, THEMES[name], scale))
+    application.setStyleSheet(style_sheet(sheet, THEMES[name], float(application.property("textScale"))))
 
 
 def theme_name(application: QApplication, wanted: str) -> str:

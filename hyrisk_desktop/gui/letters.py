@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from PySide6.QtCore import QSize
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -20,14 +21,17 @@ from PySide6.QtWidgets import (
 _FIELDS = (QLineEdit, QComboBox, QAbstractSpinBox)
 _LONGEST = 40
 """Characters of a caption; longer labels are sentences."""
+_FRAME_PX = 40
+"""Of a title bar, with room to spare."""
 
 
 class LetteredDialog(QDialog):
-    """A dialog whose buttons and fields have Alt letters by the time it is seen."""
+    """A dialog whose buttons and fields have Alt letters by the time it is seen, and that fits on the screen."""
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Give the letters; texts may have changed since the dialog was made."""
+        """Give the letters; texts may have changed since the dialog was made. Its last button is in reach on a notebook."""
         give_letters(self)
+        self.resize(self.size().boundedTo(self.screen().availableSize() - QSize(0, _FRAME_PX)))
         super().showEvent(event)
 
 

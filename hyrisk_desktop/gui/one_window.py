@@ -19,6 +19,8 @@ from hyrisk_desktop.private_files import make_private
 
 _log = logging.getLogger(__name__)
 _WAIT_MS = 2000
+_ANSWER_MS = 15_000
+"""A window that is just being built answers once it is there: who clicks twice gets one."""
 _MOST_BYTES = 1 << 16
 _LONGEST = 100
 """Bytes of a socket's path; systems end at 104 to 108."""
@@ -47,7 +49,7 @@ def hand_over(path: Path | None, name: str | None = None) -> bool:
     text = "" if path is None else str(path.absolute())
     socket.write(text.encode("utf-8", "surrogateescape") + b"\n")
     socket.flush()
-    answered = socket.waitForReadyRead(_WAIT_MS) and bytes(socket.readAll().data()) == _TAKEN
+    answered = socket.waitForReadyRead(_ANSWER_MS) and bytes(socket.readAll().data()) == _TAKEN
     socket.disconnectFromServer()
     return answered
 
@@ -67,7 +69,11 @@ class OneWindow(QObject):
         self._server.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
         self._server.newConnection.connect(self._greet)
         name = name or socket_name()
-        make_private(config_dir())
+        try:
+            make_private(config_dir())
+        except OSError:
+            _log.info("Later starts can't be heard: the folder of the settings can't be made.")
+            return
         # Nobody has answered under this name: what lies there is what a killed run has left.
         QLocalServer.removeServer(name)
         if not self._server.listen(name):

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import (
-    QHBoxLayout,
+    QBoxLayout,
     QLabel,
     QListWidget,
     QListWidgetItem,
     QPushButton,
+    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -32,6 +33,8 @@ WAYS = ("open_folder", "open_file", "open_exams", "show_pacs", "open_demonstrati
 """Actions that the page has a button for, the way a reader begins most often first."""
 _ITEM = Qt.ItemDataRole.UserRole
 _LOOK_AGAIN_MS = 300
+_LIST_PX = 300
+"""What a list beside the buttons needs with its margins, at a text of 100 %."""
 
 
 class StartPage(QWidget):
@@ -60,6 +63,7 @@ class StartPage(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._session, self._worklist, self._settings, self._runner = session, worklist, settings, runner
         self._open_path, self._desk = open_path, desk
+        self._found: list[ListOverview] = []
         self._assemble(actions)
         self._later = QTimer(self, interval=_LOOK_AGAIN_MS)
         self._later.setSingleShot(True)
@@ -75,29 +79,49 @@ class StartPage(QWidget):
         title.setObjectName("startTitle")
         notice = QLabel(tr("Research use only. Not for diagnosis or treatment."))
         notice.setObjectName("researchNotice")
+        notice.setWordWrap(True)
         self._demonstration = QLabel()
         self._demonstration.setObjectName("caption")
         self._demonstration.setWordWrap(True)
-        ways = QVBoxLayout()
+        ways, right = QVBoxLayout(), QVBoxLayout()
+        for column in (ways, right):
+            # Else the space between the columns stands between the buttons as well, and a notebook's screen cuts the last line.
+            column.setSpacing(scaled(6))
         for key in WAYS:
             ways.addWidget(_button(actions[key]))
         ways.addWidget(self._demonstration)
         ways.addStretch(1)
         self.lists, self._lists_box = _list("startLists", tr("Worklists"), self._choose_list)
         self.exams, self._exams_box = _list("startExams", tr("Exams opened last"), self._choose_exam)
-        right = QVBoxLayout()
         right.addWidget(self._lists_box, 1)
         right.addWidget(self._exams_box, 1)
-        columns = QHBoxLayout()
-        columns.setSpacing(scaled(24))
-        columns.addLayout(ways, 2)
-        columns.addLayout(right, 3)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(*(scaled(px) for px in (28, 20, 28, 20)))
+        self._ways, self._columns = ways, QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._columns.setSpacing(scaled(24))
+        self._columns.addLayout(ways, 2)
+        self._columns.addLayout(right, 3)
+        inner = QWidget()
+        layout = QVBoxLayout(inner)
+        layout.setContentsMargins(*(scaled(px) for px in (16, 20, 16, 20)))
         layout.addWidget(title)
         layout.addWidget(notice)
         layout.addSpacing(scaled(12))
-        layout.addLayout(columns, 1)
+        layout.addLayout(self._columns, 1)
+        scroll = QScrollArea()
+        scroll.setObjectName("startScroll")
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        scroll.setWidget(inner)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(scroll)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """One column below the other where the texts of both would be cut."""
+        super().resizeEvent(event)
+        wide = self.width() >= self._ways.minimumSize().width() + scaled(_LIST_PX)
+        direction = QBoxLayout.Direction
+        self._columns.setDirection(direction.LeftToRight if wide else direction.TopToBottom)
 
     @Slot()
     def _follow(self) -> None:
@@ -129,6 +153,10 @@ class StartPage(QWidget):
     # --- what is shown
 
     def _show_lists(self, found: list[ListOverview]) -> None:
+        if found == self._found:
+            # Nothing new: the row in hand stays, and so does a button that is held down.
+            return
+        self._found = found
         self.lists.clear()
         for row in found:
             item = QListWidgetItem(_words(row))
@@ -175,12 +203,18 @@ def _words(row: ListOverview) -> str:
 
 
 def _button(action: QAction) -> QPushButton:
-    """Does what the action does, and names its keys."""
-    keys = action.shortcut().toString(action.shortcut().SequenceFormat.NativeText)
-    text = action.text().replace("&", "")
-    button = QPushButton(tr("{text}   {keys}", text=text, keys=keys) if keys else text)
+    """Does what the action does, and names its keys, whichever it has by now."""
+    button = QPushButton()
     button.setObjectName(f"start_{action.objectName()}")
     button.clicked.connect(action.trigger)
+
+    def name() -> None:
+        keys = action.shortcut().toString(action.shortcut().SequenceFormat.NativeText)
+        text = action.text().replace("&", "")
+        button.setText(tr("{text}   {keys}", text=text, keys=keys) if keys else text)
+
+    action.changed.connect(name)
+    name()
     return button
 
 
@@ -194,6 +228,7 @@ def _list(name: str, title: str, choose: Callable[[QListWidgetItem], None]) -> t
     found.setAccessibleName(title)
     found.setTextElideMode(Qt.TextElideMode.ElideMiddle)
     found.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    found.setMinimumHeight(scaled(110))
     found.itemActivated.connect(choose)
     found.itemClicked.connect(choose)
     layout = QVBoxLayout(box)

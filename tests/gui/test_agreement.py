@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QImage, QPainter
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QDoubleSpinBox, QLabel, QLineEdit, QTableWidget
+from PySide6.QtWidgets import QAbstractButton, QApplication, QDoubleSpinBox, QLabel, QLineEdit, QTableWidget
 
+from hyrisk_desktop.gui.appearance import THEMES, apply_appearance, colour, contrast
 from hyrisk_desktop.gui.worklist.dialogs.agreement import AgreementDialog
+from hyrisk_desktop.gui.worklist.dialogs.agreement_parts import GradeMatrix
 from hyrisk_desktop.gui.worklist.dialogs.export_cohort import ExportCohortDialog
+from hyrisk_desktop.settings import Settings
 from hyrisk_desktop.worklist.records import Read
 from tests.gui.conftest import Program
 from tests.gui.test_worklist import Reading
@@ -44,6 +50,26 @@ def keep_reads(reading: Reading, *, blinded: bool, locked: bool = False) -> None
                 grade=float(grade), locked=locked, results={"calcium": {"agatston": agatston, "profile": "standard"}},
             )  # fmt: skip
             store.save_read(read, reader)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_counts_can_be_read_on_their_colours(qapp: QApplication, theme: str) -> None:
+    settings = Settings(None)
+    settings["theme"] = theme
+    apply_appearance(qapp, settings)
+    try:
+        matrix = GradeMatrix()
+        matrix.show_agreement(SimpleNamespace(confusion=np.arange(16).reshape(4, 4)))
+        for i, j in np.ndindex(4, 4):
+            item = matrix.item(i, j)
+            seen = QImage(1, 1, QImage.Format.Format_RGB32)
+            seen.fill(colour("field"))
+            painter = QPainter(seen)
+            painter.fillRect(seen.rect(), item.background())
+            painter.end()
+            assert contrast(item.foreground().color(), seen.pixelColor(0, 0)) >= 4.5, (i, j)
+    finally:
+        apply_appearance(qapp, Settings(None))
 
 
 def opened(reading: Reading) -> AgreementDialog:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from PySide6.QtGui import QColor, QPalette
-from PySide6.QtWidgets import QApplication, QLabel, QTabWidget, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QTabWidget, QToolButton, QWidget
 
 from hyrisk_desktop.gui.appearance import (
     DARK,
@@ -21,6 +21,7 @@ from hyrisk_desktop.gui.appearance import (
     style_sheet,
 )
 from hyrisk_desktop.gui.overlay import EXCLUDED_COLOUR, VESSEL_COLOURS, WEIGHT_COLOURS
+from hyrisk_desktop.gui.panels.grade_panel import GradePanel
 from hyrisk_desktop.gui.panels.reading_panel import PANEL_WIDTH
 from hyrisk_desktop.paths import resources_dir
 from hyrisk_desktop.settings import Settings
@@ -123,6 +124,23 @@ def test_colours_of_the_images_can_be_read_in_tables(appearance: QApplication, t
         assert abs(found.hue() - QColor(*wanted).hue()) <= 3, "it is still the same colour"
 
 
+def test_large_texts_leave_the_grades_words_whole(appearance: QApplication, ready: Program) -> None:
+    settings = Settings(None)
+    settings["text_size"] = 150
+    apply_appearance(appearance, settings)
+    panel = GradePanel(ready.session)
+    ready.qtbot.addWidget(panel)
+    panel.set_compact(True)
+    # What 1280 pixels of a window leave it.
+    panel.resize(562, 60)
+    panel.show()
+    ready.qtbot.waitExposed(panel)
+    for button in panel.findChildren(QToolButton):
+        if button.objectName().startswith("grade") and button.isVisible():
+            words = button.fontMetrics().horizontalAdvance(button.text())
+            assert button.width() >= words + 6, button.text()
+
+
 def inside(window: QWidget, name: str) -> bool:
     """Whether a label is in sight, whole."""
     label = window.findChild(QLabel, name)
@@ -160,7 +178,7 @@ def test_a_notebook_holds_all_numbers_without_scrolling(ready: Program) -> None:
 def test_the_whole_heart_comes_to_the_front_and_goes_again(ready: Program) -> None:
     ready.window.resize(1280, 720)
     ready.show(block_volume())
-    panel, tabs = ready.window.reading_panel, ready.window.findChild(QTabWidget, "readingTabs")
+    panel, tabs = ready.window.reading_panel, ready.window.findChild(QTabWidget, QToolButton, "readingTabs")
     assert tabs is not None
     ready.wait(lambda: panel.compact)
     titles = [tabs.tabText(i) for i in range(tabs.count()) if tabs.isTabVisible(i)]

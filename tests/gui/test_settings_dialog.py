@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication, QComboBox, QDialogButtonBox, QDouble
 from pytestqt.qtbot import QtBot
 
 from hyrisk_desktop.gui.actions import ActionSpec, action_table, clashes, presets
-from hyrisk_desktop.gui.appearance import apply_appearance
+from hyrisk_desktop.gui.appearance import apply_appearance, colour, contrast
 from hyrisk_desktop.gui.preferences.dialog import SettingsDialog
 from hyrisk_desktop.gui.preferences.rows import HIDDEN, OWN_PAGE, page_titles, setting_rows
 from hyrisk_desktop.settings import TABLE, Settings
@@ -78,6 +78,21 @@ def test_nothing_changes_before_ok_and_only_what_was_changed_after(dialog: Setti
         "per_vessel": True,
         "theme": "light",
     }
+
+
+def test_ok_alone_changes_nothing(qtbot: QtBot, settings: Settings) -> None:
+    # Finer than the field shows, and no choice of its own.
+    settings["prevalence"], settings["device"] = 0.01234, "cuda:1"
+    dialog = SettingsDialog(settings)
+    qtbot.addWidget(dialog)
+    told: list[frozenset[str]] = []
+    dialog.applied.connect(told.append)
+    ok(dialog).click()
+    assert told == [frozenset()]
+    assert (settings["prevalence"], settings["device"]) == (0.01234, "cuda:1")
+    field(dialog, "prevalence").setValue(12.5)
+    field(dialog, "device").setCurrentIndex(1)
+    assert (dialog.editors["prevalence"].value, dialog.editors["device"].value) == (0.125, "cpu")
 
 
 @pytest.mark.parametrize(
@@ -179,6 +194,8 @@ def test_presets_of_ones_own(dialog: SettingsDialog, settings: Settings) -> None
 
 def test_the_window_follows_at_once(ready: Program, qapp: QApplication) -> None:
     window, settings = ready.window, ready.services.settings
+    # Wanted a moment ago, from the next start on.
+    settings["text_size"], scale = 150, qapp.property("textScale")
     window.commands.run("show_settings")
     dialog = window.findChild(SettingsDialog)
     assert dialog is not None
@@ -194,6 +211,7 @@ def test_the_window_follows_at_once(ready: Program, qapp: QApplication) -> None:
     ok(dialog).click()
     try:
         assert qapp.property("theme") == "light"
+        assert qapp.property("textScale") == scale, "windows made for small texts keep them; the next start is larger"
         assert window.grade_panel.vessels.isVisible()
         assert [k.toString() for k in window.actions_by_key["ruler"].shortcuts()] == ["Ctrl+Alt+R"]
         assert window.actions_by_key["preset_1"].text() == "Bone only (1500 / 500)"
@@ -240,6 +258,34 @@ def test_enter_while_keys_are_typed_keeps_nothing(ready: Program) -> None:
     assert len(shown) == 1
     QTest.keyClick(search, Qt.Key.Key_Return)
     assert dialog.isVisible()
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_the_page_in_hand_can_be_read(
+    qtbot: QtBot, qapp: QApplication, settings: Settings, dialog: SettingsDialog, theme: str
+) -> None:
+    settings["theme"] = theme
+    apply_appearance(qapp, settings)
+    try:
+        dialog.show()
+        dialog.activateWindow()
+        dialog.pages.setFocus()
+        qtbot.waitUntil(dialog.pages.hasFocus)
+        shown = dialog.pages.viewport().grab().toImage()
+        row = dialog.pages.visualItemRect(dialog.pages.item(0))
+        ground = shown.pixelColor(row.right() - 8, row.center().y())
+        assert contrast(ground, colour("on_selection")) >= 4.5
+    finally:
+        apply_appearance(qapp, Settings(None))
+
+
+def test_a_dialog_is_no_larger_than_the_screen(qtbot: QtBot, dialog: SettingsDialog) -> None:
+    room = dialog.screen().availableSize()
+    dialog.resize(room.width() + 300, room.height() + 300)
+    dialog.show()
+    qtbot.waitExposed(dialog)
+    assert dialog.width() == room.width()
+    assert dialog.height() == room.height() - 40, "the title bar needs room as well"
 
 
 def test_a_report_template_with_a_mistake_is_not_taken(tmp_path: Path) -> None:

@@ -13,14 +13,16 @@ from PySide6.QtCore import QObject, QRectF, Qt
 from PySide6.QtWidgets import QLabel, QListWidget, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from hyrisk_desktop import demonstration
+from hyrisk_desktop import app, demonstration
 from hyrisk_desktop.errors import Cancelled
 from hyrisk_desktop.gui.one_window import OneWindow, hand_over, socket_name
-from hyrisk_desktop.gui.start_page import WAYS
+from hyrisk_desktop.gui.start_page import WAYS, StartPage
 from hyrisk_desktop.gui.viewer.display import Plane
 from hyrisk_desktop.gui.viewer.memory import MOST, ViewMemory
 from hyrisk_desktop.jobs import CancelToken
 from hyrisk_desktop.paths import views_path
+from hyrisk_desktop.worklist.overview import ListOverview
+from hyrisk_desktop.worklist.records import ReadingList
 from tests.gui.conftest import Program
 from tests.gui.test_worklist import Reading
 from tests.helpers.exams import write_exam
@@ -79,6 +81,51 @@ def test_lists_and_exams_are_gone_on_with_where_one_stopped(ready: Program, tmp_
     ready.wait(lambda: ready.session.can_measure and ready.session.stored_id != second)
     assert ready.session.volume is not None
     assert ready.session.volume.attributes["PatientID"] == "P009"
+
+
+def test_buttons_name_the_keys_that_hold_now(ready: Program) -> None:
+    button = ready.window.findChild(QPushButton, "start_open_folder")
+    assert button is not None
+    ready.services.settings["shortcuts"] = {"open_folder": ["Ctrl+Alt+O"]}
+    ready.window.commands.preferences.applied.emit(frozenset({"shortcuts"}))
+    assert button.text() == "Open exam folder…   Ctrl+Alt+O"
+
+
+@pytest.mark.parametrize(("width", "beside"), [(420, False), (1000, True)])
+def test_no_text_of_the_page_is_cut_where_it_is_narrow(ready: Program, width: int, *, beside: bool) -> None:
+    start = ready.window.findChild(StartPage)
+    assert start is not None
+    start._show_lists([ListOverview(ReadingList(1, "screening", Path("screening"), blinded=False, seed=1), 3, 1, "")])
+    start.resize(width, 500)
+    ready.qtbot.wait(1)
+    buttons = [button for key in WAYS if (button := start.findChild(QPushButton, f"start_{key}")) is not None]
+    assert len(buttons) == len(WAYS)
+    assert all(button.width() >= button.sizeHint().width() for button in buttons)
+    right = buttons[0].mapTo(start, buttons[0].rect().topRight()).x()
+    assert (start.lists.mapTo(start, start.lists.rect().topLeft()).x() > right) is beside
+
+
+def test_the_row_in_hand_stays_while_nothing_changes(ready: Program, tmp_path: Path) -> None:
+    for number in (1, 2):
+        write_exam(tmp_path / "screening" / f"e{number}", number)
+    reading = Reading(ready)
+    reading.open_list(tmp_path / "screening", 2)
+    ready.session.close_exam()
+    lists = listed(ready, "startLists")
+    start = ready.window.findChild(StartPage)
+    assert start is not None
+
+    def look() -> None:
+        """Until the answer is there: the store answers in turn."""
+        answered: list[object] = []
+        start._look()
+        ready.services.worklist.store.ask(lambda _: None, answered.append, answered.append)
+        ready.wait(lambda: bool(answered))
+
+    look()
+    lists.setCurrentRow(0)
+    look()
+    assert (lists.count(), lists.currentRow()) == (1, 0)
 
 
 def test_a_blinded_list_tells_no_folder(ready: Program, tmp_path: Path) -> None:
@@ -226,6 +273,32 @@ def test_other_settings_are_another_window(
     monkeypatch.setenv("HYRISK_HOME", str(tmp_path / ("long" * 40)))
     assert len(socket_name().encode()) < 100
     assert "/" not in socket_name()
+
+
+def test_a_home_that_can_not_be_written_still_has_a_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HYRISK_HOME", str(tmp_path / "file"))
+    OneWindow().close()
+
+
+@pytest.mark.parametrize(("demonstration", "order"), [(False, ["ask", "listen", "build"]), (True, ["build"])])
+def test_a_start_listens_before_it_builds_and_the_demonstration_takes_no_place(
+    qapp: object, isolated_home: Path, monkeypatch: pytest.MonkeyPatch, *, demonstration: bool, order: list[str]
+) -> None:
+    done: list[str] = []
+
+    def build(*_: object) -> None:
+        done.append("build")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(app, "hand_over", lambda _: done.append("ask"))
+    monkeypatch.setattr(app, "OneWindow", lambda *_: done.append("listen"))
+    monkeypatch.setattr(app, "build_window", build)
+    monkeypatch.setattr(app, "qInstallMessageHandler", lambda _: None)
+    monkeypatch.setattr(app.sys, "setswitchinterval", lambda _: None)
+    with pytest.raises(KeyboardInterrupt):
+        app.run_gui(None, demonstration=demonstration)
+    assert done == order
 
 
 # --- the demonstration

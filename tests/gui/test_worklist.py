@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from hyrisk_desktop.paths import store_path
 from hyrisk_desktop.settings import Settings
 from hyrisk_desktop.worklist import store as store_module
 from hyrisk_desktop.worklist.database import restore_backup
-from hyrisk_desktop.worklist.records import Read, Status
+from hyrisk_desktop.worklist.records import ExamEntry, Read, Status
 from tests.gui.conftest import Program
 from tests.helpers.exams import write_exam
 
@@ -205,6 +206,23 @@ def test_the_next_exam_is_there_before_it_is_asked_for(reading: Reading, exams: 
     reading.key(Qt.Key.Key_P)
     assert reading.patient() == "P000", "the exam just left is kept as well"
     assert ahead.bytes_kept <= ahead.budget_bytes
+
+
+def test_rows_are_read_on_the_windows_own_thread(
+    reading: Reading, exams: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On another one a list that is opened meanwhile could give an exam the row of another."""
+    threads: set[threading.Thread] = set()
+    entry_of = reading.worklist.model.entry_of
+
+    def noted(exam_id: int | None) -> ExamEntry | None:
+        threads.add(threading.current_thread())
+        return entry_of(exam_id)
+
+    monkeypatch.setattr(reading.worklist.model, "entry_of", noted)
+    reading.open_list(exams)
+    reading.program.wait(lambda: len(reading.worklist.ahead._kept) == 2)
+    assert threads == {threading.main_thread()}
 
 
 def test_without_a_budget_nothing_is_loaded_ahead(reading: Reading, exams: Path) -> None:

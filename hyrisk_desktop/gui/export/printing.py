@@ -21,6 +21,7 @@ from PySide6.QtGui import (
 from PySide6.QtPrintSupport import QPrintDialog, QPrinter
 from PySide6.QtWidgets import QDialog, QWidget
 
+from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.exchange.reports.key_images import caption_of, key_images, key_picture
 from hyrisk_desktop.exchange.reports.pdf_identity import patient_rows, technique_rows
 from hyrisk_desktop.exchange.reports.pdf_pictures import Picture, close_up, most_calcified, whole_slice
@@ -78,7 +79,15 @@ class Printing(QObject):
         dialog.setObjectName("printDialog")
         if dialog.exec() == QDialog.DialogCode.Accepted:
             page_of(report).print_(printer)
-            self.message.emit(tr("The reading went to the printer."))
+            # A file in a folder that is gone or full, or a printer that is: Qt raises nothing.
+            if printer.printerState() == QPrinter.PrinterState.Error:
+                self.failed.emit(
+                    InputError(
+                        "not_printed", tr("The reading is not printed: choose another printer, or another file.")
+                    )
+                )
+            else:
+                self.message.emit(tr("The reading went to the printer."))
 
 
 def page_of(report: Report) -> QTextDocument:

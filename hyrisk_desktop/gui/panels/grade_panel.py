@@ -104,6 +104,8 @@ class GradePanel(QGroupBox):
         for button in self._group.buttons():
             assert isinstance(button, QToolButton)
             button.setToolButtonStyle(style.ToolButtonTextOnly if compact else style.ToolButtonTextUnderIcon)
+            # In one row with the field the longest word needs more than an even share.
+            self._row.setStretchFactor(button, button.sizeHint().width() if compact else 1)
         for label in (self._note, self._caption):
             label.setHidden(compact)
         self._value.setMaximumWidth(scaled(62) if compact else NO_LIMIT)

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from hyrisk_desktop.exchange.reports.template import use_template
 from hyrisk_desktop.files import keep_exports_private
-from hyrisk_desktop.gui.appearance import apply_appearance
+from hyrisk_desktop.gui.appearance import apply_theme
 from hyrisk_desktop.gui.preferences.dialog import SettingsDialog
 from hyrisk_desktop.gui.preferences.rows import setting_rows
 from hyrisk_desktop.gui.viewer.desk import Desk
@@ -54,7 +54,7 @@ class SettingsCommands(QObject):
         settings, services = self._services.settings, self._services
         application = QApplication.instance()
         if "theme" in changed and isinstance(application, QApplication):
-            apply_appearance(application, settings)
+            apply_theme(application, settings)
         if changed & {"prevalence", "device"}:
             services.load_model()
         if "reader" in changed:

@@ -33,6 +33,8 @@ class Editor(QWidget):
     def __init__(self, row: Row, value: Any, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._row, self._kind = row, type(value)
+        # A field may round, or have no choice for what an administrator has set: OK alone changes neither.
+        self._given = self._given_as = value
         self.field = self._make(row, value)
         self.field.setObjectName(f"setting_{row.key}")
         self.field.setAccessibleName(row.label)
@@ -82,7 +84,11 @@ class Editor(QWidget):
 
     @property
     def value(self) -> Any:
-        """What the field holds, as it is stored."""
+        """What the field holds, as it is stored; what was given, to the last digit, while the field shows that."""
+        shown = self._shown()
+        return self._given if shown == self._given_as else shown
+
+    def _shown(self) -> Any:
         field = self.field
         if isinstance(field, QComboBox):
             return field.currentData()
@@ -104,6 +110,7 @@ class Editor(QWidget):
             field.setValue(value * self._row.factor)
         else:
             field.setText(value)
+        self._given, self._given_as = value, self._shown()
 
     @Slot()
     def _browse(self) -> None:

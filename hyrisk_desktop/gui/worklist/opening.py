@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -188,8 +188,10 @@ class Opening(QObject):
             ids.append(at)
         return tuple(ids)
 
-    def _load_ahead(self, exam_id: int, context: JobContext) -> Exam:
-        return load_stored(self.store, exam_id, context, self.model.entry_of(exam_id))
+    def _load_ahead(self, exam_id: int) -> Callable[[JobContext], Exam]:
+        # The rows are this thread's: on a worker another list could come between the exam's place and its row.
+        store, entry = self.store, self.model.entry_of(exam_id)
+        return lambda context: load_stored(store, exam_id, context, entry)
 
     def _open_now(self, exam_id: int) -> None:
         store, entry = self.store, self.model.entry_of(exam_id)

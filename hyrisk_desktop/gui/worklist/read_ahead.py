@@ -9,8 +9,8 @@ from PySide6.QtCore import QObject, Signal
 from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.gui.state import Exam
 
-Load = Callable[[int, JobContext], Exam]
-"""Opens the exam of that number, on a worker thread."""
+Load = Callable[[int], Callable[[JobContext], Exam]]
+"""Called on the GUI thread with an exam's number; what it returns loads that exam on a worker thread."""
 
 
 class ReadAhead(QObject):
@@ -114,9 +114,11 @@ class ReadAhead(QObject):
             self.idle.emit()
             return
 
+        load = self._load(missing)
+
         def work(context: JobContext) -> Exam:
             self._begun = True
-            return self._load(missing, context)
+            return load(context)
 
         def succeeded(exam: Exam) -> None:
             waiting = self._end()

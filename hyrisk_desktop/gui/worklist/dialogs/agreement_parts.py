@@ -10,6 +10,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem
 
+from hyrisk_desktop.gui.appearance import colour, contrast
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.worklist.agreement import Agreement, Estimate
 
@@ -55,10 +56,22 @@ class GradeMatrix(QTableWidget):
                 count = int(a.confusion[i, j])
                 item = QTableWidgetItem(str(count))
                 item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
-                colour = QColor("#2f6fb3" if i == j else "#a35a28")
-                colour.setAlpha(int(30 + 190 * count / most) if count else 0)
-                item.setBackground(colour)
+                ground = QColor("#2f6fb3" if i == j else "#a35a28")
+                ground.setAlpha(int(30 + 190 * count / most) if count else 0)
+                item.setBackground(ground)
+                item.setForeground(ink_on(ground))
                 self.setItem(i, j, item)
+
+
+def ink_on(ground: QColor) -> QColor:
+    """Black or white, whichever can be read better on a see-through colour over the table's own ground."""
+    share, field = ground.alphaF(), colour("field")
+    seen = QColor.fromRgbF(
+        share * ground.redF() + (1 - share) * field.redF(),
+        share * ground.greenF() + (1 - share) * field.greenF(),
+        share * ground.blueF() + (1 - share) * field.blueF(),
+    )
+    return max(QColor("#000000"), QColor("#ffffff"), key=lambda ink: contrast(ink, seen))
 
 
 class BlandAltmanPlot(pg.PlotWidget):
