@@ -45,7 +45,7 @@ def test_only_linux_is_asked_for_system_packages(
     monkeypatch.setattr(bootstrap.sys, "platform", platform)
     monkeypatch.setattr(bootstrap, "missing_packages", lambda *_: calls.append(1) or [])
     monkeypatch.setattr(bootstrap, "make_environment", lambda: None)
-    monkeypatch.setattr(bootstrap, "install", lambda _: None)
+    monkeypatch.setattr(bootstrap, "install", lambda *_: None)
     bootstrap.set_up("test", programs={}, with_display=True)
     assert bool(calls) == asked
 
@@ -58,7 +58,7 @@ def test_the_tests_need_no_virtual_display_elsewhere(
     monkeypatch.setattr(bootstrap.sys, "platform", platform)
     monkeypatch.setattr(bootstrap.shutil, "which", lambda _: None)
     monkeypatch.setattr(bootstrap, "make_environment", lambda: None)
-    monkeypatch.setattr(bootstrap, "install", lambda _: None)
+    monkeypatch.setattr(bootstrap, "install", lambda *_: None)
     monkeypatch.setattr(bootstrap.subprocess, "call", lambda command, **_: commands.append(command) or 0)
     monkeypatch.setattr(bootstrap, "call_quietly", lambda command, _: (commands.append(command) or 0, ""))
     assert bootstrap.test([]) == 0
