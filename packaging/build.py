@@ -42,7 +42,8 @@ DESCRIPTION = """\
 # Debian renamed GLib's package for 64-bit time; either brings the library.
 RENAMED = {"libglib2.0-0": "libglib2.0-0 | libglib2.0-0t64"}
 # What the frozen folder does not bring: the C library's families, the desktop's own, and a font.
-BASE_LIBRARIES = ("libx11-6", "libx11-xcb1", "libxcb1", "libexpat1", "zlib1g", "libstdc++6", "libgcc-s1")
+BASE_LIBRARIES = ("libx11-6", "libx11-xcb1", "libxcb1", "libexpat1", "zlib1g", "libstdc++6", "libgcc-s1", "libwayland-client0",
+                  "libwayland-cursor0", "libwayland-egl1")  # fmt: skip
 
 
 # --- freezing
