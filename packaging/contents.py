@@ -50,10 +50,9 @@ HIDDEN = (
     "matplotlib.backends.backend_agg",
     "matplotlib.backends.backend_svg",
     "pydicom.pixels.decoders.pyjpegls",
-    "openjpeg", "libjpeg", "_jpegls",
     "sqlalchemy.dialects.postgresql.psycopg",
 )  # fmt: skip
-"""Modules that are imported by a name that PyInstaller can't see; those that are not installed are left out."""
+"""Modules that are imported by a name that PyInstaller can't see."""
 
 EXCLUDED = (
     "tkinter", "_tkinter", "IPython", "pytest", "_pytest", "hypothesis", "mypy", "ruff", "pip", "setuptools", "torchvision",
