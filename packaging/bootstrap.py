@@ -37,7 +37,7 @@ EXTRAS = "train,pacs"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 OLDEST_TORCH = (2, 11)
 SIZES = {
-    "cpu": "downloads about 0.5 GB, takes 1.6 GB of the disk and about two minutes",
+    "cpu": "downloads about 0.5 GB, takes 2 GB of the disk and some minutes",
     "cuda": "downloads about 3 GB (torch with CUDA), takes 7 GB of the disk and some minutes",
 }
 

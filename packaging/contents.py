@@ -87,4 +87,4 @@ def is_needed(destination: str) -> bool:
     """Whether a file, by its path in the frozen program, is worth its bytes."""
     place = destination.replace(os.sep, "/")
     of_compilers = place.startswith("torch/") and place.endswith((".a", ".h", ".cmake", ".pyi"))
-    return not place.startswith(UNNEEDED) and not of_compilers
+    return not place.startswith(UNNEEDED) and not of_compilers and "__pycache__" not in place

@@ -20,7 +20,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -152,6 +152,20 @@ def demonstration(bare: Bare, picture: Path) -> None:
     while not list(folder.glob("*/complete.json")) and process.poll() is None:
         time.sleep(0.5)
     time.sleep(25)
+    keys = [
+        "xdotool",
+        "search",
+        "--onlyvisible",
+        "--name",
+        "HyRisk Desktop",
+        "windowfocus",
+        "--sync",
+        "key",
+        "--delay",
+        "500",
+    ]
+    done([*keys, "Return", "alt+2"], os.environ | {"DISPLAY": DISPLAY})
+    time.sleep(25)
     done(["import", "-window", "root", picture], os.environ | {"DISPLAY": DISPLAY})
     end(process)
     say("screenshot:", picture)
@@ -210,9 +224,33 @@ def blank(text: str) -> str:
     return re.sub(r'"data": "[^"]*"', "", text)
 
 
+def batch(bare: Bare, environment: Path) -> None:
+    """On this machine, and on workers of the environment, which see the exam under the same path."""
+    options = ["hyrisk", "batch", "/home/reader/exam"]
+    bare.user(*options, "--out", "/home/reader/scores.csv")
+    dask = Path(environment).parent / "dask"
+    folder = bare.folder / "home/reader"
+    at = "tcp://127.0.0.1:18786"
+    own = os.environ | {"PYTHONPATH": str(ROOT)}
+    with contextlib.ExitStack() as stack:
+        Path("/home/reader").symlink_to(folder)
+        stack.callback(Path("/home/reader").unlink)
+        for words in (["scheduler", "--host", "127.0.0.1", "--port", "18786"], ["worker", at, "--nworkers", "1"]):
+            process = subprocess.Popen([dask, *words, "--no-dashboard"], env=own, stderr=subprocess.DEVNULL)
+            stack.callback(end, process)
+        # The bundled model lies elsewhere in the environment; both see this copy.
+        model = "/home/reader/model"
+        shutil.copytree(ROOT / "resources/models/hyrisknet-34-demo", folder / "model", dirs_exist_ok=True)
+        bare.root("chown", "-R", "1000:1000", "/home/reader")
+        bare.user(*options, "--out", "/home/reader/remote.csv", "--model", model, "--scheduler", at)
+    # Without the seconds that a row took.
+    here, there = (re.sub(r",[^,]*$", "", (folder / n).read_text(), flags=re.M) for n in ("scores.csv", "remote.csv"))
+    say(
+        "batch rows:", here.count("\n") - 1, "- the same from the frozen program and from a Dask worker:", here == there
+    )
+
+
 def training(bare: Bare) -> None:
-    say(bare.user("hyrisk", "batch", "/home/reader/exam", "--out", "/home/reader/scores.csv")[-300:])
-    say("batch rows:", len((bare.folder / "home/reader/scores.csv").read_text().splitlines()) - 1)
     bare.user("hyrisk", "phantom", "cohort", "-n", "24", "--seed", "5200000", "--workers", "2", "--out", "cohort")
     began = time.monotonic()
     options = ["--network", "hyrisknet-18", "--folds", "2", "--epochs", "1", "--size", "32", "--batch", "6"]
@@ -220,7 +258,7 @@ def training(bare: Bare) -> None:
         "hyrisk", "train", "cohort/cohort.csv", *options, "--permutation-folds", "1", "--name", "bare", "--out", "run"
     )
     say(f"2 folds in {time.monotonic() - began:.0f} s:", names(bare.folder / "home/reader/run"))
-    bare.user("hyrisk", "models", "install", "run/bundle")
+    bare.user("hyrisk", "models", "import", "run/bundle")
     say(bare.user("hyrisk", "models", "list").strip())
 
 
@@ -264,19 +302,24 @@ def main() -> None:
     parser.add_argument("centre", nargs=3)
     parser.add_argument("--work", type=Path, default=Path("/tmp/hyrisk-bare"))
     parser.add_argument("--environment", type=Path, default=ROOT / "build/environment/bin/python")
-    parser.add_argument("--times", type=int, default=5)
+    parser.add_argument("--times", type=int, default=5, help="starts of each form")
+    parser.add_argument("--steps", nargs="*", help="only these, on the root that is there already")
     options = parser.parse_args()
     options.work.mkdir(exist_ok=True)
-    bare = Bare(options.work / "root")
-    bare.make()
-    say(f"{options.package.name}: {options.package.stat().st_size / 1e6:.0f} MB")
-    install(bare, options.package)
-    compare_reports(bare, options.environment, options.exam.resolve(), options.centre, options.work)
-    training(bare)
+    bare, exam = Bare(options.work / "root"), options.exam.resolve()
+    steps: dict[str, Callable[[], None]] = {
+        "install": lambda: install(bare, options.package),
+        "reports": lambda: compare_reports(bare, options.environment, exam, options.centre, options.work),
+        "batch": lambda: batch(bare, options.environment),
+        "training": lambda: training(bare),
+        "demonstration": lambda: demonstration(bare, options.work / "demonstration.png"),
+        "start": lambda: start_up(bare, options.environment, options.work, options.times),
+        "remove": lambda: remove(bare),
+    }
     with display():
-        demonstration(bare, options.work / "demonstration.png")
-        start_up(bare, options.environment, options.work, options.times)
-    remove(bare)
+        for name in options.steps or steps:
+            say(f"--- {name}")
+            steps[name]()
 
 
 if __name__ == "__main__":

@@ -85,6 +85,7 @@ def test_versions_that_are_asked_for_go_along(build: ModuleType) -> None:
         ("torch/include/ATen/ATen.h", False),
         ("torch/lib/libfoo.a", False),
         ("highdicom/data.h", True),
+        ("torch/nn/__pycache__/init.cpython-311.pyc", False),
         ("hyrisk_desktop/torch/include/x", True),
         ("libstdc++.so.6", False),
         ("libglib-2.0.so.0", True),
@@ -131,6 +132,8 @@ def test_the_hidden_command_runs_the_training_and_no_folder_of_its_name(tmp_path
 def test_the_training_gets_the_words_behind_the_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    # Another test may have imported it, of which runpy would warn.
+    monkeypatch.delitem(sys.modules, "model_training.__main__", raising=False)
     monkeypatch.setattr(sys, "argv", ["hyrisk", TRAINING_COMMAND, "check", "/nowhere/cohort.csv"])
     with pytest.raises(SystemExit) as end:
         entry.main()
