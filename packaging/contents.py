@@ -61,9 +61,8 @@ EXCLUDED = (
 """What libraries would use where it is there, and the program does not need."""
 
 UNNEEDED = (
-    # Only compilers and torch's own tests use these; torch/bin/torch_shm_manager stays, as torch ends without it.
-    "torch/include/", "torch/share/", "torch/test/", "torch/bin/FileStoreTest", "torch/bin/HashStoreTest",
-    "torch/bin/TCPStoreTest", "torch/bin/protoc", "torch/bin/script_module", "torch/lib/libtorchbind_test",
+    # Only compilers and torch's own tests use these.
+    "torch/include/", "torch/share/", "torch/test/", "torch/lib/libtorchbind_test",
     # The builder's own C++ library is too old for the graphics drivers of a newer system; every desktop has one.
     "libstdc++.so", "libgcc_s.so",
     # GTK's dialogs, with half of GTK: beside the system's GTK they would load two GLibs. Qt's own are drawn instead.
@@ -86,5 +85,8 @@ def version() -> str:
 def is_needed(destination: str) -> bool:
     """Whether a file, by its path in the frozen program, is worth its bytes."""
     place = destination.replace(os.sep, "/")
+    if place.startswith("torch/bin/"):
+        # Beside torch's tests its manager of shared memory lies there, without which torch ends.
+        return place == "torch/bin/torch_shm_manager"
     of_compilers = place.startswith("torch/") and place.endswith((".a", ".h", ".cmake", ".pyi"))
     return not place.startswith(UNNEEDED) and not of_compilers and "__pycache__" not in place

@@ -40,7 +40,7 @@ PACKAGING = [
     *mutants(
         "packaging/contents.py",
         _PACKAGING,
-        ('place = destination.replace(os.sep, "/")', 'place = "/" + destination'),
+        ('place = destination.replace(os.sep, "/")', "place = destination"),
         ('place.startswith("torch/") and place.endswith', "place.endswith"),
     ),
     *mutants(
