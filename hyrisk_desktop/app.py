@@ -14,6 +14,7 @@ from types import TracebackType
 
 import pyqtgraph as pg
 from PySide6.QtCore import QMessageLogContext, Qt, QTimer, QtMsgType, qInstallMessageHandler
+from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
 from hyrisk_desktop.demonstration import Demonstration, prepare_demonstration
@@ -43,6 +44,9 @@ def make_application(arguments: list[str], settings: Settings | None = None) -> 
     existing = QApplication.instance()
     application = existing if isinstance(existing, QApplication) else QApplication(arguments)
     application.setApplicationName("HyRisk Desktop")
+    # The desktop finds the window's menu entry by this.
+    application.setDesktopFileName("hyrisk-desktop")
+    application.setWindowIcon(QIcon(str(resources_dir() / "icon" / "hyrisk-desktop.svg")))
     apply_appearance(application, settings or Settings(None))
     pg.setConfigOptions(background="k", foreground="w", antialias=False, imageAxisOrder="row-major")
     return application

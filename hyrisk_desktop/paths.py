@@ -10,6 +10,8 @@ import platformdirs
 
 _APP = "HyRisk Desktop"
 DEMONSTRATION_MODEL = "hyrisknet-34-demo"
+# First words of processes that the program starts for itself; `hyrisk --help` does not list them.
+TRAINING_COMMAND, PROBE_COMMAND = "model-training", "qt-probe"
 
 
 def resources_dir() -> Path:
@@ -24,13 +26,33 @@ def bundled_model_dir() -> Path:
     return resources_dir() / "models" / DEMONSTRATION_MODEL
 
 
+def is_frozen() -> bool:
+    """Whether this is the program of an installer, which is its own ``sys.executable`` and knows no ``-m``."""
+    return bool(getattr(sys, "frozen", False))
+
+
 def training_process(*arguments: str) -> tuple[list[str], dict[str, str]]:
     """Command and environment that run ``model_training`` as a process of its own: the program never imports it."""
+    if is_frozen():
+        return [sys.executable, TRAINING_COMMAND, *arguments], dict(os.environ)
     # -P: a folder of that name where the program happens to be started is not it.
-    command = [sys.executable, "-P", "-m", "model_training", *arguments]
+    command = [sys.executable, "-P", "-m", "hyrisk_desktop.cli", TRAINING_COMMAND, *arguments]
     root = str(Path(__file__).resolve().parents[1])
     found = os.pathsep.join(path for path in (root, os.environ.get("PYTHONPATH")) if path)
     return command, os.environ | {"PYTHONPATH": found}
+
+
+def restore_library_path() -> None:
+    """Give the user's own library path back to the programs that this one starts.
+
+    The frozen program runs with a path to its own libraries; a browser or viewer that inherits it loads ours and dies.
+    """
+    for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH") if is_frozen() else ():
+        before = os.environ.pop(f"{name}_ORIG", None)
+        if before:
+            os.environ[name] = before
+        else:
+            os.environ.pop(name, None)
 
 
 def private_roots() -> tuple[Path, ...]:

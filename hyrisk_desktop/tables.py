@@ -93,7 +93,7 @@ def require_parquet() -> None:
     try:
         import pyarrow.parquet  # noqa: F401
     except ImportError as e:
-        message = tr("Parquet needs pyarrow: install the extra [train], or write a .csv.")
+        message = tr("Parquet needs pyarrow: install the extra [parquet], or write a .csv.")
         raise InputError("no_pyarrow", message) from e
 
 

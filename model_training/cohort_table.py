@@ -235,7 +235,7 @@ def _read_parquet(path: Path) -> tuple[tuple[str, ...], _Rows]:
         import pyarrow.parquet as pq
     except ImportError as e:
         raise InputError(
-            "no_pyarrow", tr("Parquet tables need pyarrow; install the extra [train], or save the table as CSV.")
+            "no_pyarrow", tr("Parquet tables need pyarrow; install the extra [parquet], or save the table as CSV.")
         ) from e
     try:
         data = pq.read_table(path)

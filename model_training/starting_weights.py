@@ -11,6 +11,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
+from torch.hub import load_state_dict_from_url
 
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr
@@ -18,6 +19,14 @@ from hyrisk_desktop.risk.bundle import DESCRIPTION, ModelBundle, load_bundle, re
 from hyrisk_desktop.risk.network import HyRiskNet
 
 IMAGENET = "imagenet"
+IMAGENET_FILES = {
+    18: "resnet18-f37072fd.pth",
+    34: "resnet34-b627a593.pth",
+    50: "resnet50-0676ba61.pth",
+    101: "resnet101-63fe2227.pth",
+    152: "resnet152-394f9c45.pth",
+}
+"""torchvision's IMAGENET1K_V1, by depth; torchvision itself would only look the name up."""
 
 
 def bundle_of(init: str) -> ModelBundle | None:
@@ -75,16 +84,17 @@ def starting_network(init: str, depth: int, seed: int) -> HyRiskNet:
 
 
 def _imagenet(depth: int) -> dict[str, Tensor]:
-    from torchvision import models
-
-    weights = models.get_model_weights(f"resnet{depth}").IMAGENET1K_V1
+    url = f"https://download.pytorch.org/models/{IMAGENET_FILES[depth]}"
     try:
-        return cast(dict[str, Tensor], weights.get_state_dict(progress=False, check_hash=True))
+        # The name ends with the hash of the content, which is compared.
+        return cast(
+            dict[str, Tensor], load_state_dict_from_url(url, progress=False, check_hash=True, weights_only=True)
+        )
     except (URLError, OSError, RuntimeError) as e:
         raise InputError(
             "imagenet",
             tr("The ImageNet weights can't be downloaded here. Download {url} elsewhere, and name the file with --init.",
-               url=weights.url),
+               url=url),
         ) from e  # fmt: skip
 
 

@@ -1,9 +1,12 @@
-"""The two commands of the README, for a machine with nothing but Python 3.11 or newer.
+"""The two commands of the README, for a machine with nothing but Python 3.11 or newer, and one for a stick.
 
-    python3 packaging/bootstrap.py run     set up, then start the program on the demonstration exam
+    python3 packaging/bootstrap.py run [--cpu | --cuda] [--wheelhouse FOLDER]
+                                           set up, then start the program on the demonstration exam
     python3 packaging/bootstrap.py test    set up with the test tools, then run every check
+    python3 packaging/bootstrap.py wheelhouse FOLDER [--cpu | --cuda]
+                                           everything that ``run --wheelhouse FOLDER`` needs where there is no network
 
-Setting up means: a virtual environment in .venv, the locked dependencies, and Qt's system libraries. What is
+On Linux ``run`` takes torch without CUDA where no NVIDIA card answers, unless ``--cuda`` asks for it. Setting up means: a virtual environment in .venv, the locked dependencies, and Qt's system libraries. What is
 already there is left alone, so the second time takes seconds. Standard library only, on purpose.
 """
 
@@ -23,10 +26,20 @@ import time
 import venv
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 CONSTRAINTS = ROOT / "packaging" / "constraints.txt"
+# With training and the PACS: both are things that the program is for.
+EXTRAS = "train,pacs"
+# PyTorch's own index of builds without CUDA; PyPI has none for Linux.
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+OLDEST_TORCH = (2, 11)
+SIZES = {
+    "cpu": "downloads about 0.5 GB, takes 2 GB of the disk and some minutes",
+    "cuda": "downloads about 3 GB (torch with CUDA), takes 7 GB of the disk and some minutes",
+}
 
 # Shared library -> Debian package, for Qt's two platforms on Linux.
 OFFSCREEN_LIBRARIES = {
@@ -145,33 +158,218 @@ def fingerprint(extra: str) -> str:
     return hashlib.sha256(content + f"{sys.version}{extra}{ROOT}".encode()).hexdigest()
 
 
-def install(extra: str) -> None:
-    """Install the program (editable) with ``extra`` unless exactly this was installed before."""
+class Wish(NamedTuple):
+    """What `run` was asked for: a ``build`` of torch ("cpu", "cuda", or "" for what suits), and a folder of wheels."""
+
+    build: str = ""
+    wheelhouse: Path | None = None
+
+
+def pip(*arguments: object) -> list[object]:
+    return [python(), "-m", "pip", *arguments, "--disable-pip-version-check"]
+
+
+def install(extra: str, wish: Wish | None = None) -> None:
+    """Install the program (editable) with ``extra`` unless exactly this was installed before.
+
+    Without a ``wish``, as for the tests, torch is the pair of the locked versions.
+    """
     stamp = VENV / f"installed-{extra or 'program'}"
     wanted = fingerprint(extra)
-    if stamp.is_file() and stamp.read_text() == wanted:
+    before = installed_build()
+    # What was chosen once stays until somebody asks for the other.
+    build = (wish.build or before or suitable_build()) if wish else "cuda"
+    if stamp.is_file() and stamp.read_text() == wanted and build == (before or build):
         return
-    say("Installing the locked dependencies; the first time downloads about 3 GB (torch) and takes some minutes")
-    target = f".[{extra}]" if extra else "."
-    command = [python(), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
-    command += ["--constraint", CONSTRAINTS, "--editable", target]
+    if before not in ("", build):
+        remove_torch()
+    torch = None
+    if wish and wish.wheelhouse is not None:
+        torch = torch_in(wish.wheelhouse)
+    elif build == "cpu":
+        torch = cpu_torch()
+        if torch is None:
+            say("No torch without CUDA can be had here: taking the one with it, which runs on a CPU too")
+            build = "cuda"
+    say(f"Installing the locked dependencies; the first time {SIZES[build]}")
+    command = pip("install", "--progress-bar", "off", "--constraint", constraints(torch), "--editable", target(extra))
     if extra == "test":
         # Most of what is installed is never imported by a test, and compiling all of it takes a minute.
         command.append("--no-compile")
+    steps = [command]
+    if wish and wish.wheelhouse is not None:
+        command += ["--no-index", "--find-links", wish.wheelhouse]
+    elif torch is not None and torch.index:
+        # Only torch comes from there, and its dependencies from where pip looks.
+        steps.insert(0, pip("install", "--no-deps", "--index-url", torch.index, f"torch=={torch.version}"))
+    run_pip(steps)
+    stamp.write_text(wanted)
+
+
+def target(extra: str) -> str:
+    return f".[{extra}]" if extra else "."
+
+
+def run_pip(steps: list[list[object]]) -> None:
+    """Run pip's commands one after the other, telling what they do.
+
+    Raises:
+        SetupError: one failed; its last lines have been shown.
+    """
     recent: list[str] = []
     pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
-    with Heartbeat() as heartbeat, subprocess.Popen(command, cwd=ROOT, **pipe) as process:
-        for line in process.stdout:
-            recent = [*recent[-15:], line.rstrip()]
-            if news := pip_news(line):
-                heartbeat.say(news)
-    if process.returncode:
-        print("\n".join(recent), file=sys.stderr)
-        raise SetupError(
-            "The dependencies could not be installed: see pip's lines above; check the network and free disk space (8 GB), then run this again."
-        )
-    stamp.write_text(wanted)
+    with Heartbeat() as heartbeat:
+        for command in steps:
+            with subprocess.Popen(command, cwd=ROOT, **pipe) as process:
+                for line in process.stdout:
+                    recent = [*recent[-15:], line.rstrip()]
+                    if news := pip_news(line):
+                        heartbeat.say(news)
+            if process.returncode:
+                print("\n".join(recent), file=sys.stderr)
+                raise SetupError(
+                    "The dependencies could not be installed: see pip's lines above; check the network and free disk space (8 GB), then run this again."
+                )
     say(f"  done in {heartbeat.seconds:.0f} s")
+
+
+# --- which torch
+
+
+class Torch(NamedTuple):
+    """A version of torch, such as 2.15.0+cpu, and the index that has it where pip's own have not."""
+
+    version: str
+    index: str = ""
+
+
+def locked_torch() -> str:
+    return re.search(r"^torch==(\S+)$", CONSTRAINTS.read_text(), re.MULTILINE)[1]
+
+
+def constraints(torch: Torch | None) -> Path:
+    """The file of locked versions, with ``torch`` in the place of its own if given."""
+    if torch is None:
+        return CONSTRAINTS
+    path = VENV / "constraints.txt"
+    path.write_text(re.sub(r"^torch==\S+$", f"torch=={torch.version}", CONSTRAINTS.read_text(), flags=re.MULTILINE))
+    return path
+
+
+def has_nvidia() -> bool:
+    """Whether a card of NVIDIA's answers; one without a driver is of no use to torch."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return any(Path("/proc/driver/nvidia/gpus").glob("*"))
+    try:
+        return b"GPU" in subprocess.run([program, "-L"], capture_output=True, timeout=30).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def suitable_build() -> str:
+    # PyPI's torch for Windows and macOS has no CUDA: there is nothing to choose.
+    return "cpu" if sys.platform.startswith("linux") and not has_nvidia() else "cuda"
+
+
+def installed_build() -> str:
+    """ "cpu" or "cuda" as torch lies in the environment, "" where it does not."""
+    found = sorted(path.name for path in VENV.glob("[Ll]ib/**/torch-*.dist-info"))
+    return "" if not found else "cpu" if "+cpu" in found[0] else "cuda"
+
+
+def remove_torch() -> None:
+    """Take torch and its libraries out, so that the other build can take its place."""
+    say("Taking the other build of torch out")
+    names = {path.name.partition("-")[0] for path in VENV.glob("[Ll]ib/**/*.dist-info")}
+    names = sorted(n for n in names if n in ("torch", "torchvision", "triton") or n.startswith(("nvidia_", "cuda_")))
+    subprocess.run(pip("uninstall", "--yes", *names), capture_output=True)
+    for stamp in VENV.glob("installed-*"):
+        stamp.unlink()
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(n) for n in re.findall(r"\d+", version.partition("+")[0]))
+
+
+def cpu_builds(*where: str) -> list[str]:
+    """Versions of torch without CUDA that pip finds, the newest first; pip itself knows which fit this Python."""
+    listed = subprocess.run(pip("index", "versions", "torch", *where), capture_output=True, text=True, errors="replace")
+    found = set(re.findall(r"\b\d+\.\d+[\d.]*\+cpu\b", listed.stdout))
+    return sorted((v for v in found if numbers(v) >= OLDEST_TORCH), key=numbers, reverse=True)
+
+
+def cpu_torch() -> Torch | None:
+    """The build without CUDA that can be had: the locked version, or what somebody has laid where pip looks."""
+    locked = f"{locked_torch()}+cpu"
+    if found := cpu_builds():
+        return Torch(locked if locked in found else found[0])
+    if locked in cpu_builds("--index-url", CPU_INDEX, "--timeout", "10", "--retries", "1"):
+        return Torch(locked, CPU_INDEX)
+    return None
+
+
+# --- without a network
+
+
+def torch_in(wheelhouse: Path) -> Torch:
+    """The torch that lies in a folder of wheels.
+
+    Raises:
+        SetupError: there is none.
+    """
+    found = [re.match(r"torch-([^-]+)-", path.name) for path in sorted(wheelhouse.glob("torch-*.whl"))]
+    if not found:
+        raise SetupError(f"“{wheelhouse}” holds no wheels; make it with: bootstrap.py wheelhouse FOLDER")
+    return Torch(found[-1][1].replace("%2B", "+"))
+
+
+def fill_wheelhouse(arguments: list[str]) -> int:
+    """Lay everything that an installation needs into a folder, for machines of this system and Python."""
+    if not arguments:
+        raise SetupError("Name the folder: bootstrap.py wheelhouse FOLDER")
+    folder, (wish, rest) = Path(arguments[0]).absolute(), own_options(arguments[1:])
+    if rest:
+        raise SetupError(f"“{rest[0]}” is no option of wheelhouse; there are --cpu and --cuda.")
+    check_python()
+    make_environment()
+    folder.mkdir(parents=True, exist_ok=True)
+    torch = cpu_torch() if (wish.build or suitable_build()) == "cpu" else None
+    wheel = pip("wheel", "--progress-bar", "off", "--wheel-dir", folder, "--find-links", folder)
+    steps = [[*wheel, "--constraint", constraints(torch), target(EXTRAS), *build_requirements()]]
+    if torch is not None and torch.index:
+        steps.insert(0, [*wheel, "--no-deps", "--index-url", torch.index, f"torch=={torch.version}"])
+    run_pip(steps)
+    for old in folder.glob("hyrisk_desktop-*.whl"):
+        # The program comes with its source.
+        old.unlink()
+    size = sum(path.stat().st_size for path in folder.iterdir()) / 1e9
+    say(f"{folder} holds {size:.1f} GB. Copy it and this source; there: bootstrap.py run --wheelhouse {folder.name}")
+    return 0
+
+
+def build_requirements() -> list[str]:
+    """What pip needs to install the source itself, editable."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    return [*re.findall(r'"([^"]+)"', re.search(r"^requires = \[(.*)\]$", text, re.MULTILINE)[1]), "editables"]
+
+
+def own_options(arguments: list[str]) -> tuple[Wish, list[str]]:
+    """The options of `run` itself, which stand first, and what is left for the program.
+
+    Raises:
+        SetupError: a folder is missing.
+    """
+    build, wheelhouse, rest = "", None, list(arguments)
+    while rest and rest[0] in ("--cpu", "--cuda", "--wheelhouse"):
+        option = rest.pop(0)
+        if option != "--wheelhouse":
+            build = option[2:]
+        elif not rest or not Path(rest[0]).is_dir():
+            raise SetupError("After --wheelhouse name the folder with the wheels.")
+        else:
+            wheelhouse = Path(rest.pop(0)).absolute()
+    return Wish(build, wheelhouse), rest
 
 
 def pip_news(line: str) -> str:
@@ -227,7 +425,7 @@ def install_system_packages(packages: list[str]) -> None:
             raise SetupError(f"“{' '.join(step)}” failed: see its lines above; run it by hand, then this again.")
 
 
-def set_up(extra: str, *, programs: dict[str, str], with_display: bool) -> None:
+def set_up(extra: str, *, programs: dict[str, str], with_display: bool, wish: Wish | None = None) -> None:
     check_python()
     packages: list[str] = []
     if sys.platform.startswith("linux"):
@@ -236,7 +434,7 @@ def set_up(extra: str, *, programs: dict[str, str], with_display: bool) -> None:
         # Beside pip, which mostly waits for the disk.
         system = pool.submit(install_system_packages, packages) if packages else None
         make_environment()
-        install(extra)
+        install(extra, wish)
         if system is not None:
             system.result()
 
@@ -246,10 +444,10 @@ def has_display() -> bool:
 
 
 def run(arguments: list[str]) -> int:
-    # With training and the PACS: both are things that the program is for.
-    set_up("train,pacs", programs={}, with_display=has_display())
+    wish, words = own_options(arguments)
+    set_up(EXTRAS, programs={}, with_display=has_display(), wish=wish)
     say("Starting HyRisk Desktop")
-    return subprocess.call([python(), "-m", "hyrisk_desktop.cli", *(arguments or ["demo"])])
+    return subprocess.call([python(), "-m", "hyrisk_desktop.cli", *(words or ["demo"])])
 
 
 def test(arguments: list[str]) -> int:
@@ -342,11 +540,12 @@ def on_virtual_display(linux: bool) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("run", "test"))
+    commands = {"run": run, "test": test, "wheelhouse": fill_wheelhouse}
+    parser.add_argument("command", choices=tuple(commands))
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="for the program, or for pytest")
     options = parser.parse_args()
     try:
-        return run(options.arguments) if options.command == "run" else test(options.arguments)
+        return commands[options.command](options.arguments)
     except SetupError as e:
         print(f"[hyrisk] {e}", file=sys.stderr)
         return 1

@@ -30,7 +30,7 @@ LONG_FUNCTIONS = {
 LATE_LIBRARIES = {
     "PIL", "SimpleITK", "distributed", "dicomanonymizer", "dicomweb_client", "filelock", "gzip", "importlib", "keyring",
     "matplotlib", "numpy", "pyarrow", "pydicom", "pynetdicom", "requests", "resource", "rich", "safetensors", "scipy",
-    "threadpoolctl", "time", "torch", "torchvision",
+    "threadpoolctl", "time", "torch",
 }  # fmt: skip
 """Imported where they are needed: slow to import, or only there with an extra, or only on some systems."""
 

@@ -37,7 +37,7 @@ def batch(
         typer.Option(help=tr("CSV series_uid,x,y,z,grade[,reader]; without it, heart centres are proposed.")),
     ] = None,
     out: Annotated[
-        Path, typer.Option(help=tr("Table to write or to go on with: .csv, or .parquet (needs the extra [train])."))
+        Path, typer.Option(help=tr("Table to write or to go on with: .csv, or .parquet (needs the extra [parquet])."))
     ] = Path(DEFAULT_OUT),
     model: Annotated[Path | None, typer.Option(help=tr("Model bundle folder; default: the model in use."))] = None,
     device: Annotated[str | None, typer.Option(help=tr("cpu or cuda; default: cuda when there is one."))] = None,

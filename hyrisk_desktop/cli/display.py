@@ -14,6 +14,7 @@ import subprocess
 import sys
 
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.paths import PROBE_COMMAND, is_frozen
 
 _PROBE_TIMEOUT_S = 30
 _CONNECT_TIMEOUT_S = 1.0
@@ -114,15 +115,13 @@ def display_works() -> bool:
 @functools.cache
 def qt_problem(platform: str | None = None) -> str | None:
     """Why Qt can't start on ``platform`` (None: the one a window would use) as one sentence; None if it can."""
-    if getattr(sys, "frozen", False):
-        # A frozen program is its own sys.executable and would start itself.
-        return None
     environment = dict(os.environ)
     if platform is not None:
         environment["QT_QPA_PLATFORM"] = platform
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _PROBE],
+            # A frozen program is its own sys.executable, and knows no -c.
+            [sys.executable, PROBE_COMMAND] if is_frozen() else [sys.executable, "-c", _PROBE],
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -135,6 +134,11 @@ def qt_problem(platform: str | None = None) -> str | None:
     except OSError:
         return tr("Qt can't be tried, because no second process can be started.")
     return None if done.returncode == 0 else explain(done.stderr, done.returncode)
+
+
+def probe() -> None:
+    """Start Qt and leave, as `qt_problem` asks the frozen program to; never returns."""
+    exec(_PROBE)
 
 
 def explain(complaint: str, code: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -202,8 +201,7 @@ def _open_path_by_default() -> None:
 
 
 def main() -> None:
-    """Entry point of `hyrisk`."""
-    multiprocessing.freeze_support()
+    """The commands of `hyrisk`."""
     _soften_streams()
     # Libraries quote header values in their warnings, and those may be a patient's.
     warnings.filterwarnings("ignore", module="pydicom")
@@ -214,7 +212,3 @@ def main() -> None:
         unfinished.sweep()
         _open_path_by_default()
         cli()
-
-
-if __name__ == "__main__":
-    main()

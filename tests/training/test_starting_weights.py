@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from safetensors.torch import save_file
 
 from hyrisk_desktop.errors import BundleError, InputError
 from hyrisk_desktop.risk.network import HyRiskNet
+from model_training import starting_weights
 from model_training.starting_weights import check_init, starting_network
 from model_training.units import Settings
 from tests.helpers.bundles import write_tiny_bundle
@@ -95,3 +97,21 @@ def test_options_that_do_not_go_together(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no weights at"):
         check_init(str(tmp_path / "nothing.pth"), "frozen", 18)
     check_init("imagenet", "frozen", 18)
+
+
+def test_imagenet_weights_are_torchvisions_own_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchvision import models
+
+    asked: list[tuple[str, dict[str, object]]] = []
+
+    def load(url: str, **how: object) -> dict[str, torch.Tensor]:
+        asked.append((url, how))
+        raise URLError("no network")
+
+    monkeypatch.setattr(starting_weights, "load_state_dict_from_url", load)
+    for depth in (18, 34, 50, 101, 152):
+        url = models.get_model_weights(f"resnet{depth}").IMAGENET1K_V1.url
+        with pytest.raises(InputError, match="can't be downloaded here") as e:
+            starting_weights._imagenet(depth)
+        assert url in e.value.message
+        assert asked.pop() == (url, {"progress": False, "check_hash": True, "weights_only": True})

@@ -45,7 +45,7 @@ def test_only_linux_is_asked_for_system_packages(
     monkeypatch.setattr(bootstrap.sys, "platform", platform)
     monkeypatch.setattr(bootstrap, "missing_packages", lambda *_: calls.append(1) or [])
     monkeypatch.setattr(bootstrap, "make_environment", lambda: None)
-    monkeypatch.setattr(bootstrap, "install", lambda _: None)
+    monkeypatch.setattr(bootstrap, "install", lambda *_: None)
     bootstrap.set_up("test", programs={}, with_display=True)
     assert bool(calls) == asked
 
@@ -58,7 +58,7 @@ def test_the_tests_need_no_virtual_display_elsewhere(
     monkeypatch.setattr(bootstrap.sys, "platform", platform)
     monkeypatch.setattr(bootstrap.shutil, "which", lambda _: None)
     monkeypatch.setattr(bootstrap, "make_environment", lambda: None)
-    monkeypatch.setattr(bootstrap, "install", lambda _: None)
+    monkeypatch.setattr(bootstrap, "install", lambda *_: None)
     monkeypatch.setattr(bootstrap.subprocess, "call", lambda command, **_: commands.append(command) or 0)
     monkeypatch.setattr(bootstrap, "call_quietly", lambda command, _: (commands.append(command) or 0, ""))
     assert bootstrap.test([]) == 0
@@ -122,3 +122,202 @@ def test_pip_is_watched_and_its_last_lines_shown_when_it_fails(
     assert "unpacking 1 packages" in capsys.readouterr().out
     bootstrap.install("test")
     assert capsys.readouterr().out == ""
+
+
+# --- which torch
+
+
+@pytest.fixture
+def environment(bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty environment on Linux, without a card, whose pip is only written down."""
+    monkeypatch.setattr(bootstrap, "VENV", tmp_path)
+    monkeypatch.setattr(bootstrap.sys, "platform", "linux")
+    monkeypatch.setattr(bootstrap, "has_nvidia", lambda: False)
+    (tmp_path / "lib" / "site-packages").mkdir(parents=True)
+    return tmp_path
+
+
+@pytest.fixture
+def pip_commands(bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[list[list[str]]]:
+    """What pip would have been told, one list of commands for each installation."""
+    told: list[list[list[str]]] = []
+    monkeypatch.setattr(bootstrap, "run_pip", lambda steps: told.append([[str(w) for w in step] for step in steps]))
+    return told
+
+
+def lay_torch(environment: Path, *names: str) -> None:
+    for name in names:
+        (environment / "lib" / "site-packages" / f"{name}.dist-info").mkdir()
+
+
+def listing(monkeypatch: pytest.MonkeyPatch, bootstrap: ModuleType, here: str, there: str = "") -> list[list[str]]:
+    """Let `pip index versions` answer ``here`` where pip looks, and ``there`` on PyTorch's index."""
+    asked: list[list[str]] = []
+
+    def run(command: list[object], **_: object) -> object:
+        words = [str(word) for word in command]
+        asked.append(words)
+        text = there if "--index-url" in words else here
+        return bootstrap.subprocess.CompletedProcess(command, 0, text, "")
+
+    monkeypatch.setattr(bootstrap.subprocess, "run", run)
+    return asked
+
+
+def test_without_a_card_torch_without_cuda_is_taken(
+    bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, environment: Path, pip_commands: list[list[list[str]]]
+) -> None:
+    locked = bootstrap.locked_torch()
+    # An older one that lies where pip looks is somebody's choice; one below the oldest is none.
+    asked = listing(monkeypatch, bootstrap, "torch\nAvailable versions: 99.0, 2.13.0+cpu, 2.12.1+cpu, 2.9.0+cpu")
+    assert bootstrap.cpu_torch() == ("2.13.0+cpu", "")
+    assert len(asked) == 1, "PyTorch's index is not asked without need"
+    listing(monkeypatch, bootstrap, f"99.0+cpu, {locked}+cpu, 2.9.0+cpu")
+    assert bootstrap.cpu_torch() == (f"{locked}+cpu", "")
+    listing(monkeypatch, bootstrap, f"2.10.9+cpu, {locked}", f"{locked}+cpu, 99.0+cpu")
+    assert bootstrap.cpu_torch() == (f"{locked}+cpu", bootstrap.CPU_INDEX)
+    bootstrap.install("train,pacs", bootstrap.Wish())
+    first, second = pip_commands[-1]
+    assert first[-4:] == ["--index-url", bootstrap.CPU_INDEX, f"torch=={locked}+cpu", "--disable-pip-version-check"]
+    assert "--no-deps" in first
+    assert bootstrap.CPU_INDEX not in second, "everything else comes from where pip looks"
+    assert second[second.index("--constraint") + 1] == str(environment / "constraints.txt")
+    lines = (environment / "constraints.txt").read_text().splitlines()
+    assert f"torch=={locked}+cpu" in lines
+    assert len(lines) == len(bootstrap.CONSTRAINTS.read_text().splitlines())
+
+
+def test_the_locked_pair_is_what_is_left(
+    bootstrap: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    environment: Path,
+    pip_commands: list[list[list[str]]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    listing(monkeypatch, bootstrap, "2.15.0, 2.14.1", "")
+    bootstrap.install("train,pacs", bootstrap.Wish())
+    (command,) = pip_commands[-1]
+    assert command[command.index("--constraint") + 1] == str(bootstrap.CONSTRAINTS)
+    said = capsys.readouterr().out
+    assert "taking the one with it" in said
+    assert bootstrap.SIZES["cuda"] in said
+
+
+def test_card_and_options_decide(
+    bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, environment: Path, pip_commands: list[list[list[str]]]
+) -> None:
+    asked = listing(monkeypatch, bootstrap, "2.13.0+cpu")
+    bootstrap.install("train,pacs", bootstrap.Wish("cuda"))
+    assert asked == []
+    assert len(pip_commands) == 1
+    (environment / "installed-train,pacs").unlink()
+    monkeypatch.setattr(bootstrap, "has_nvidia", lambda: True)
+    bootstrap.install("train,pacs", bootstrap.Wish())
+    assert asked == []
+    (environment / "installed-train,pacs").unlink()
+    bootstrap.install("train,pacs", bootstrap.Wish("cpu"))
+    assert len(asked) == 1
+    monkeypatch.setattr(bootstrap, "has_nvidia", lambda: False)
+    monkeypatch.setattr(bootstrap.sys, "platform", "win32")
+    assert bootstrap.suitable_build() == "cuda", "PyPI's torch for Windows has no CUDA anyway"
+
+
+def test_what_was_chosen_stays_until_the_other_is_asked_for(
+    bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, environment: Path, pip_commands: list[list[list[str]]]
+) -> None:
+    asked = listing(monkeypatch, bootstrap, "2.13.0+cpu")
+    lay_torch(environment, "torch-2.15.0", "nvidia_nccl_cu13-2.30", "cuda_toolkit-13", "triton-3", "numpy-2")
+    assert bootstrap.installed_build() == "cuda"
+    bootstrap.install("train,pacs", bootstrap.Wish())
+    bootstrap.install("train,pacs", bootstrap.Wish())
+    assert (len(pip_commands), asked) == (1, [])
+    (environment / "installed-test").touch()
+    bootstrap.install("train,pacs", bootstrap.Wish("cpu"))
+    removal = asked[0]
+    assert removal[removal.index("--yes") + 1 : -1] == ["cuda_toolkit", "nvidia_nccl_cu13", "torch", "triton"]
+    assert not (environment / "installed-test").exists(), "the tests' environment is no more"
+    assert (environment / "installed-train,pacs").exists()
+    assert len(pip_commands) == 2
+
+
+def test_the_tests_take_the_locked_pair_in_place_of_another(
+    bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, environment: Path, pip_commands: list[list[list[str]]]
+) -> None:
+    asked = listing(monkeypatch, bootstrap, "2.13.0+cpu")
+    bootstrap.install("test")
+    ((*_, last),) = pip_commands[-1]
+    assert (asked, last) == ([], "--no-compile")
+    (environment / "installed-test").unlink()
+    lay_torch(environment, "torch-2.13.0+cpu")
+    bootstrap.install("test")
+    assert "uninstall" in asked[0]
+    (command,) = pip_commands[-1]
+    assert str(bootstrap.CONSTRAINTS) in command
+
+
+def test_a_folder_of_wheels_is_all_that_pip_looks_at(
+    bootstrap: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    environment: Path,
+    tmp_path: Path,
+    pip_commands: list[list[list[str]]],
+) -> None:
+    asked = listing(monkeypatch, bootstrap, "2.15.0+cpu")
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    with pytest.raises(bootstrap.SetupError, match="no wheels"):
+        bootstrap.install("train,pacs", bootstrap.Wish(wheelhouse=wheels))
+    (wheels / "torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl").touch()
+    bootstrap.install("train,pacs", bootstrap.Wish(wheelhouse=wheels))
+    (command,) = pip_commands[-1]
+    assert asked == []
+    assert command[-3:] == ["--no-index", "--find-links", str(wheels)]
+    assert "torch==2.13.0+cpu" in (environment / "constraints.txt").read_text()
+
+
+def test_a_wheelhouse_holds_what_the_source_needs(
+    bootstrap: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    environment: Path,
+    tmp_path: Path,
+    pip_commands: list[list[list[str]]],
+) -> None:
+    listing(monkeypatch, bootstrap, "2.13.0+cpu")
+    monkeypatch.setattr(bootstrap, "make_environment", lambda: None)
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    (folder / "hyrisk_desktop-0.1.0-py3-none-any.whl").touch()
+    (folder / "numpy-2.whl").touch()
+    assert bootstrap.fill_wheelhouse([str(folder), "--cpu"]) == 0
+    (command,) = pip_commands[-1]
+    assert {".[train,pacs]", "hatchling>=1.25", "editables"} <= set(command)
+    assert [path.name for path in folder.iterdir()] == ["numpy-2.whl"]
+    with pytest.raises(bootstrap.SetupError, match="--fast"):
+        bootstrap.fill_wheelhouse([str(folder), "--fast"])
+    with pytest.raises(bootstrap.SetupError, match="Name the folder"):
+        bootstrap.fill_wheelhouse([])
+
+
+def test_own_options_come_before_the_programs(bootstrap: ModuleType, tmp_path: Path) -> None:
+    assert bootstrap.own_options(["score", "--cpu"]) == (("", None), ["score", "--cpu"])
+    wish, rest = bootstrap.own_options(["--wheelhouse", str(tmp_path), "--cuda", "demo"])
+    assert (wish, rest) == (("cuda", tmp_path), ["demo"])
+    for words in (["--wheelhouse"], ["--wheelhouse", str(tmp_path / "nowhere")]):
+        with pytest.raises(bootstrap.SetupError, match="name the folder"):
+            bootstrap.own_options(words)
+
+
+@pytest.mark.parametrize(
+    ("said", "card"), [(b"GPU 0: NVIDIA H200", True), (b"No devices were found", False), (None, False)]
+)
+def test_a_card_counts_when_it_answers(
+    bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, said: bytes | None, card: bool
+) -> None:
+    def run(command: list[str], **_: object) -> object:
+        if said is None:
+            raise OSError
+        return bootstrap.subprocess.CompletedProcess(command, 0, said, b"")
+
+    monkeypatch.setattr(bootstrap.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(bootstrap.subprocess, "run", run)
+    assert bootstrap.has_nvidia() == card

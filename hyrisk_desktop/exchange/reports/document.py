@@ -20,7 +20,7 @@ from hyrisk_desktop.measurement import RISK_VALUES, calcium_numbers, risk_number
 from hyrisk_desktop.risk.risk_reading import RiskReading
 from hyrisk_desktop.standing import Standing, risk_standing, scores_standing, whole_heart_standing
 
-_LIBRARIES = ("numpy", "scipy", "pydicom", "SimpleITK", "torch", "torchvision")
+_LIBRARIES = ("numpy", "scipy", "pydicom", "SimpleITK", "torch")
 
 
 def score_document(
