@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from PySide6.QtCore import QPoint
 from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import QApplication, QLabel, QTabWidget, QToolButton, QWidget
 
@@ -203,4 +204,10 @@ def test_a_tall_window_shows_everything_one_below_the_other(ready: Program) -> N
     assert not table.isVisible()
     ready.window.resize(1500, 1100)
     ready.wait(lambda: not panel.compact and table.isVisible())
+    findings = ready.window.findChild(QWidget, "findingsList")
+    grade, risk = ready.window.grade_panel, ready.window.findChild(QLabel, "riskValue")
+    assert findings is not None
+    assert risk is not None
+    order = [widget.mapTo(ready.window, QPoint()).y() for widget in (grade, risk, findings, table)]
+    assert order == sorted(order), "each is back in its place"
     assert panel.width() == PANEL_WIDTH

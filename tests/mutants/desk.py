@@ -107,9 +107,11 @@ DESK = [
     ),
     *mutants(
         "hyrisk_desktop/worklist/overview.py",
-        _START,
+        "tests/unit/worklist/test_overview.py",
         ("ReadRow.grade.is_not(None),", ""),
-        ("        ReadRow.reader_id == reader.reader_id,\n", "", "", "one reader reads in the window's tests"),
+        ("        ReadRow.reader_id == reader.reader_id,\n", ""),
+        ("        ReadRow.blinded == ListRow.blinded,\n", ""),
+        ("key=lambda row: row.stopped_at, reverse=True", "key=lambda row: row.stopped_at"),
     ),
     *mutants(
         "hyrisk_desktop/gui/start_page.py",
