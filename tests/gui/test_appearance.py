@@ -179,7 +179,7 @@ def test_a_notebook_holds_all_numbers_without_scrolling(ready: Program) -> None:
 def test_the_whole_heart_comes_to_the_front_and_goes_again(ready: Program) -> None:
     ready.window.resize(1280, 720)
     ready.show(block_volume())
-    panel, tabs = ready.window.reading_panel, ready.window.findChild(QTabWidget, QToolButton, "readingTabs")
+    panel, tabs = ready.window.reading_panel, ready.window.findChild(QTabWidget, "readingTabs")
     assert tabs is not None
     ready.wait(lambda: panel.compact)
     titles = [tabs.tabText(i) for i in range(tabs.count()) if tabs.isTabVisible(i)]

@@ -211,6 +211,7 @@ def test_the_window_follows_at_once(ready: Program, qapp: QApplication) -> None:
     ok(dialog).click()
     try:
         assert qapp.property("theme") == "light"
+        assert f"font-size: {round(13 * scale)}px" in qapp.styleSheet()
         assert qapp.property("textScale") == scale, "windows made for small texts keep them; the next start is larger"
         assert window.grade_panel.vessels.isVisible()
         assert [k.toString() for k in window.actions_by_key["ruler"].shortcuts()] == ["Ctrl+Alt+R"]

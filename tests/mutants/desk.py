@@ -234,4 +234,59 @@ DESK = [
             "selected, kept = marks.centre_selected and axial, marks.kept",
         ),
     ),
+    *mutants(
+        "hyrisk_desktop/gui/preferences/editors.py",
+        _DIALOG,
+        ("return self._given if shown == self._given_as else shown", "return shown"),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/appearance.py",
+        f"{_DIALOG} -k follows_at_once",
+        ('float(application.property("textScale"))', 'settings["text_size"] / 100'),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/letters.py",
+        _DIALOG,
+        (" - QSize(0, _FRAME_PX)", ""),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/start_page.py",
+        _START,
+        ("    action.changed.connect(name)\n", "", f"{_START} -k keys_that_hold"),
+        ("if found == self._found:", "if not found:"),
+        ("direction.LeftToRight if wide else direction.TopToBottom", "direction.LeftToRight", f"{_START} -k is_narrow"),
+    ),
+    *mutants(
+        "hyrisk_desktop/app.py",
+        _START,
+        ("later = None if demonstration else OneWindow()", "later = OneWindow()"),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/one_window.py",
+        _START,
+        ("        except OSError:\n", "        except KeyError:\n"),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/panels/grade_panel.py",
+        f"{_LOOKS} -k large_texts",
+        ("button.sizeHint().width() if compact else 1", "1"),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/worklist/dialogs/agreement_parts.py",
+        "tests/gui/test_agreement.py -k counts_can",
+        ("                item.setForeground(ink_on(ground))\n", ""),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/export/printing.py",
+        "tests/gui/test_key_images.py -k printed",
+        ("== QPrinter.PrinterState.Error", "== QPrinter.PrinterState.Aborted"),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/worklist/opening.py",
+        "tests/gui/test_worklist.py -k windows_own_thread",
+        (
+            "return lambda context: load_stored(store, exam_id, context, entry)",
+            "return lambda context: load_stored(store, exam_id, context, self.model.entry_of(exam_id))",
+        ),
+    ),
 ]
