@@ -267,21 +267,24 @@ def check_windows_wheels() -> None:
     """
     say("Looking up the wheels for Windows")
     environment()
-    where = ["--platform", "win_amd64", "--python-version", "3.11", "--only-binary", ":all:"]
-    wanted = requirements_of("dependencies", "train", "pacs", "cluster")
+    installed = {path.name.partition("-")[0] for path in bootstrap.VENV.glob("[Ll]ib/**/*.dist-info")}
+    # Without dependencies: pip takes those that this system would need, whatever platform it is told.
+    where = ["--platform", "win_amd64", "--python-version", "3.11", "--only-binary", ":all:", "--no-deps"]
     run(bootstrap.pip("install", "--dry-run", "--quiet", "--ignore-installed", "--target", BUILD / "windows", *where,
-                      "--constraint", bootstrap.CONSTRAINTS, *wanted))  # fmt: skip
+                      *locked_for_windows(installed)))  # fmt: skip
 
 
-def requirements_of(*lists: str) -> list[str]:
-    """The requirements of pyproject.toml's lists, without those on ourselves."""
-    import tomllib
+def locked_for_windows(installed: Iterable[str]) -> list[str]:
+    """The locked versions of what is installed here, by names of folders such as ``pydicom``, but for what Linux alone needs."""
 
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    found: Iterable[str] = (
-        r for name in lists for r in (project.get(name) or project["optional-dependencies"].get(name, ()))
-    )
-    return [r for r in found if not r.startswith(PACKAGE)]
+    def plain(name: str) -> str:
+        return re.sub(r"[-_.]+", "_", name).lower()
+
+    wanted = {plain(name) for name in installed} - {"secretstorage", "jeepney", "triton"}
+    lines = bootstrap.CONSTRAINTS.read_text(encoding="utf-8").splitlines()
+    return [
+        line for line in lines if plain(line.partition("==")[0]) in wanted and not line.startswith(("nvidia", "cuda"))
+    ]
 
 
 # --- macOS

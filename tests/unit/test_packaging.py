@@ -299,10 +299,14 @@ def test_the_script_for_windows_gets_every_name(
         build.makensis(tmp_path, tmp_path / "setup.exe")
 
 
-def test_requirements_are_told_one_by_one(build: ModuleType) -> None:
-    found = build.requirements_of("dependencies", "cluster", "pacs")
-    assert not [r for r in found if r.startswith("hyrisk-desktop")]
-    assert {"numpy>=2.0", "distributed>=2024.10", "keyring>=25"} <= set(found)
+def test_wheels_for_windows_are_those_of_this_environment_without_linuxs_own(build: ModuleType) -> None:
+    locked = build.bootstrap.locked_torch()
+    names = ("torch", "pyside6_essentials", "jeepney", "SecretStorage", "nvidia_nccl_cu13", "triton", "not_locked")
+    found = build.locked_for_windows(names)
+    assert found == ["PySide6_Essentials==6.11.3", f"torch=={locked}"]
+
+
+def test_the_program_needs_neither_torchvision_nor_parquet() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert not [r for r in project["dependencies"] if "torchvision" in r or "pyarrow" in r], "half the weight"
 
