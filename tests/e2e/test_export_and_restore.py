@@ -111,7 +111,7 @@ def export_all(program: Program, folder: Path) -> None:
     program.wait(lambda: program.window.findChild(QDialog, "exportReadingDialog") is None, timeout=60_000)
     assert sorted(p.name for p in folder.iterdir()) == sorted(f"case{f.ending}" for f in formats())
     label = program.window.findChild(QLabel, "statusMessage")
-    assert label.toolTip().startswith("7 files written to exported")
+    assert label.toolTip().startswith("9 files written to exported")
     assert program.window.findChild(QPushButton, "showInFolder").isVisible()
 
 
