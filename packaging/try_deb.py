@@ -5,7 +5,7 @@
 EXAM is a DICOM folder and X Y Z its heart centre. Needs debootstrap, Xvfb, xdotool, ImageMagick and poppler-utils. The root
 holds what the package depends on and nothing of Python. Tried there, as an ordinary user: libraries, `hyrisk doctor`, the
 demonstration in a window (a screenshot), score with its reports, the exam in JPEG-LS and in plain pixels, batch, a training of two folds to an
-installed model, start-up, and the package's removal.
+installed model, a Dask worker of the environment, start-up, and the package's removal.
 """
 
 from __future__ import annotations

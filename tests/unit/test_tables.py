@@ -101,5 +101,5 @@ def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
 
 def test_parquet_without_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    with pytest.raises(InputError, match=r"\[train\]"):
+    with pytest.raises(InputError, match=r"\[parquet\]"):
         require_parquet()
