@@ -33,8 +33,8 @@ VENV = ROOT / ".venv"
 CONSTRAINTS = ROOT / "packaging" / "constraints.txt"
 # With training and the PACS: both are things that the program is for.
 EXTRAS = "train,pacs"
-# PyTorch's own index of builds without CUDA; PyPI has none for Linux.
-CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+# An index of builds of torch without CUDA, as PyTorch's publishers have one; PyPI has none for Linux.
+CPU_INDEX = os.environ.get("HYRISK_TORCH_INDEX", "")
 OLDEST_TORCH = (2, 11)
 SIZES = {
     "cpu": "downloads about 0.5 GB, takes 2 GB of the disk and some minutes",
@@ -304,7 +304,7 @@ def cpu_torch() -> Torch | None:
     locked = f"{locked_torch()}+cpu"
     if found := cpu_builds():
         return Torch(locked if locked in found else found[0])
-    if locked in cpu_builds("--index-url", CPU_INDEX, "--timeout", "10", "--retries", "1"):
+    if CPU_INDEX and locked in cpu_builds("--index-url", CPU_INDEX, "--timeout", "10", "--retries", "1"):
         return Torch(locked, CPU_INDEX)
     return None
 

@@ -171,10 +171,12 @@ def test_without_a_card_torch_without_cuda_is_taken(
     # An older one that lies where pip looks is somebody's choice; one below the oldest is none.
     asked = listing(monkeypatch, bootstrap, "torch\nAvailable versions: 99.0, 2.13.0+cpu, 2.12.1+cpu, 2.9.0+cpu")
     assert bootstrap.cpu_torch() == ("2.13.0+cpu", "")
-    assert len(asked) == 1, "PyTorch's index is not asked without need"
+    assert len(asked) == 1, "another index is not asked without need"
     listing(monkeypatch, bootstrap, f"99.0+cpu, {locked}+cpu, 2.9.0+cpu")
     assert bootstrap.cpu_torch() == (f"{locked}+cpu", "")
     listing(monkeypatch, bootstrap, f"2.10.9+cpu, {locked}", f"{locked}+cpu, 99.0+cpu")
+    assert bootstrap.cpu_torch() is None, "no index is asked that nobody has named"
+    monkeypatch.setattr(bootstrap, "CPU_INDEX", "https://torch.example/cpu")
     assert bootstrap.cpu_torch() == (f"{locked}+cpu", bootstrap.CPU_INDEX)
     bootstrap.install("train,pacs", bootstrap.Wish())
     first, second = pip_commands[-1]
