@@ -110,8 +110,8 @@ def test_a_ruler_is_kept_on_its_slice_and_let_go_of_again(shown: Program) -> Non
     press(shown, Qt.Key.Key_K, Qt.KeyboardModifier.ShiftModifier)
     (mark,) = shown.session.read.notes.marks
     assert mark.z == 7
-    assert mark.start == pytest.approx((100, 90), abs=1.0)
-    assert mark.end == pytest.approx((160, 130), abs=1.0)
+    assert mark.start == pytest.approx((100, 90), abs=0.3)
+    assert mark.end == pytest.approx((160, 130), abs=0.3)
     assert axial(shown).ruler_mm is None
     (kept,) = axial(shown)._marks.kept
     assert kept[1] == mark.text(block_volume())

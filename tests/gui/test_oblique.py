@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from hyrisk_desktop.gui.viewer.display import Plane
 from hyrisk_desktop.gui.viewer.oblique import Oblique, PlaneLine
+from hyrisk_desktop.gui.viewer.picture import Picture
 from hyrisk_desktop.imaging.oblique import ObliquePlane, cut_oblique
 from tests.gui.conftest import Program
 from tests.helpers.volumes import HEART_CENTRE, block_volume
@@ -55,6 +56,9 @@ def test_dragging_the_lines_turns_and_tilts_the_plane(ready: Program, oblique: O
     wanted = cut_oblique(volume, oblique.plane)
     ready.wait(lambda: oblique.image._hu is not None and np.array_equal(oblique.image._hu, wanted))
     assert "turned 45°" in oblique.image._words
+    fresh = Picture()
+    fresh.show_slice(wanted, ready.window.desk.window_table()[1])
+    np.testing.assert_array_equal(oblique.image._picture._buffer, fresh._buffer)
 
 
 def test_beside_the_line_the_mouse_reaches_the_image(ready: Program, oblique: Oblique) -> None:
