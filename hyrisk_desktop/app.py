@@ -13,7 +13,16 @@ from pathlib import Path
 from types import TracebackType
 
 import pyqtgraph as pg
-from PySide6.QtCore import QMessageLogContext, Qt, QTimer, QtMsgType, qInstallMessageHandler
+from PySide6.QtCore import (
+    QLibraryInfo,
+    QLocale,
+    QMessageLogContext,
+    Qt,
+    QTimer,
+    QtMsgType,
+    QTranslator,
+    qInstallMessageHandler,
+)
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
@@ -28,7 +37,7 @@ from hyrisk_desktop.gui.main_window import MainWindow
 from hyrisk_desktop.gui.one_window import OneWindow, hand_over
 from hyrisk_desktop.gui.results import results_text
 from hyrisk_desktop.gui.state import RiskStatus
-from hyrisk_desktop.i18n import install_language, tr
+from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.paths import log_dir, resources_dir
 from hyrisk_desktop.settings import Settings, user_settings
 
@@ -47,9 +56,21 @@ def make_application(arguments: list[str], settings: Settings | None = None) -> 
     # The desktop finds the window's menu entry by this.
     application.setDesktopFileName("hyrisk-desktop")
     application.setWindowIcon(QIcon(str(resources_dir() / "icon" / "hyrisk-desktop.svg")))
-    apply_appearance(application, settings or Settings(None))
+    settings = settings or Settings(None)
+    _speak(application, settings["language"])
+    apply_appearance(application, settings)
     pg.setConfigOptions(background="k", foreground="w", antialias=False, imageAxisOrder="row-major")
     return application
+
+
+def _speak(application: QApplication, language: str) -> None:
+    """Qt's own words (of its dialogs and menus of text fields), and how numbers are typed."""
+    locale = QLocale.c() if language == "en" else QLocale(language)
+    locale.setNumberOptions(QLocale.NumberOption.OmitGroupSeparator)
+    QLocale.setDefault(locale)
+    translator = QTranslator(application)
+    if translator.load(locale, "qtbase", "_", QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)):
+        application.installTranslator(translator)
 
 
 def build_window(settings: Settings, log_directory: Path | None) -> tuple[MainWindow, Services]:
@@ -65,7 +86,6 @@ def run_gui(path: Path | None, *, demonstration: bool = False) -> int:
     """Show the window, open ``path`` or the demonstration exam if given, and run until it is closed."""
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     settings = user_settings()
-    install_language(resources_dir() / "locale", settings["language"])
     keep_exports_private(settings["private_exports"])
     use_template(settings["report_template"])
     qInstallMessageHandler(_log_qt_message)

@@ -2,15 +2,26 @@
 
 Qt's own ``tr`` reaches only QObjects, while findings and errors are worded in packages that may not
 import Qt; gettext is in the standard library and does for both.
+
+People read their own language, with its decimal mark and its dates. What machines read (DICOM, FHIR, JSON, CSV) is English
+whatever the language, so that no archive holds two of them: `for_machines` goes around the making of a file, and `english`
+around a sentence that was made before.
 """
 
 from __future__ import annotations
 
 import gettext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import datetime
 from pathlib import Path
+from string import Formatter
 
 _DOMAIN = "hyrisk"
-_translation: gettext.NullTranslations = gettext.NullTranslations()
+_English = gettext.NullTranslations
+_translation: gettext.NullTranslations = _English()
+_for_machines: ContextVar[bool] = ContextVar("hyrisk_for_machines", default=False)
 
 
 def install_language(locale_dir: Path, language: str) -> None:
@@ -21,7 +32,7 @@ def install_language(locale_dir: Path, language: str) -> None:
     """
     global _translation
     if language not in languages_of(locale_dir):
-        _translation = gettext.NullTranslations()
+        _translation = _English()
         return
     _translation = gettext.translation(_DOMAIN, locale_dir, languages=[language], fallback=True)
 
@@ -34,5 +45,103 @@ def languages_of(locale_dir: Path) -> tuple[str, ...]:
 
 def tr(text: str, /, **values: object) -> str:
     """Translate ``text``, then fill its ``{named}`` fields with ``values``."""
-    translated = _translation.gettext(text)
-    return translated.format(**values) if values else translated
+    return _filled(text, lambda: _translation.gettext(text), values)
+
+
+def trn(one: str, other: str, n: int, /, **values: object) -> str:
+    """`tr` of a sentence about ``n`` things, which is field ``{n}``: ``one`` of them, ``other`` for more, or what the language has instead."""
+    values = {"n": n, **values}
+    return _filled(one if n == 1 else other, lambda: _translation.ngettext(one, other, n), values)
+
+
+@contextmanager
+def for_machines() -> Iterator[None]:
+    """What is worded in here is English, with points in its numbers."""
+    token = _for_machines.set(True)
+    try:
+        yield
+    finally:
+        _for_machines.reset(token)
+
+
+def english(text: str) -> str:
+    """What ``text`` says in English, if `tr` made it; any other text as it is."""
+    return getattr(text, "english", text)
+
+
+def said(text: str) -> str:
+    """A sentence that was made before, in the language of what is made now."""
+    return english(text) if _for_machines.get() else text
+
+
+# --- numbers and dates
+
+
+def decimal(value: float, spec: str) -> str:
+    """``value`` as people write it, by a format such as ``".1f"``."""
+    text = format(value, spec)
+    return text if is_english() else text.replace(".", _translation.pgettext("decimal mark", "."))
+
+
+def day_text(digits: str) -> str:
+    """A day as DICOM writes it, ``20010131``, as people write it; anything else as it is."""
+    if len(digits) != 8 or not (digits.isascii() and digits.isdecimal()):
+        return digits
+    return day_pattern().replace("%Y", digits[:4]).replace("%m", digits[4:6]).replace("%d", digits[6:])
+
+
+def moment_text(moment: datetime) -> str:
+    """Day, hours and minutes as people write them."""
+    return moment.strftime(f"{day_pattern()} %H:%M")
+
+
+def day_pattern() -> str:
+    """How people write a day, as `datetime.strftime` wants it."""
+    return "%Y-%m-%d" if is_english() else _translation.pgettext("date", "%Y-%m-%d")
+
+
+def is_english() -> bool:
+    """Whether what is worded now is English."""
+    return type(_translation) is _English or _for_machines.get()
+
+
+# --- sentences that are known in two languages
+
+
+class _Sentence(str):
+    """A translated sentence, with what it says in English; also after another text was put before or behind it."""
+
+    __slots__ = ("english",)
+
+    english: str
+
+    def __new__(cls, text: str, in_english: str) -> _Sentence:
+        made = super().__new__(cls, text)
+        made.english = in_english
+        return made
+
+    def __reduce__(self) -> tuple[type[_Sentence], tuple[str, str]]:
+        return _Sentence, (str(self), self.english)
+
+    def __add__(self, other: str) -> _Sentence:
+        return _Sentence(str(self) + other, self.english + english(other))
+
+    def __radd__(self, other: str) -> _Sentence:
+        return _Sentence(other + str(self), other + self.english)
+
+
+class _Local(Formatter):
+    """Fills fields as `str.format` does, with numbers as people write them."""
+
+    def format_field(self, value: object, format_spec: str) -> str:
+        return decimal(value, format_spec) if isinstance(value, float) else format(value, format_spec)
+
+
+def _filled(text: str, translated: Callable[[], str], values: dict[str, object]) -> str:
+    """``text`` with its values, and what it is in the reader's language."""
+    said = {name: english(value) if isinstance(value, str) else value for name, value in values.items()}
+    in_english = text.format(**said) if values else text
+    if is_english():
+        return in_english
+    words = translated()
+    return _Sentence(_Local().vformat(words, (), values) if values else words, in_english)

@@ -6,6 +6,7 @@ that can't be understood is kept under another name and said to be.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import re
@@ -297,6 +298,15 @@ class Settings:
 def user_settings() -> Settings:
     """Those of whoever runs the program, on what the site wants."""
     return Settings(config_dir() / "settings.json", site_settings_path())
+
+
+def chosen_language() -> str:
+    """The language of the texts, for before anything is worded; what is wrong with a file is left to `user_settings` to tell."""
+    for path in (config_dir() / "settings.json", site_settings_path()):
+        with contextlib.suppress(OSError, ValueError):
+            if language := _usable(_read(path) or {}).get("language"):
+                return str(language)
+    return str(_ROWS["language"].default)
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from hyrisk_desktop.findings import Finding, Severity
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import said, tr
 
 _NO_NUMBER = ("not_hu", "contrast", "contrast_suspected", "not_heart")
 """What takes the ground from under risk and scores alike, decisive first; so does every finding that says UNFIT."""
@@ -103,7 +103,7 @@ def decisive_first(findings: Collection[Finding]) -> tuple[Finding, ...]:
 
 def reason_words(finding: Finding) -> str:
     """Why a number is withheld, for where a sentence has no room; the sentence itself for what has no such words."""
-    return _words().get(finding.code, finding.message)
+    return _words().get(finding.code, said(finding.message))
 
 
 def words_of(code: str) -> str:

@@ -12,9 +12,13 @@ def main() -> None:
     # First of all: a child of the frozen program is the frozen program with other words, and must get no further.
     multiprocessing.freeze_support()
     # The children of an environment import this module again, so what costs time is imported where it is needed.
-    from hyrisk_desktop.paths import PROBE_COMMAND, TRAINING_COMMAND, restore_library_path
+    from hyrisk_desktop.i18n import install_language
+    from hyrisk_desktop.paths import PROBE_COMMAND, TRAINING_COMMAND, resources_dir, restore_library_path
+    from hyrisk_desktop.settings import chosen_language
 
     restore_library_path()
+    # Some texts are worded as soon as their module is imported.
+    install_language(resources_dir() / "locale", chosen_language())
     command = sys.argv[1:2]
     if command == [TRAINING_COMMAND]:
         _train(sys.argv[2:])

@@ -10,7 +10,7 @@ import typer
 
 from hyrisk_desktop.cli.failures import json_errors
 from hyrisk_desktop.errors import ExamError, InputError
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import english, tr
 
 if TYPE_CHECKING:
     from hyrisk_desktop.comparison import Comparison
@@ -76,7 +76,8 @@ def _document(
     found = compare_exams(now, then, center, own, earlier, predictor, whole_heart=whole_heart)
     return document_of(found, now, then) | {
         "findings": [
-            {"code": f.code, "severity": str(f.severity), "message": f.message} for f in (*found.findings, *trouble)
+            {"code": f.code, "severity": str(f.severity), "message": english(f.message)}
+            for f in (*found.findings, *trouble)
         ]
     }
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from hyrisk_desktop.cli import display
 from hyrisk_desktop.errors import HyRiskError, InputError, safe_traceback
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import english, tr
 
 EXIT_UNEXPECTED, EXIT_ARGUMENTS, EXIT_EXAM = 1, 2, 3
 
@@ -59,5 +59,5 @@ def json_errors(as_json: bool) -> Iterator[None]:
     except Exception as e:
         if as_json:
             code, message, _ = explain(e)
-            print(json.dumps({"error": {"code": code, "message": message}}))  # noqa: T201
+            print(json.dumps({"error": {"code": code, "message": english(message)}}))  # noqa: T201
         raise

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hyrisk_desktop.i18n import decimal
 from hyrisk_desktop.imaging import CTVolume
 
 Place = tuple[float, float, float]
@@ -51,7 +52,7 @@ class KeptMark:
         """What it measures in ``volume``: ``12.3 mm``, or mean and SD of HU."""
         if not self.is_probe:
             x, y = (abs(a - b) * mm for a, b, mm in zip(self.start, self.end, volume.spacing_mm, strict=False))
-            return f"{math.hypot(x, y):.1f} mm"
+            return f"{decimal(math.hypot(x, y), '.1f')} mm"
         values = disc_hu(volume, round(self.start[0]), round(self.start[1]), self.z)
         return f"{values.mean():.0f} ± {values.std():.0f} HU"
 

@@ -96,11 +96,14 @@ def _calibration_rows(found: dict[str, dict[str, Any]], results: dict[str, Any])
         ]  # fmt: skip
 
 
-_CALIBRATION_HEADER = ("Mean risk", "Observed", "Calibration in the large", "Slope", "Brier", "Log loss")
+def _calibration_header() -> list[str]:
+    return [
+        tr("Risk"), tr("Mean risk"), tr("Observed"), tr("Calibration in the large"), tr("Slope"), tr("Brier"), tr("Log loss"),
+    ]  # fmt: skip
 
 
 def _calibration(results: dict[str, Any]) -> str:
-    header = [tr("Risk"), *(tr(text) for text in _CALIBRATION_HEADER)]
+    header = _calibration_header()
     note = tr("A right risk has 0 in the large and a slope of 1; a slope below 1 means that risks are too extreme. In brackets 95 % intervals.")  # fmt: skip
     return table(header, _calibration_rows(results["calibration"], results)) + f"<p class='note'>{escape(note)}</p>"
 
@@ -109,7 +112,7 @@ def _recalibration(results: dict[str, Any]) -> str:
     found = results["recalibration"]
     if "heads" not in found:
         return f"<p>{escape(found.get('refused', ''))}</p>"
-    header = [tr("Risk"), *(tr(text) for text in _CALIBRATION_HEADER)]
+    header = _calibration_header()
     rows = []
     for when, label in (("before", tr("as installed")), ("after", tr("recalibrated, cross-validated"))):
         for row in _calibration_rows({key: values[when] for key, values in found["heads"].items()}, results):

@@ -21,7 +21,7 @@ from hyrisk_desktop.gui.viewer.display import (
     overlay_colours,
     window_table,
 )
-from hyrisk_desktop.gui.viewer.overlay_text import dicom_date, person_name, pointer_text
+from hyrisk_desktop.gui.viewer.overlay_text import person_name, pointer_text
 from tests.helpers.volumes import HEART_CENTRE, block_volume, box
 
 SHAPE = (10, 20, 30)
@@ -143,8 +143,6 @@ def test_a_box_never_turns_inside_out() -> None:
 
 
 def test_texts() -> None:
-    assert dicom_date("20010203") == "2001-02-03"
-    assert dicom_date("unknown") == "unknown"
     assert person_name("Family^Given^Middle^Dr") == "Family, Given Middle"
     assert person_name("Family") == "Family"
 

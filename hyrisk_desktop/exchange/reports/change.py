@@ -10,7 +10,7 @@ from typing import Any
 from hyrisk_desktop.calcium import CORONARIES
 from hyrisk_desktop.comparison import Change, Comparison
 from hyrisk_desktop.exchange import dicom_values as v
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import day_text, decimal, said, tr
 
 NOTHING = "–"
 
@@ -27,18 +27,20 @@ class ChangeRow:
 def change_rows() -> tuple[ChangeRow, ...]:
     """The table's rows, from top to bottom."""
     return (
-        ChangeRow("heart_agatston", tr("Whole heart"), lambda x: f"{x:.1f}"),
-        ChangeRow("heart_sqrt_volume", tr("Whole heart, √ volume"), lambda x: f"{x:.2f}"),
+        ChangeRow("heart_agatston", tr("Whole heart"), lambda x: decimal(x, ".1f")),
+        ChangeRow("heart_sqrt_volume", tr("Whole heart, √ volume"), lambda x: decimal(x, ".2f")),
         *(
-            ChangeRow(f"heart_{v.lower()}", tr("{vessel}, Agatston", vessel=vessel_name(v)), lambda x: f"{x:.1f}")
+            ChangeRow(
+                f"heart_{v.lower()}", tr("{vessel}, Agatston", vessel=vessel_name(v)), lambda x: decimal(x, ".1f")
+            )
             for v in CORONARIES
         ),
-        ChangeRow("agatston", tr("Region Agatston"), lambda x: f"{x:.1f}"),
-        ChangeRow("volume_mm3", tr("Volume, mm³"), lambda x: f"{x:.1f}"),
-        ChangeRow("sqrt_volume", tr("√ Volume"), lambda x: f"{x:.2f}"),
+        ChangeRow("agatston", tr("Region Agatston"), lambda x: decimal(x, ".1f")),
+        ChangeRow("volume_mm3", tr("Volume, mm³"), lambda x: decimal(x, ".1f")),
+        ChangeRow("sqrt_volume", tr("√ Volume"), lambda x: decimal(x, ".2f")),
         ChangeRow("grade", tr("Grade"), lambda x: f"{x:g}"),
-        ChangeRow("hyrisknet", tr("HyRiskNet"), lambda x: f"{100 * x:.1f} %"),
-        ChangeRow("risknet", tr("RiskNet"), lambda x: f"{100 * x:.1f} %"),
+        ChangeRow("hyrisknet", tr("HyRiskNet"), lambda x: f"{decimal(100 * x, '.1f')} %"),
+        ChangeRow("risknet", tr("RiskNet"), lambda x: f"{decimal(100 * x, '.1f')} %"),
     )
 
 
@@ -56,7 +58,7 @@ def difference_text(value: float | None, row: ChangeRow) -> str:
     """A difference with its sign, a real minus for less; risks in percentage points."""
     if value is None:
         return NOTHING
-    size = f"{100 * abs(value):.1f} %" if row.key in ("hyrisknet", "risknet") else row.write(abs(value))
+    size = f"{decimal(100 * abs(value), '.1f')} %" if row.key in ("hyrisknet", "risknet") else row.write(abs(value))
     return f"{'−' if value < 0 else '+'}{size}"
 
 
@@ -86,9 +88,7 @@ def change_title(comparison: Comparison, *, dated: bool = True) -> str:
         comparison: what it shows. dated: whether the prior's date may be told.
     """
     day = v.date(comparison.prior_attributes.get("StudyDate", "")) if dated else ""
-    since = (
-        tr("Change since {day}", day=f"{day[:4]}-{day[4:6]}-{day[6:]}") if day else tr("Change since the prior exam")
-    )
+    since = tr("Change since {day}", day=day_text(day)) if day else tr("Change since the prior exam")
     return (
         since if comparison.interval_days is None else tr("{since}, {n} days", since=since, n=comparison.interval_days)
     )
@@ -115,7 +115,7 @@ def change_lines(comparison: Comparison) -> tuple[str, ...]:
                name=row.title, prior=number_text(change.prior, row), now=number_text(change.current, row),
                difference=difference_text(change.difference, row), band=band)
         )  # fmt: skip
-    return (*lines, *(finding.message for finding in comparison.findings))
+    return (*lines, *(said(finding.message) for finding in comparison.findings))
 
 
 def change_document(comparison: Comparison) -> dict[str, Any]:

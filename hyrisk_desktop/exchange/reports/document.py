@@ -15,6 +15,7 @@ from typing import Any
 from hyrisk_desktop import __version__
 from hyrisk_desktop.calcium import CalciumScores, Lesion, WholeHeartScores
 from hyrisk_desktop.findings import Finding
+from hyrisk_desktop.i18n import for_machines, said
 from hyrisk_desktop.imaging.volume import CTVolume, Voxel
 from hyrisk_desktop.measurement import RISK_VALUES, calcium_numbers, risk_numbers, whole_heart_numbers
 from hyrisk_desktop.risk.risk_reading import RiskReading
@@ -23,6 +24,7 @@ from hyrisk_desktop.standing import Standing, risk_standing, scores_standing, wh
 _LIBRARIES = ("numpy", "scipy", "pydicom", "SimpleITK", "torch")
 
 
+@for_machines()
 def score_document(
     volume: CTVolume,
     centre: Voxel,
@@ -58,7 +60,7 @@ def score_document(
         "center": {"voxel_xyz": list(centre), "mm_lps": list(volume.voxel_to_mm(centre))},
         "calcium": _calcium(scores) | scores_standing(findings).document | _whole_heart(whole_heart, findings),
         "risk": None if risk is None else _risk(risk, risk_standing(findings)),
-        "findings": [{"code": f.code, "severity": str(f.severity), "message": f.message} for f in findings],
+        "findings": [{"code": f.code, "severity": str(f.severity), "message": said(f.message)} for f in findings],
         "versions": versions(),
         "research_use_only": True,
     }

@@ -30,6 +30,7 @@ from hyrisk_desktop.exchange.reports.report import (
     research_use,
     warnings_of,
 )
+from hyrisk_desktop.i18n import said
 from hyrisk_desktop.standing import Standing
 
 Resource = dict[str, Any]
@@ -246,7 +247,7 @@ def _measured(standing: Standing, value: float, unit: Code) -> Resource:
     if not standing.withheld:
         return {"valueQuantity": _quantity(value, unit)}
     absent = {"system": f"{_HL7}/data-absent-reason", "code": "unknown", "display": "Unknown"}
-    return {"dataAbsentReason": {"coding": [absent], "text": v.plain(f"Withheld: {standing.reasons[0].message}")}}
+    return {"dataAbsentReason": {"coding": [absent], "text": v.plain(f"Withheld: {said(standing.reasons[0].message)}")}}
 
 
 def _state(standing: Standing) -> list[Resource]:

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hyrisk_desktop.exchange.reports.report import Report
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import for_machines, tr
 from hyrisk_desktop.jobs import Check, no_check
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ def dicom_bytes(ds: Dataset) -> bytes:
     return stream.getvalue()
 
 
+@for_machines()
 def _sr(m: Making) -> bytes:
     from hyrisk_desktop.exchange.reports.structured_report import structured_report
 
@@ -115,10 +116,12 @@ def _sr(m: Making) -> bytes:
     return dicom_bytes(structured_report(m.report, m.source, seg, check=m.check))
 
 
+@for_machines()
 def _seg(m: Making) -> bytes:
     return dicom_bytes(m.segmentation)
 
 
+@for_machines()
 def _kos(m: Making) -> bytes:
     from hyrisk_desktop.exchange.reports.key_images import key_object_selection
 
@@ -128,15 +131,19 @@ def _kos(m: Making) -> bytes:
 def _pdf_dicom(m: Making) -> bytes:
     from hyrisk_desktop.exchange.reports.encapsulated_pdf import encapsulated_pdf
 
-    return dicom_bytes(encapsulated_pdf(m.report, m.source, m.pdf))
+    page = m.pdf  # people read the page, in their language, and machines what is around it
+    with for_machines():
+        return dicom_bytes(encapsulated_pdf(m.report, m.source, page))
 
 
+@for_machines()
 def _fhir(m: Making) -> bytes:
     from hyrisk_desktop.exchange.reports.fhir import fhir_bundle
 
     return json.dumps(fhir_bundle(m.report, m.template.patient_id_system), indent=1, allow_nan=False).encode("ascii")
 
 
+@for_machines()
 def _transaction(m: Making) -> bytes:
     from hyrisk_desktop.exchange.reports.fhir_transaction import fhir_transaction
 
@@ -145,10 +152,12 @@ def _transaction(m: Making) -> bytes:
     )
 
 
+@for_machines()
 def _json(m: Making) -> bytes:
     return json.dumps(m.report.document, indent=1, allow_nan=False).encode("ascii") + b"\n"
 
 
+@for_machines()
 def _csv(m: Making) -> bytes:
     from hyrisk_desktop.exchange.reports.one_row_table import reading_table
 

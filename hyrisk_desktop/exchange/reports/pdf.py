@@ -36,7 +36,7 @@ from hyrisk_desktop.exchange.reports.report import (
     warnings_of,
 )
 from hyrisk_desktop.exchange.reports.template import PLAIN, PageTemplate
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import moment_text, tr
 
 _PICTURE_MM, _SMALLEST_MM = 57.0, 26.0
 _FOOT = BOTTOM - 10
@@ -347,7 +347,9 @@ class ReadingPage(Canvas):
         y = _FOOT
         self.rule(y)
         reader = v.readable_name(self.report.reader) or tr("not named")
-        moment = self.report.read_at.strftime("%Y-%m-%d %H:%M %Z") if self.report.dated else tr("date removed")
+        moment = (
+            f"{moment_text(self.report.read_at)} {self.report.read_at:%Z}" if self.report.dated else tr("date removed")
+        )
         centre = " ".join(map(str, self.report.measurement.centre))
         where = tr("Heart centre (column row slice) {c} of series {s}", c=centre, s=self.report.volume.series_uid)
         self.text(LEFT, y + 1.5, 110, tr("Reader: {r}. Read: {t}.", r=reader, t=moment), 8)

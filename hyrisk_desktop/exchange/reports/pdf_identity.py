@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from hyrisk_desktop.exchange import dicom_values as v
 from hyrisk_desktop.exchange.reports.report import Report
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import day_text, tr
 
 
 def patient_rows(report: Report) -> list[tuple[str, str]]:
@@ -66,5 +66,4 @@ def _age(a: Mapping[str, str]) -> str:
 
 
 def _day(text: str) -> str:
-    day = v.date(text)
-    return f"{day[:4]}-{day[4:6]}-{day[6:]}" if day else ""
+    return day_text(v.date(text))

@@ -23,7 +23,7 @@ from hyrisk_desktop.exchange import dicom_values as v
 from hyrisk_desktop.exchange.reports.change import change_document, vessel_name
 from hyrisk_desktop.exchange.reports.document import score_document
 from hyrisk_desktop.findings import Severity
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import decimal, said, tr
 from hyrisk_desktop.imaging import CTVolume, SeriesRecord
 from hyrisk_desktop.measurement import Measurement
 from hyrisk_desktop.risk.risk_reading import RiskReading
@@ -122,11 +122,11 @@ def calcium_rows(report: Report) -> tuple[tuple[str, str], ...]:
     name = tr("Agatston, {region}", region=region_name(drawn=scores.drawn)) if scores.drawn else tr("Region Agatston")
     category = category_words(scores.category)
     numbers = (
-        (name, f"{scores.agatston:.1f}"),
+        (name, decimal(scores.agatston, ".1f")),
         *_state_row(standing),
         (tr("Category"), category),
         (tr("Volume score"), tr("{v:.1f} mm³", v=scores.volume_mm3)),
-        (tr("Square root of volume"), f"{scores.sqrt_volume:.2f}"),
+        (tr("Square root of volume"), decimal(scores.sqrt_volume, ".2f")),
         (tr("Lesions"), lesions),
     )
     return (
@@ -152,7 +152,7 @@ def _heart_rows(report: Report) -> tuple[tuple[str, str], ...]:
     if standing.withheld:
         return ((name, tr("withheld: {why}", why=standing.why)),)
     return (
-        (name, f"{heart.agatston:.1f}"),
+        (name, decimal(heart.agatston, ".1f")),
         (tr("Its category"), category_words(heart.category)),
         (tr("Of the whole heart"), heart.cac_drs),
         (tr("By vessel"), vessel_text(heart)),
@@ -220,7 +220,7 @@ def impression_words(report: Report) -> dict[str, str]:
     withheld, none = tr("withheld"), tr("not known")
     scores = m.scores
     words = {
-        "agatston": f"{scores.agatston:.1f}",
+        "agatston": decimal(scores.agatston, ".1f"),
         "category": category_words(scores.category),
         "volume": tr("{v:.1f} mm³", v=scores.volume_mm3),
         "lesions": str(sum(not lesion.excluded for lesion in scores.lesions)),
@@ -235,7 +235,7 @@ def _heart_words(report: Report, withheld: str, none: str) -> dict[str, str]:
     heart = report.measurement.whole_heart
     if heart is None or report.measurement.whole_heart_standing.withheld:
         return dict.fromkeys(("whole_heart", "cac_drs", "vessels"), none if heart is None else withheld)
-    return {"whole_heart": f"{heart.agatston:.1f}", "cac_drs": heart.cac_drs, "vessels": vessel_text(heart)}
+    return {"whole_heart": decimal(heart.agatston, ".1f"), "cac_drs": heart.cac_drs, "vessels": vessel_text(heart)}
 
 
 def _risk_words(risk: RiskReading | None, standing: Standing, withheld: str, none: str) -> dict[str, str]:
@@ -262,4 +262,4 @@ def _state_row(standing: Standing) -> tuple[tuple[str, str], ...]:
 def finding_lines(report: Report) -> tuple[str, ...]:
     """The findings in their order, as ``Warning: sentence``."""
     words = {Severity.INFO: tr("Note"), Severity.WARNING: tr("Warning"), Severity.UNFIT: tr("UNFIT")}
-    return tuple(f"{words[finding.severity]}: {finding.message}" for finding in report.measurement.findings)
+    return tuple(f"{words[finding.severity]}: {said(finding.message)}" for finding in report.measurement.findings)

@@ -24,7 +24,7 @@ from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Exam, ReadState, RiskStatus
 from hyrisk_desktop.gui.worklist.controller import Worklist
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import moment_text, tr
 from hyrisk_desktop.imaging import Voxel
 
 if TYPE_CHECKING:
@@ -283,7 +283,7 @@ def state_of(found: Restored) -> ReadState:
 
 def who_and_when(report: ReadBack) -> str:
     """Reader and time, for a sentence."""
-    moment = report.read_at.astimezone().strftime("%Y-%m-%d %H:%M")
+    moment = moment_text(report.read_at.astimezone())
     return tr("{reader}, {time}", reader=report.reader or tr("reader not named"), time=moment)
 
 

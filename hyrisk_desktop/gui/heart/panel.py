@@ -16,7 +16,7 @@ from hyrisk_desktop.gui.panels.caption import Caption
 from hyrisk_desktop.gui.panels.risk_panel import NOTHING, Note, ShowAnyway, Value
 from hyrisk_desktop.gui.plain_table import RowsModel, selected, table_view
 from hyrisk_desktop.gui.session import Session
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import decimal, tr
 from hyrisk_desktop.imaging import Voxel
 
 _WIDTHS = (64, 58, 62, 56, 44)
@@ -99,8 +99,8 @@ def _texts(plaque: Plaque) -> tuple[str, ...]:
     return (
         f"{first}" if first == last else f"{first}–{last}",
         vessel,
-        f"{plaque.agatston:.1f}",
-        f"{plaque.volume_mm3:.1f}",
+        decimal(plaque.agatston, ".1f"),
+        decimal(plaque.volume_mm3, ".1f"),
         f"{plaque.max_hu:.0f}",
         tr("yes") if plaque.reason is None else doubt_words(plaque.reason),
     )
@@ -184,14 +184,16 @@ class HeartPanel(QGroupBox):
             self.table.show(())
             self._note.setText("" if hidden else self._why_not())
             return
-        self._value.show_number(f"{heart.agatston:.1f}", standing)
+        self._value.show_number(decimal(heart.agatston, ".1f"), standing)
         self._category.setText(category_bounds(heart.category))
         visual = dict(session.read.vessels)
         drs = heart.cac_drs + (tr("; visual V{v}", v=max(visual.values())) if visual else "")
         self._drs.setText(drs)
         for row in heart.vessels:
             count = tr("{n} ?", n=row.lesions) if row.suggested else f"{row.lesions}"
-            texts = (count, f"{row.agatston:.1f}", f"{row.volume_mm3:.1f}") if row.lesions else (NOTHING,) * 3
+            texts = (
+                (count, decimal(row.agatston, ".1f"), decimal(row.volume_mm3, ".1f")) if row.lesions else (NOTHING,) * 3
+            )
             for cell, text in zip(self._cells[row.vessel], texts, strict=True):
                 cell.setText(text)
         rows = [plaque for plaque in heart.groups if plaque.reason is not Doubt.NOISE]

@@ -26,7 +26,7 @@ from hyrisk_desktop.gui.letters import LetteredDialog, give_letters
 from hyrisk_desktop.gui.models.comparison import ComparisonDialog
 from hyrisk_desktop.gui.models.shelf import Comparison, ModelShelf, Shelf
 from hyrisk_desktop.gui.session import Session
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import decimal, tr
 from hyrisk_desktop.risk.bundle_files import read_card
 from hyrisk_desktop.risk.model_store import InstalledModel
 from hyrisk_desktop.risk.model_summary import auc_of, summarise, synthetic
@@ -289,7 +289,7 @@ def _row_texts(model: InstalledModel) -> tuple[str, ...]:
         return (tr("✖ damaged"), model.title, "", "", "", "", "", "")
     summary = summarise(model.bundle)
     values = [auc_of(model.bundle, head) for head in ("risknet", "hyrisknet")]
-    aucs = " / ".join("–" if v is None else f"{v[0]:.2f}" for v in values)
+    aucs = " / ".join("–" if v is None else decimal(v[0], ".2f") for v in values)
     if values == [None, None]:
         aucs = "–"
     elif synthetic(model.bundle):

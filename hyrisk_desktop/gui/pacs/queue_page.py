@@ -10,7 +10,7 @@ from hyrisk_desktop.gui.pacs.fields import shown_name
 from hyrisk_desktop.gui.pacs.service import Pacs
 from hyrisk_desktop.gui.plain_table import RowsModel, red_if, selected, table_view
 from hyrisk_desktop.gui.sentences import sentence_of
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import moment_text, tr
 
 
 class QueuePage(QWidget):
@@ -95,7 +95,7 @@ def _texts(item: Item) -> tuple[str, ...]:
     states = {
         State.WAITING: tr("waiting"), State.SENT: tr("sent"), State.CONFIRMED: tr("confirmed"), State.FAILED: tr("failed"),
     }  # fmt: skip
-    since = item.changed.astimezone().strftime("%Y-%m-%d %H:%M")
+    since = moment_text(item.changed.astimezone())
     return (
         shown_name(item.patient),
         item.kind,

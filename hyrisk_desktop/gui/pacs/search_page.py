@@ -28,8 +28,7 @@ from hyrisk_desktop.gui.pacs.transfers import Transfer, TransferState
 from hyrisk_desktop.gui.plain_table import RowsModel, red_if, selected, table_view
 from hyrisk_desktop.gui.sentences import sentence_of
 from hyrisk_desktop.gui.services.job_runner import Job
-from hyrisk_desktop.gui.viewer.overlay_text import dicom_date
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import day_pattern, day_text, tr
 
 _ANY, _TODAY, _WEEK, _MONTH, _RANGE = range(5)
 
@@ -93,7 +92,7 @@ class SearchPage(QWidget):
             day.setObjectName(name)
             day.setAccessibleName(title)
             day.setCalendarPopup(True)
-            day.setDisplayFormat("yyyy-MM-dd")
+            day.setDisplayFormat(day_pattern().replace("%Y", "yyyy").replace("%m", "MM").replace("%d", "dd"))
         self.search_button = QPushButton(tr("Search"))
         self.search_button.setObjectName("pacsSearch")
         # Enter in a field searches already; a default button would do it a second time, and stop it.
@@ -347,7 +346,7 @@ def _found_text(count: int) -> str:
 def _study_texts(study: StudyMatch) -> tuple[str, ...]:
     images = "" if study.instances is None else str(study.instances)
     return (
-        shown_name(study.patient_name), study.patient_id, dicom_date(study.birth_date), dicom_date(study.study_date),
+        shown_name(study.patient_name), study.patient_id, day_text(study.birth_date), day_text(study.study_date),
         study.accession, ", ".join(study.modalities), images, study.description,
     )  # fmt: skip
 
@@ -365,7 +364,7 @@ def _transfer_texts(transfer: Transfer) -> tuple[str, ...]:
     name = _study_texts(transfer.study)[0] or transfer.study.patient_id
     return (
         name,
-        dicom_date(transfer.study.study_date),
+        day_text(transfer.study.study_date),
         transfer.node.name,
         states[transfer.state],
         objects,

@@ -23,7 +23,7 @@ from hyrisk_desktop.gui.panels.risk_panel import NOTHING, Note, ShowAnyway, Valu
 from hyrisk_desktop.gui.panels.wheel import only_focused_wheel
 from hyrisk_desktop.gui.results import agatston_name
 from hyrisk_desktop.gui.session import Session
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import decimal, tr
 from hyrisk_desktop.standing import SHOWN
 
 _Index = QModelIndex | QPersistentModelIndex
@@ -108,11 +108,11 @@ class LesionModel(QAbstractTableModel):
         return (
             f"{lesion.slice}",
             f"{x:.0f}, {y:.0f}",
-            f"{lesion.area_mm2:.1f}" + ("*" if lesion.cut_by_border else ""),
+            decimal(lesion.area_mm2, ".1f") + ("*" if lesion.cut_by_border else ""),
             f"{lesion.max_hu:.0f}",
             f"{lesion.mean_hu:.0f}",
-            NOTHING if self._hidden else f"{lesion.agatston:.1f}",
-            NOTHING if self._hidden else f"{lesion.volume_mm3:.1f}",
+            NOTHING if self._hidden else decimal(lesion.agatston, ".1f"),
+            NOTHING if self._hidden else decimal(lesion.volume_mm3, ".1f"),
         )[column]
 
     @staticmethod
@@ -240,11 +240,11 @@ class CalciumPanel(QGroupBox):
         a, b, c = scores.region_mm
         name = agatston_name(scores)
         self._agatston_caption.setText(tr("{name}\n{a:.0f} × {b:.0f} × {c:.0f} mm", name=name, a=a, b=b, c=c))
-        self._agatston.show_number(f"{scores.agatston:.1f}", standing, hidden=hidden)
+        self._agatston.show_number(decimal(scores.agatston, ".1f"), standing, hidden=hidden)
         category = tr("{n}  ({bounds})", n=scores.category, bounds=category_bounds(scores.category))
         self._category.setText(standing.why if hidden else category)
         self._volume.setText(NOTHING if hidden else tr("{v:.1f} mm³", v=scores.volume_mm3))
-        self._sqrt.setText(NOTHING if hidden else f"{scores.sqrt_volume:.2f}")
+        self._sqrt.setText(NOTHING if hidden else decimal(scores.sqrt_volume, ".2f"))
         w, h, d = scores.region.size_xyz
         text = tr("{w} × {h} × {d} voxels", w=w, h=h, d=d)
         self._region.setText(text if whole else text + tr("; not a whole-heart score"))

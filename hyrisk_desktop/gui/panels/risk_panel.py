@@ -13,7 +13,7 @@ from hyrisk_desktop.gui.appearance import colour, scaled
 from hyrisk_desktop.gui.hints import Place, hint_text, situation
 from hyrisk_desktop.gui.panels.caption import Caption
 from hyrisk_desktop.gui.session import Session
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import decimal, tr
 from hyrisk_desktop.risk.explain import Explanation
 from hyrisk_desktop.risk.risk_reading import RiskReading
 from hyrisk_desktop.risk.spread import COVERS
@@ -151,7 +151,7 @@ def _because(standing: Standing, *, hidden: bool, demonstration: bool) -> str:
 
 def _signed(value: float) -> str:
     """Two digits with a real minus, and never -0.00."""
-    return f"{round(value, 2) + 0.0:+.2f}".replace("-", "−")
+    return decimal(round(value, 2) + 0.0, "+.2f").replace("-", "−")
 
 
 def split_text(explanation: Explanation) -> str:

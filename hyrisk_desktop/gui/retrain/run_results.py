@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hyrisk_desktop.bounded_json import read_json
 from hyrisk_desktop.errors import InputError
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import decimal, tr
 
 F64 = NDArray[np.float64]
 Results = TypeVar("Results")
@@ -217,13 +217,13 @@ def _float(value: object) -> float | None:
 def number(value: object) -> str:
     """An AUC as text; an AUC below 0.5 is shown as it is."""
     found = _float(value)
-    return NOTHING if found is None else f"{found:.3f}"
+    return NOTHING if found is None else decimal(found, ".3f")
 
 
 def signed(value: object) -> str:
     """A difference of AUCs, with its sign."""
     found = _float(value)
-    return NOTHING if found is None else f"{found:+.3f}".replace("-", "−")
+    return NOTHING if found is None else decimal(found, "+.3f").replace("-", "−")
 
 
 def interval(ci: object, *, plus: bool = False) -> str:
@@ -239,4 +239,4 @@ def p_value(p: object) -> str:
     found = _float(p)
     if found is None:
         return NOTHING
-    return tr("<0.001") if found < 0.001 else f"{found:.3f}"
+    return tr("<0.001") if found < 0.001 else decimal(found, ".3f")

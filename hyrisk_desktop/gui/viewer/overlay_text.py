@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hyrisk_desktop.gui.state import Exam, Tool, ViewState
 from hyrisk_desktop.gui.viewer.display import Plane, PlaneGeometry
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import day_text, tr
 from hyrisk_desktop.imaging import CTVolume, Voxel
 from hyrisk_desktop.worklist.notes import PROBE_MM, disc_hu
 
@@ -20,11 +20,6 @@ class Corners:
     top_right: tuple[str, ...]
     bottom_left: tuple[str, ...]
     bottom_right: tuple[str, ...]
-
-
-def dicom_date(text: str) -> str:
-    """``20010131`` -> ``2001-01-31``; anything else as it is."""
-    return f"{text[:4]}-{text[4:6]}-{text[6:8]}" if len(text) == 8 and text.isdigit() else text
 
 
 def person_name(text: str) -> str:
@@ -76,7 +71,7 @@ def axial_corners(exam: Exam, view: ViewState, zoom: float, under_pointer: str, 
         " · ".join(t for t in (a.get("PatientSex", ""), a.get("PatientAge", "")) if t),
     )
     what = (
-        dicom_date(a.get("StudyDate", "")),
+        day_text(a.get("StudyDate", "")),
         a.get("StudyDescription", ""),
         a.get("SeriesDescription", ""),
         a.get("InstitutionName", "") or a.get("Manufacturer", ""),

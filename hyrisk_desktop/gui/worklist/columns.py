@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from hyrisk_desktop.exchange.reports.report import percent
 from hyrisk_desktop.findings import Severity
-from hyrisk_desktop.gui.viewer.overlay_text import dicom_date, person_name
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.gui.viewer.overlay_text import person_name
+from hyrisk_desktop.i18n import day_text, tr
 from hyrisk_desktop.standing import SHOWN, Standing, reason_words
 from hyrisk_desktop.worklist.records import ExamEntry, Status, status_word
 
@@ -63,7 +63,7 @@ def columns() -> tuple[Column, ...]:
         c("risk", tr("Risk"), 58, _risk, lambda r: _shown(r, "risk"), right=True),
         c("desks", tr("Other readers"), 132, others_text, lambda r: others_text(r).casefold()),
         c("findings", tr("Findings"), 128, _finding_signs, _finding_rank),
-        c("date", tr("Date"), 80, lambda r: _open(r, dicom_date(r.entry.study_date)), lambda r: _open(r, r.entry.study_date)),
+        c("date", tr("Date"), 80, lambda r: _open(r, day_text(r.entry.study_date)), lambda r: _open(r, r.entry.study_date)),
         c("slices", tr("Slices"), 96, _slices, lambda r: r.entry.slice_count),
         c("series", tr("Series"), 150, _series, lambda r: r.entry.series.casefold(), shown=False),
         c("study", tr("Study"), 150, lambda r: _open(r, r.entry.description), lambda r: _open(r, r.entry.description), shown=False),

@@ -30,7 +30,7 @@ from hyrisk_desktop.gui.plain_table import RowsModel
 from hyrisk_desktop.gui.sentences import sentence_of
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.gui.worklist.scoring import Scoring, Wanted
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import decimal, tr
 from hyrisk_desktop.standing import State
 
 
@@ -56,7 +56,11 @@ def row_texts(named: tuple[str, BatchRow]) -> tuple[str, ...]:
         tr("scored"),
         tr("placed") if row.centre_from == FROM_READS else row.centre_from,
         "" if row.grade is None else f"{row.grade:g}",
-        withheld if row.calcium_state == State.WITHHELD else "" if row.agatston is None else f"{row.agatston:.1f}",
+        withheld
+        if row.calcium_state == State.WITHHELD
+        else ""
+        if row.agatston is None
+        else decimal(row.agatston, ".1f"),
         withheld if row.risk_state == State.WITHHELD else "" if risk is None else percent(risk, 1),
         ", ".join(text for text in (*notes, row.centre_note, row.findings.replace(" ", ", ")) if text),
     )
