@@ -21,6 +21,7 @@ from string import Formatter
 _DOMAIN = "hyrisk"
 _English = gettext.NullTranslations
 _translation: gettext.NullTranslations = _English()
+_language = "en"
 _for_machines: ContextVar[bool] = ContextVar("hyrisk_for_machines", default=False)
 
 
@@ -30,10 +31,11 @@ def install_language(locale_dir: Path, language: str) -> None:
     Only the names of the folders there are languages: anything else, such as a path, could lead to a catalogue that says
     the opposite of what the program means.
     """
-    global _translation
+    global _translation, _language
     if language not in languages_of(locale_dir):
-        _translation = _English()
+        _translation, _language = _English(), "en"
         return
+    _language = language
     _translation = gettext.translation(_DOMAIN, locale_dir, languages=[language], fallback=True)
 
 
@@ -46,6 +48,11 @@ def languages_of(locale_dir: Path) -> tuple[str, ...]:
 def tr(text: str, /, **values: object) -> str:
     """Translate ``text``, then fill its ``{named}`` fields with ``values``."""
     return _filled(text, lambda: _translation.gettext(text), values)
+
+
+def trc(context: str, text: str, /, **values: object) -> str:
+    """`tr` of a text that is another one elsewhere: short in a ``context`` without room, or of another gender."""
+    return _filled(text, lambda: _translation.pgettext(context, text), values)
 
 
 def trn(one: str, other: str, n: int, /, **values: object) -> str:
@@ -98,6 +105,11 @@ def moment_text(moment: datetime) -> str:
 def day_pattern() -> str:
     """How people write a day, as `datetime.strftime` wants it."""
     return "%Y-%m-%d" if is_english() else _translation.pgettext("date", "%Y-%m-%d")
+
+
+def language_tag() -> str:
+    """What is worded now, as documents name it (BCP 47): "en", "de", "zh-CN"."""
+    return "en" if is_english() else _language.replace("_", "-")
 
 
 def is_english() -> bool:

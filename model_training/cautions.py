@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 from model_training.dataset import CohortData
 from model_training.tied import tied
 
@@ -34,9 +34,10 @@ def cautions(results: dict[str, Any], data: CohortData) -> list[str]:
         said.append(f"{column}: {text}")
     if data.copies:
         said.append(
-            tr(
+            trn(
+                "{n} exam has the very files of another patient's exam; they were kept in one fold. Check the table.",
                 "{n} exams have the very files of another patient's exam; they were kept in one fold. Check the table.",
-                n=data.copies,
+                data.copies,
             )
         )
     return said

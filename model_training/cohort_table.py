@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from hyrisk_desktop.errors import InputError
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.imaging.volume import Voxel
 from hyrisk_desktop.risk.bundle import LONGEST_HORIZON
 from model_training.tied import tied
@@ -388,7 +388,6 @@ def _score_problems(cases: list[Case]) -> list[Problem]:
     found += [Problem(None, column, "warning", text) for column, text in tied(extra, outcome)]
     ungraded = [case for case in cases if case.grade is None]
     if ungraded:
-        text = tr("{n} rows have no grade, so the score can't come from it; choose Agatston, or grade them.",
-                  n=len(ungraded))  # fmt: skip
+        text = trn("{n} row has no grade, so the score can't come from it; choose Agatston, or grade it.", "{n} rows have no grade, so the score can't come from it; choose Agatston, or grade them.", len(ungraded))  # fmt: skip
         found.append(Problem(ungraded[0].row, "grade", "warning", text))
     return found

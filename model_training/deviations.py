@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 from model_training.config import LARGEST_GRADIENT, TrainConfig
 
 _PAPER_RATES = {"scratch": 1e-4, "finetune": 1e-5, "frozen": 1e-5}
@@ -47,7 +47,13 @@ def deviations(config: TrainConfig) -> list[str]:
     if config.soft_target:
         said.append(tr("It learns each phantom's expected risk instead of the outcome."))
     if config.patience:
-        said.append(tr("It stops after {n} epochs without a better inner loss.", n=config.patience))
+        said.append(
+            trn(
+                "It stops after {n} epoch without a better inner loss.",
+                "It stops after {n} epochs without a better inner loss.",
+                config.patience,
+            )
+        )
     if config.bfloat16:
         said.append(tr("Computed in bfloat16 where the device can."))
     if config.score == "agatston":

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+from matplotlib import font_manager
 
 matplotlib.use("Agg")
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.wide_font import is_wide, legible, wide_font
 
 SYNTHETIC = "#b3261e"
 COLOURS = ("#0b5fa5", "#d1661c", "#2e7d32", "#7b3fa0", "#8a6d00", "#00838f", "#a03050", "#555555", "#1a1a1a", "#6b8e23")
@@ -20,6 +23,17 @@ STYLES: tuple[str | tuple[float, tuple[float, ...]], ...] = (
     "-", "--", "-.", ":", (0, (6, 1)), (0, (1, 3)), (0, (8, 2, 1, 2, 1, 2)), (0, (3, 3)), (0, (10, 3)), (0, (5, 1, 1, 1)),
 )  # fmt: skip
 """Ten colours and ten lines: five networks with and without the score."""
+
+
+@contextmanager
+def lettering() -> Iterator[None]:
+    """Around the drawing of figures: in the reader's language, where some font here has its signs."""
+    font = wide_font() if is_wide(tr("Sensitivity")) else None
+    if font is not None:
+        font_manager.fontManager.addfont(font)
+        matplotlib.rcParams["font.family"] = ["DejaVu Sans", font_manager.FontProperties(fname=font).get_name()]
+    with legible():
+        yield
 
 
 def depth_of(results: dict[str, Any]) -> str:
@@ -43,6 +57,7 @@ def name_of(key: str, score: str = "grade", depth: str = "") -> str:
     }.get(key, key)
 
 
+@lettering()
 def write_figures(folder: Path, results: dict[str, Any]) -> dict[str, Path]:
     """Every figure as PNG and PDF in ``folder``; returns the PNGs by name."""
     folder.mkdir(parents=True, exist_ok=True)

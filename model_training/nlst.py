@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from hyrisk_desktop.errors import InputError
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.imaging.choice import rank
 from hyrisk_desktop.imaging.headers.kinds import Kind
 from hyrisk_desktop.imaging.records import SeriesRecord
@@ -198,7 +198,9 @@ def _record(cell: Mapping[str, str]) -> SeriesRecord:
         increment_mm=thickness or 2.5,
         attributes={"Manufacturer": cell["manufacturer"] or described[2]},
         suitable=enough,
-        reason="" if enough else tr("Only {count} slices: too few to hold a heart.", count=images),
+        reason=""
+        if enough
+        else trn("Only {n} slice: too few to hold a heart.", "Only {n} slices: too few to hold a heart.", images),
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hyrisk_desktop.files import replace_file
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import decimal, language_tag, tr
 from model_training.dataset import CohortData
 from model_training.evaluation import Predictions
 from model_training.figures import depth_of, name_of, write_figures
@@ -80,7 +80,7 @@ def _page(results: dict[str, Any], pictures: dict[str, Path]) -> str:
         section(tr("Where this training left the paper"), _deviations(results), synthetic),
     ]
     head = f"<meta charset='utf-8'><title>{escape(title)}</title><style>{STYLE}</style>"
-    return f"<!doctype html><html lang='en'><head>{head}</head><body>{''.join(parts)}</body></html>\n"
+    return f"<!doctype html><html lang='{language_tag()}'><head>{head}</head><body>{''.join(parts)}</body></html>\n"
 
 
 def section(title: str, body: str, synthetic: bool) -> str:
@@ -128,7 +128,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
 def _text(cell: Cell) -> str:
     if cell is None:
         return "–"
-    return f"{cell:.3f}" if isinstance(cell, float) else str(cell)
+    return decimal(cell, ".3f") if isinstance(cell, float) else str(cell)
 
 
 def _of_the_paper(head: str, depth: str) -> float | None:
@@ -159,7 +159,14 @@ def _table_one(results: dict[str, Any]) -> str:
         spread = tr("{mean} ± {sd}", mean=_text(row["fold_mean"]), sd=_text(row["fold_sd"]))
         interval = tr("{low:.3f} to {high:.3f}", low=low, high=high)
         rows.append(
-            [label, row["auc"], interval, spread, row.get("expected_auc"), None if paper is None else f"{paper:.2f}"]
+            [
+                label,
+                row["auc"],
+                interval,
+                spread,
+                row.get("expected_auc"),
+                None if paper is None else decimal(paper, ".2f"),
+            ]
         )
     header = [tr("Method"), tr("AUC, pooled"), tr("95 % CI"), tr("Mean ± SD of folds"), tr("Expected AUC"), tr("Paper")]
     if "expected_auc" not in methods[0][1]:

@@ -6,7 +6,7 @@ tells an exam again and nothing about it; it is no hash of anybody's number or n
 
 from __future__ import annotations
 
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import trn
 from hyrisk_desktop.risk.bundle import ModelBundle
 from model_training.dataset import CohortData
 
@@ -34,10 +34,10 @@ def start_warning(start: ModelBundle | None, data: CohortData) -> str:
     seen = cases_seen(start, data)
     if start is None or not seen:
         return ""
-    return tr(
-        "{seen} of these {n} exams have trained the starting model “{name}” before: the results here are not held out, and "
-        "look better than they are. Start from other weights for results that hold.",
-        seen=seen,
+    return trn(
+        "{n} of these {n} exams has trained the starting model “{name}” before: the results here are not held out, and look better than they are. Start from other weights for results that hold.",
+        "{n} of these {n} exams have trained the starting model “{name}” before: the results here are not held out, and look better than they are. Start from other weights for results that hold.",
+        seen,
         n=len(data),
         name=start.name,
     )

@@ -15,7 +15,7 @@ from hyrisk_desktop.batch.reads_file import BatchRead
 from hyrisk_desktop.calcium import Doubt, HeartMarks, get_profile
 from hyrisk_desktop.errors import Cancelled, ExamError, HyRiskError, InputError, safe_traceback
 from hyrisk_desktop.findings import Finding, Severity
-from hyrisk_desktop.i18n import english, tr
+from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume, SeriesRecord, Voxel, propose_centre, read_slab, read_volume, reopen, thin
 from hyrisk_desktop.jobs import CancelToken
 from hyrisk_desktop.measurement import Measurement, Survey, conclude, survey
@@ -197,7 +197,7 @@ def failed_row(row: BatchRow, error: Exception) -> BatchRow:
         _log.error("a batch row failed unexpectedly:\n%s", safe_traceback(error))
         code = "unexpected"
         message = tr("An unexpected error happened ({kind}); the log says where.", kind=type(error).__name__)
-    return replace(row, status=FAILED, error_code=code, error=english(message))
+    return replace(row, status=FAILED, error_code=code, error=message)
 
 
 def load_exam(

@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from hyrisk_desktop.batch.row import SCORED, BatchRow, WholeHeartRow
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.files import export_opener, staged, unwritable
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import english, tr
 from hyrisk_desktop.paths import cache_dir
 from hyrisk_desktop.private_files import FILE_MODE, make_private
 from hyrisk_desktop.tables import Column, Kind, csv_line, require_parquet, write_parquet
@@ -176,7 +176,7 @@ class _CsvTable(BatchTable):
         if not self._size:
             self._write(self._header)
         # A row that failed before anything was read may lack the last columns.
-        line = csv_line(getattr(row, name, None) for name in self._names).encode()
+        line = csv_line(_plain(getattr(row, name, None)) for name in self._names).encode()
         start = self._size
         self._write(line)
         self._place(row.row_id, start, len(line))
@@ -259,7 +259,7 @@ class _ParquetTable(BatchTable):
         self._note(row_id, row["status"], row["fingerprint"], row["bundle_sha256"])
 
     def append(self, row: BatchRow) -> None:
-        plain = dict.fromkeys(self._names) | dataclasses.asdict(row)
+        plain = dict.fromkeys(self._names) | {name: _plain(value) for name, value in dataclasses.asdict(row).items()}
         try:
             self._stream.write(json.dumps(plain).encode("ascii") + b"\n")
         except OSError as e:
@@ -272,6 +272,11 @@ class _ParquetTable(BatchTable):
         if self._changed or not self.path.exists():
             write_parquet(self.path, self._columns, list(self._rows.values()))
         self._journal.unlink(missing_ok=True)
+
+
+def _plain(value: Any) -> Any:
+    """A cell as every program reads it, whatever the language of who made it."""
+    return english(value) if isinstance(value, str) else value
 
 
 def _lock(path: Path) -> FileLock:

@@ -16,7 +16,7 @@ from hyrisk_desktop.calcium.profiles import STANDARD, ScoringProfile
 from hyrisk_desktop.calcium.region import REGION_SIZE_XYZ, Region
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.findings import Finding, Severity
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.imaging.volume import CTVolume, Voxel
 
 CATEGORY_UPPER_BOUNDS = (0.0, 10.0, 100.0, 400.0)
@@ -211,10 +211,11 @@ def _findings(
             Finding(
                 "lesion_cut",
                 Severity.INFO,
-                tr(
-                    "The border of the {name} cuts {count} lesion(s); only the part inside is counted.",
+                trn(
+                    "The border of the {name} cuts {n} lesion; only the part inside is counted.",
+                    "The border of the {name} cuts {n} lesions; only the part inside is counted.",
+                    cut,
                     name=name,
-                    count=cut,
                 ),
             )
         )

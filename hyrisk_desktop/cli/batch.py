@@ -15,7 +15,7 @@ import typer
 
 from hyrisk_desktop.cli.worklist import use_export_settings
 from hyrisk_desktop.errors import Cancelled, ExamError, InputError
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.jobs import CancelToken
 
 if TYPE_CHECKING:
@@ -120,11 +120,23 @@ def _list(folder: Path, reads: Path | None, token: CancelToken) -> list[BatchExa
     if not root.exists():
         raise InputError("not_found", tr("{name} doesn't exist. Choose a folder or a file.", name=folder.name))
     with _Line() as line:
-        exams = list_exams(root, known, progress=lambda n, _: line.show(tr("{n} files looked at", n=n)), cancel=token)
+        exams = list_exams(
+            root,
+            known,
+            progress=lambda n, _: line.show(trn("{n} file looked at", "{n} files looked at", n)),
+            cancel=token,
+        )
     if not exams:
         raise ExamError("no_exam", tr("There is no CT exam below {name}.", name=folder.name or str(folder)))
     if missing := unused_reads(exams, known):
-        typer.echo(tr("{n} series of the reads are not below this folder.", n=missing), err=True)
+        typer.echo(
+            trn(
+                "{n} series of the reads is not below this folder.",
+                "{n} series of the reads are not below this folder.",
+                missing,
+            ),
+            err=True,
+        )
     return exams
 
 
@@ -166,7 +178,7 @@ def _score(
 
 
 def _words(at: BatchProgress) -> str:
-    words = tr("{done} of {total} rows", done=at.done, total=at.total)
+    words = trn("{done} of {n} row", "{done} of {n} rows", at.total, done=at.done)
     if at.failed:
         words += tr(", {n} failed", n=at.failed)
     if at.per_minute is not None and at.seconds_left is not None:

@@ -10,7 +10,7 @@ import typer
 
 from hyrisk_desktop.cli.failures import json_errors
 from hyrisk_desktop.errors import ExamError, InputError
-from hyrisk_desktop.i18n import english, tr
+from hyrisk_desktop.i18n import english, tr, trn
 
 if TYPE_CHECKING:
     from hyrisk_desktop.comparison import Comparison
@@ -119,7 +119,7 @@ def document_of(found: Comparison, now: CTVolume, then: CTVolume) -> dict[str, A
 
 def _print(document: dict[str, Any]) -> None:
     days, residual = document["interval_days"], document["registration"]["residual_mm"]
-    lines = [tr("Interval          {days}", days=tr("not known") if days is None else tr("{n} days", n=days))]
+    lines = [tr("Interval          {days}", days=tr("not known") if days is None else trn("{n} day", "{n} days", days))]
     if residual is not None:
         lines.append(tr("Registration      residual {mm:.1f} mm", mm=residual))
     for name, row in document["change"].items():

@@ -12,7 +12,7 @@ import numpy as np
 from hyrisk_desktop.cli import display
 from hyrisk_desktop.errors import BundleError, HyRiskError
 from hyrisk_desktop.exchange.reports.document import versions
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.paths import bundled_model_dir, cache_dir, config_dir, log_dir
 from hyrisk_desktop.private_files import make_private
 from hyrisk_desktop.risk.model_store import installed_models
@@ -147,7 +147,7 @@ def _worklist() -> str:
     if damage_in(place) is not None:
         raise HyRiskError("store_corrupt", tr("{path} is damaged; see “hyrisk store restore”", path=place))
     Database(place).close()
-    return tr("{path}, whole; {n} backups", path=place, n=len(backups_of(place)))
+    return trn("{path}, whole; {n} backup", "{path}, whole; {n} backups", len(backups_of(place)), path=place)
 
 
 def _self_test_scores() -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hyrisk_desktop.errors import InputError, PacsError
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 
 if TYPE_CHECKING:
     from hyrisk_desktop.exchange.pacs.inbox import Inbox
@@ -158,10 +158,15 @@ def get(
     result = retrieve(chosen, own, series, inbox, receiver=_receiver(settings, inbox), password=secret)
     for folder in result.folders:
         typer.echo(str(folder))
-    counts = tr("{new} objects arrived, {old} were here.", new=result.arrived, old=result.already)
+    counts = trn(
+        "{n} object arrived, {old} were here.",
+        "{n} objects arrived, {old} were here.",
+        result.arrived,
+        old=result.already,
+    )
     typer.echo(" ".join((counts, *result.reasons)), err=True)
     if result.missing:
-        typer.echo(tr("{n} objects did not come.", n=result.missing), err=True)
+        typer.echo(trn("{n} object did not come.", "{n} objects did not come.", result.missing), err=True)
         raise typer.Exit(EXIT_SOME_FAILED)
 
 

@@ -12,7 +12,7 @@ import typer
 from hyrisk_desktop.cli.failures import json_errors
 from hyrisk_desktop.cli.worklist import use_export_settings
 from hyrisk_desktop.errors import ExamError, InputError
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 
 if TYPE_CHECKING:
     from hyrisk_desktop.exchange.exports import Targets
@@ -187,19 +187,17 @@ def _heart_lines(heart: dict[str, Any], document: dict[str, Any]) -> Iterator[st
     if heart["state"] == "withheld":
         yield tr("Whole-heart score withheld: {why}", why=_why(document, heart))
         return
-    yield tr(
-        "Whole-heart score {a:.1f}  ({n} plaque(s), {v:.1f} mm³, {drs})",
-        a=heart["agatston"], n=heart["lesions"], v=heart["volume_mm3"], drs=heart["cac_drs"],
-    )  # fmt: skip
+    yield trn("Whole-heart score {a:.1f}  ({n} plaque, {v:.1f} mm³, {drs})", "Whole-heart score {a:.1f}  ({n} plaques, {v:.1f} mm³, {drs})", heart["lesions"], a=heart["agatston"], v=heart["volume_mm3"], drs=heart["cac_drs"])  # fmt: skip
     category = heart["category"]
     yield tr("                  category {c} ({bounds})", c=category, bounds=category_bounds(category))
     for row in heart["vessels"]:
         if row["lesions"]:
-            line = tr(
-                "  {vessel:5s}           {a:.1f}  ({n} plaque(s))",
+            line = trn(
+                "  {vessel:5s}           {a:.1f}  ({n} plaque)",
+                "  {vessel:5s}           {a:.1f}  ({n} plaques)",
+                row["lesions"],
                 vessel=row["vessel"],
                 a=row["agatston"],
-                n=row["lesions"],
             )
             yield line + (tr(", vessel suggested") if row.get("suggested") else "")
     for doubt in Doubt:
@@ -207,7 +205,11 @@ def _heart_lines(heart: dict[str, Any], document: dict[str, Any]) -> Iterator[st
         if own:
             yield tr("  not counted     {a:.1f}  ({n}: {why})", a=sum(own), n=len(own), why=doubt_words(doubt))
     if heart["noise"]["lesions"]:
-        yield tr("  not counted     {n} spots that may be noise", n=heart["noise"]["lesions"])
+        yield trn(
+            "  not counted     {n} spot that may be noise",
+            "  not counted     {n} spots that may be noise",
+            heart["noise"]["lesions"],
+        )
 
 
 def _why(document: dict[str, Any], stated: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hyrisk_desktop.errors import InputError, StoreError
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 
 if TYPE_CHECKING:
     from hyrisk_desktop.settings import Settings
@@ -126,7 +126,15 @@ def audit(
     if broken is not None:
         message = tr("The audit trail does not fit together from row {n} on: it was changed by other means.", n=broken)
         raise StoreError("audit_broken", message)
-    typer.echo(tr("{n} rows, all in order; newest hash {digest}.", n=number, digest=digest[:16] or "-"), err=True)
+    typer.echo(
+        trn(
+            "{n} row, in order; newest hash {digest}.",
+            "{n} rows, all in order; newest hash {digest}.",
+            number,
+            digest=digest[:16] or "-",
+        ),
+        err=True,
+    )
 
 
 def _write_trail(trail: Iterator[AuditEntry], out: Path | None) -> None:

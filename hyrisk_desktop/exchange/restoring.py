@@ -34,7 +34,7 @@ from hyrisk_desktop.exchange.reports.report import Report, percent
 from hyrisk_desktop.exchange.reports.segmentation import REGION, masks, read_segmentation, region_mask
 from hyrisk_desktop.exchange.reports.source_images import source_images
 from hyrisk_desktop.exchange.reports.structured_report_reader import ReadBack, read_report
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.imaging import CTVolume, SeriesRecord, Voxel
 from hyrisk_desktop.jobs import Check, no_check
 from hyrisk_desktop.measurement import Measurement, calcium_numbers, conclude, measure_heart, risk_numbers, survey
@@ -195,7 +195,12 @@ def _differences(report: ReadBack, scores: CalciumScores) -> list[str]:
     ]
     if {lesion.peak for lesion in scores.lesions} != {lesion.peak for lesion in report.lesions}:
         said.append(
-            tr("{n} lesions are found now; the report lists {m}.", n=len(scores.lesions), m=len(report.lesions))
+            trn(
+                "{n} lesion is found now; the report lists {m}.",
+                "{n} lesions are found now; the report lists {m}.",
+                len(scores.lesions),
+                m=len(report.lesions),
+            )
         )
     return said
 

@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox, QWidget
 
 from hyrisk_desktop.gui.letters import give_letters
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 
 
 def leave_unsaved(count: int, window: QWidget, *, kept: bool = False) -> bool:
@@ -20,9 +20,9 @@ def leave_unsaved(count: int, window: QWidget, *, kept: bool = False) -> bool:
     box = QMessageBox(window)
     box.setObjectName("unsavedQuestion")
     box.setText(
-        tr("{n} reads are NOT SAVED in the worklist yet. They are kept on this computer: start the program here again to save them.", n=count)
+        trn("{n} read is NOT SAVED in the worklist yet. It is kept on this computer: start the program here again to save it.", "{n} reads are NOT SAVED in the worklist yet. They are kept on this computer: start the program here again to save them.", count)
         if kept
-        else tr("{n} reads can't be saved now and are lost when the program closes.", n=count)
+        else trn("{n} read can't be saved now and is lost when the program closes.", "{n} reads can't be saved now and are lost when the program closes.", count)
     )  # fmt: skip
     stay = box.addButton(tr("&Stay"), QMessageBox.ButtonRole.RejectRole)
     words = tr("&Close, and save them later") if kept else tr("&Close without saving")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
+from string import ascii_lowercase
 
 from PySide6.QtCore import QSize
 from PySide6.QtGui import QShowEvent
@@ -21,6 +23,8 @@ from PySide6.QtWidgets import (
 _FIELDS = (QLineEdit, QComboBox, QAbstractSpinBox)
 _LONGEST = 40
 """Characters of a caption; longer labels are sentences."""
+_ADDED = re.compile(r"\(&\w\)")
+_ENDS = "…:： "
 _FRAME_PX = 40
 """Of a title bar, with room to spare."""
 
@@ -60,11 +64,28 @@ def _give(widgets: list[QAbstractButton | QLabel], taken: set[str]) -> set[str]:
     # Buttons first: fields can be reached with Tab where letters run out. Short words have the fewest to choose from.
     for widget in sorted(widgets, key=lambda widget: (isinstance(widget, QLabel), len(widget.text()))):
         text = widget.text()
-        place = None if letter_of(text) else _place_of_letter(text, used)
+        if letter_of(text) or not any(sign.isalnum() for sign in text):
+            continue
+        place = _place_of_letter(text, used)
         if place is not None:
             used.add(text[place].casefold())
             widget.setText(f"{text[:place]}&{text[place:]}")
+        elif not any(map(_has_key, text)) and (letter := next((x for x in ascii_lowercase if x not in used), "")):
+            # As programs do where words are written without letters.
+            used.add(letter)
+            words = text.rstrip(_ENDS)
+            widget.setText(f"{words}(&{letter.upper()}){text[len(words) :]}")
     return used
+
+
+def plain(text: str) -> str:
+    """A button's or menu's text without its letter."""
+    return _ADDED.sub("", text).replace("&", "")
+
+
+def _has_key(sign: str) -> bool:
+    """Every keyboard has these letters, and no others."""
+    return sign.isascii() and sign.isalnum()
 
 
 def _page_of(widget: QWidget, window: QWidget) -> QWidget | None:
@@ -86,8 +107,8 @@ def letter_of(text: str) -> str:
 
 def _place_of_letter(text: str, used: set[str]) -> int | None:
     """Where the letter goes: at the beginning of a word if one is free there, else anywhere."""
-    starts = [i for i, sign in enumerate(text) if sign.isalnum() and (i == 0 or text[i - 1] == " ")]
-    others = [i for i, sign in enumerate(text) if sign.isalnum()]
+    starts = [i for i, sign in enumerate(text) if _has_key(sign) and (i == 0 or text[i - 1] == " ")]
+    others = [i for i, sign in enumerate(text) if _has_key(sign)]
     return next((i for i in (*starts, *others) if text[i].casefold() not in used), None)
 
 

@@ -29,7 +29,7 @@ class RecentExams(QMenu):
             action.setData(name)
             action.triggered.connect(self._open)
         if self.isEmpty():
-            self.addAction(tr("None yet")).setEnabled(False)
+            self.addAction(tr("No exams yet")).setEnabled(False)
         else:
             self.addSeparator()
             self.addAction(tr("Forget these")).triggered.connect(self._forget)

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from hyrisk_desktop.demonstration import demonstration_ready
 from hyrisk_desktop.gui.appearance import scaled
+from hyrisk_desktop.gui.letters import plain
 from hyrisk_desktop.gui.services.job_runner import Job, JobRunner
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.viewer.cover import Cover
@@ -210,7 +211,7 @@ def _button(action: QAction) -> QPushButton:
 
     def name() -> None:
         keys = action.shortcut().toString(action.shortcut().SequenceFormat.NativeText)
-        text = action.text().replace("&", "")
+        text = plain(action.text())
         button.setText(tr("{text}   {keys}", text=text, keys=keys) if keys else text)
 
     action.changed.connect(name)

@@ -16,7 +16,7 @@ import numpy as np
 
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.findings import Finding, Severity
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.imaging.geometry import axes_of
 from hyrisk_desktop.imaging.headers.header import Header
 from hyrisk_desktop.imaging.headers.kinds import CT_IMAGE, ENHANCED, Kind
@@ -172,9 +172,10 @@ def unusable_findings(unusable: Counter[str]) -> tuple[Finding, ...]:
         "contradictory": tr("contradicts itself"),
     }
     reasons = ", ".join(f"{count} {names[reason]}" for reason, count in sorted(unusable.items()) if count)
-    message = tr(
-        "{count} file(s) of this folder could not be used ({reasons}): slices may be missing at an end.",
-        count=unusable.total(),
+    message = trn(
+        "{n} file of this folder could not be used ({reasons}): slices may be missing at an end.",
+        "{n} files of this folder could not be used ({reasons}): slices may be missing at an end.",
+        unusable.total(),
         reasons=reasons,
     )
     return (Finding("damaged_files", Severity.WARNING, message),)
@@ -204,10 +205,10 @@ def stray_findings(
     count += sum(h.text("SeriesInstanceUID") == record.series_uid or _goes_on(record, h) for h in aside)
     if not count:
         return ()
-    message = tr(
-        "{count} image(s) of this folder lie where this series goes on, but say that they are something else and were left "
-        "out: slices may be missing at an end.",
-        count=count,
+    message = trn(
+        "{n} image of this folder lies where this series goes on, but says that it is something else and was left out: slices may be missing at an end.",
+        "{n} images of this folder lie where this series goes on, but say that they are something else and were left out: slices may be missing at an end.",
+        count,
     )
     return (Finding("stray_slices", Severity.WARNING, message),)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.findings import Finding, Severity
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.imaging.choice import rank
 from hyrisk_desktop.imaging.headers.attributes import read_attributes
 from hyrisk_desktop.imaging.headers.header import Header
@@ -130,8 +130,10 @@ class _Scan:
             mine.unusable, mine.aside = found.unusable, found.aside
             yield self._study(key, folder, mine)
         if found.unusable and not studies:
-            message = tr(
-                "{count} damaged files and no readable CT. Copy or export them again.", count=found.unusable.total()
+            message = trn(
+                "{n} damaged file and no readable CT. Copy or export it again.",
+                "{n} damaged files and no readable CT. Copy or export them again.",
+                found.unusable.total(),
             )
             yield ScannedExam(f"file:{folder}", folder, problem=("damaged", message))
         for path in files:

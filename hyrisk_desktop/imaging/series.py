@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.findings import Finding, Severity
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.imaging.choice import rank
 from hyrisk_desktop.imaging.geometry import is_axial
 from hyrisk_desktop.imaging.headers.attributes import nested_words, read_attributes
@@ -198,16 +198,21 @@ def _set_aside(kind: Kind, headers: list[Header]) -> tuple[list[Header], Kind, t
                    and h.floats("PixelSpacing") == kept[0].floats("PixelSpacing")]  # fmt: skip
     findings = [_localizer_finding(len(across) - len(like_slices))] if len(like_slices) < len(across) else []
     if like_slices:
-        message = tr(
-            "{count} image(s) of this series lie across the others and were left out: slices may be missing.",
-            count=len(like_slices),
+        message = trn(
+            "{n} image of this series lies across the others and was left out: slices may be missing.",
+            "{n} images of this series lie across the others and were left out: slices may be missing.",
+            len(like_slices),
         )
         findings.append(Finding("stray_slices", Severity.WARNING, message))
     return kept, kind, tuple(findings)
 
 
 def _localizer_finding(count: int) -> Finding:
-    message = tr("{count} localizer images inside this series were set aside.", count=count)
+    message = trn(
+        "{n} localizer image inside this series was set aside.",
+        "{n} localizer images inside this series were set aside.",
+        count,
+    )
     return Finding("localizer_set_aside", Severity.INFO, message)
 
 
@@ -227,7 +232,11 @@ def _record(
         findings.append(_localizer_finding(len(found.groups[uid, Kind.LOCALIZER])))
     if kind is Kind.AXIAL and (uid, Kind.SECONDARY) in found.groups:
         count = len(found.groups[uid, Kind.SECONDARY])
-        message = tr("{count} pictures inside this series that are no slices were set aside.", count=count)
+        message = trn(
+            "{n} picture inside this series that is no slice was set aside.",
+            "{n} pictures inside this series that are no slices were set aside.",
+            count,
+        )
         findings.append(Finding("pages_set_aside", Severity.INFO, message))
     findings += unusable_findings(found.unusable)
     first = headers[0]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.findings import Finding, Severity
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.imaging.geometry import Grid, axes_of, make_grid
 from hyrisk_desktop.imaging.headers.header import DEFLATED_LE, EXPLICIT_LE, IMPLICIT_LE, NATIVE_SYNTAXES, Header
 from hyrisk_desktop.imaging.headers.tag_numbers import TAGS
@@ -292,7 +292,11 @@ def _without_copies(headers: Sequence[Header]) -> tuple[tuple[Header, ...], tupl
             )
     if not (copies := len(headers) - len(kept)):
         return tuple(kept), ()
-    message = tr("{count} files hold the same images as others and were left out.", count=copies)
+    message = trn(
+        "{n} file holds the same image as another and was left out.",
+        "{n} files hold the same images as others and were left out.",
+        copies,
+    )
     return tuple(kept), (Finding("copies_left_out", Severity.INFO, message),)
 
 

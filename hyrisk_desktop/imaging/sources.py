@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.findings import Finding, Severity
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.imaging.headers.attributes import quiet_pydicom
 from hyrisk_desktop.imaging.headers.damage import parsing_errors
 from hyrisk_desktop.imaging.headers.header import BadHeader, NotDicom
@@ -150,8 +150,7 @@ def _from_dicomdir(path: Path) -> Source:
         )
     findings: tuple[Finding, ...] = ()
     if missing:
-        message = tr("{missing} of the {total} images that {name} lists are missing.", missing=missing,
-                     total=len(names), name=path.name)  # fmt: skip
+        message = trn("{n} of the {total} images that {name} lists is missing.", "{n} of the {total} images that {name} lists are missing.", missing, total=len(names), name=path.name)  # fmt: skip
         findings = (Finding("dicomdir_missing", Severity.WARNING, message),)
     return Source(tuple(dict.fromkeys(present)), findings=findings)
 

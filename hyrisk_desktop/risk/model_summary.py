@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.risk.bundle import ModelBundle
 
 _CHANCE = 0.5
@@ -107,8 +107,8 @@ def _trained_on(bundle: ModelBundle) -> str:
     found = [v for v in (sizes.get("training"), training.get("n"), _mapping(training.get("results")).get("n")) if v]
     n = next((v for v in found if isinstance(v, int) and not isinstance(v, bool)), None)
     if synthetic(bundle):
-        return tr("synthetic phantoms") if n is None else tr("{n} synthetic phantoms", n=n)
-    return tr("patients") if n is None else tr("{n} patients", n=n)
+        return tr("synthetic phantoms") if n is None else trn("{n} synthetic phantom", "{n} synthetic phantoms", n)
+    return tr("patients") if n is None else trn("{n} patient", "{n} patients", n)
 
 
 def _aucs(bundle: ModelBundle) -> str:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from hyrisk_desktop.errors import BundleError, InputError
 from hyrisk_desktop.findings import Finding, Severity
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.imaging.volume import CTVolume, HuArray, Voxel
 from hyrisk_desktop.risk.bundle import load_bundle
 from hyrisk_desktop.risk.calibration import PlattCalibration, percentile
@@ -67,8 +67,8 @@ def describe_device(name: str | None = None) -> str:
     if choose_device(name).type == "cuda":
         return f"cuda ({torch.cuda.get_device_name()})"
     if torch.cuda.is_available():
-        return tr("cpu ({threads} threads), as set", threads=torch.get_num_threads())
-    return tr("cpu ({threads} threads); no CUDA device", threads=torch.get_num_threads())
+        return trn("cpu ({n} thread), as set", "cpu ({n} threads), as set", torch.get_num_threads())
+    return trn("cpu ({n} thread); no CUDA device", "cpu ({n} threads); no CUDA device", torch.get_num_threads())
 
 
 class Predictor:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hyrisk_desktop.errors import InputError
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.worklist.records import ExamEntry, Read
 
 COLUMNS = ("exam", "series_uid", "x", "y", "z", "grade", "agatston", "outcome", "patient_id", "reader", "synthetic")
@@ -30,10 +30,7 @@ class CohortExport:
     @property
     def sentence(self) -> str:
         """One sentence for the reader."""
-        text = tr(
-            "{n} exams written: {dead} non-survivors, {alive} survivors.",
-            n=self.rows, dead=self.non_survivors, alive=self.survivors,
-        )  # fmt: skip
+        text = trn("{n} exam written: {dead} non-survivors, {alive} survivors.", "{n} exams written: {dead} non-survivors, {alive} survivors.", self.rows, dead=self.non_survivors, alive=self.survivors)  # fmt: skip
         left_out = (
             (self.without_outcome, tr("{n} without outcome", n=self.without_outcome)),
             (self.without_centre, tr("{n} without heart centre", n=self.without_centre)),

@@ -11,7 +11,7 @@ from typing import Any
 
 from hyrisk_desktop.calcium import NO_MARKS, HeartMarks
 from hyrisk_desktop.findings import Finding
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trc
 from hyrisk_desktop.imaging.volume import Voxel
 from hyrisk_desktop.standing import SHOWN, SHOWN_ANYWAY, Standing, risk_standing
 from hyrisk_desktop.worklist.notes import NO_NOTES, Notes
@@ -43,7 +43,7 @@ def status_word(status: Status) -> str:
         Status.CENTRE: tr("centre placed"),
         Status.GRADED: tr("graded"),
         Status.SCORED: tr("scored"),
-        Status.WITHHELD: tr("withheld"),
+        Status.WITHHELD: trc("column", "withheld"),
         Status.FAILED: tr("failed"),
     }[status]
 

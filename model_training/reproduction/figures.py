@@ -7,8 +7,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from hyrisk_desktop.i18n import tr
-from model_training.figures import COLOURS, STYLES, SYNTHETIC
+from hyrisk_desktop.i18n import decimal, tr
+from model_training.figures import COLOURS, STYLES, SYNTHETIC, lettering
 
 FIGURES = ("fig2.png", "fig3.png")
 _EMPHASIS = ("hyrisknet",)
@@ -39,6 +39,7 @@ def curve_names(results: dict[str, Any]) -> dict[str, dict[str, str]]:
     }
 
 
+@lettering()
 def write_figures(folder: Path, results: dict[str, Any]) -> None:
     """``fig2.png`` and ``fig3.png`` in ``folder``."""
     names = curve_names(results)
@@ -60,8 +61,8 @@ def _draw(path: Path, rows: dict[str, Any], names: dict[str, str], title: str, s
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color="#999999", linewidth=0.8, linestyle=":")
     for index, (key, row) in enumerate(rows.items()):
-        mean = "–" if row["mean"] is None else f"{row['mean']:.2f}"
-        spread = "" if row["sd"] is None else f" ± {row['sd']:.2f}"
+        mean = "–" if row["mean"] is None else decimal(row["mean"], ".2f")
+        spread = "" if row["sd"] is None else f" ± {decimal(row['sd'], '.2f')}"
         label = tr(
             "{name}: {mean}{spread} (paper {paper:.2f})",
             name=names[key], mean=mean, spread=spread, paper=row["paper_auc"],

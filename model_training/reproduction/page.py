@@ -12,7 +12,7 @@ from typing import Any
 
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.files import replace_file
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import decimal, language_tag, tr
 from hyrisk_desktop.training_run import REPORT, REPRODUCTION_RESULTS, RESULT_BYTES, read_json
 from model_training.report import STYLE
 from model_training.reproduction.figures import FIGURES, curve_names
@@ -42,12 +42,12 @@ def figure(mean: float | None, sd: float | None) -> str:
     """A mean AUC with its SD, as text."""
     if mean is None:
         return "–"
-    return f"{mean:.2f}" if sd is None else f"{mean:.2f} ± {sd:.2f}"
+    return decimal(mean, ".2f") if sd is None else f"{decimal(mean, '.2f')} ± {decimal(sd, '.2f')}"
 
 
 def rows_of(results: dict[str, Any]) -> Rows:
     """Table 1 as texts, its header first."""
-    here = tr("synthetic") if results["synthetic"] else tr("here")
+    here = tr("synthetic") if results["synthetic"] else tr("this run")
     head = [
         tr("Network"), tr("RiskNet, {here}", here=here), tr("RiskNet, paper"), tr("HyRiskNet, {here}", here=here),
         tr("HyRiskNet, paper"), tr("Difference, {here} (95 % CI)", here=here),
@@ -157,14 +157,14 @@ def _curve_rows(results: dict[str, Any], which: str) -> Rows:
     for key, row in results["details"][which].items():
         low, high = row["ci"]
         all_folds = "–" if row["pooled"] is None else f"{row['pooled']:.2f} ({low:.2f}–{high:.2f})"
-        rows.append([names[key], figure(row["mean"], row["sd"]), all_folds, f"{row['paper_auc']:.2f}"])
+        rows.append([names[key], figure(row["mean"], row["sd"]), all_folds, decimal(row["paper_auc"], ".2f")])
     return rows
 
 
 def _strategies(results: dict[str, Any]) -> Rows:
     here = tr("synthetic") if results["synthetic"] else tr("mean ± SD")
     names = {"scratch": tr("from scratch"), "finetune": tr("fine-tuned"), "frozen": tr("frozen")}
-    rows = [[tr("Strategy"), f"RiskNet, {here}", f"HyRiskNet, {here}", tr("Note")]]
+    rows = [[tr("Strategy"), f"RiskNet, {here}", f"HyRiskNet, {here}", tr("Remark")]]
     for row in results["strategies"]:
         pair = [row["risknet"] or {}, row["hyrisknet"] or {}]
         values = [figure(p.get("mean"), p.get("sd")) for p in pair]
@@ -240,7 +240,7 @@ def _html(folder: Path, blocks: Sequence[Block]) -> str:
     """A page in one file; pictures are taken from ``folder``."""
     head = f"<meta charset='utf-8'><title>{escape(blocks[0].text)}</title><style>{STYLE}</style>"
     body = "".join(_element(folder, block) for block in blocks)
-    return f"<!doctype html><html lang='en'><head>{head}</head><body>{body}</body></html>\n"
+    return f"<!doctype html><html lang='{language_tag()}'><head>{head}</head><body>{body}</body></html>\n"
 
 
 def _element(folder: Path, block: Block) -> str:

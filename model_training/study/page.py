@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import decimal, language_tag, tr
 from hyrisk_desktop.risk.factors import factor_words
 from model_training.report import STYLE, Cell, table
 from model_training.report import section as page_section
@@ -27,7 +27,7 @@ def page(results: dict[str, Any]) -> str:
         f"<p>{escape(_together(results))}</p>",
     ]
     head = f"<meta charset='utf-8'><title>{escape(title)}</title><style>{STYLE}</style>"
-    return f"<!doctype html><html lang='en'><head>{head}</head><body>{''.join(body)}</body></html>\n"
+    return f"<!doctype html><html lang='{language_tag()}'><head>{head}</head><body>{''.join(body)}</body></html>\n"
 
 
 def _how(results: dict[str, Any]) -> str:
@@ -50,9 +50,9 @@ def _table(results: dict[str, Any], part: str) -> str:
         tr("Truth"),
     ]
     rows: list[list[Cell]] = [
-        [factor_words(row["factor"]), f"{row['r2']:.2f}", f"{row['share']['hyrisknet']['alone']:.2f}",
-         f"{row['share']['hyrisknet']['unique']:.2f}",
-         tr("{moved:+.2f} ± {sd:.2f}", moved=row["intervention"]["log_odds"], sd=row["intervention"]["sd"]), f"{row['truth']:+.2f}"]
+        [factor_words(row["factor"]), decimal(row['r2'], ".2f"), decimal(row['share']['hyrisknet']['alone'], ".2f"),
+         decimal(row['share']['hyrisknet']['unique'], ".2f"),
+         tr("{moved:+.2f} ± {sd:.2f}", moved=row["intervention"]["log_odds"], sd=row["intervention"]["sd"]), decimal(row['truth'], "+.2f")]
         for row in results[part]
     ]  # fmt: skip
     return table(header, rows)

@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hyrisk_desktop.files import replace_file
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import decimal, language_tag, tr
 from hyrisk_desktop.standing import words_of
 from hyrisk_desktop.training_run import REPORT
-from model_training.figures import COLOURS, STYLES, SYNTHETIC, diagonal, name_of
+from model_training.figures import COLOURS, STYLES, SYNTHETIC, diagonal, lettering, name_of
 from model_training.report import STYLE, Cell, pictures_in, section, table
 from model_training.validation.tripod import SITE, items
 
@@ -40,7 +40,7 @@ def write_page(folder: Path, results: dict[str, Any]) -> None:
         section(tr("Items of TRIPOD+AI"), _tripod(results), False),
     ]
     head = f"<meta charset='utf-8'><title>{escape(title)}</title><style>{STYLE}</style>"
-    page = f"<!doctype html><html lang='en'><head>{head}</head><body>{''.join(parts)}</body></html>\n"
+    page = f"<!doctype html><html lang='{language_tag()}'><head>{head}</head><body>{''.join(parts)}</body></html>\n"
     replace_file(folder / REPORT, page.encode())
 
 
@@ -91,8 +91,8 @@ def _discrimination(results: dict[str, Any]) -> str:
 def _calibration_rows(found: dict[str, dict[str, Any]], results: dict[str, Any]) -> Iterator[list[Cell]]:
     for key, row in found.items():
         yield [
-            _name(key, results), f"{row['mean_risk']:.3f}", f"{row['observed']:.3f}", _with(row["in_the_large"]),
-            _with(row["slope"]), f"{row['brier']:.4f}", f"{row['log_loss']:.4f}",
+            _name(key, results), decimal(row['mean_risk'], ".3f"), decimal(row['observed'], ".3f"), _with(row["in_the_large"]),
+            _with(row["slope"]), decimal(row['brier'], ".4f"), decimal(row['log_loss'], ".4f"),
         ]  # fmt: skip
 
 
@@ -154,7 +154,7 @@ def _guard(results: dict[str, Any]) -> str:
             _share(guard["clicks_off"]["caught"]),
         ],
         [tr("Other clicks of a reader whose risk the interval holds"), _share(interval["holds_other_clicks"])],
-        [tr("Mean width of the interval"), f"{interval['mean_width']:.3f}"],
+        [tr("Mean width of the interval"), decimal(interval["mean_width"], ".3f")],
     ]
     for key, row in guard["auc_of_what_is_not_withheld"].items():
         rows.append([tr("AUC of {name} where nothing is withheld", name=_name(key, results)), "–" if row["auc"] is None else f"{row['auc']:.3f} ({_span(row['ci'])})"])  # fmt: skip
@@ -173,6 +173,7 @@ def _tripod(results: dict[str, Any]) -> str:
     return f"<p class='note'>{escape(note)}</p>" + found
 
 
+@lettering()
 def _write_figures(folder: Path, results: dict[str, Any]) -> dict[str, Path]:
     """ROC, calibration before and after, and decision curve, as PNG, by name."""
     written = {}
@@ -192,7 +193,7 @@ def _draw_roc(axes: Axes, results: dict[str, Any]) -> None:
     diagonal(axes, tr("1 − specificity"), tr("Sensitivity"), tr("ROC, n = {n}", n=results["n"]))
     for i, (key, curve) in enumerate(results["roc"].items()):
         auc = results["discrimination"][key]["auc"]
-        label = tr("{label}, AUC {auc}", label=_name(key, results), auc="–" if auc is None else f"{auc:.3f}")
+        label = tr("{label}, AUC {auc}", label=_name(key, results), auc="–" if auc is None else decimal(auc, ".3f"))
         axes.plot(curve["fpr"], curve["tpr"], color=COLOURS[i % 10], linestyle=STYLES[i % 10], label=label)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.risk.bundle import ModelBundle
 from model_training.cautions import no_better_than_chance
 from model_training.cohort_table import Case
@@ -168,7 +168,7 @@ def _cautions(found: dict[str, Any], data: CohortData, bundle: ModelBundle) -> l
     """What the numbers must not be read without, the gravest first."""
     said = []
     if seen := cases_seen(bundle, data):
-        said.append(tr("{seen} of these {n} exams have trained this model: the results are no validation, and look better than they are.", seen=seen, n=len(data)))  # fmt: skip
+        said.append(trn("{n} of these {n} exams has trained this model: the results are no validation, and look better than they are.", "{n} of these {n} exams have trained this model: the results are no validation, and look better than they are.", seen, n=len(data)))  # fmt: skip
     said += no_better_than_chance(found["discrimination"])
     rarer = min(int(data.outcome.sum()), int((1 - data.outcome).sum()))
     if rarer < 100:
@@ -176,7 +176,13 @@ def _cautions(found: dict[str, Any], data: CohortData, bundle: ModelBundle) -> l
     for column, text in tied({"kernel": data.kernel}, data.outcome):
         said.append(f"{column}: {text}")
     if data.copies:
-        said.append(tr("{n} exams are copies of another patient's exam; check the table.", n=data.copies))
+        said.append(
+            trn(
+                "{n} exam is a copy of another patient's exam; check the table.",
+                "{n} exams are copies of another patient's exam; check the table.",
+                data.copies,
+            )
+        )
     if bundle.demonstration and not data.synthetic:
         said.append(tr("The model has only seen synthetic phantoms before."))
     return said

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 
 SITE = "site"
 REPORT = "report"
@@ -53,7 +53,7 @@ def items(results: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     yield "9b", tr("Definition of predictors"), REPORT, tr("Heart centre clicked; score as in the program's manual.")
     yield "9c", tr("Who assessed the predictors"), SITE, tr("Readers who clicked and graded, and whether they knew the outcome.")  # fmt: skip
     yield "10", tr("Sample size"), REPORT, tr("{n} exams, {deaths} non-survivors. Whether that is enough: 100 or more of either outcome are asked for.", n=n, deaths=deaths)  # fmt: skip
-    yield "11", tr("Missing data"), REPORT, tr("{k} exams without a grade; HyRiskNet is judged only where nobody lacks one. Exams that could not be read stop the validation.", k=results["missing_grades"])  # fmt: skip
+    yield "11", tr("Missing data"), REPORT, trn("{n} exam without a grade; HyRiskNet is judged only where nobody lacks one. Exams that could not be read stop the validation.", "{n} exams without a grade; HyRiskNet is judged only where nobody lacks one. Exams that could not be read stop the validation.", results["missing_grades"])  # fmt: skip
     yield "12a-d", tr("How the model was made"), REPORT, tr("In the model card of {name}.", name=m["name"])
     yield "12e", tr("Measures of performance"), REPORT, tr("AUC with bootstrap interval over patients, DeLong differences, calibration line and curve, Brier score, net benefit.")  # fmt: skip
     yield "12f", tr("Model updating"), REPORT, _update(results)
@@ -70,7 +70,7 @@ def items(results: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     yield "17", tr("Ethical approval"), SITE, tr("Committee, number, consent.")
     yield "18a", tr("Funding"), SITE, tr("Source, and its part in the study.")
     yield "18b", tr("Conflicts of interest"), SITE, tr("Of all authors.")
-    yield "18c", tr("Protocol"), SITE, tr("Where it can be read, or that there is none.")
+    yield "18c", tr("Study protocol"), SITE, tr("Where it can be read, or that there is none.")
     yield "18d", tr("Registration"), SITE, tr("Register and number, or that there is none.")
     yield "18e", tr("Availability of data"), SITE, tr("Of the exams and the table.")
     yield "18f", tr("Availability of code"), REPORT, tr("HyRisk Desktop {version}; validation.json beside this page holds every number.", version=results["program"])  # fmt: skip

@@ -339,7 +339,7 @@ def test_without_the_libraries_one_sentence_says_what_to_install(
     ready: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing() -> None:
-        raise InputError("no_pacs_libraries", "Run: pip install “hyrisk-desktop[pacs]”")
+        raise InputError("no_pacs_libraries", "Run: pip install hyrisk-desktop[pacs]")
 
     monkeypatch.setattr(pacs_commands, "require_pacs", missing)
     ready.window.actions_by_key["show_pacs"].trigger()

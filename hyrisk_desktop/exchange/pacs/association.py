@@ -50,7 +50,7 @@ def require_pacs() -> None:
     except ImportError as e:
         raise InputError(
             "no_pacs_libraries",
-            tr("The libraries for the PACS are not installed. Run: pip install “hyrisk-desktop[pacs]”"),
+            tr('The libraries for the PACS are not installed. Run: pip install "hyrisk-desktop[pacs]"'),
         ) from e
     del dicomweb_client
     pynetdicom._config.LOG_HANDLER_LEVEL = "none"

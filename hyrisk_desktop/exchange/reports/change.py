@@ -10,7 +10,7 @@ from typing import Any
 from hyrisk_desktop.calcium import CORONARIES
 from hyrisk_desktop.comparison import Change, Comparison
 from hyrisk_desktop.exchange import dicom_values as v
-from hyrisk_desktop.i18n import day_text, decimal, said, tr
+from hyrisk_desktop.i18n import day_text, decimal, said, tr, trn
 
 NOTHING = "–"
 
@@ -90,13 +90,15 @@ def change_title(comparison: Comparison, *, dated: bool = True) -> str:
     day = v.date(comparison.prior_attributes.get("StudyDate", "")) if dated else ""
     since = tr("Change since {day}", day=day_text(day)) if day else tr("Change since the prior exam")
     return (
-        since if comparison.interval_days is None else tr("{since}, {n} days", since=since, n=comparison.interval_days)
+        since
+        if comparison.interval_days is None
+        else trn("{since}, {n} day", "{since}, {n} days", comparison.interval_days, since=since)
     )
 
 
 def change_lines(comparison: Comparison) -> tuple[str, ...]:
     """The table as sentences, and what makes the changes mean little; no identity and no date."""
-    days = tr("not known") if comparison.interval_days is None else tr("{n} days", n=comparison.interval_days)
+    days = tr("not known") if comparison.interval_days is None else trn("{n} day", "{n} days", comparison.interval_days)
     lines = [
         tr(
             "Interval since the prior exam: {days}; registered, residual {mm:.1f} mm.",

@@ -37,6 +37,7 @@ from hyrisk_desktop.exchange.reports.report import (
 )
 from hyrisk_desktop.exchange.reports.template import PLAIN, PageTemplate
 from hyrisk_desktop.i18n import moment_text, tr
+from hyrisk_desktop.wide_font import legible
 
 _PICTURE_MM, _SMALLEST_MM = 57.0, 26.0
 _FOOT = BOTTOM - 10
@@ -57,6 +58,11 @@ def pdf_report(report: Report, template: PageTemplate = PLAIN) -> bytes:
     Args:
         report: the reading. template: what its site says of the page.
     """
+    with legible():
+        return _laid_out(report, template)
+
+
+def _laid_out(report: Report, template: PageTemplate) -> bytes:
     # Wherever the findings stand, they get what the other blocks leave, and what they leave goes between the lines. Where there is
     # too much of all, lines move nearer together, and then pictures are smaller.
     least = ReadingPage(report, template, _FEWEST_LINES).measured()
@@ -245,7 +251,7 @@ class ReadingPage(Canvas):
             return
         self.heading(LEFT, 180, change_title(compared, dated=self.report.dated))
         self.y += self.step(4.4)
-        heads = ("", tr("Prior"), tr("Now"), tr("Change"), tr("A year"), tr("Noise ±"))
+        heads = ("", tr("Prior"), tr("Now"), tr("Change"), tr("Per year"), tr("Noise ±"))
         table = [heads]
         for row, change in known_rows(compared):
             differences = (difference_text(change.difference, row), difference_text(change.per_year, row))

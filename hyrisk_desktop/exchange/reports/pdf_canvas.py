@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,12 +17,13 @@ from fpdf.enums import MethodReturnValue
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.exchange import dicom_values as v
 from hyrisk_desktop.exchange.reports.report import PRODUCT, VERSION, Report
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import language_tag, tr
+from hyrisk_desktop.wide_font import is_wide, wide_font
 
 LEFT, RIGHT, TOP, BOTTOM = 15.0, 195.0, 12.0, 279.0  # fits A4 and, printed at its size, Letter
 Colour = tuple[int, int, int]
 INK, SOFT, RULE, ALERT, MARK = (25, 30, 38), (95, 104, 115), (205, 210, 216), (176, 32, 32), (0, 92, 150)
-FONT = "DejaVu"
+FONT, _WIDE = "DejaVu", "Wide"
 
 
 def font_folder() -> Path:
@@ -54,9 +55,10 @@ class Canvas:
         fonts = font_folder()
         self.pdf.add_font(FONT, "", fonts / "DejaVuSans.ttf")
         self.pdf.add_font(FONT, "B", fonts / "DejaVuSans-Bold.ttf")
+        self._wide: Collection[int] | None = None
         self.pdf.set_title(tr("HyRisk report"))
         self.pdf.viewer_preferences = ViewerPreferences(display_doc_title=True)
-        self.pdf.set_lang("en-US")
+        self.pdf.set_lang(language_tag())
         self.pdf.set_creator(f"{PRODUCT} {VERSION}")
         self.pdf.set_creation_date(report.read_at)
         self.pdf.add_page()
@@ -98,8 +100,20 @@ class Canvas:
 
     def known(self, text: str) -> str:
         """``text`` without signs that the font lacks: they would be boxes, and no PDF/A."""
-        glyphs = self.pdf.fonts[FONT.lower()].cmap  # type: ignore[union-attr]
-        return "".join(sign if ord(sign) in glyphs else "?" for sign in v.plain(text))
+        glyphs, wide = self.pdf.fonts[FONT.lower()].cmap, self._wide_signs(text)  # type: ignore[union-attr]
+        return "".join(sign if ord(sign) in glyphs or ord(sign) in wide else "?" for sign in v.plain(text))
+
+    def _wide_signs(self, text: str) -> Collection[int]:
+        """The signs of the system's font for East Asian scripts, which is read as soon as a text wants it: that takes half a second."""
+        if self._wide is None and is_wide(text):
+            font = wide_font()
+            if font is None:
+                self._wide = ()
+            else:
+                self.pdf.add_font(_WIDE, "", font)
+                self.pdf.set_fallback_fonts([_WIDE], exact_match=False)
+                self._wide = self.pdf.fonts[_WIDE.lower()].cmap  # type: ignore[union-attr]
+        return self._wide or ()
 
     def text(
         self, x: float, y: float, width: float, text: str, size: float = 8.5, *, bold: bool = False,

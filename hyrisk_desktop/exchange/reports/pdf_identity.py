@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from hyrisk_desktop.exchange import dicom_values as v
 from hyrisk_desktop.exchange.reports.report import Report
-from hyrisk_desktop.i18n import day_text, tr
+from hyrisk_desktop.i18n import day_text, tr, trn
 
 
 def patient_rows(report: Report) -> list[tuple[str, str]]:
@@ -14,7 +14,7 @@ def patient_rows(report: Report) -> list[tuple[str, str]]:
     a = report.volume.attributes
     born, sex, age = _day(a.get("PatientBirthDate", "")), v.sex(a.get("PatientSex", "")), _age(a)
     return [
-        (tr("Name"), v.readable_name(a.get("PatientName", ""))),
+        (tr("Patient name"), v.readable_name(a.get("PatientName", ""))),
         (tr("Patient ID"), v.long_text(a.get("PatientID", ""))),
         (tr("Born, sex, age"), ", ".join(part for part in (born, sex, age) if part)),
         (
@@ -57,12 +57,16 @@ def _age(a: Mapping[str, str]) -> str:
     """The patient's age at the study: as the header has it (DICOM AS, such as 061Y), else from the date of birth."""
     if said := v.age(a.get("PatientAge", "").strip().upper()):
         n, unit = int(said[:3]), said[3]
-        days, weeks, months = tr("{n} days", n=n), tr("{n} weeks", n=n), tr("{n} months", n=n)
-        return {"D": days, "W": weeks, "M": months}.get(unit, tr("{n} years", n=n))
+        days, weeks, months = (
+            trn("{n} day", "{n} days", n),
+            trn("{n} week", "{n} weeks", n),
+            trn("{n} month", "{n} months", n),
+        )
+        return {"D": days, "W": weeks, "M": months}.get(unit, trn("{n} year", "{n} years", n))
     born, study = v.date(a.get("PatientBirthDate", "")), v.date(a.get("StudyDate", ""))
     if not born or not study or born > study:
         return ""
-    return tr("{n} years", n=int(study[:4]) - int(born[:4]) - (study[4:] < born[4:]))
+    return trn("{n} year", "{n} years", int(study[:4]) - int(born[:4]) - (study[4:] < born[4:]))
 
 
 def _day(text: str) -> str:

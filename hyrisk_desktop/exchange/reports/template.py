@@ -142,7 +142,7 @@ def _impression(value: Any) -> str:
     try:
         fields = [field for field in string.Formatter().parse(value) if field[1] is not None]
     except ValueError:
-        return tr("a brace has no partner; two of them ({{{{) stand for one")
+        return tr("a brace has no partner; two of them ({{) stand for one")
     for _, name, form, conversion in fields:
         if name not in FIELDS or form or conversion:
             return tr(

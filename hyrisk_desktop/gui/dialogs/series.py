@@ -16,7 +16,14 @@ from PySide6.QtWidgets import (
 
 from hyrisk_desktop.gui.letters import LetteredDialog
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging import SeriesRecord
+from hyrisk_desktop.imaging import Kind, SeriesRecord
+
+
+def _kind_words() -> dict[Kind, str]:
+    return {
+        Kind.AXIAL: tr("axial"), Kind.REFORMAT: tr("reformat"), Kind.LOCALIZER: tr("localizer"), Kind.SECONDARY: tr("secondary"),
+        Kind.DERIVED: tr("derived"), Kind.ENHANCED: tr("enhanced"), Kind.IMAGE_FILE: tr("image file"),
+    }  # fmt: skip
 
 
 class SeriesDialog(LetteredDialog):
@@ -65,7 +72,7 @@ class SeriesDialog(LetteredDialog):
         increment = "" if record.increment_mm is None else tr("{mm:.2f} mm", mm=record.increment_mm)
         texts = (
             record.description or tr("(no name)"),
-            record.kind.value,
+            _kind_words()[record.kind],
             str(record.slice_count),
             increment,
             record.kernel,

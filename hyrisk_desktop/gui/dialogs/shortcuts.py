@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from hyrisk_desktop.gui.actions import ActionSpec, action_table
-from hyrisk_desktop.gui.letters import LetteredDialog
+from hyrisk_desktop.gui.letters import LetteredDialog, plain
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.settings import Settings
 
@@ -67,14 +67,14 @@ class ShortcutsDialog(LetteredDialog):
         group = QWidget()
         grid = QGridLayout(group)
         grid.setContentsMargins(0, 0, 0, 8)
-        heading = QLabel(title.replace("&", ""))
+        heading = QLabel(plain(title))
         heading.setObjectName("heading")
         grid.addWidget(heading, 0, 0, 1, 2)
         for row, spec in enumerate(specs, start=1):
             keys = QLabel(_keys(spec))
             keys.setObjectName("keys")
             grid.addWidget(keys, row, 0)
-            text = QLabel(spec.text.replace("&", ""))
+            text = QLabel(plain(spec.text))
             text.setWordWrap(True)
             grid.addWidget(text, row, 1)
         grid.setColumnStretch(1, 1)

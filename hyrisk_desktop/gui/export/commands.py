@@ -19,7 +19,7 @@ from hyrisk_desktop.gui.export.writer import Exported, Exporting
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Tool
 from hyrisk_desktop.gui.viewer.desk import Desk
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.settings import Settings
 
 if TYPE_CHECKING:
@@ -103,8 +103,7 @@ class ReadingFiles(QObject):
         """What was written is told whatever is on screen by then: it shows no numbers."""
         if answer is None or not answer.written:
             return
-        text = tr("{n} files written to {folder}: {names}", n=len(answer.written), folder=answer.folder.name,
-                  names=", ".join(answer.written))  # fmt: skip
+        text = trn("{n} file written to {folder}: {names}", "{n} files written to {folder}: {names}", len(answer.written), folder=answer.folder.name, names=", ".join(answer.written))  # fmt: skip
         self._tell_written(answer.folder, text)
 
     @Slot(object)

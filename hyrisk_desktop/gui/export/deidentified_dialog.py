@@ -29,7 +29,7 @@ from hyrisk_desktop.gui.export.deidentified_writer import FOLDER_PREFIX, CopyReq
 from hyrisk_desktop.gui.export.writer import is_dicom, readiness
 from hyrisk_desktop.gui.export.writing_dialog import WritingDialog, clean_stem
 from hyrisk_desktop.gui.session import Session
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trc
 from hyrisk_desktop.settings import Settings
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class DeidentifiedCopyDialog(WritingDialog):
         self._secret.setInputMethodHints(
             hints.ImhHiddenText | hints.ImhSensitiveData | hints.ImhNoPredictiveText | hints.ImhNoAutoUppercase
         )
-        self._secret.setPlaceholderText(tr("none"))
+        self._secret.setPlaceholderText(trc("project secret", "none"))
         self._about_secret = _caption()
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)

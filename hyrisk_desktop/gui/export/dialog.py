@@ -30,7 +30,7 @@ from hyrisk_desktop.gui.export.writer import Exported, Exporting, ExportRequest,
 from hyrisk_desktop.gui.export.writing_dialog import WritingDialog, clean_stem
 from hyrisk_desktop.gui.letters import give_letters
 from hyrisk_desktop.gui.session import Session
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.private_files import POSIX
 from hyrisk_desktop.settings import Settings
 
@@ -207,7 +207,14 @@ class ExportReadingDialog(WritingDialog):
         box = QMessageBox(self)
         box.setObjectName("replaceQuestion")
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        box.setText(tr("{n} of these files exist already: {names}. Replace them?", n=len(names), names=shown))
+        box.setText(
+            trn(
+                "{n} of these files exists already: {names}. Replace it?",
+                "{n} of these files exist already: {names}. Replace them?",
+                len(names),
+                names=shown,
+            )
+        )
         box.addButton(tr("Replace"), QMessageBox.ButtonRole.AcceptRole)
         box.setDefaultButton(box.addButton(tr("Keep them"), QMessageBox.ButtonRole.RejectRole))
         request = self._request

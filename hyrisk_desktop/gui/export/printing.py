@@ -38,7 +38,7 @@ from hyrisk_desktop.exchange.reports.report import (
 from hyrisk_desktop.gui.export.writer import Exporting, readiness
 from hyrisk_desktop.gui.services.job_runner import JobContext, JobRunner, Operation
 from hyrisk_desktop.gui.session import Session
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trc
 
 _PICTURE_PX = 330
 
@@ -106,7 +106,7 @@ def page_of(report: Report) -> QTextDocument:
         _heading(at, line, 10)
     _rows(at, [*patient_rows(report), *technique_rows(report), (tr("Reader"), report.reader)])
     for title, rows in (
-        (tr("Risk"), risk_rows(report) or ((tr("Risk"), tr("none")),)),
+        (tr("Risk"), risk_rows(report) or ((tr("Risk"), trc("risk", "none")),)),
         (tr("Calcium"), calcium_rows(report)),
         (
             tr("Findings about the scan and the reading"),

@@ -24,7 +24,7 @@ from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Exam, ReadState, RiskStatus
 from hyrisk_desktop.gui.worklist.controller import Worklist
-from hyrisk_desktop.i18n import moment_text, tr
+from hyrisk_desktop.i18n import moment_text, tr, trn
 from hyrisk_desktop.imaging import Voxel
 
 if TYPE_CHECKING:
@@ -292,7 +292,11 @@ def offer_text(found: tuple[Restored, ...], model: tuple[str, str] | None) -> st
     report = found[0].report
     first = tr("A reading of this exam lies beside it: {who}.", who=who_and_when(report))
     if len(found) > 1:
-        first += " " + tr("{n} older ones too (File > Restore reading…).", n=len(found) - 1)
+        first += " " + trn(
+            "{n} older one too (File > Restore reading…).",
+            "{n} older ones too (File > Restore reading…).",
+            len(found) - 1,
+        )
     name = tr("box Agatston") if report.drawn else tr("region Agatston")
     second = tr(
         "Grade {grade}, {name} {a:.1f}.", grade=grade_text(report.grade), name=name, a=report.calcium["agatston"]

@@ -16,7 +16,7 @@ from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.viewer.desk import Desk
 from hyrisk_desktop.gui.viewer.display import Plane
 from hyrisk_desktop.gui.viewer.lesion_hand import plaque_at
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.imaging import Voxel
 
 
@@ -134,6 +134,12 @@ class HeartCommands(QObject):
         if self.table is not None:
             self.table.choose(plaques)
         if plaques:
-            self.message.emit(tr("{n} plaques are selected: T and a digit gives them to a vessel.", n=len(plaques)))
+            self.message.emit(
+                trn(
+                    "{n} plaque is selected: T and a digit gives it to a vessel.",
+                    "{n} plaques are selected: T and a digit gives them to a vessel.",
+                    len(plaques),
+                )
+            )
         else:
             self.message.emit(tr("No plaque of this slice lies within the line."))

@@ -40,7 +40,7 @@ class KeyImageDialog(LetteredDialog):
         self.setWindowTitle(tr("Key image, slice {z}", z=z))
         self.note = QLineEdit("" if before is None else before.note)
         self.note.setObjectName("keyImageNote")
-        self.note.setAccessibleName(tr("Note"))
+        self.note.setAccessibleName(tr("Note of the key image"))
         self.note.setMaxLength(LONGEST_NOTE)
         self.note.setPlaceholderText(tr("What it shows (may stay empty)"))
         self.note.setMinimumWidth(420)

@@ -20,7 +20,7 @@ class QueuePage(QWidget):
         super().__init__(parent)
         self._pacs = pacs
         self._model = RowsModel(
-            (tr("Patient"), tr("Object"), tr("Node"), tr("State"), tr("Since"), tr("What to know")), _texts,
+            (tr("Patient"), tr("Object"), tr("Node"), tr("State"), tr("Changed"), tr("What to know")), _texts,
             red_if(lambda item: item.state is State.FAILED), self,
         )  # fmt: skip
         self.table = table_view(self._model, "sendQueue", tr("Objects to send"), (200, 60, 120, 100, 130))

@@ -23,7 +23,7 @@ from hyrisk_desktop.exchange.pacs.node import check_ae_title, check_host
 from hyrisk_desktop.gui.pacs.fields import file_row
 from hyrisk_desktop.gui.pacs.service import Pacs
 from hyrisk_desktop.gui.sentences import sentence_of
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.paths import inbox_dir
 from hyrisk_desktop.private_files import make_private
 
@@ -149,7 +149,12 @@ class ReceivePage(QWidget):
             state = tr("One moment…")
         elif receiving.listening:
             where = {"address": settings["pacs_address"], "port": settings["pacs_port"]}
-            state = tr("Listening at {address}, port {port}; {n} images received.", n=receiving.received, **where)
+            state = trn(
+                "Listening at {address}, port {port}; {n} image received.",
+                "Listening at {address}, port {port}; {n} images received.",
+                receiving.received,
+                **where,
+            )
         else:
             state = tr("Not receiving.")
         self._state.setText(state)

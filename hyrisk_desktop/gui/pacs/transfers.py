@@ -17,7 +17,7 @@ from hyrisk_desktop.gui.pacs.nodes import Nodes
 from hyrisk_desktop.gui.pacs.receiving import Receiving
 from hyrisk_desktop.gui.sentences import sentence_of
 from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 
 
 class TransferState(StrEnum):
@@ -126,7 +126,9 @@ class Transfers(QObject):
             state = TransferState.FAILED if result.missing else TransferState.DONE
             message = " ".join(result.reasons)
             if result.missing:
-                message = tr("{n} objects did not come. {why}", n=result.missing, why=message).strip()
+                message = trn(
+                    "{n} object did not come. {why}", "{n} objects did not come. {why}", result.missing, why=message
+                ).strip()
             elif not total:
                 message = tr("The study holds no CT images.")
             return replace(

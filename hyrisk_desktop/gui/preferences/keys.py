@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 
 from hyrisk_desktop.gui.actions import ActionSpec, clashes
 from hyrisk_desktop.gui.appearance import colour, scaled
+from hyrisk_desktop.gui.letters import plain
 from hyrisk_desktop.i18n import tr
 
 _KEYS = 2
@@ -158,7 +159,7 @@ class KeysPage(QWidget):
 
 
 def _plain(text: str) -> str:
-    return text.replace("&", "").replace("…", "")
+    return plain(text).replace("…", "")
 
 
 def _shown(keys: list[str]) -> str:

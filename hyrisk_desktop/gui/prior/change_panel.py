@@ -35,7 +35,7 @@ class ChangePanel(QGroupBox):
         grid.setVerticalSpacing(1)
         grid.setHorizontalSpacing(5)
         grid.setColumnStretch(0, 1)
-        headers = ("", tr("Prior"), tr("Now"), tr("Change"), tr("A year"), tr("Noise ±"))
+        headers = ("", tr("Prior"), tr("Now"), tr("Change"), tr("Per year"), tr("Noise ±"))
         right = Qt.AlignmentFlag.AlignRight
         for column, text in enumerate(headers):
             label = QLabel(text)

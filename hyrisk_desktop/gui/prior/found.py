@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hyrisk_desktop.comparison.same_patient import days_between, differing, known
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.exchange.pacs.query import StudyMatch
-from hyrisk_desktop.i18n import day_text, tr
+from hyrisk_desktop.i18n import day_text, tr, trn
 from hyrisk_desktop.worklist.earlier import exams_of_patient
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def when_text(prior: PriorExam, *, blinded: bool, brief: bool = False) -> str:
 
 
 def _when(prior: PriorExam, *, blinded: bool, brief: bool) -> str:
-    days = "" if prior.days is None else tr("{n} days before", n=prior.days)
+    days = "" if prior.days is None else trn("{n} day before", "{n} days before", prior.days)
     date = "" if blinded else day_text(prior.study_date)
     if date and days and not brief:
         return tr("{date} ({days})", date=date, days=days)

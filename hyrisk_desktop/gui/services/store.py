@@ -19,7 +19,7 @@ from hyrisk_desktop.errors import ConflictError, HyRiskError, InputError, StoreE
 from hyrisk_desktop.gui.sentences import sentence_of
 from hyrisk_desktop.gui.services.desks import Desks
 from hyrisk_desktop.gui.services.store_thread import StoreThread
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.paths import unsaved_dir
 from hyrisk_desktop.worklist.records import Read, Reader
 
@@ -232,9 +232,19 @@ class StoreService(StoreThread):
             self._in_trouble = True
             n, why = len(self._unsaved), troubles[0]
             self.trouble.emit(
-                tr("{why} {n} reads wait on this computer, and are saved as soon as that is over.", why=why, n=n)
+                trn(
+                    "{why} {n} read waits on this computer, and is saved as soon as that is over.",
+                    "{why} {n} reads wait on this computer, and are saved as soon as that is over.",
+                    n,
+                    why=why,
+                )
                 if self.kept_on_disk
-                else tr("{why} {n} reads wait in memory: leave the program open.", why=why, n=n)
+                else trn(
+                    "{why} {n} read waits in memory: leave the program open.",
+                    "{why} {n} reads wait in memory: leave the program open.",
+                    n,
+                    why=why,
+                )
             )
             self._retry.start()
             for read, reader in self._unsaved.values():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hyrisk_desktop.exchange.reports.report import percent
 from hyrisk_desktop.findings import Severity
 from hyrisk_desktop.gui.viewer.overlay_text import person_name
-from hyrisk_desktop.i18n import day_text, tr
+from hyrisk_desktop.i18n import day_text, tr, trc
 from hyrisk_desktop.standing import SHOWN, Standing, reason_words
 from hyrisk_desktop.worklist.records import ExamEntry, Status, status_word
 
@@ -144,7 +144,7 @@ def _agatston(r: Row) -> str:
     if read is None or read.agatston is None:
         return ""
     if read.scores_standing.withheld:
-        return tr("withheld")
+        return trc("column", "withheld")
     # The title means the region's score; a box around the whole heart is another quantity and says so.
     sign = UNCONFIRMED if read.unconfirmed else ""
     if read.outlined:
@@ -162,7 +162,7 @@ def _risk(r: Row) -> str:
     if read is None or read.risk is None:
         return ""
     if read.risk_standing.withheld:
-        return tr("withheld")
+        return trc("column", "withheld")
     return percent(read.risk) + (UNCONFIRMED if read.unconfirmed else "") + (OTHER_MODEL if r.other_model else "")
 
 

@@ -19,7 +19,7 @@ from hyrisk_desktop.gui.worklist.dialogs.conflict import conflict_question
 from hyrisk_desktop.gui.worklist.dialogs.export_cohort import ExportCohortDialog
 from hyrisk_desktop.gui.worklist.dialogs.score_all import ScoreAllDialog
 from hyrisk_desktop.gui.worklist.scoring import Scoring
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.settings import Settings
 from hyrisk_desktop.worklist.records import Read, Reader, ReadingList
 
@@ -271,7 +271,13 @@ class WorklistCommands(QObject):
             self.message.emit(tr("Open a folder of exams first (Ctrl+E)."))
             return
         if worklist.reading_list.blinded and (left := len(worklist.unfinished())):
-            self.message.emit(tr("Others' reads show once all {n} exams left are graded and locked.", n=left))
+            self.message.emit(
+                trn(
+                    "Others' reads show once the {n} exam left is graded and locked.",
+                    "Others' reads show once all {n} exams left are graded and locked.",
+                    left,
+                )
+            )
             return
         dialog = AgreementDialog(worklist, self._window)
         dialog.exam_wanted.connect(worklist.open_exam)
@@ -285,7 +291,13 @@ class WorklistCommands(QObject):
             self.message.emit(tr("Open a folder of exams first (Ctrl+E)."))
             return
         if worklist.reading_list.blinded and (left := len(worklist.unfinished())):
-            self.message.emit(tr("Numbers show once all {n} exams left are graded and locked.", n=left))
+            self.message.emit(
+                trn(
+                    "Numbers show once the {n} exam left is graded and locked.",
+                    "Numbers show once all {n} exams left are graded and locked.",
+                    left,
+                )
+            )
             return
         if self._score_all is None:
             self._score_all = ScoreAllDialog(worklist, self._scoring, self._window)

@@ -22,7 +22,7 @@ from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.worklist.opening import Opening
 from hyrisk_desktop.gui.worklist.other_desks import OtherDesks
 from hyrisk_desktop.gui.worklist.scanning import Scanning, is_table
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.settings import Settings
 from hyrisk_desktop.worklist.records import ExamEntry, Reader, ReadingList
 
@@ -178,10 +178,16 @@ class Worklist(Opening):
 
         def done(other: ReadingList) -> None:
             if hidden:
-                kept = tr("{n} open reads are kept apart, and show when the list is read openly again.", n=hidden)
+                kept = trn(
+                    "{n} open read is kept apart, and shows when the list is read openly again.",
+                    "{n} open reads are kept apart, and show when the list is read openly again.",
+                    hidden,
+                )
                 if not blinded:
-                    kept = tr(
-                        "{n} blinded reads are kept apart, and show when the list is read blinded again.", n=hidden
+                    kept = trn(
+                        "{n} blinded read is kept apart, and shows when the list is read blinded again.",
+                        "{n} blinded reads are kept apart, and show when the list is read blinded again.",
+                        hidden,
                     )
                 self._to_tell = kept
             self.open_list(other)

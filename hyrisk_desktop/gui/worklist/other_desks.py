@@ -11,7 +11,7 @@ from hyrisk_desktop.gui.services.store import StoreService
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.worklist.read_keeper import ReadKeeper
 from hyrisk_desktop.gui.worklist.table_model import WorklistModel
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.worklist.records import ExamEntry, Reader, ReadingList
 
 if TYPE_CHECKING:
@@ -96,7 +96,14 @@ class OtherDesks(QObject):
         names = tuple(dict.fromkeys(d.reader.name for d in here if d.reader != self._reader and not d.blinded))
         said = (exam_id, names)
         if names and said != self._said:
-            self.told.emit(tr("{names} has this exam open now, too.", names=", ".join(names)))
+            self.told.emit(
+                trn(
+                    "{names} has this exam open now, too.",
+                    "{names} have this exam open now, too.",
+                    len(names),
+                    names=", ".join(names),
+                )
+            )
         self._said = said
 
     @Slot(object)

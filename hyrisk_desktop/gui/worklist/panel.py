@@ -33,7 +33,7 @@ from PySide6.QtWidgets import (
 from hyrisk_desktop.gui.worklist.columns import columns
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.gui.worklist.table_model import PICTURE_PX
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.worklist.records import Status, status_word
 
 _ROW_PX = 42
@@ -182,7 +182,7 @@ class WorklistPanel(QWidget):
     def _show_counts(self) -> None:
         counts = self._worklist.model.counts()
         parts = [tr("{n} {status}", n=counts[s], status=status_word(s)) for s in Status if counts[s]]
-        total = tr("{n} exams", n=sum(counts.values()))
+        total = trn("{n} exam", "{n} exams", sum(counts.values()))
         self._counts.setText(": ".join(text for text in (total, ", ".join(parts)) if text))
 
     @Slot()
@@ -207,7 +207,12 @@ class WorklistPanel(QWidget):
         self._cancel.setVisible(scanning.running)
         self._scan.setVisible(scanning.running)
         if scanning.running:
-            text = tr("Looking: {files} files, {exams} exams", files=scanning.files, exams=scanning.exams)
+            text = trn(
+                "Looking: {files} files, {n} exam",
+                "Looking: {files} files, {n} exams",
+                scanning.exams,
+                files=scanning.files,
+            )
             self._scan.setText(text + (tr(", {rate:.0f} files/s", rate=scanning.rate) if scanning.rate else ""))
 
     # --- acting

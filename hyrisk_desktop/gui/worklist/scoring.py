@@ -20,7 +20,7 @@ from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.exchange.reports.document import versions
 from hyrisk_desktop.gui.services.job_runner import JobContext, JobRunner, Operation
 from hyrisk_desktop.gui.services.store import StoreService
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.imaging import ScannedExam
 from hyrisk_desktop.jobs import PauseToken
 from hyrisk_desktop.measurement import Measurement, numbers
@@ -82,8 +82,7 @@ class Keeping:
     @property
     def sentence(self) -> str:
         """What was kept, and what was left alone."""
-        return tr("{n} results are kept in the reads; {m} reads were left alone, as they have results of their own.",
-                  n=len(self.kept), m=len(self.left_alone))  # fmt: skip
+        return trn("{n} result is kept in the reads; {m} reads were left alone, as they have results of their own.", "{n} results are kept in the reads; {m} reads were left alone, as they have results of their own.", len(self.kept), m=len(self.left_alone))  # fmt: skip
 
 
 class Scoring(QObject):

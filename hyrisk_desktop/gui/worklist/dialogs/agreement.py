@@ -35,7 +35,7 @@ from hyrisk_desktop.gui.worklist.dialogs.agreement_parts import (
     estimate_text,
     minus,
 )
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.worklist.agreement import Agreement, adjudicated_read, compare, is_adjudicated, mean_read
 from hyrisk_desktop.worklist.agreement_table import CONSENSUS
 from hyrisk_desktop.worklist.records import ExamEntry, Read, Reader
@@ -254,8 +254,7 @@ class AgreementDialog(LetteredDialog):
         said = [self._why_empty(one, two)]
         if agreement.left_out:
             said.append(
-                tr("{n} exams are left out of the Agatston figures: a whole-heart box, or different profiles.",
-                   n=agreement.left_out)
+                trn("{n} exam is left out of the Agatston figures: a whole-heart box, or different profiles.", "{n} exams are left out of the Agatston figures: a whole-heart box, or different profiles.", agreement.left_out)
             )  # fmt: skip
         if any(e.synthetic for e in self._known.entries):
             said.append(tr("Some of these exams are synthetic phantoms, not patients."))
@@ -359,9 +358,18 @@ class AgreementDialog(LetteredDialog):
             return made, left
 
         def done(counts: tuple[int, int]) -> None:
-            text = tr("{n} consensus reads are kept under the reader “{name}”.", n=counts[0], name=CONSENSUS)
+            text = trn(
+                "{n} consensus read is kept under the reader “{name}”.",
+                "{n} consensus reads are kept under the reader “{name}”.",
+                counts[0],
+                name=CONSENSUS,
+            )
             if counts[1]:
-                text += tr(" {n} exams were read on different series and have none.", n=counts[1])
+                text += trn(
+                    " {n} exam was read on different series and has none.",
+                    " {n} exams were read on different series and have none.",
+                    counts[1],
+                )
             self.reload()
             self._worklist.told.emit(text)
 

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.gui.worklist.dialogs.agreement_parts import NOTHING, minus
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.tables import write_csv
 from hyrisk_desktop.worklist.agreement_table import (
     COLUMNS,
@@ -87,7 +87,7 @@ class AllReaders(QWidget):
         layout.addLayout(right, 1)
 
     def _make_table(self) -> QTableWidget:
-        titles = (tr("Of"), tr("Statistic"), tr("Exams"), tr("Value"), tr("95 % interval"))
+        titles = (tr("Quantity"), tr("Statistic"), tr("Exams"), tr("Value"), tr("95 % interval"))
         table = QTableWidget(0, len(titles))
         table.setObjectName("agreementOfAll")
         table.setAccessibleName(tr("Agreement of the chosen readers"))
@@ -136,7 +136,11 @@ class AllReaders(QWidget):
         said = [found.why_empty]
         if found.left_out:
             said.append(
-                tr("{n} exams are left out of the region Agatston: scored by different profiles.", n=found.left_out)
+                trn(
+                    "{n} exam is left out of the region Agatston: scored by different profiles.",
+                    "{n} exams are left out of the region Agatston: scored by different profiles.",
+                    found.left_out,
+                )
             )
         if self._synthetic:
             said.append(tr("Some of these exams are synthetic phantoms, not patients."))

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from hyrisk_desktop.batch.pace import BatchProgress
-from hyrisk_desktop.batch.row import FAILED, FROM_READS, BatchRow
+from hyrisk_desktop.batch.row import FAILED, FROM_READS, PROPOSED, UNSURE, BatchRow
 from hyrisk_desktop.exchange.reports.report import percent
 from hyrisk_desktop.gui.appearance import colour
 from hyrisk_desktop.gui.letters import LetteredDialog
@@ -30,7 +30,7 @@ from hyrisk_desktop.gui.plain_table import RowsModel
 from hyrisk_desktop.gui.sentences import sentence_of
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.gui.worklist.scoring import Scoring, Wanted
-from hyrisk_desktop.i18n import decimal, tr
+from hyrisk_desktop.i18n import decimal, tr, trc
 from hyrisk_desktop.standing import State
 
 
@@ -43,18 +43,23 @@ def row_colour(named: tuple[str, BatchRow], column: int) -> QColor | None:
     return colour("proposed") if column == 2 and row.centre_from != FROM_READS else None
 
 
+def _centre_words(centre_from: str) -> str:
+    words = {FROM_READS: tr("placed"), PROPOSED: tr("proposed"), UNSURE: tr("proposed, unsure")}
+    return words.get(centre_from, centre_from)
+
+
 def row_texts(named: tuple[str, BatchRow]) -> tuple[str, ...]:
     """The cells of a row, and of what the list calls its exam."""
     name, row = named
     if row.status == FAILED:
         return name, tr("failed"), "", "", "", "", row.error
-    withheld = tr("withheld")
+    withheld = trc("column", "withheld")
     risk = row.hyrisknet if row.hyrisknet is not None else row.risknet
     notes = [tr("synthetic exam") if row.synthetic else "", tr("demonstration model") if row.demonstration else ""]
     return (
         name,
         tr("scored"),
-        tr("placed") if row.centre_from == FROM_READS else row.centre_from,
+        _centre_words(row.centre_from),
         "" if row.grade is None else f"{row.grade:g}",
         withheld
         if row.calcium_state == State.WITHHELD
