@@ -87,7 +87,7 @@ def said(text: str) -> str:
 def decimal(value: float, spec: str) -> str:
     """``value`` as people write it, by a format such as ``".1f"``."""
     text = format(value, spec)
-    return text if is_english() else text.replace(".", _translation.pgettext("decimal mark", "."))
+    return text if is_english() else text.replace(".", trc("decimal mark", "."))
 
 
 def day_text(digits: str) -> str:
@@ -104,7 +104,7 @@ def moment_text(moment: datetime) -> str:
 
 def day_pattern() -> str:
     """How people write a day, as `datetime.strftime` wants it."""
-    return "%Y-%m-%d" if is_english() else _translation.pgettext("date", "%Y-%m-%d")
+    return trc("date", "%Y-%m-%d")
 
 
 def language_tag() -> str:

@@ -23,7 +23,7 @@ LOCALE = ROOT / "resources" / "locale"
 POT = LOCALE / "hyrisk.pot"
 SOURCES = ("hyrisk_desktop", "model_training")
 # How many of a call's arguments are texts, and whether the first of them is the context of the other.
-CALLS = {"tr": 1, "trn": 2, "trc": 2, "pgettext": 2}
+CALLS = {"tr": 1, "trn": 2, "trc": 2}
 # The same texts are to make the same files, whenever that is.
 WHEN = datetime(2026, 11, 30, tzinfo=UTC)
 
@@ -47,7 +47,7 @@ def collected() -> Catalog:
                     raise SystemExit(f"{name}:{call.lineno}: the text is not written out here")
                 text, context = (
                     (texts[1], texts[0])
-                    if function in ("trc", "pgettext")
+                    if function == "trc"
                     else (texts[0] if len(texts) == 1 else tuple(texts), None)
                 )
                 found.add(text, locations=[(name, call.lineno)], context=context)
