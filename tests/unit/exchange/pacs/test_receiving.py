@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import random
+import shutil
 import socket
 import ssl
 import struct
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -487,6 +489,14 @@ def test_no_thread_outlives_the_receiver(heard: Heard, images: list[Dataset]) ->
     assert left == []
 
 
+def dcmtk(program: str) -> str:
+    """DCMTK's: an environment that is activated puts pynetdicom's programs of the same names before it."""
+    elsewhere = [folder for folder in os.get_exec_path() if Path(folder) != Path(sys.executable).parent]
+    found = shutil.which(program, path=os.pathsep.join(elsewhere))
+    assert found is not None, program
+    return found
+
+
 def test_thousands_of_objects_in_a_row_with_flat_memory(inbox: Inbox, tmp_path: Path) -> None:
     """2,000 objects from DCMTK's storescu on one association: nothing lost, nothing twice, no growth after the first 500."""
     count = 2000
@@ -510,7 +520,7 @@ def test_thousands_of_objects_in_a_row_with_flat_memory(inbox: Inbox, tmp_path: 
 
         heard.receiver._on_kept = note
         subprocess.run(
-            ["storescu", "-aet", "SCANNER", "-aec", OUR_TITLE, "+sd", "127.0.0.1", str(heard.receiver.port), str(folder)],
+            [dcmtk("storescu"), "-aet", "SCANNER", "-aec", OUR_TITLE, "+sd", "127.0.0.1", str(heard.receiver.port), str(folder)],
             check=True, capture_output=True, timeout=200, env=os.environ | {"TCP_NODELAY": "1"},
         )  # fmt: skip
     assert len(heard.kept) == len({k.sop_uid for k in heard.kept}) == len(received(inbox)) == count
