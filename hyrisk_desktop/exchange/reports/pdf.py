@@ -69,9 +69,9 @@ def _laid_out(report: Report, template: PageTemplate) -> bytes:
     over = least.y - _LOWEST
     picture = max(_SMALLEST_MM, _PICTURE_MM - max(0.0, over - (1 - _TIGHTEST) * least.soft))
     room = _FEWEST_LINES + int(max(0.0, -over) / _FINDING_MM)
-    tight = ReadingPage(report, template, room, picture).measured()
+    tight = ReadingPage(report, template, room, picture, fonts=least).measured()
     loose = min(_LOOSEST, max(_TIGHTEST, 1 + (_LOWEST - tight.y) / tight.soft))
-    page = ReadingPage(report, template, room, picture, loose)
+    page = ReadingPage(report, template, room, picture, loose, fonts=least)
     page.draw()
     _draw_key_images(page)
     return bytes(page.pdf.output())
@@ -82,15 +82,16 @@ class ReadingPage(Canvas):
 
     Args:
         report: of it. template: what its site says. room: lines for the findings.
-        picture_mm: how wide a picture is. loose: as of `Canvas`.
+        picture_mm: how wide a picture is. loose, fonts: as of `Canvas`.
 
     ``fixed`` are the mm of what does not give way.
     """
 
     def __init__(
-        self, report: Report, template: PageTemplate, room: int, picture_mm: float = _PICTURE_MM, loose: float = 1.0
-    ) -> None:
-        super().__init__(report, loose)
+        self, report: Report, template: PageTemplate, room: int, picture_mm: float = _PICTURE_MM, loose: float = 1.0,
+        fonts: Canvas | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(report, loose, fonts)
         self.template, self.room, self.picture_mm = template, room, picture_mm
         self.fixed, self.measuring = 0.0, False
 
@@ -103,7 +104,6 @@ class ReadingPage(Canvas):
         """This page with ``y`` at the end of its last block, and without its pictures."""
         self.measuring = True
         self.draw()
-        self.close()
         return self
 
     def draw(self) -> None:

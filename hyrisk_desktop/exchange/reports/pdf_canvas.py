@@ -43,19 +43,18 @@ class Canvas:
 
     Args:
         report: what is drawn. loose: by how much lines lie further apart than they have to, 1 for not at all.
+        fonts: of a page that was measured and is not put out; to read them takes longer than all else.
     """
 
-    def __init__(self, report: Report, loose: float = 1.0) -> None:
+    def __init__(self, report: Report, loose: float = 1.0, fonts: Canvas | None = None) -> None:
         self.report, self.loose = report, loose
         # fontTools tells of every table that a subset leaves out.
         logging.getLogger("fontTools").setLevel(logging.ERROR)
         self.pdf = FPDF(format="A4", unit="mm", enforce_compliance="PDF/A-2U")
         self.pdf.set_auto_page_break(False)
         self.pdf.c_margin = 0
-        fonts = font_folder()
-        self.pdf.add_font(FONT, "", fonts / "DejaVuSans.ttf")
-        self.pdf.add_font(FONT, "B", fonts / "DejaVuSans-Bold.ttf")
         self._wide: Collection[int] | None = None
+        self._take_fonts(fonts)
         self.pdf.set_title(tr("HyRisk report"))
         self.pdf.viewer_preferences = ViewerPreferences(display_doc_title=True)
         self.pdf.set_lang(language_tag())
@@ -65,10 +64,16 @@ class Canvas:
         self.y = TOP
         self._in_paragraph, self._begun = False, False
 
-    def close(self) -> None:
-        """Of a page that is not put out, which would do so: close the fonts' files."""
-        for font in self.pdf.fonts.values():
-            font.close()  # type: ignore[union-attr]
+    def _take_fonts(self, other: Canvas | None) -> None:
+        if other is None:
+            folder = font_folder()
+            self.pdf.add_font(FONT, "", folder / "DejaVuSans.ttf")
+            self.pdf.add_font(FONT, "B", folder / "DejaVuSans-Bold.ttf")
+            return
+        self.pdf.fonts.update(other.pdf.fonts)
+        self._wide = other._wide
+        if self._wide:
+            self.pdf.set_fallback_fonts([_WIDE], exact_match=False)
 
     @contextmanager
     def paragraph(self, kind: str = "/P") -> Iterator[None]:
