@@ -22,7 +22,7 @@ STANDING = [
         ("Standing(State.WITHHELD, (*against, *doubts))", "Standing(State.WITHHELD, (*doubts, *against))"),
         ("return (*first, *(f for f in findings if f not in first))", "return (*first, *findings)"),
         ("reasons = (*risk_standing(findings).reasons, *scores_standing(findings).reasons)", "reasons = risk_standing(findings).reasons"),
-        ("_words().get(finding.code, finding.message)", "_words().get(finding.code, finding.code)"),
+        ("_words().get(finding.code, said(finding.message))", "_words().get(finding.code, finding.code)"),
     ),
     *mutants(
         "hyrisk_desktop/calcium/scores.py",

@@ -149,7 +149,7 @@ WHOLE_HEART = [
         "hyrisk_desktop/batch/table.py",
         _COMMANDS,
         ("columns = WHOLE_HEART_COLUMNS if whole_heart else COLUMNS", "columns = WHOLE_HEART_COLUMNS"),
-        ("csv_line(getattr(row, name, None) for", "csv_line(getattr(row, name) for"),
+        ("csv_line(_plain(getattr(row, name, None)) for", "csv_line(_plain(getattr(row, name)) for"),
         ("plain = dict.fromkeys(self._names) | dataclasses.asdict(row)", "plain = dataclasses.asdict(row)"),
     ),
     *mutants(
