@@ -150,7 +150,7 @@ WHOLE_HEART = [
         _COMMANDS,
         ("columns = WHOLE_HEART_COLUMNS if whole_heart else COLUMNS", "columns = WHOLE_HEART_COLUMNS"),
         ("csv_line(_plain(getattr(row, name, None)) for", "csv_line(_plain(getattr(row, name)) for"),
-        ("plain = dict.fromkeys(self._names) | dataclasses.asdict(row)", "plain = dataclasses.asdict(row)"),
+        ("plain = dict.fromkeys(self._names) | {", "plain = {"),
     ),
     *mutants(
         "model_training/phantom/truth.py",
