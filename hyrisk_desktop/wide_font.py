@@ -17,13 +17,13 @@ _FILES = (
     "Arial Unicode.ttf",
 )  # fmt: skip
 """From the one that looks best beside DejaVu Sans; of Linux, Windows and macOS."""
-_FIRST_WIDE_SIGN = 0x2E80
+_FIRST_WIDE_SIGN = "\u2e80"
 """Where Unicode's East Asian blocks begin."""
 
 
 def is_wide(text: str) -> bool:
     """Whether some sign of ``text`` is East Asian."""
-    return any(ord(sign) >= _FIRST_WIDE_SIGN for sign in text)
+    return max(text, default="") >= _FIRST_WIDE_SIGN
 
 
 def legible() -> AbstractContextManager[None]:
