@@ -258,7 +258,7 @@ class MainWindow(QMainWindow):
             return
         settings = self._services.settings
         settings["window_geometry"] = bytes(self.saveGeometry().toBase64().data()).decode()
-        settings["window_state"] = self._area.layout_of_images()
+        settings["window_state"] = self.desk.layout_state()
         settings["worklist_state"] = f"{self._area.width_of_list}|{self.worklist_panel.layout_state()}"
         # Waiting for the worker may take seconds while torch is being imported: nobody should look at a dead window.
         self.hide()

@@ -48,11 +48,6 @@ class ReadingArea(QWidget):
         """What the list was dragged to, in pixels, for the settings."""
         return self._wanted
 
-    def layout_of_images(self) -> str:
-        """The desk's splitters with the planes in their own place, for the settings."""
-        self._desk.put_side_back()
-        return self._desk.layout_state()
-
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Another window size is another share."""
         super().resizeEvent(event)
@@ -74,7 +69,7 @@ class ReadingArea(QWidget):
         self._left.setVisible(listed)
         below = listed and rest < _LEAST_LIST + _LEAST_SIDE
         if below and self._left.count() == 1:
-            self._left.addWidget(self._desk.side)
+            self._left.addWidget(self._desk.lend_side())
             self._left.setSizes([600, 400])
         if below:
             self._desk.side.setMaximumWidth(NO_LIMIT)

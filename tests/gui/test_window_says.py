@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QDialog,
     QLabel,
     QMessageBox,
+    QSplitter,
     QTableView,
     QToolButton,
     QWidget,
@@ -157,6 +158,26 @@ def test_with_the_list_open_the_axial_image_keeps_half_of_the_window(
     assert not window.worklist_panel.isVisible()
     assert window.desk.side.parent() is not None
     assert window.desk.side.x() > axial(reading.program).x(), "the planes are back beside the axial image"
+
+
+def test_the_planes_keep_their_share_while_the_list_has_them(reading: Reading, exams: Path) -> None:  # noqa: F811
+    window = reading.program.window
+    desk = window.desk
+    window.resize(1280, 720)
+    home = desk.side.parent()
+    assert isinstance(home, QSplitter)
+    home.setSizes([640, 170])
+    dragged = home.sizes()
+    before = desk.layout_state()
+    reading.open_list(exams)
+    reading.program.qtbot.wait(1)
+    assert desk.side.parent() is not home, "there is no room beside the axial image"
+    assert desk.layout_state().split("|")[0] == before.split("|")[0]
+    desk.restore_layout(before)
+    reading.key(Key.Key_W)
+    reading.program.qtbot.wait(1)
+    assert desk.side.parent() is home
+    assert home.sizes() == dragged
 
 
 def test_the_agatston_column_means_the_region_and_names_a_box(reading: Reading, exams: Path) -> None:  # noqa: F811
