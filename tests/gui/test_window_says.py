@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QDialog,
     QLabel,
     QMessageBox,
+    QPushButton,
     QSplitter,
     QTableView,
     QToolButton,
@@ -23,7 +24,7 @@ from PySide6.QtWidgets import (
 )
 
 from hyrisk_desktop.calcium import Region
-from hyrisk_desktop.gui.letters import give_letters, letter_of
+from hyrisk_desktop.gui.letters import give_letters, letter_of, plain
 from hyrisk_desktop.gui.retrain.check_page import grouped, lines_text
 from hyrisk_desktop.gui.retrain.controller import leaving_question
 from hyrisk_desktop.gui.retrain.progress import about, time_left
@@ -233,7 +234,7 @@ def test_every_button_of_every_dialog_has_a_letter_of_its_own(ready: Program, na
 
 
 def test_letters_are_given_once_and_prefer_the_beginning_of_a_word(qapp: QApplication) -> None:
-    from PySide6.QtWidgets import QHBoxLayout, QPushButton
+    from PySide6.QtWidgets import QHBoxLayout
 
     window = QWidget()
     layout = QHBoxLayout(window)
@@ -245,6 +246,32 @@ def test_letters_are_given_once_and_prefer_the_beginning_of_a_word(qapp: QApplic
     assert [b.text() for b in window.findChildren(QPushButton)] == ["&Start", "Stop &it", "&A && B"]
     assert label.buddy() is choice
     assert label.text() == "Sa&me"
+
+
+@pytest.mark.parametrize(
+    ("text", "lettered"),
+    [
+        ("打开检查…", "打开检查(&A)…"),
+        ("患者：", "患者(&A)："),
+        ("CT 检查", "&CT 检查"),
+        ("文件(&F)", "文件(&F)"),
+        ("Äß", "Äß(&A)"),
+        ("…", "…"),
+    ],
+)
+def test_words_without_latin_letters_get_one_behind_them(text: str, lettered: str, qapp: QApplication) -> None:
+    window = QWidget()
+    button = QPushButton(text, window)
+    give_letters(window)
+    assert button.text() == lettered
+    assert plain(button.text()) == plain(text)
+
+
+def test_letters_behind_words_are_all_different(qapp: QApplication) -> None:
+    window = QWidget()
+    buttons = [QPushButton(text, window) for text in ("打开", "关闭(&A)", "保存", "B")]
+    give_letters(window)
+    assert [letter_of(button.text()) for button in buttons] == ["c", "a", "d", "b"]
 
 
 # --- retraining

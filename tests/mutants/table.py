@@ -6,6 +6,7 @@ from tests.mutants.calcium import CALCIUM
 from tests.mutants.desk import DESK
 from tests.mutants.desks import DESKS
 from tests.mutants.imaging import IMAGING
+from tests.mutants.languages import LANGUAGES
 from tests.mutants.packaging import PACKAGING
 from tests.mutants.prior import PRIOR
 from tests.mutants.reading import READING
@@ -17,6 +18,6 @@ from tests.mutants.training import TRAINING
 from tests.mutants.whole_heart import WHOLE_HEART
 
 MUTANTS = (
-    *CALCIUM, *DESK, *DESKS, *RISK, *IMAGING, *PACKAGING, *PRIOR, *READING, *REPORTS, *STANDING, *STEADY, *TRAINING,
+    *CALCIUM, *DESK, *DESKS, *RISK, *IMAGING, *LANGUAGES, *PACKAGING, *PRIOR, *READING, *REPORTS, *STANDING, *STEADY, *TRAINING,
     *WHOLE_HEART,
 )  # fmt: skip

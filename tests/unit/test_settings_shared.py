@@ -248,3 +248,29 @@ def test_only_shipped_names_are_languages(tmp_path: Path) -> None:
         assert tr("Research use only") == "Approved for clinical use"
     finally:
         install_language(shipped, "en")
+
+
+@pytest.mark.parametrize(
+    ("user", "site", "language"),
+    [
+        ({"language": "de"}, {"language": "zh_CN"}, "de"),
+        ({"prevalence": 0.1}, {"language": "zh_CN"}, "zh_CN"),
+        (None, None, "en"),
+        ("{", {"language": "de"}, "de"),
+        ({"language": "../../tmp"}, {"language": "de"}, "de"),
+        ([1], "", "en"),
+    ],
+)
+def test_the_language_is_known_before_anything_is_worded(
+    user: object, site: object, language: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, shared = tmp_path / "home" / "settings.json", tmp_path / "site.json"
+    monkeypatch.setattr(module, "config_dir", lambda: home.parent)
+    monkeypatch.setattr(module, "site_settings_path", lambda: shared)
+    home.parent.mkdir()
+    for path, content in ((home, user), (shared, site)):
+        if content is not None:
+            path.write_text(content if isinstance(content, str) else json.dumps(content))
+    before = sorted(tmp_path.rglob("*"))
+    assert module.chosen_language() == language
+    assert sorted(tmp_path.rglob("*")) == before, "a damaged file is left for whoever tells of it"
