@@ -143,16 +143,20 @@ def load_bundle(directory: Path) -> tuple[ModelBundle, HyRiskNet]:
     from hyrisk_desktop.risk.network import HyRiskNet
 
     data = _read_sealed(directory)
-    weights = _read_weights(directory, data)
+    # Each form of the weights goes as the next comes: all of them at once would be the most memory of a reading.
+    weights = [_read_weights(directory, data)]
     try:
-        tensors = load(weights)
+        tensors = load(weights.pop())
         statistics = {k: v.float().numpy() for k, v in tensors.items() if k.startswith("novelty.")}
         bundle = _parse(directory, data, statistics)
         # Without weights of its own: to draw eleven million at random takes longer than to read these.
         with torch.device("meta"):
             model = HyRiskNet(bundle.depth)
-        state = {k: v.to(torch.float32) if v.is_floating_point() else v for k, v in tensors.items()}
-        model.load_state_dict({k: v for k, v in state.items() if not k.startswith("novelty.")}, assign=True)
+        for name in statistics:
+            del tensors[name]
+        for name, values in tensors.items():
+            tensors[name] = values.to(torch.float32) if values.is_floating_point() else values
+        model.load_state_dict(tensors, assign=True)
         widths = [spread.heads.shape[1] - 2 for spread in bundle.spread.values()]
         widths += [part.weights.shape[1] for part in (bundle.placement, bundle.factors) if part is not None]
         if any(width != model.image_head.in_features for width in widths):

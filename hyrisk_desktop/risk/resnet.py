@@ -93,7 +93,8 @@ class ResNet(nn.Module):
         # A seed means the weights that it has always meant: the classes of ImageNet draw theirs in between, and go.
         nn.Linear(before, _CLASSES_OF_IMAGENET)
         for module in self.modules():
-            if isinstance(module, nn.Conv2d):
+            # Without memory there is nothing to draw, and torch would bring its compilers for it: 3 s and 100 MB.
+            if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def maps(self, images: Tensor) -> Tensor:
