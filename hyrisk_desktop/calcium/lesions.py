@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from hyrisk_desktop.calcium.profiles import ScoringProfile
 from hyrisk_desktop.calcium.region import Region
@@ -65,6 +64,8 @@ def component_voxels(volume: CTVolume, lesion: Lesion, profile: ScoringProfile) 
 
     Excluding these, and not just the part inside today's region, keeps a lesion excluded when the region moves.
     """
+    from scipy import ndimage
+
     x, y, z = lesion.peak
     labels, _ = ndimage.label(volume.hu[z] >= profile.threshold_hu, structure(profile.connectivity)[1])
     rows, columns = np.nonzero(labels == labels[y, x])
@@ -87,6 +88,8 @@ def find_lesions(
         volume, region: where to look. profile: threshold, connectivity and least area.
         excluded: voxels (x, y, z); a lesion that holds one of them is marked excluded.
     """
+    from scipy import ndimage
+
     region = region.clipped(volume)
     hu = volume.hu[region.slices()]
     mask = hu >= profile.threshold_hu
@@ -125,6 +128,8 @@ def _cut_away(
     shape: tuple[int, ...],
 ) -> int:
     """How many of the components that are too small here (flat index and label of their pixels) go on outside to a lesion."""
+    from scipy import ndimage
+
     x0, y0, z0 = region.start
     z, y, x = np.unravel_index(flat, shape)
     goes_on = _goes_on_outside(volume, region, profile, x + x0, y + y0, z + z0)

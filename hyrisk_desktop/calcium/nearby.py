@@ -11,7 +11,6 @@ import math
 from collections.abc import Collection
 
 import numpy as np
-from scipy import ndimage
 
 from hyrisk_desktop.calcium.lesions import structure
 from hyrisk_desktop.calcium.profiles import ScoringProfile
@@ -36,6 +35,8 @@ def agatston_nearby(
         volume, region: what was scored.
         excluded: voxels (x, y, z) whose lesions the reader took out; they don't count here either.
     """
+    from scipy import ndimage
+
     sx, sy, sz = volume.spacing_mm
     grow = math.floor(MARGIN_MM / sx + 1e-6), math.floor(MARGIN_MM / sy + 1e-6), math.floor(NEAR_Z_MM / sz + 1e-6)
     (x0, y0, z0), (x1, y1, z1) = region.start, region.stop

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QAction, QResizeEvent
@@ -27,8 +28,11 @@ from hyrisk_desktop.gui.viewer.cover import Cover
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.settings import Settings
-from hyrisk_desktop.worklist.overview import ListOverview, overview
-from hyrisk_desktop.worklist.records import ReadingList
+from hyrisk_desktop.worklist.records import Reader, ReadingList
+
+if TYPE_CHECKING:
+    from hyrisk_desktop.worklist.overview import ListOverview
+    from hyrisk_desktop.worklist.store import Store
 
 WAYS = ("open_folder", "open_file", "open_exams", "show_pacs", "open_demonstration", "show_manual")
 """Actions that the page has a button for, the way a reader begins most often first."""
@@ -147,7 +151,7 @@ class StartPage(QWidget):
         if self._session.exam is not None:
             return
         if reader is not None:
-            self._worklist.store.ask(lambda store: overview(store, reader), self._show_lists, lambda _: None)
+            self._worklist.store.ask(lambda store: _lists(store, reader), self._show_lists, lambda _: None)
         job = Job("looking for the demonstration", lambda _: demonstration_ready(), self._show_ready, lambda _: None)
         self._runner.run_io(job)
 
@@ -191,6 +195,12 @@ class StartPage(QWidget):
     @Slot(QListWidgetItem)
     def _choose_exam(self, item: QListWidgetItem) -> None:
         self._open_path(Path(item.data(_ITEM)))
+
+
+def _lists(store: Store, reader: Reader) -> list[ListOverview]:
+    from hyrisk_desktop.worklist.overview import overview
+
+    return overview(store, reader)
 
 
 def _words(row: ListOverview) -> str:

@@ -22,7 +22,6 @@ from PySide6.QtPrintSupport import QPrintDialog, QPrinter
 from PySide6.QtWidgets import QDialog, QWidget
 
 from hyrisk_desktop.errors import InputError
-from hyrisk_desktop.exchange.reports.key_images import caption_of, key_images, key_picture
 from hyrisk_desktop.exchange.reports.pdf_identity import patient_rows, technique_rows
 from hyrisk_desktop.exchange.reports.pdf_pictures import Picture, close_up, most_calcified, whole_slice
 from hyrisk_desktop.exchange.reports.report import (
@@ -92,6 +91,8 @@ class Printing(QObject):
 
 def page_of(report: Report) -> QTextDocument:
     """The reading as a document to be printed."""
+    from hyrisk_desktop.exchange.reports.key_images import caption_of, key_images, key_picture
+
     m = report.measurement
     pictures = [
         (whole_slice(report), tr("Slice {z}: heart centre, score region, patch", z=m.centre[2])),

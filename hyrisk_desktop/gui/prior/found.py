@@ -11,7 +11,6 @@ from hyrisk_desktop.comparison.same_patient import days_between, differing, know
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.exchange.pacs.query import StudyMatch
 from hyrisk_desktop.i18n import day_text, tr, trn
-from hyrisk_desktop.worklist.earlier import exams_of_patient
 
 if TYPE_CHECKING:
     from hyrisk_desktop.worklist.store import Store
@@ -49,6 +48,8 @@ def find_priors(store: Store, attributes: Mapping[str, str], study_uid: str) -> 
     Args:
         store: the worklist's. attributes: DICOM keywords to text of the exam on screen. study_uid: of that exam.
     """
+    from hyrisk_desktop.worklist.earlier import exams_of_patient
+
     exams = exams_of_patient(store, attributes, study_uid)
     many = len(exams) > MOST
     found = []
