@@ -167,18 +167,25 @@ def test_the_planes_keep_their_share_while_the_list_has_them(reading: Reading, e
     window.resize(1280, 720)
     home = desk.side.parent()
     assert isinstance(home, QSplitter)
-    home.setSizes([640, 170])
-    dragged = home.sizes()
-    before = desk.layout_state()
+    home.setSizes([600, 190])
+    stored, kept = desk.layout_state(), home.sizes()
+    home.setSizes([640, 150])
+    before, dragged = desk.layout_state(), home.sizes()
+    assert dragged != kept
     reading.open_list(exams)
     reading.program.qtbot.wait(1)
     assert desk.side.parent() is not home, "there is no room beside the axial image"
     assert desk.layout_state().split("|")[0] == before.split("|")[0]
-    desk.restore_layout(before)
     reading.key(Key.Key_W)
     reading.program.qtbot.wait(1)
     assert desk.side.parent() is home
     assert home.sizes() == dragged
+    reading.key(Key.Key_W)
+    reading.program.qtbot.wait(1)
+    desk.restore_layout(stored)
+    reading.key(Key.Key_W)
+    reading.program.qtbot.wait(1)
+    assert home.sizes() == kept, "what is restored meanwhile holds once they are back"
 
 
 def test_the_agatston_column_means_the_region_and_names_a_box(reading: Reading, exams: Path) -> None:  # noqa: F811

@@ -98,6 +98,14 @@ def test_numbers_and_days_are_written_as_people_do(catalogue: Path, language: Ca
     assert found == wanted[catalogue.parents[1].name]
 
 
+def test_a_sentence_that_is_only_similar_is_not_taken(catalogues: ModuleType, tmp_path: Path) -> None:
+    texts, path = Catalog(), tmp_path / "de" / "LC_MESSAGES" / "hyrisk.po"
+    texts.add("The exam can't be sent; try again.")
+    path.parent.mkdir(parents=True)
+    path.write_text('msgid "The exam can\'t be read; try again."\nmsgstr "Nicht lesbar."\n')
+    assert catalogues.missing(catalogues.brought_up_to_date(path, texts)) == ["The exam can't be sent; try again."]
+
+
 # --- the collector itself
 
 
