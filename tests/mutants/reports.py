@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import mutants
 
 _OUTLINES = "tests/unit/exchange/test_outlines.py"
-_SR = "tests/unit/exchange/test_structured_report.py"
+_SR = "tests/unit/exchange/test_structured_report.py tests/unit/exchange/test_whole_heart_files.py"
 _SHOWN = "tests/unit/exchange/test_shown_elsewhere.py"
 _SEG = "tests/unit/exchange/test_outlines.py tests/unit/exchange/test_segmentation.py"
 
@@ -36,7 +36,8 @@ REPORTS = [
         ("one_outline(mask) + np.array((x0, y0))", "one_outline(mask) + np.array((y0, x0))"),
         ("for z in range(inside.start[2], inside.stop[2])]", "for z in range(inside.start[2], inside.stop[2] - 1)]"),
         ("_NEAR_SLICES = 2", "_NEAR_SLICES = 1"),
-        ("sorted({*slices, *near, *(image.z for image in key_images(report))})", "sorted({*near, *(image.z for image in key_images(report))})"),
+        ("sorted({*slices, *near, *heart_slices(report), *pointed_out})", "sorted({*near, *heart_slices(report), *pointed_out})"),
+        ("sorted({*slices, *near, *heart_slices(report), *pointed_out})", "sorted({*slices, *near, *pointed_out})"),
         ("number(c.MAXIMUM_HU, lesion.max_hu, c.HU_UNIT)", "number(c.MAXIMUM_HU, lesion.mean_hu, c.HU_UNIT)"),
         ("yes_no(c.EXCLUDED, lesion.excluded)", "yes_no(c.EXCLUDED, lesion.cut_by_border)"),
         ("text(c.REGION_START, triple(scores.region.start))", "text(c.REGION_START, triple(inside.start))"),

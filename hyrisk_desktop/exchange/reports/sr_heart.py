@@ -54,6 +54,16 @@ def heart_groups(report: Report, source: SourceImages) -> list[HeartGroup]:
     return [whole, *(_vessel_group(report, source, heart, row) for row in vessels)]
 
 
+def heart_slices(report: Report) -> set[int]:
+    """The slices on whose images `heart_groups` have regions."""
+    m = report.measurement
+    heart = m.whole_heart
+    if heart is None:
+        return set()
+    vessels = [] if m.whole_heart_standing.withheld else [row.vessel for row in heart.vessels if row.lesions]
+    return {heart.centre[2], *(box.start[2] for vessel in vessels for box in _boxes(heart, vessel))}
+
+
 def _outline_box(heart: WholeHeartScores) -> Region:
     depth, rows, columns = heart.labels.shape
     x, y, z = heart.label_start

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import highdicom
 import numpy as np
+import pydicom
 import pytest
 
 from hyrisk_desktop.calcium import HeartMarks, score_whole_heart
@@ -23,7 +24,7 @@ from hyrisk_desktop.exchange.reports.source_images import source_images
 from hyrisk_desktop.exchange.reports.structured_report import structured_report
 from hyrisk_desktop.exchange.reports.structured_report_reader import read_report
 from hyrisk_desktop.findings import Finding, Severity
-from hyrisk_desktop.measurement import mark_heart
+from hyrisk_desktop.measurement import mark_heart, measure
 from tests.helpers.hearts import heart_of
 from tests.unit.exchange.conftest import Judge
 from tests.unit.exchange.test_fhir import by_code, kinds, validated
@@ -93,6 +94,27 @@ def test_the_structured_report_codes_each_vessel(whole: Report, judge: Judge, tm
     # The region's numbers are still what is read back.
     assert read_report(path).calcium["agatston"] == whole.measurement.scores.agatston
     assert len(read_report(path).lesions) == len(whole.measurement.scores.lesions)
+
+
+def test_plaques_far_from_the_score_region_are_reported_on_their_images(reading: Report, tmp_path: Path) -> None:
+    """As in every real chest: the heart is 12 cm high, and the images near the region are not all that a report names."""
+    centre = (50, 46, 10)
+    heart = score_whole_heart(reading.volume, heart_of(reading.volume, centre=centre))
+    heart = replace(heart, groups=tuple(replace(plaque, doubt=None, suggested="LAD") for plaque in heart.groups))
+    measured = replace(measure(reading.volume, centre, 2.0, None), whole_heart=mark_heart(heart, HeartMarks()))
+    source = source_images(reading.record, reading.volume)
+    far = {z for plaque in heart.groups for z in plaque.slices}
+    assert max(far) < measured.scores.region.start[2]
+    path = tmp_path / "sr.dcm"
+    structured_report(replace(reading, measurement=measured), source).save_as(path, enforce_file_format=True)
+    sr = pydicom.dcmread(path)
+    evidence = {
+        item.ReferencedSOPInstanceUID
+        for study in sr.CurrentRequestedProcedureEvidenceSequence
+        for series in study.ReferencedSeriesSequence
+        for item in series.ReferencedSOPSequence
+    }
+    assert {source.slices[z].sop_instance_uid for z in far} <= evidence
 
 
 def test_fhir_holds_the_vessels_as_components(whole: Report) -> None:
