@@ -47,9 +47,10 @@ REPORTS = [
         "hyrisk_desktop/exchange/reports/sr_regions.py",
         f"{_OUTLINES} {_SHOWN}",
         ("(source.column_row(xy) + 0.5)", "source.column_row(xy)"),
-        ("np.array(points, np.float64) - 0.5", "np.array(points, np.float64)"),
-        ("x, y = (x0 + x1) // 2, (y0 + y1) // 2", "x, y = (x0 + x1) / 2, (y0 + y1) / 2"),
-        ("(x1, y), (x1, y1), (x, y1), (x0, y1), (x0, y),", "(x1, y1), (x0, y1),"),
+        ("(x0, y0)], np.float64) - 0.5", "(x0, y0)], np.float64)"),
+        ("np.trunc((stop - start) / 2)", "(stop - start) / 2"),
+        ("    if len(points) != 5:", "    if True:"),
+        ("if not half.any() and start[1] == stop[1]:", "if not half.any() and start[0] == stop[0]:"),
     ),
     *mutants(
         "hyrisk_desktop/exchange/reports/sr_risk.py",
