@@ -5,7 +5,8 @@ from __future__ import annotations
 from tests.mutants.mutant import mutants
 
 _OUTLINES = "tests/unit/exchange/test_outlines.py"
-_SR = "tests/unit/exchange/test_structured_report.py tests/unit/exchange/test_whole_heart_files.py"
+_HEART = "tests/unit/exchange/test_whole_heart_files.py"
+_SR = f"tests/unit/exchange/test_structured_report.py {_HEART}"
 _SHOWN = "tests/unit/exchange/test_shown_elsewhere.py"
 _SEG = "tests/unit/exchange/test_outlines.py tests/unit/exchange/test_segmentation.py"
 
@@ -159,7 +160,10 @@ REPORTS = [
         ("region[report.measurement.scores.region.clipped(report.volume).slices()] = True", "region[report.measurement.scores.region.clipped(report.volume).slices()[0]] = True", _SHOWN),
         ("display_color=CIELabColor.from_rgb(*_COLOURS[COUNTED])", "display_color=CIELabColor(68.0, 42.0, 90.0)", _SHOWN),
         ('tracking_uid=report.tracking_uid(f"Vessel {vessel}")', 'tracking_uid=v.new_uid()', _SHOWN),
-        ("removesuffix(_SUGGESTED)", "strip()", "tests/unit/exchange/test_whole_heart_files.py"),
+        ("removesuffix(_SUGGESTED)", "strip()", _HEART),
+        ("sorted(every, key=reach)", "every", _HEART),
+        ("int(-held[0] if down else held[-1])", "int(-held[0])", _HEART),
+        ("int(-held[0] if down else held[-1])", "int(-held[-1] if down else held[0])", _HEART),
         ('source.slices[z].position_mm) for z in slices]', 'source.slices[z].position_mm) for z in reversed(slices)]'),
     ),
     *mutants(

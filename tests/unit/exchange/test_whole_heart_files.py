@@ -25,6 +25,7 @@ from hyrisk_desktop.exchange.reports.structured_report import structured_report
 from hyrisk_desktop.exchange.reports.structured_report_reader import read_report
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.measurement import mark_heart, measure
+from tests.helpers import dicom_series, readings
 from tests.helpers.hearts import heart_of
 from tests.unit.exchange.conftest import Judge
 from tests.unit.exchange.test_fhir import by_code, kinds, validated
@@ -176,26 +177,55 @@ def test_the_segmentation_has_a_segment_for_each_vessel_and_is_read_back(
     seg = segmentation(whole, source)
     seg.save_as(path, enforce_file_format=True)
     segmentation(reading, source).save_as(plain, enforce_file_format=True)
-    vessels = [row for row in heart.vessels if row.lesions]
-    labels = [s.SegmentLabel for s in seg.SegmentSequence][1:]
-    assert labels == [
-        f"{row.vessel} calcifications" + (" (vessel suggested)" if row.suggested else "") for row in vessels
-    ]
-    codes = [s.PrimaryAnatomicStructureSequence[0].CodeValue for s in list(seg.SegmentSequence)[1:]]
+    rows = {row.vessel: row for row in heart.vessels if row.lesions}
+    labels = [s.SegmentLabel for s in seg.SegmentSequence]
+    kinds = [COUNTED if label == "Counted calcifications" else label.split()[0] for label in labels]
+    assert sorted(kinds) == sorted([COUNTED, *rows])
+    assert {label for label in labels if label.endswith("(vessel suggested)")} == {
+        f"{vessel} calcifications (vessel suggested)" for vessel, row in rows.items() if row.suggested
+    }
+    codes = [s.PrimaryAnatomicStructureSequence[0].CodeValue for s in seg.SegmentSequence]
     assert codes[labels.index("LAD calcifications")] == "59438005"
     assert judge(path) == []
     # What is counted is the same as without vessels, and each vessel comes back.
     found, without = read_segmentation(path).masks(source), read_segmentation(plain).masks(source)
-    assert list(found) == [COUNTED, *(row.vessel for row in vessels)]
+    assert list(found) == kinds
     np.testing.assert_array_equal(found[COUNTED], without[COUNTED])
     for kind, mask in masks(whole).items():
         np.testing.assert_array_equal(found[kind], mask)
     # Each vessel's segment holds its plaques, voxel for voxel.
     back = highdicom.seg.segread(path)
-    for number, row in enumerate(vessels, 2):
+    for number, kind in enumerate(kinds, 1):
+        if kind == COUNTED:
+            continue
         frames = [
             frame for frame, group in zip(back.pixel_array, back.PerFrameFunctionalGroupsSequence, strict=True)
             if group.SegmentIdentificationSequence[0].ReferencedSegmentNumber == number
         ]  # fmt: skip
         voxels = sum(int(frame.sum()) for frame in frames)
-        assert voxels * volume.voxel_volume_mm3 == pytest.approx(row.volume_mm3)
+        assert voxels * volume.voxel_volume_mm3 == pytest.approx(rows[kind].volume_mm3)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "order"),
+    [((1, 0, 0, 0, 1, 0), ["RCA", COUNTED, "LAD"]), ((1, 0, 0, 0, -1, 0), ["LAD", COUNTED, "RCA"])],
+)
+def test_segments_reach_further_down_a_viewers_stack_one_after_the_other(
+    tmp_path: Path, orientation: tuple[int, ...], order: list[str]
+) -> None:
+    """OHIF drops slices of a segment that an earlier one reaches beyond, and its stack begins where the slices' normal points to."""
+    dicom_series.write(readings.calcified(orientation=orientation), tmp_path)
+    report = readings.report_of(tmp_path)
+    m = report.measurement
+    heart = score_whole_heart(report.volume, heart_of(report.volume, centre=m.centre))
+    low, _, high = sorted(heart.groups, key=lambda plaque: min(plaque.slices))
+    assert max(low.slices) < min(high.slices)
+    others = tuple(p.id for p in heart.groups if p not in (low, high))
+    marks = HeartMarks(taken=((low.id, "LAD"), (high.id, "RCA")), excluded=frozenset(others))
+    # The region begins above the lowest plaque and ends below the highest.
+    region = replace(m.scores, labels=np.where(m.scores.labels == 2, 2, 0))
+    both = replace(m, scores=region, whole_heart=mark_heart(heart, marks))
+    path = tmp_path / "seg.dcm"
+    source = source_images(report.record, report.volume)
+    segmentation(replace(report, measurement=both), source).save_as(path, enforce_file_format=True)
+    assert list(read_segmentation(path).masks(source)) == order
