@@ -222,9 +222,7 @@ def test_segments_reach_further_down_a_viewers_stack_one_after_the_other(
     assert max(low.slices) < min(high.slices)
     others = tuple(p.id for p in heart.groups if p not in (low, high))
     marks = HeartMarks(taken=((low.id, "LAD"), (high.id, "RCA")), excluded=frozenset(others))
-    # The region begins above the lowest plaque and ends below the highest.
-    region = replace(m.scores, labels=np.where(m.scores.labels == 2, 2, 0))
-    both = replace(m, scores=region, whole_heart=mark_heart(heart, marks))
+    both = replace(m, whole_heart=mark_heart(heart, marks))
     path = tmp_path / "seg.dcm"
     source = source_images(report.record, report.volume)
     segmentation(replace(report, measurement=both), source).save_as(path, enforce_file_format=True)
