@@ -71,6 +71,9 @@ REPORTS = [
         ("c.LEFT_OUT: _triples(marks.excluded),", "c.LEFT_OUT: _triples(marks.counted),"),
         ("    for depth, plane in enumerate(here[heart.labels]):", "    for depth, plane in enumerate(heart.labels > 0):"),
         ("*reasons(standing), *_marks(heart.marks)]", "*reasons(standing)]"),
+        (" - taken - _region_slices(report)", " - taken"),
+        (" - taken - _region_slices(report)", " - _region_slices(report)"),
+        (", key=lambda box: box.start[2] in inside)", ", key=lambda box: box.start[2])"),
     ),
     *mutants(
         "hyrisk_desktop/exchange/restoring.py",

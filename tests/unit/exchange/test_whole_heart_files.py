@@ -97,6 +97,32 @@ def test_the_structured_report_codes_each_vessel(whole: Report, judge: Judge, tm
     assert len(read_report(path).lesions) == len(whole.measurement.scores.lesions)
 
 
+def images_of(group: object) -> list[str]:
+    """The images of its regions, in their order."""
+    return [
+        item.ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+        for item in group.ContentSequence  # type: ignore[attr-defined]
+        if item.ValueType == "SCOORD"
+    ]
+
+
+@pytest.mark.parametrize(("z", "alone", "first"), [(4, 1, 7), (9, 4, 5), (5, 2, 5)])
+def test_a_heart_has_an_image_to_itself_and_a_vessel_begins_outside_of_the_region(
+    reading: Report, z: int, alone: int, first: int
+) -> None:
+    """Viewers print what lies on one image over each other, and some show the first region of a group only."""
+    centre = (50, 46, z)
+    heart = score_whole_heart(reading.volume, heart_of(reading.volume, centre=centre))
+    heart = replace(heart, groups=tuple(replace(plaque, doubt=None, suggested="LAD") for plaque in heart.groups))
+    measured = replace(measure(reading.volume, centre, 2.0, None), whole_heart=mark_heart(heart, HeartMarks()))
+    source = source_images(reading.record, reading.volume)
+    groups = groups_of(structured_report(replace(reading, measurement=measured), source))
+    (image,) = images_of(groups["Whole heart"])
+    assert image == source.slices[alone].sop_instance_uid
+    assert not any(image in images_of(group) for name, group in groups.items() if name != "Whole heart")
+    assert images_of(groups["Vessel LAD"])[0] == source.slices[first].sop_instance_uid
+
+
 def test_plaques_far_from_the_score_region_are_reported_on_their_images(reading: Report, tmp_path: Path) -> None:
     """As in every real chest: the heart is 12 cm high, and the images near the region are not all that a report names."""
     centre = (50, 46, 10)
