@@ -31,7 +31,7 @@ def main() -> int:
         sr, seg = _scored(work, exam, centre, options.grade)
         built = site.ohif(options.cache, options.version)
         with orthanc.running(work / "orthanc", orthanc.free_port()) as pacs:
-            pacs.put_files([*sorted(p for p in exam.rglob("*.dcm")), sr, seg])
+            pacs.put_files([*sorted(exam.rglob("*.dcm")), sr, seg])
             with site.served(built, pacs) as url, browser.running(work) as window:
                 faults = _told(Viewer(window, url, options.pictures), sr, seg)
     for fault in faults:
@@ -46,7 +46,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--version", default=site.VERSION, help=f"of @ohif/app; default: {site.VERSION}")
     parser.add_argument("--exam", type=Path, help="a folder of DICOM files (*.dcm); default: a synthetic exam")
     parser.add_argument("--center", type=int, nargs=3, metavar=("X", "Y", "Z"), help="its heart centre")
-    parser.add_argument("--grade", default="2")
+    parser.add_argument("--grade", default="2", help="the reader's, 0 to 3")
     parser.add_argument("--pictures", type=Path, default=_ROOT / "scratch" / "ohif")
     options = parser.parse_args()
     if options.exam and not options.center:
@@ -58,7 +58,11 @@ def _options() -> argparse.Namespace:
 
 def _hyrisk(*words: object) -> None:
     command = [sys.executable, "-m", "hyrisk_desktop.cli", *map(str, words)]
-    subprocess.run(command, check=True, cwd=_ROOT, stdout=subprocess.DEVNULL)
+    ended = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True)
+    if ended.returncode:
+        raise SystemExit(
+            f"{command[-3:]} ended with {ended.returncode}:\n{ended.stdout[-2000:]}\n{ended.stderr[-2000:]}"
+        )
 
 
 def _phantom(folder: Path) -> tuple[Path, list[int]]:
@@ -75,8 +79,12 @@ def _scored(work: Path, exam: Path, centre: list[int], grade: str) -> tuple[Path
 
 
 def _told(viewer: Viewer, sr: Path, seg: Path) -> list[str]:
-    viewer.open_study(study_of(sr))
-    return [*viewer.report(groups_of(sr)), *viewer.segmentation(segments_of(seg))]
+    try:
+        viewer.open_study(study_of(sr))
+        return [*viewer.report(groups_of(sr)), *viewer.segmentation(segments_of(seg))]
+    except AssertionError as e:
+        viewer.picture("0-where-it-ended")
+        return [str(e)]
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ class Viewer:
             self._browser.wait(_THUMBNAIL, modality)
         if self._browser.script(_BUTTON, "Skip all"):
             self._browser.click(_BUTTON, "Skip all")
-        self._picture("1-exam")
+        self.picture("1-exam")
 
     def report(self, groups: list[Group]) -> list[str]:
         """Open the SR and go through its groups."""
@@ -101,8 +101,12 @@ class Viewer:
         self._image()
         if not self._painted()["coloured"]:
             faults.append("no segment is painted")
-        self._picture("3-segmentation")
+        self.picture("3-segmentation")
         return faults
+
+    def picture(self, name: str) -> None:
+        time.sleep(1)  # what was just loaded is painted in the page's next frames
+        self._browser.picture(self._pictures / f"{name}.png")
 
     def _group(self, number: int, group: Group) -> list[str]:
         """What is on screen once the arrow has led to this group."""
@@ -114,7 +118,7 @@ class Viewer:
                 return [f"{group.name}: {sorted(wanted)} is not what is on screen: {drawn}"]
             time.sleep(0.3)
         self._image()
-        self._picture(f"2-report-{number:02d}-{group.name.lower().replace(' ', '-')}")
+        self.picture(f"2-report-{number:02d}-{group.name.lower().replace(' ', '-')}")
         return [] if drawn["outlines"] else [f"{group.name}: no outline is drawn"]
 
     def _questions(self) -> list[str]:
@@ -131,10 +135,6 @@ class Viewer:
 
     def _painted(self) -> Any:
         return self._browser.script(_PAINTED)
-
-    def _picture(self, name: str) -> None:
-        time.sleep(1)  # what was just loaded is painted in the page's next frames
-        self._browser.picture(self._pictures / f"{name}.png")
 
 
 def _not_held(groups: list[Group], measurements: list[Any], annotations: list[Any]) -> list[str]:
