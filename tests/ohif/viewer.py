@@ -79,9 +79,10 @@ class Viewer:
         self._browser.wait(f"return (() => {{{_ANNOTATIONS}}})().length >= arguments[0]", len(groups), seconds=60)
         faults = self._questions()
         faults += _not_held(groups, self._browser.script(_MEASUREMENTS), self._browser.script(_ANNOTATIONS))
-        for number, group in enumerate(groups, 1):
-            faults += self._group(number, group)
+        # All the way round to the first: on a busy machine OHIF once did not draw that until another had been looked at.
+        for number, group in (*[*enumerate(groups, 1)][1:], (1, groups[0])):
             self._browser.click(_BY_NAME, "viewport-action-arrows-right")
+            faults += self._group(number, group)
         return faults
 
     def segmentation(self, segments: list[Segment]) -> list[str]:
@@ -115,6 +116,7 @@ class Viewer:
         deadline = time.monotonic() + 20
         while group.image not in (drawn := self._browser.script(_DRAWN))["image"] or not wanted <= {*drawn["words"]}:
             if time.monotonic() > deadline:
+                self.picture(f"0-fault-{number:02d}")
                 return [f"{group.name}: {sorted(wanted)} is not what is on screen: {drawn}"]
             time.sleep(0.3)
         self._image()
