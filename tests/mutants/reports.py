@@ -5,7 +5,8 @@ from __future__ import annotations
 from tests.mutants.mutant import mutants
 
 _OUTLINES = "tests/unit/exchange/test_outlines.py"
-_SR = "tests/unit/exchange/test_structured_report.py"
+_HEART = "tests/unit/exchange/test_whole_heart_files.py"
+_SR = f"tests/unit/exchange/test_structured_report.py {_HEART}"
 _SHOWN = "tests/unit/exchange/test_shown_elsewhere.py"
 _SEG = "tests/unit/exchange/test_outlines.py tests/unit/exchange/test_segmentation.py"
 
@@ -36,7 +37,8 @@ REPORTS = [
         ("one_outline(mask) + np.array((x0, y0))", "one_outline(mask) + np.array((y0, x0))"),
         ("for z in range(inside.start[2], inside.stop[2])]", "for z in range(inside.start[2], inside.stop[2] - 1)]"),
         ("_NEAR_SLICES = 2", "_NEAR_SLICES = 1"),
-        ("sorted({*slices, *near, *(image.z for image in key_images(report))})", "sorted({*near, *(image.z for image in key_images(report))})"),
+        ("sorted({*slices, *near, *heart_slices(report), *pointed_out})", "sorted({*near, *heart_slices(report), *pointed_out})"),
+        ("sorted({*slices, *near, *heart_slices(report), *pointed_out})", "sorted({*slices, *near, *pointed_out})"),
         ("number(c.MAXIMUM_HU, lesion.max_hu, c.HU_UNIT)", "number(c.MAXIMUM_HU, lesion.mean_hu, c.HU_UNIT)"),
         ("yes_no(c.EXCLUDED, lesion.excluded)", "yes_no(c.EXCLUDED, lesion.cut_by_border)"),
         ("text(c.REGION_START, triple(scores.region.start))", "text(c.REGION_START, triple(inside.start))"),
@@ -46,9 +48,10 @@ REPORTS = [
         "hyrisk_desktop/exchange/reports/sr_regions.py",
         f"{_OUTLINES} {_SHOWN}",
         ("(source.column_row(xy) + 0.5)", "source.column_row(xy)"),
-        ("np.array(points, np.float64) - 0.5", "np.array(points, np.float64)"),
-        ("x, y = (x0 + x1) // 2, (y0 + y1) // 2", "x, y = (x0 + x1) / 2, (y0 + y1) / 2"),
-        ("(x1, y), (x1, y1), (x, y1), (x0, y1), (x0, y),", "(x1, y1), (x0, y1),"),
+        ("(x0, y0)], np.float64) - 0.5", "(x0, y0)], np.float64)"),
+        ("np.trunc((stop - start) / 2)", "(stop - start) / 2"),
+        ("    if len(points) != 5:", "    if True:"),
+        ("if not half.any() and start[1] == stop[1]:", "if not half.any() and start[0] == stop[0]:"),
     ),
     *mutants(
         "hyrisk_desktop/exchange/reports/sr_risk.py",
@@ -68,6 +71,9 @@ REPORTS = [
         ("c.LEFT_OUT: _triples(marks.excluded),", "c.LEFT_OUT: _triples(marks.counted),"),
         ("    for depth, plane in enumerate(here[heart.labels]):", "    for depth, plane in enumerate(heart.labels > 0):"),
         ("*reasons(standing), *_marks(heart.marks)]", "*reasons(standing)]"),
+        (" - taken - _region_slices(report)", " - taken"),
+        (" - taken - _region_slices(report)", " - _region_slices(report)"),
+        (", key=lambda box: box.start[2] in inside)", ", key=lambda box: box.start[2])"),
     ),
     *mutants(
         "hyrisk_desktop/exchange/restoring.py",
@@ -157,7 +163,10 @@ REPORTS = [
         ("region[report.measurement.scores.region.clipped(report.volume).slices()] = True", "region[report.measurement.scores.region.clipped(report.volume).slices()[0]] = True", _SHOWN),
         ("display_color=CIELabColor.from_rgb(*_COLOURS[COUNTED])", "display_color=CIELabColor(68.0, 42.0, 90.0)", _SHOWN),
         ('tracking_uid=report.tracking_uid(f"Vessel {vessel}")', 'tracking_uid=v.new_uid()', _SHOWN),
-        ("removesuffix(_SUGGESTED)", "strip()", "tests/unit/exchange/test_whole_heart_files.py"),
+        ("removesuffix(_SUGGESTED)", "strip()", _HEART),
+        ("sorted(every, key=reach)", "every", _HEART),
+        ("int(-held[0] if down else held[-1])", "int(-held[0])", _HEART),
+        ("int(-held[0] if down else held[-1])", "int(-held[-1] if down else held[0])", _HEART),
         ('source.slices[z].position_mm) for z in slices]', 'source.slices[z].position_mm) for z in reversed(slices)]'),
     ),
     *mutants(

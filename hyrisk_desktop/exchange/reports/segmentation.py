@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,12 +81,13 @@ def segmentation(report: Report, source: SourceImages) -> Dataset:
         raise InputError("region_outside", tr("The region lies outside the volume, so there is nothing to segment."))
     drawn = _plaque_slices(report)
     slices = range(min([inside.start[2], *drawn]), max([inside.stop[2] - 1, *drawn]) + 1)
+    every = _down_the_stack(masks(report), source)
     with names_as_they_are():
         made = Segmentation(
             source_images=source.images(slices),
-            pixel_array=_stored_masks(report, source, slices),
+            pixel_array=_stored_masks(every, source, slices),
             segmentation_type="BINARY",
-            segment_descriptions=_segments(report),
+            segment_descriptions=_segments(report, every),
             series_instance_uid=v.new_uid(),
             series_number=SERIES_NUMBER,
             sop_instance_uid=v.new_uid(),
@@ -113,12 +115,28 @@ def _description(report: Report) -> str:
     return said if report.volume.synthetic else tr("HyRisk calcifications, research use only")
 
 
-def _stored_masks(report: Report, source: SourceImages, slices: range) -> NDArray[np.uint8]:
-    """[slice, row, column, segment] on the stored pixels."""
-    every = list(masks(report).values())
+def _down_the_stack(every: dict[str, NDArray[np.bool_]], source: SourceImages) -> dict[str, NDArray[np.bool_]]:
+    """Masks [z, y, x] so that each reaches at least as far down a viewer's stack of images as those before it.
+
+    OHIF puts segments into common layers where any two overlap, as a vessel's does with what is counted in the region, and drops the slices
+    of one that an earlier segment reaches beyond (https://github.com/cornerstonejs/cornerstone3D/issues/2846).
+    """
+    # Viewers begin where the normal of the stored slices points to.
+    normal = np.cross(source.orientation[:3], source.orientation[3:])
+    down = float(normal @ source.grid.direction[:, 2]) > 0
+
+    def reach(kind: str) -> int:
+        held = np.flatnonzero(every[kind].any(axis=(1, 2)))
+        return -len(every[kind]) if not held.size else int(-held[0] if down else held[-1])
+
+    return {kind: every[kind] for kind in sorted(every, key=reach)}
+
+
+def _stored_masks(every: dict[str, NDArray[np.bool_]], source: SourceImages, slices: range) -> NDArray[np.uint8]:
+    """[slice, row, column, segment] on the stored pixels, of masks [z, y, x]."""
     stored = np.zeros((len(slices), source.rows, source.columns, len(every)), np.uint8)
     for n, z in enumerate(slices):
-        for segment, mask in enumerate(every):
+        for segment, mask in enumerate(every.values()):
             stored[n, :, :, segment] = source.stored(mask[z])
     return stored
 
@@ -171,7 +189,7 @@ def _counted_mask(report: Report) -> NDArray[np.bool_]:
     return counted
 
 
-def _segments(report: Report) -> list[SegmentDescription]:
+def _segments(report: Report, kinds: Iterable[str]) -> list[SegmentDescription]:
     algorithm = highdicom.AlgorithmIdentificationSequence(
         name=PRODUCT,
         family=c.AGATSTON_METHOD,
@@ -179,22 +197,30 @@ def _segments(report: Report) -> list[SegmentDescription]:
         source=PRODUCT,
         parameters={"profile": report.measurement.scores.profile, "content_sha256": _NO_DIGEST},
     )
-    named = {kind: label for label, kind in _LABELS.items()}
     return [
-        SegmentDescription(
-            segment_number=1,
-            segment_label=named[COUNTED],
-            segmented_property_category=c.MORPHOLOGY,
-            segmented_property_type=c.VASCULAR_CALCIFICATION,
-            primary_anatomic_structures=[c.CORONARY_ARTERIES],
-            tracking_id=named[COUNTED],
-            tracking_uid=report.tracking_uid(named[COUNTED]),
-            display_color=CIELabColor.from_rgb(*_COLOURS[COUNTED]),
-            algorithm_type="SEMIAUTOMATIC",
-            algorithm_identification=algorithm,
-        ),
-        *(_vessel_segment(report, number, vessel, algorithm) for number, vessel in enumerate(_vessels(report), 2)),
+        _counted_segment(report, number, algorithm)
+        if kind == COUNTED
+        else _vessel_segment(report, number, kind, algorithm)
+        for number, kind in enumerate(kinds, 1)
     ]
+
+
+def _counted_segment(
+    report: Report, number: int, algorithm: highdicom.AlgorithmIdentificationSequence
+) -> SegmentDescription:
+    label = next(label for label, kind in _LABELS.items() if kind == COUNTED)
+    return SegmentDescription(
+        segment_number=number,
+        segment_label=label,
+        segmented_property_category=c.MORPHOLOGY,
+        segmented_property_type=c.VASCULAR_CALCIFICATION,
+        primary_anatomic_structures=[c.CORONARY_ARTERIES],
+        tracking_id=label,
+        tracking_uid=report.tracking_uid(label),
+        display_color=CIELabColor.from_rgb(*_COLOURS[COUNTED]),
+        algorithm_type="SEMIAUTOMATIC",
+        algorithm_identification=algorithm,
+    )
 
 
 def _vessel_segment(

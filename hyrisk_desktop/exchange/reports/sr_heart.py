@@ -29,7 +29,9 @@ HeartGroup = PlanarROIMeasurementsAndQualitativeEvaluations | VolumetricROIMeasu
 def heart_groups(report: Report, source: SourceImages) -> list[HeartGroup]:
     """The whole-heart score, and each vessel that holds calcium; a suggested vessel says that it is one. Empty without a score.
 
-    The heart's region is the box of its outline on the slice of the centre, a vessel's a box around its plaques in each slice.
+    The heart's region is the box of its outline, a vessel's a box around its plaques in each slice. Viewers print over each other what
+    lies on one image, and some of them the first region of a group only: the heart's lies on an image of its own, near its centre,
+    and a vessel's first one outside of the score region where it reaches out of that.
     """
     m = report.measurement
     heart, standing = m.whole_heart, m.whole_heart_standing
@@ -42,7 +44,7 @@ def heart_groups(report: Report, source: SourceImages) -> list[HeartGroup]:
     ]
     whole = PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=tracking(report, "Whole heart"),
-        referenced_region=box_region(source, heart.centre[2], _outline_box(heart)),
+        referenced_region=box_region(source, _quiet_slice(report, heart), _outline_box(heart)),
         finding_type=c.VASCULAR_CALCIFICATION,
         finding_sites=coronary(),
         measurements=None if standing.withheld else numbers,
@@ -52,6 +54,33 @@ def heart_groups(report: Report, source: SourceImages) -> list[HeartGroup]:
     whole[0].ContentSequence.extend([*said, *reasons(standing), *_marks(heart.marks)])
     vessels = [] if standing.withheld else [row for row in heart.vessels if row.lesions]
     return [whole, *(_vessel_group(report, source, heart, row) for row in vessels)]
+
+
+def heart_slices(report: Report) -> set[int]:
+    """The slices on whose images `heart_groups` have regions."""
+    m = report.measurement
+    heart = m.whole_heart
+    if heart is None:
+        return set()
+    vessels = () if m.whole_heart_standing.withheld else _vessels(heart)
+    return {_quiet_slice(report, heart), *(box.start[2] for vessel in vessels for box in _boxes(heart, vessel))}
+
+
+def _vessels(heart: WholeHeartScores) -> list[str]:
+    return [row.vessel for row in heart.vessels if row.lesions]
+
+
+def _quiet_slice(report: Report, heart: WholeHeartScores) -> int:
+    """The heart's slice nearest to its centre on which no other group has a region; the centre where there is none."""
+    box, centre = _outline_box(heart), heart.centre[2]
+    taken = {around.start[2] for vessel in _vessels(heart) for around in _boxes(heart, vessel)}
+    free = set(range(box.start[2], box.stop[2])) - taken - _region_slices(report) - {report.measurement.centre[2]}
+    return min(free, key=lambda z: (abs(z - centre), z), default=centre)
+
+
+def _region_slices(report: Report) -> set[int]:
+    inside = report.measurement.scores.region.clipped(report.volume)
+    return set(range(inside.start[2], inside.stop[2]))
 
 
 def _outline_box(heart: WholeHeartScores) -> Region:
@@ -64,7 +93,8 @@ def _vessel_group(
     report: Report, source: SourceImages, heart: WholeHeartScores, row: VesselScore
 ) -> VolumetricROIMeasurementsAndQualitativeEvaluations:
     sites = [FindingSite(c.VESSELS[row.vessel])] if row.vessel in c.VESSELS else coronary()
-    boxes = _boxes(heart, row.vessel)
+    inside = _region_slices(report)
+    boxes = sorted(_boxes(heart, row.vessel), key=lambda box: box.start[2] in inside)
     return VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=tracking(report, f"Vessel {row.vessel}"),
         referenced_regions=[box_region(source, box.start[2], box.clipped(report.volume)) for box in boxes],

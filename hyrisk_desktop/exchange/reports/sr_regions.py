@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from highdicom.sr import GraphicTypeValues, ImageRegion, SourceImageForRegion
 from numpy.typing import NDArray
@@ -21,7 +23,7 @@ def image_region(source: SourceImages, z: int, xy: NDArray[np.float64]) -> Image
     # In SCOORD the top left corner of the top left pixel is (0, 0), its middle (0.5, 0.5).
     return ImageRegion(
         GraphicTypeValues.POLYLINE,
-        (source.column_row(xy) + 0.5).astype(np.float32),
+        _no_rectangle(source.column_row(xy) + 0.5).astype(np.float32),
         SourceImageForRegion(place.sop_class_uid, place.sop_instance_uid, frames),
     )
 
@@ -32,12 +34,23 @@ def box_region(source: SourceImages, z: int, box: Region) -> ImageRegion:
 
 
 def box_outline(box: Region) -> NDArray[np.float64]:
-    """The edge of ``box`` in its slices as nine points [9, 2] (x, y): corners and the middles between them, the first one again.
+    """The edge of ``box`` in its slices as its corners [5, 2] (x, y), the first one again."""
+    (x0, y0, _), (x1, y1, _) = box.start, box.stop
+    return np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)], np.float64) - 0.5
+
+
+def _no_rectangle(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A rectangle of corners [5, 2] (column, row) with points between them [n, 2]; any other polygon as it is.
 
     Polygons of four or five points are taken for a tool of their own by OHIF, which then offers to track them and keeps nothing.
     """
-    (x0, y0, _), (x1, y1, _) = box.start, box.stop
-    # Between pixels, too: a corner on the middle of a row is where programs that fill polygons differ.
-    x, y = (x0 + x1) // 2, (y0 + y1) // 2
-    points = [(x0, y0), (x, y0), (x1, y0), (x1, y), (x1, y1), (x, y1), (x0, y1), (x0, y), (x0, y0)]
-    return np.array(points, np.float64) - 0.5
+    if len(points) != 5:
+        return points
+    found = []
+    for start, stop in pairwise(points):
+        # Between pixels, too: a corner on the middle of a row is where programs that fill polygons differ.
+        half = np.trunc((stop - start) / 2)
+        if not half.any() and start[1] == stop[1]:
+            half = (stop - start) / 2
+        found += [start, start + half] if half.any() else [start]
+    return np.array([*found, points[-1]])

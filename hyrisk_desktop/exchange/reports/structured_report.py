@@ -40,7 +40,7 @@ from hyrisk_desktop.exchange.reports.key_images import key_image_items, key_imag
 from hyrisk_desktop.exchange.reports.outline import one_outline
 from hyrisk_desktop.exchange.reports.report import PRODUCT, VERSION, Report, finding_lines, research_use, warnings_of
 from hyrisk_desktop.exchange.reports.source_images import SourceImages, names_as_they_are, prior_image
-from hyrisk_desktop.exchange.reports.sr_heart import heart_groups
+from hyrisk_desktop.exchange.reports.sr_heart import heart_groups, heart_slices
 from hyrisk_desktop.exchange.reports.sr_items import coronary, number, reasons, state, text, tracking, triple, yes_no
 from hyrisk_desktop.exchange.reports.sr_regions import box_region, image_region
 from hyrisk_desktop.exchange.reports.sr_risk import further_numbers, judgement_groups
@@ -84,7 +84,8 @@ def structured_report(
     if min(inside.size_xyz) < 1:
         raise InputError("region_outside", tr("The region lies outside the volume, so there is nothing to report."))
     near = range(max(0, m.centre[2] - _NEAR_SLICES), min(len(source.slices), m.centre[2] + _NEAR_SLICES + 1))
-    evidence = source.images(sorted({*slices, *near, *(image.z for image in key_images(report))}))
+    pointed_out = (image.z for image in key_images(report))
+    evidence = source.images(sorted({*slices, *near, *heart_slices(report), *pointed_out}))
     content = MeasurementReport(
         observation_context=_observers(report.reader),
         procedure_reported=c.CALCIUM_SCORING,

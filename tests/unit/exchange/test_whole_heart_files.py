@@ -9,6 +9,7 @@ from pathlib import Path
 
 import highdicom
 import numpy as np
+import pydicom
 import pytest
 
 from hyrisk_desktop.calcium import HeartMarks, score_whole_heart
@@ -23,7 +24,8 @@ from hyrisk_desktop.exchange.reports.source_images import source_images
 from hyrisk_desktop.exchange.reports.structured_report import structured_report
 from hyrisk_desktop.exchange.reports.structured_report_reader import read_report
 from hyrisk_desktop.findings import Finding, Severity
-from hyrisk_desktop.measurement import mark_heart
+from hyrisk_desktop.measurement import mark_heart, measure
+from tests.helpers import dicom_series, readings
 from tests.helpers.hearts import heart_of
 from tests.unit.exchange.conftest import Judge
 from tests.unit.exchange.test_fhir import by_code, kinds, validated
@@ -95,6 +97,53 @@ def test_the_structured_report_codes_each_vessel(whole: Report, judge: Judge, tm
     assert len(read_report(path).lesions) == len(whole.measurement.scores.lesions)
 
 
+def images_of(group: object) -> list[str]:
+    """The images of its regions, in their order."""
+    return [
+        item.ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+        for item in group.ContentSequence  # type: ignore[attr-defined]
+        if item.ValueType == "SCOORD"
+    ]
+
+
+@pytest.mark.parametrize(("z", "alone", "first"), [(4, 1, 7), (9, 4, 5), (5, 2, 5)])
+def test_a_heart_has_an_image_to_itself_and_a_vessel_begins_outside_of_the_region(
+    reading: Report, z: int, alone: int, first: int
+) -> None:
+    """Viewers print what lies on one image over each other, and some show the first region of a group only."""
+    centre = (50, 46, z)
+    heart = score_whole_heart(reading.volume, heart_of(reading.volume, centre=centre))
+    heart = replace(heart, groups=tuple(replace(plaque, doubt=None, suggested="LAD") for plaque in heart.groups))
+    measured = replace(measure(reading.volume, centre, 2.0, None), whole_heart=mark_heart(heart, HeartMarks()))
+    source = source_images(reading.record, reading.volume)
+    groups = groups_of(structured_report(replace(reading, measurement=measured), source))
+    (image,) = images_of(groups["Whole heart"])
+    assert image == source.slices[alone].sop_instance_uid
+    assert not any(image in images_of(group) for name, group in groups.items() if name != "Whole heart")
+    assert images_of(groups["Vessel LAD"])[0] == source.slices[first].sop_instance_uid
+
+
+def test_plaques_far_from_the_score_region_are_reported_on_their_images(reading: Report, tmp_path: Path) -> None:
+    """As in every real chest: the heart is 12 cm high, and the images near the region are not all that a report names."""
+    centre = (50, 46, 10)
+    heart = score_whole_heart(reading.volume, heart_of(reading.volume, centre=centre))
+    heart = replace(heart, groups=tuple(replace(plaque, doubt=None, suggested="LAD") for plaque in heart.groups))
+    measured = replace(measure(reading.volume, centre, 2.0, None), whole_heart=mark_heart(heart, HeartMarks()))
+    source = source_images(reading.record, reading.volume)
+    far = {z for plaque in heart.groups for z in plaque.slices}
+    assert max(far) < measured.scores.region.start[2]
+    path = tmp_path / "sr.dcm"
+    structured_report(replace(reading, measurement=measured), source).save_as(path, enforce_file_format=True)
+    sr = pydicom.dcmread(path)
+    evidence = {
+        item.ReferencedSOPInstanceUID
+        for study in sr.CurrentRequestedProcedureEvidenceSequence
+        for series in study.ReferencedSeriesSequence
+        for item in series.ReferencedSOPSequence
+    }
+    assert {source.slices[z].sop_instance_uid for z in far} <= evidence
+
+
 def test_fhir_holds_the_vessels_as_components(whole: Report) -> None:
     heart = whole.measurement.whole_heart
     assert heart is not None
@@ -154,26 +203,53 @@ def test_the_segmentation_has_a_segment_for_each_vessel_and_is_read_back(
     seg = segmentation(whole, source)
     seg.save_as(path, enforce_file_format=True)
     segmentation(reading, source).save_as(plain, enforce_file_format=True)
-    vessels = [row for row in heart.vessels if row.lesions]
-    labels = [s.SegmentLabel for s in seg.SegmentSequence][1:]
-    assert labels == [
-        f"{row.vessel} calcifications" + (" (vessel suggested)" if row.suggested else "") for row in vessels
-    ]
-    codes = [s.PrimaryAnatomicStructureSequence[0].CodeValue for s in list(seg.SegmentSequence)[1:]]
+    rows = {row.vessel: row for row in heart.vessels if row.lesions}
+    labels = [s.SegmentLabel for s in seg.SegmentSequence]
+    kinds = [COUNTED if label == "Counted calcifications" else label.split()[0] for label in labels]
+    assert sorted(kinds) == sorted([COUNTED, *rows])
+    assert {label for label in labels if label.endswith("(vessel suggested)")} == {
+        f"{vessel} calcifications (vessel suggested)" for vessel, row in rows.items() if row.suggested
+    }
+    codes = [s.PrimaryAnatomicStructureSequence[0].CodeValue for s in seg.SegmentSequence]
     assert codes[labels.index("LAD calcifications")] == "59438005"
     assert judge(path) == []
     # What is counted is the same as without vessels, and each vessel comes back.
     found, without = read_segmentation(path).masks(source), read_segmentation(plain).masks(source)
-    assert list(found) == [COUNTED, *(row.vessel for row in vessels)]
+    assert list(found) == kinds
     np.testing.assert_array_equal(found[COUNTED], without[COUNTED])
     for kind, mask in masks(whole).items():
         np.testing.assert_array_equal(found[kind], mask)
     # Each vessel's segment holds its plaques, voxel for voxel.
     back = highdicom.seg.segread(path)
-    for number, row in enumerate(vessels, 2):
+    for number, kind in enumerate(kinds, 1):
+        if kind == COUNTED:
+            continue
         frames = [
             frame for frame, group in zip(back.pixel_array, back.PerFrameFunctionalGroupsSequence, strict=True)
             if group.SegmentIdentificationSequence[0].ReferencedSegmentNumber == number
         ]  # fmt: skip
         voxels = sum(int(frame.sum()) for frame in frames)
-        assert voxels * volume.voxel_volume_mm3 == pytest.approx(row.volume_mm3)
+        assert voxels * volume.voxel_volume_mm3 == pytest.approx(rows[kind].volume_mm3)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "order"),
+    [((1, 0, 0, 0, 1, 0), ["RCA", COUNTED, "LAD"]), ((1, 0, 0, 0, -1, 0), ["LAD", COUNTED, "RCA"])],
+)
+def test_segments_reach_further_down_a_viewers_stack_one_after_the_other(
+    tmp_path: Path, orientation: tuple[int, ...], order: list[str]
+) -> None:
+    """OHIF drops slices of a segment that an earlier one reaches beyond, and its stack begins where the slices' normal points to."""
+    dicom_series.write(readings.calcified(orientation=orientation), tmp_path)
+    report = readings.report_of(tmp_path)
+    m = report.measurement
+    heart = score_whole_heart(report.volume, heart_of(report.volume, centre=m.centre))
+    low, _, high = sorted(heart.groups, key=lambda plaque: min(plaque.slices))
+    assert max(low.slices) < min(high.slices)
+    others = tuple(p.id for p in heart.groups if p not in (low, high))
+    marks = HeartMarks(taken=((low.id, "LAD"), (high.id, "RCA")), excluded=frozenset(others))
+    both = replace(m, whole_heart=mark_heart(heart, marks))
+    path = tmp_path / "seg.dcm"
+    source = source_images(report.record, report.volume)
+    segmentation(replace(report, measurement=both), source).save_as(path, enforce_file_format=True)
+    assert list(read_segmentation(path).masks(source)) == order
