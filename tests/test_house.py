@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -130,7 +131,11 @@ def _functions(path: str, node: ast.AST, *, public: bool, inside: bool) -> Itera
             yield from _functions(path, child, public=public, inside=inside)
 
 
-ALL = list(functions())
+@functools.cache
+def every() -> list[Function]:
+    return list(functions())
+
+
 ARRAYS = re.compile(r"\b(NDArray|HuArray|Tensor|F32|F64|Points|Mask)\b")
 SHAPE = re.compile(r"\[[^\]\n]*\]|\bscalar\b|\bany shape\b|\b\d+ x \d+\b", re.IGNORECASE)
 
@@ -141,7 +146,7 @@ def test_no_file_is_too_long() -> None:
 
 
 def test_no_function_is_too_long() -> None:
-    long = {f.place for f in ALL if f.lines > LONGEST_FUNCTION}
+    long = {f.place for f in every() if f.lines > LONGEST_FUNCTION}
     assert long == set(LONG_FUNCTIONS), "name a reason, or cut it; and take names off the list that need none any more"
 
 
@@ -150,12 +155,12 @@ def test_functions_of_arrays_say_their_shapes() -> None:
         arrays = [a for a in f.arguments if a.annotation is not None and ARRAYS.search(ast.unparse(a.annotation))]
         return bool(arrays) and not SHAPE.search(f.doc)
 
-    assert not sorted(f.place for f in ALL if f.public and mute(f))
+    assert not sorted(f.place for f in every() if f.public and mute(f))
 
 
 def test_functions_of_many_arguments_say_what_these_are() -> None:
     unsaid = {}
-    for f in ALL:
+    for f in every():
         missing = [a.arg for a in f.arguments if not (re.search(rf"\b{re.escape(a.arg)}\b", f.doc) or _has_help(a))]
         if f.public and len(f.arguments) >= 4 and missing and not _is_override(f):
             unsaid[f.place] = missing
