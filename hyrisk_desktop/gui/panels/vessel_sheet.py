@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QButtonGroup, QGridLayout, QLabel, QToolButton, QW
 from hyrisk_desktop.calcium.grading import GRADES, grade_word
 from hyrisk_desktop.gui.panels.caption import Caption
 from hyrisk_desktop.gui.session import Session
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import listed, tr
 from hyrisk_desktop.worklist.cac_drs import cac_drs, vessel_sum
 from hyrisk_desktop.worklist.records import VESSELS
 
@@ -65,7 +65,7 @@ class VesselSheet(QWidget):
         if not vessels:
             self._sum.setText(tr("Grade the four vessels; the exam's grade is the worst of them."))
         elif len(vessels) < len(VESSELS):
-            missing = ", ".join(v for v in VESSELS if v not in vessels)
+            missing = listed(v for v in VESSELS if v not in vessels)
             self._sum.setText(tr("Still to grade: {vessels}", vessels=missing))
         else:
             self._sum.setText(tr("Sum {n} of 12   {line}", n=vessel_sum(vessels), line=cac_drs(vessels)))

@@ -11,7 +11,7 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem
 
 from hyrisk_desktop.gui.appearance import colour, contrast
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import decimal, tr
 from hyrisk_desktop.worklist.agreement import Agreement, Estimate
 
 NOTHING = "–"
@@ -21,14 +21,14 @@ def estimate_text(e: Estimate, digits: int = 2) -> str:
     """``0.71 (0.60 to 0.80)``, or a dash where the data can't give it."""
     if math.isnan(e.value):
         return NOTHING
-    text = f"{e.value:.{digits}f}".replace("-", "−")
+    text = minus(e.value, digits)
     if math.isnan(e.low):
         return text
     return tr("{value} ({low} to {high})", value=text, low=minus(e.low, digits), high=minus(e.high, digits))
 
 
 def minus(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}".replace("-", "−")
+    return decimal(value, f".{digits}f").replace("-", "−")
 
 
 class GradeMatrix(QTableWidget):
