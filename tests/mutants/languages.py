@@ -21,7 +21,18 @@ LANGUAGES = [
         ("    return english(text) if _for_machines.get() else text", "    return english(text)"),
         ("    return english(text) if _for_machines.get() else text", "    return text"),
         ("        _for_machines.reset(token)", "        pass"),
-        ('    return text if is_english() else text.replace(".", trc("decimal mark", "."))', "    return text"),
+        (
+            'return text if is_english() else _Sentence(text.replace(".", trc("decimal mark", ".")), text)',
+            "return text",
+        ),
+        (
+            'return text if is_english() else _Sentence(text.replace(".", trc("decimal mark", ".")), text)',
+            'return text if is_english() else text.replace(".", trc("decimal mark", "."))',
+        ),
+        (
+            'in_english = ", ".join(english(part) for part in parts)',
+            'in_english = ", ".join(parts)',
+        ),
         (
             "if len(digits) != 8 or not (digits.isascii() and digits.isdecimal()):",
             "if len(digits) != 8 or not digits.isdecimal():",
