@@ -152,7 +152,7 @@ def test_failures_are_rows_tried_again_and_counted(
     assert code == 4
     assert "2 scored, 1 failed" in err
     assert "1 missing_slice" in err
-    assert "1 series of the reads are not below this folder" in err
+    assert "1 series of the reads is not below this folder" in err
     assert [row["status"] for row in rows(out)] == ["scored", "failed", "scored"]
     assert "slice of this series is missing" in rows(out)[1]["error"]
     lost.write_bytes(content)
