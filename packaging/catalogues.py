@@ -46,9 +46,7 @@ def collected() -> Catalog:
                 if len(texts) < CALLS[function] or not all(isinstance(text, str) for text in texts):
                     raise SystemExit(f"{name}:{call.lineno}: the text is not written out here")
                 text, context = (
-                    (texts[1], texts[0])
-                    if function == "trc"
-                    else (texts[0] if len(texts) == 1 else tuple(texts), None)
+                    (texts[1], texts[0]) if function == "trc" else (texts[0] if len(texts) == 1 else tuple(texts), None)
                 )
                 found.add(text, locations=[(name, call.lineno)], context=context)
     return found

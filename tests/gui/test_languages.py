@@ -12,6 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from hyrisk_desktop.gui.export.dialog import ExportReadingDialog
 from hyrisk_desktop.gui.letters import letter_of
+from hyrisk_desktop.gui.local_axis import local_axes
 from hyrisk_desktop.gui.models.dialog import ModelsDialog
 from hyrisk_desktop.gui.panels.risk_panel import RiskPanel
 from hyrisk_desktop.gui.preferences.dialog import SettingsDialog
@@ -107,3 +108,8 @@ def test_every_button_of_a_dialog_has_a_latin_letter(ready: Program) -> None:
         assert [t for t in texts if not letter_of(t) or letter_of(t) not in ascii_lowercase] == []
         assert cut(dialog) == []
         dialog.close()
+
+
+def test_axes_of_plots_have_the_languages_decimals(qapp: QApplication, language: str) -> None:
+    mark = SAID[language]["mark"]
+    assert local_axes()["left"].tickStrings([0.5, 1.5], 1.0, 0.5) == [f"0{mark}5", f"1{mark}5"]

@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem
 
 from hyrisk_desktop.gui.appearance import colour, contrast
+from hyrisk_desktop.gui.local_axis import local_axes
 from hyrisk_desktop.i18n import decimal, tr
 from hyrisk_desktop.worklist.agreement import Agreement, Estimate
 
@@ -78,7 +79,7 @@ class BlandAltmanPlot(pg.PlotWidget):
     """Differences of two readers' region Agatston over their means."""
 
     def __init__(self) -> None:
-        super().__init__(background="#181b20")
+        super().__init__(background="#181b20", axisItems=local_axes())
         self.setObjectName("blandAltmanPlot")
         self.setMinimumHeight(230)
         self.setLabel("bottom", tr("mean region Agatston of both readers"))
