@@ -66,6 +66,17 @@ LANGUAGES = [
         ("    if language not in languages_of(locale_dir):", "    if not language:", _SETTINGS),
     ),
     *mutants(
+        "hyrisk_desktop/exchange/reports/pdf_canvas.py",
+        "tests/unit/exchange/test_languages.py",
+        ("            self.pdf.current_font_is_set_on_page = False", "            pass"),
+    ),
+    *mutants(
+        "hyrisk_desktop/wide_font.py",
+        "tests/unit/exchange/test_languages.py",
+        ("and after not in _NOT_FIRST and before not in _NOT_LAST", ""),
+        ("for part in [piece] if fits(piece.rstrip()) else piece:", "for part in [piece]:"),
+    ),
+    *mutants(
         "hyrisk_desktop/settings.py",
         _SETTINGS,
         (

@@ -16,15 +16,18 @@ from hyrisk_desktop.calcium import HeartMarks
 from hyrisk_desktop.exchange.exports import Targets, report_of, write_exports
 from hyrisk_desktop.exchange.reports import formats as kinds
 from hyrisk_desktop.exchange.reports.formats import Making
+from hyrisk_desktop.exchange.reports.pdf import pdf_report
+from hyrisk_desktop.exchange.reports.pdf_canvas import Canvas
 from hyrisk_desktop.exchange.reports.report import Report, finding_lines
 from hyrisk_desktop.exchange.restoring import restore
 from hyrisk_desktop.i18n import english
 from hyrisk_desktop.measurement import measure
 from hyrisk_desktop.risk import Predictor
-from hyrisk_desktop.wide_font import broken, columns_of
+from hyrisk_desktop.wide_font import broken, columns_of, legible
 from tests.helpers import readings
 from tests.helpers.command_line import hyrisk
 from tests.helpers.languages import LANGUAGES, speaking
+from tests.unit.exchange.test_pdf import text_of
 
 READ_AT = datetime(2031, 2, 3, 14, 5, tzinfo=UTC)
 _NEW_EACH_TIME = re.compile(
@@ -109,6 +112,35 @@ def test_findings_keep_their_english(reading: Report, predictor: Predictor) -> N
     with speaking("de"):
         found = [english(f.message) for f in measured_anew(reading, predictor).measurement.findings]
     assert found == wanted
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_page_says_every_finding_whole_and_in_its_language(
+    language: str, reading: Report, predictor: Predictor, tmp_path: Path
+) -> None:
+    with speaking(language):
+        m = measure(reading.volume, readings.CENTRE, 0.0, predictor)
+        report = report_of(reading.record, reading.volume, m, predictor, read_at=READ_AT)
+        page = text_of(pdf_report(report), tmp_path)
+        with legible():
+            lines = finding_lines(report)
+    # Lines are broken where the page has no more room.
+    assert len(lines) > 2
+    said = "".join(page.split())
+    assert [line for line in lines if "".join(line.split()) not in said] == []
+
+
+def test_a_line_after_a_chinese_one_keeps_its_letters(reading: Report, tmp_path: Path) -> None:
+    canvas = Canvas(reading)
+    canvas.text(15, 10, 100, "关于", 7, bold=True)
+    with canvas.paragraph():
+        canvas.text(15, 20, 100, "距离 2.1，限值", 8)
+        canvas.text(15, 30, 100, "1.5）：R 请", 8)
+    canvas.text(15, 40, 100, "R 7.5", 7, bold=True)
+    canvas.text(15, 50, 100, "层面 60", 6)
+    canvas.text(15, 60, 100, "R 8.5", 7, bold=True)
+    said = text_of(bytes(canvas.pdf.output()), tmp_path)
+    assert all(text in said for text in ("2.1", "1.5", "R 7.5", "60", "R 8.5"))
 
 
 @pytest.mark.parametrize(
