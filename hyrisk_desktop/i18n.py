@@ -11,7 +11,7 @@ around a sentence that was made before.
 from __future__ import annotations
 
 import gettext
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
@@ -85,9 +85,9 @@ def said(text: str) -> str:
 
 
 def decimal(value: float, spec: str) -> str:
-    """``value`` as people write it, by a format such as ``".1f"``."""
+    """``value`` as people write it, by a format such as ``".1f"``; `english` knows it with a point."""
     text = format(value, spec)
-    return text if is_english() else text.replace(".", trc("decimal mark", "."))
+    return text if is_english() else _Sentence(text.replace(".", trc("decimal mark", ".")), text)
 
 
 def day_text(digits: str) -> str:
@@ -105,6 +105,13 @@ def moment_text(moment: datetime) -> str:
 def day_pattern() -> str:
     """How people write a day, as `datetime.strftime` wants it."""
     return trc("date", "%Y-%m-%d")
+
+
+def listed(texts: Iterable[str]) -> str:
+    """Things in a row, told apart as the language does."""
+    parts = tuple(texts)
+    in_english = ", ".join(english(part) for part in parts)
+    return in_english if is_english() else _Sentence(trc("between things in a row", ", ").join(parts), in_english)
 
 
 def language_tag() -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hyrisk_desktop.errors import HyRiskError, InputError
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import listed, tr
 from hyrisk_desktop.paths import resources_dir
 
 INDEX = "index"
@@ -83,7 +83,7 @@ def find_page(pages: Sequence[Page], topic: str) -> Page:
     near = near or [page.topic for page in pages if name and name in _plain_name(page.title)][:3]
     if not near:
         raise InputError("no_topic", tr("The manual has no page “{topic}”; “hyrisk help” lists all.", topic=topic))
-    message = tr("The manual has no page “{topic}”; the nearest: {names}.", topic=topic, names=", ".join(near))
+    message = tr("The manual has no page “{topic}”; the nearest: {names}.", topic=topic, names=listed(near))
     raise InputError("no_topic", message)
 
 

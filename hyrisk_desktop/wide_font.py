@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from itertools import pairwise
 from pathlib import Path
 
 from hyrisk_desktop.i18n import for_machines, tr
@@ -17,6 +18,8 @@ _FILES = (
     "Arial Unicode.ttf",
 )  # fmt: skip
 """From the one that looks best beside DejaVu Sans; of Linux, Windows and macOS."""
+_NOT_FIRST, _NOT_LAST = " ，。；：、！？）》”’…%,.;:)", "（《“‘("
+"""Punctuation that does not begin a line, or end it."""
 _FIRST_WIDE_SIGN = "\u2e80"
 """Where Unicode's East Asian blocks begin."""
 
@@ -24,6 +27,38 @@ _FIRST_WIDE_SIGN = "\u2e80"
 def is_wide(text: str) -> bool:
     """Whether some sign of ``text`` is East Asian."""
     return max(text, default="") >= _FIRST_WIDE_SIGN
+
+
+def columns_of(text: str) -> int:
+    """How many columns of a terminal ``text`` takes: East Asian signs take two."""
+    return len(text) + sum(sign >= _FIRST_WIDE_SIGN for sign in text)
+
+
+def broken(text: str, fits: Callable[[str], bool]) -> list[str]:
+    """``text`` as lines, broken between East Asian signs, too, as these are written without spaces.
+
+    Args:
+        text: one paragraph. fits: whether a line has room.
+    """
+    lines = [""]
+    for piece in _pieces(text):
+        # What fills more than a line is broken anywhere.
+        for part in [piece] if fits(piece.rstrip()) else piece:
+            if lines[-1] and not fits((lines[-1] + part).rstrip()):
+                lines.append("")
+            lines[-1] += part
+    return [line.rstrip() for line in lines]
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """What must not be broken: words, and signs with the punctuation that belongs to them."""
+    start = 0
+    for at, (before, after) in enumerate(pairwise(text), 1):
+        wide = (is_wide(before) or is_wide(after)) and after not in _NOT_FIRST and before not in _NOT_LAST
+        if before == " " or wide:
+            yield text[start:at]
+            start = at
+    yield text[start:]
 
 
 def legible() -> AbstractContextManager[None]:

@@ -156,7 +156,8 @@ def control(architecture: str, installed_kb: int, glibc: str) -> str:
         "Installed-Size": str(installed_kb),
         "Depends": ", ".join(depends(glibc)),
         "Recommends": "shared-mime-info, desktop-file-utils",
-        "Suggests": "gnome-keyring | kwalletmanager",
+        # A keyring for passwords of nodes; signs for Chinese windows and pages.
+        "Suggests": "gnome-keyring | kwalletmanager, fonts-noto-cjk",
         "Section": "science",
         "Priority": "optional",
         "Description": f"{SUMMARY}\n{DESCRIPTION}",

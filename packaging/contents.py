@@ -72,7 +72,12 @@ UNNEEDED = (
 )  # fmt: skip
 """Files, by the beginning of their path in the frozen program, that are left out."""
 
-NEEDED = ("torch/bin/torch_shm_manager", "hyrisk_desktop/resources/models/hyrisknet-34-demo/weights.safetensors")
+NEEDED = (
+    "torch/bin/torch_shm_manager",
+    "hyrisk_desktop/resources/models/hyrisknet-34-demo/weights.safetensors",
+    "hyrisk_desktop/resources/locale/de/LC_MESSAGES/hyrisk.mo",
+    "hyrisk_desktop/resources/locale/zh_CN/LC_MESSAGES/hyrisk.mo",
+)
 """What must lie in the finished folder, looked up before anything is packed."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hyrisk_desktop.errors import InputError
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import listed, tr
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,5 +44,5 @@ def get_profile(name: str) -> ScoringProfile:
     except KeyError:
         raise InputError(
             "unknown_profile",
-            tr("There is no scoring profile “{name}”; choose one of {names}.", name=name, names=", ".join(PROFILES)),
+            tr("There is no scoring profile “{name}”; choose one of {names}.", name=name, names=listed(PROFILES)),
         ) from None

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hyrisk_desktop.cli.failures import json_errors
+from hyrisk_desktop.cli.findings import as_read
 from hyrisk_desktop.errors import ExamError, InputError
 from hyrisk_desktop.i18n import english, tr, trn
 
 if TYPE_CHECKING:
     from hyrisk_desktop.comparison import Comparison
+    from hyrisk_desktop.findings import Finding
     from hyrisk_desktop.imaging import CTVolume
 
 
@@ -40,14 +42,14 @@ def compare(
     with json_errors(as_json):
         if device not in (None, "cpu", "cuda"):
             raise InputError("device", tr("--device must be cpu or cuda."))
-        document = _document(
+        document, findings = _document(
             current, prior, center, (grade, prior_grade), model, device,
             same_patient=same_patient, whole_heart=whole_heart,
         )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(document, indent=1))
     else:
-        _print(document)
+        _print(as_read(document, findings))
 
 
 def _document(
@@ -60,7 +62,7 @@ def _document(
     *,
     same_patient: bool,
     whole_heart: bool,
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], tuple[Finding, ...]]:
     from hyrisk_desktop.calcium.grading import check_grade
     from hyrisk_desktop.comparison import check_same_patient
     from hyrisk_desktop.comparison import compare as compare_exams
@@ -74,12 +76,9 @@ def _document(
         check_same_patient(now.attributes, then.attributes)
     predictor, trouble = load_predictor(model, device, None)
     found = compare_exams(now, then, center, own, earlier, predictor, whole_heart=whole_heart)
-    return document_of(found, now, then) | {
-        "findings": [
-            {"code": f.code, "severity": str(f.severity), "message": english(f.message)}
-            for f in (*found.findings, *trouble)
-        ]
-    }
+    findings = (*found.findings, *trouble)
+    rows = [{"code": f.code, "severity": str(f.severity), "message": english(f.message)} for f in findings]
+    return document_of(found, now, then) | {"findings": rows}, findings
 
 
 def _read(path: Path) -> CTVolume:
@@ -131,7 +130,7 @@ def _print(document: dict[str, Any]) -> None:
                name=name, prior=row["prior"], current=row["current"], difference=row["difference"],
                noise=tr("more than noise makes") if beyond else tr("within what noise makes"))
         )  # fmt: skip
-    lines += [f"[{f['severity']}] {f['message']}" for f in document["findings"]]
+    lines += [finding["line"] for finding in document["findings"]]
     if any(exam["synthetic"] for exam in document["exams"].values()):
         lines.append(tr("Exam: synthetic phantom, not a patient"))
     lines.append(tr("Noise: what other clicks, the registration and another scan of the same heart would make."))

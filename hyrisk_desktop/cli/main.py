@@ -25,6 +25,7 @@ from hyrisk_desktop.cli.worklist import agreement, audit, replay, store_cli
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.private_files import tighten
+from hyrisk_desktop.wide_font import columns_of
 
 _TRAINING = (
     "phantom",
@@ -155,9 +156,9 @@ def doctor() -> None:
     from hyrisk_desktop.cli.doctor import examine
 
     rows = examine()
-    width = max(len(row.what) for row in rows)
+    width = max(columns_of(row.what) for row in rows)
     for row in rows:
-        typer.echo(f"{'ok ' if row.ok else 'BAD'}  {row.what:<{width}}  {row.finding}")
+        typer.echo(f"{'ok ' if row.ok else 'BAD'}  {row.what}{' ' * (width - columns_of(row.what))}  {row.finding}")
     raise typer.Exit(0 if all(row.ok for row in rows) else 1)
 
 

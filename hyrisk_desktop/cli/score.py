@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hyrisk_desktop.cli.failures import json_errors
+from hyrisk_desktop.cli.findings import as_read, line_of
 from hyrisk_desktop.cli.worklist import use_export_settings
 from hyrisk_desktop.errors import ExamError, InputError
 from hyrisk_desktop.i18n import tr, trn
 
 if TYPE_CHECKING:
     from hyrisk_desktop.exchange.exports import Targets
+    from hyrisk_desktop.findings import Finding
     from hyrisk_desktop.imaging.volume import CTVolume, Voxel
 
 # A kilometre: beyond any scanner's table, and far from where a position would overflow the voxel grid.
@@ -75,7 +77,7 @@ def score(
         from hyrisk_desktop.exchange.exports import Targets
 
         targets = Targets(sr, seg, pdf, fhir, deidentified, subject, accept_burned_in, secret_file, fhir_transaction)
-        document = _score_document(
+        document, findings = _score_document(
             exam,
             center,
             center_mm,
@@ -94,7 +96,7 @@ def score(
         # ASCII: whoever reads the pipe need not guess this machine's encoding.
         typer.echo(json.dumps(document, indent=1))
     else:
-        _print_readout(document)
+        _print_readout(as_read(document, findings))
 
 
 def _score_document(
@@ -111,7 +113,7 @@ def _score_document(
     targets: Targets,
     reader: str,
     template: Path | None,
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], tuple[Finding, ...]]:
     from hyrisk_desktop.calcium import HeartMarks, get_profile
     from hyrisk_desktop.calcium.grading import check_grade
     from hyrisk_desktop.exchange.exports import left_out, write_exports
@@ -142,8 +144,8 @@ def _score_document(
     m = measure(volume, centre, grade, predictor, region=region, profile=chosen_profile, also=also, heart=heart)
     export = write_exports(targets, record, volume, m, predictor, reader=reader)
     for finding in (*missing, *(() if export is None else export.warnings)):
-        typer.echo(f"[{finding.severity}] {finding.message}", err=True)
-    return score_document(volume, centre, m.scores, m.risk, m.findings, m.whole_heart)
+        typer.echo(line_of(finding), err=True)
+    return score_document(volume, centre, m.scores, m.risk, m.findings, m.whole_heart), m.findings
 
 
 def _voxel_at(volume: CTVolume, mm: tuple[float, float, float]) -> Voxel:
@@ -174,7 +176,7 @@ def _print_readout(document: dict[str, Any]) -> None:
         *scores,
         *(_heart_lines(calcium["whole_heart"], document) if "whole_heart" in calcium else ()),
         *([tr("Risk              not available")] if risk is None else _risk_lines(risk, _why(document, risk))),
-        *(f"[{finding['severity']}] {finding['message']}" for finding in document["findings"]),
+        *(finding["line"] for finding in document["findings"]),
         *([tr("Exam: synthetic phantom, not a patient")] if document["exam"]["synthetic"] else ()),
         tr("Research use only."),
     ]
@@ -183,6 +185,8 @@ def _print_readout(document: dict[str, Any]) -> None:
 
 def _heart_lines(heart: dict[str, Any], document: dict[str, Any]) -> Iterator[str]:
     from hyrisk_desktop.calcium import Doubt, category_bounds, doubt_words
+    from hyrisk_desktop.exchange.reports.change import vessel_name
+    from hyrisk_desktop.wide_font import columns_of
 
     if heart["state"] == "withheld":
         yield tr("Whole-heart score withheld: {why}", why=_why(document, heart))
@@ -192,11 +196,12 @@ def _heart_lines(heart: dict[str, Any], document: dict[str, Any]) -> Iterator[st
     yield tr("                  category {c} ({bounds})", c=category, bounds=category_bounds(category))
     for row in heart["vessels"]:
         if row["lesions"]:
+            name = vessel_name(row["vessel"])
             line = trn(
-                "  {vessel:5s}           {a:.1f}  ({n} plaque)",
-                "  {vessel:5s}           {a:.1f}  ({n} plaques)",
+                "  {vessel}{a:.1f}  ({n} plaque)",
+                "  {vessel}{a:.1f}  ({n} plaques)",
                 row["lesions"],
-                vessel=row["vessel"],
+                vessel=name + " " * (16 - columns_of(name)),
                 a=row["agatston"],
             )
             yield line + (tr(", vessel suggested") if row.get("suggested") else "")

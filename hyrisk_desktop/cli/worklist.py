@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hyrisk_desktop.errors import InputError, StoreError
-from hyrisk_desktop.i18n import tr, trn
+from hyrisk_desktop.i18n import decimal, tr, trn
 
 if TYPE_CHECKING:
     from hyrisk_desktop.settings import Settings
@@ -182,10 +182,11 @@ def agreement(
         typer.echo(found.why_empty)
     elif out is None:
         for row in rows:
-            value, low, high = ("-" if row[k] is None else f"{row[k]:.3f}" for k in ("value", "low_95", "high_95"))
-            typer.echo(
-                f"{tables.quantity_name(row)}: {tables.statistic_name(row)} {value} ({low} to {high}), n = {row['exams']}"
+            value, low, high = (
+                "-" if row[k] is None else decimal(row[k], ".3f") for k in ("value", "low_95", "high_95")
             )
+            of = tr("{value} ({low} to {high})", value=value, low=low, high=high)
+            typer.echo(f"{tables.quantity_name(row)}: {tables.statistic_name(row)} {of}, n = {row['exams']}")
 
 
 def _list_named(store: Store, name: str | None) -> ReadingList:

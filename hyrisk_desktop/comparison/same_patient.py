@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 
 from hyrisk_desktop.errors import InputError
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import listed, tr
 
 _KEYS = ("PatientID", "PatientBirthDate", "PatientName")
 
@@ -43,7 +43,7 @@ def check_same_patient(current: Mapping[str, str], prior: Mapping[str, str]) -> 
         raise InputError(
             "other_patient",
             tr("The exams differ in {what}: they may be of two patients. If they are of one, say so with --same-patient.",
-               what=", ".join(differ)),
+               what=listed(differ)),
         )  # fmt: skip
     if not known(current):
         raise InputError(

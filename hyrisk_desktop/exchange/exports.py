@@ -16,7 +16,7 @@ from hyrisk_desktop.exchange.reports.report import Report
 from hyrisk_desktop.exchange.reports.template import chosen_template
 from hyrisk_desktop.files import replace_files
 from hyrisk_desktop.findings import Finding, Severity
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import listed, tr
 from hyrisk_desktop.imaging import CTVolume, Kind, SeriesRecord
 from hyrisk_desktop.jobs import Check, Progress, no_check, no_progress
 from hyrisk_desktop.measurement import Measurement
@@ -289,6 +289,6 @@ def _model_lines(predictor: Predictor | None) -> tuple[str, ...]:
     summary = summarise(predictor.bundle)
     return (
         tr("{network}, takes the {score}", network=summary.network, score=summary.score_input),
-        tr("Trained on {cases}", cases=summary.trained_on) + (f", {summary.date}" if summary.date else ""),
+        listed(text for text in (tr("Trained on {cases}", cases=summary.trained_on), summary.date) if text),
         *([summary.aucs] if summary.aucs else ()),
     )

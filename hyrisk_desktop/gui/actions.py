@@ -82,7 +82,7 @@ def clashes(rows: Iterable[ActionSpec]) -> list[tuple[ActionSpec, ActionSpec, st
 
 def _table(settings: Settings | None) -> tuple[ActionSpec, ...]:
     file, read, view, tools, help_ = tr("&File"), tr("&Read"), tr("&View"), tr("&Tools"), tr("&Help")
-    worklist, prior, vessels = tr("&Worklist"), tr("&Prior"), tr("&Vessels")
+    worklist, prior, vessels = tr("&Worklist"), tr("&Prior"), tr("V&essels")
     window = tr("Window preset")
     mouse = tr("Mouse and keys on the image")
     a = ActionSpec

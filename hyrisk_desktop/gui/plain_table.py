@@ -104,7 +104,8 @@ def table_view(model: RowsModel, name: str, title: str, widths: Sequence[int]) -
     view.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
     view.verticalHeader().setDefaultSectionSize(scaled(24))
     for column, width in enumerate(widths):
-        view.setColumnWidth(column, scaled(width))
+        # Titles are longer in some languages.
+        view.setColumnWidth(column, max(scaled(width), view.horizontalHeader().sectionSizeHint(column)))
     view.horizontalHeader().setStretchLastSection(True)
     view.horizontalHeader().setHighlightSections(False)
     view.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)

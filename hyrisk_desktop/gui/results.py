@@ -6,7 +6,7 @@ from hyrisk_desktop.calcium import CalciumScores, category_bounds
 from hyrisk_desktop.exchange.reports.change import change_lines
 from hyrisk_desktop.exchange.reports.report import percent, vessel_text
 from hyrisk_desktop.gui.session import Session
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import listed, tr
 from hyrisk_desktop.risk import RiskReading
 from hyrisk_desktop.standing import Standing
 
@@ -117,4 +117,4 @@ def _risk_lines(risk: RiskReading, standing: Standing, *, hidden: bool) -> tuple
 def _by_grade(risk: RiskReading) -> str:
     if not risk.by_grade:
         return tr("; the model takes the region Agatston, not the grade")
-    return tr("; at grades 0 to 3: {risks}", risks=", ".join(percent(r, 1) for r in risk.by_grade))
+    return tr("; at grades 0 to 3: {risks}", risks=listed(percent(r, 1) for r in risk.by_grade))

@@ -16,7 +16,7 @@ import numpy as np
 
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.findings import Finding, Severity
-from hyrisk_desktop.i18n import tr, trn
+from hyrisk_desktop.i18n import listed, tr, trn
 from hyrisk_desktop.imaging.geometry import axes_of
 from hyrisk_desktop.imaging.headers.header import Header
 from hyrisk_desktop.imaging.headers.kinds import CT_IMAGE, ENHANCED, Kind
@@ -171,7 +171,7 @@ def unusable_findings(unusable: Counter[str]) -> tuple[Finding, ...]:
         "no_file": tr("no ordinary file"),
         "contradictory": tr("contradicts itself"),
     }
-    reasons = ", ".join(f"{count} {names[reason]}" for reason, count in sorted(unusable.items()) if count)
+    reasons = listed(f"{count} " + names[reason] for reason, count in sorted(unusable.items()) if count)
     message = trn(
         "{n} file of this folder could not be used ({reasons}): slices may be missing at an end.",
         "{n} files of this folder could not be used ({reasons}): slices may be missing at an end.",

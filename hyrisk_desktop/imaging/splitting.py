@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from hyrisk_desktop.errors import ExamError
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import listed, tr
 from hyrisk_desktop.imaging.headers.header import Header
 from hyrisk_desktop.imaging.slices import Stack, stack_slices
 
@@ -180,4 +180,4 @@ def names_of(by: Sequence[str]) -> str:
         "ContentTime": tr("time"),
         "file": tr("file"),
     }
-    return ", ".join(dict.fromkeys(said.get(name, tr("kind of image")) for name in by))
+    return listed(dict.fromkeys(said.get(name, tr("kind of image")) for name in by))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hyrisk_desktop.i18n import tr, trn
+from hyrisk_desktop.i18n import day_text, listed, tr, trn
 from hyrisk_desktop.risk.bundle import ModelBundle
 
 _CHANCE = 0.5
@@ -39,10 +39,17 @@ def summarise(bundle: ModelBundle) -> ModelSummary:
         network=bundle.network.replace("hyrisknet", "HyRiskNet"),
         score_input=tr("grade") if bundle.score_input == "grade" else tr("Agatston score"),
         trained_on=_trained_on(bundle),
-        date=_word(training.get("date"))[:10],
+        date=_day(_word(training.get("date"))[:10]),
         aucs=_aucs(bundle),
         sha256=bundle.sha256,
     )
+
+
+def _day(text: str) -> str:
+    """``2026-11-29`` as people write it; anything else as it is."""
+    digits = text.replace("-", "")
+    shown = day_text(digits)
+    return text if shown == digits else shown
 
 
 def auc_of(bundle: ModelBundle, head: str) -> tuple[float, tuple[float, float] | None] | None:
@@ -121,7 +128,7 @@ def _aucs(bundle: ModelBundle) -> str:
     if not parts:
         return ""
     what = tr("AUC on synthetic phantoms: ") if synthetic(bundle) else tr("AUC: ")
-    return what + ", ".join(parts)
+    return what + listed(parts)
 
 
 def _auc(value: object) -> float | None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyrisk_desktop.findings import Finding, Severity
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import decimal, tr
 from hyrisk_desktop.imaging.volume import CTVolume
 from hyrisk_desktop.risk.json_checks import check_number
 
@@ -53,7 +53,7 @@ class Novelty:
 def told_apart(value: float, other: float) -> str:
     """``value`` with one decimal, or as many more as it takes to read differently from ``other``."""
     digits = next((d for d in range(1, 7) if f"{value:.{d}f}" != f"{other:.{d}f}"), 7)
-    return f"{value:.{digits}f}"
+    return decimal(value, f".{digits}f")
 
 
 def novelty_findings(novelty: Novelty | None, features: NDArray[np.float32], volume: CTVolume) -> tuple[Finding, ...]:

@@ -206,7 +206,7 @@ def test_in_a_list_enter_does_what_the_status_bar_says(reading: Reading, exams: 
     program.services.worklist.read_blinded(True)
     program.wait(lambda: program.session.exam is None and program.session.blinded)
     program.wait(lambda: program.window.status.situation().listed == 6)
-    assert "1 open reads are kept apart" in program.window.status.toolTip()
+    assert "1 open read is kept apart" in program.window.status.toolTip()
     program.window.status.say("")
     stands(program, "begin", Place.STATUS)
     reading.key(Key.Key_Return)

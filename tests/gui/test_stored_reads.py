@@ -340,7 +340,7 @@ def test_a_list_read_openly_again_keeps_no_blinded_read_as_an_open_one(reading: 
     worklist.read_blinded(False)
     program.wait(lambda: not session.blinded and session.read.grade is None and not worklist.keeper.asking)
     assert settled(reading) == blinded
-    program.wait(lambda: "1 blinded reads are kept apart" in program.window.status.toolTip())
+    program.wait(lambda: "1 blinded read is kept apart" in program.window.status.toolTip())
 
 
 # --- the lock

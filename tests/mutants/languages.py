@@ -21,7 +21,18 @@ LANGUAGES = [
         ("    return english(text) if _for_machines.get() else text", "    return english(text)"),
         ("    return english(text) if _for_machines.get() else text", "    return text"),
         ("        _for_machines.reset(token)", "        pass"),
-        ('    return text if is_english() else text.replace(".", trc("decimal mark", "."))', "    return text"),
+        (
+            'return text if is_english() else _Sentence(text.replace(".", trc("decimal mark", ".")), text)',
+            "return text",
+        ),
+        (
+            'return text if is_english() else _Sentence(text.replace(".", trc("decimal mark", ".")), text)',
+            'return text if is_english() else text.replace(".", trc("decimal mark", "."))',
+        ),
+        (
+            'in_english = ", ".join(english(part) for part in parts)',
+            'in_english = ", ".join(parts)',
+        ),
         (
             "if len(digits) != 8 or not (digits.isascii() and digits.isdecimal()):",
             "if len(digits) != 8 or not digits.isdecimal():",
@@ -53,6 +64,17 @@ LANGUAGES = [
             "said = values",
         ),
         ("    if language not in languages_of(locale_dir):", "    if not language:", _SETTINGS),
+    ),
+    *mutants(
+        "hyrisk_desktop/exchange/reports/pdf_canvas.py",
+        "tests/unit/exchange/test_languages.py",
+        ("            self.pdf.current_font_is_set_on_page = False", "            pass"),
+    ),
+    *mutants(
+        "hyrisk_desktop/wide_font.py",
+        "tests/unit/exchange/test_languages.py",
+        ("and after not in _NOT_FIRST and before not in _NOT_LAST", ""),
+        ("for part in [piece] if fits(piece.rstrip()) else piece:", "for part in [piece]:"),
     ),
     *mutants(
         "hyrisk_desktop/settings.py",

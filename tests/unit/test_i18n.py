@@ -13,7 +13,18 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 
 from hyrisk_desktop import i18n
-from hyrisk_desktop.i18n import day_text, decimal, english, for_machines, install_language, moment_text, said, tr, trn
+from hyrisk_desktop.i18n import (
+    day_text,
+    decimal,
+    english,
+    for_machines,
+    install_language,
+    listed,
+    moment_text,
+    said,
+    tr,
+    trn,
+)
 
 MOMENT = datetime(2031, 2, 3, 14, 5)
 
@@ -42,8 +53,16 @@ def test_numbers_of_a_sentence_are_written_as_its_language_writes_them(german: N
     assert text == "1000 Schichten, Abstand 2,50 mm"
     assert english(text) == "Slice increment 2.50 mm, 1000 slices"
     assert decimal(-1234.56, "+.1f") == "-1234,6"
+    assert english(decimal(-1234.56, "+.1f")) == "-1234.6"
     # What a value already says is not a number: versions and addresses keep their points.
     assert tr("withheld: {why}", why="1.2.840 at 10.0.0.1") == "zurückgehalten: 1.2.840 at 10.0.0.1"
+
+
+def test_things_in_a_row_keep_their_english(german: None) -> None:
+    row = listed([tr("no heart"), "CT"])
+    assert (row, english(row)) == ("kein Herz, CT", "no heart, CT")
+    with for_machines():
+        assert listed([row, "x"]) == "no heart, CT, x"
 
 
 def test_english_numbers_keep_their_point() -> None:

@@ -93,6 +93,8 @@ def test_versions_that_are_asked_for_go_along(build: ModuleType) -> None:
         ("libgio-2.0.so.0", False),
         ("PySide6/Qt/plugins/platformthemes/libqgtk3.so", False),
         ("PySide6/Qt/plugins/platformthemes/libqxdgdesktopportal.so", True),
+        ("PySide6/Qt/translations/qtbase_de.qm", True),
+        ("PySide6/Qt/translations/qtbase_zh_CN.qm", True),
     ],
 )
 def test_what_is_left_out(build: ModuleType, monkeypatch: pytest.MonkeyPatch, place: str, needed: bool) -> None:
@@ -210,6 +212,7 @@ def test_the_packages_control_file(build: ModuleType) -> None:
     assert len(set(depends)) == len(depends)
     libraries = {*build.bootstrap.OFFSCREEN_LIBRARIES.values(), *build.bootstrap.XCB_LIBRARIES.values()}
     assert libraries <= {name.partition(" |")[0] for name in depends}
+    assert "fonts-noto-cjk" in fields["Suggests"].split(", ")
     # A line of the description that is empty would end the paragraph.
     assert all(line.startswith(" ") and line.strip() for line in fields["Description"].splitlines()[1:])
 

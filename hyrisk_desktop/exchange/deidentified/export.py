@@ -37,7 +37,7 @@ from hyrisk_desktop.exchange.reports.report import Report
 from hyrisk_desktop.exchange.reports.source_images import source_images
 from hyrisk_desktop.files import export_opener, staged_folder, write_new
 from hyrisk_desktop.findings import Finding, Severity
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import listed, tr
 from hyrisk_desktop.imaging import CTVolume, Kind, SeriesRecord, check_volume, find_series, read_volume
 from hyrisk_desktop.imaging.headers.attributes import parse_header
 from hyrisk_desktop.imaging.headers.damage import parsing_errors
@@ -273,7 +273,7 @@ class _Export:
                 "identity_left",
                 tr(
                     "A value that can identify the patient ({where}) was found in the export, so it was removed.",
-                    where=", ".join(where[:5]),
+                    where=listed(where[:5]),
                 ),
             )
         self._step()
@@ -284,7 +284,7 @@ class _Export:
         lost = [keyword for keyword in _LEFT_OUT if a.get(keyword) and not self.images[0].get(keyword)]
         found = list(self.burned_in.findings(self.report.volume))
         if lost:
-            message = tr("Left out, as the text isn't a known name: {what}.", what=", ".join(lost))
+            message = tr("Left out, as the text isn't a known name: {what}.", what=listed(lost))
             found.append(Finding("text_left_out", Severity.INFO, message))
         return tuple(found)
 

@@ -16,7 +16,7 @@ from hyrisk_desktop.exchange.reports.pdf_pictures import Line, Picture
 from hyrisk_desktop.exchange.reports.report import PRODUCT, VERSION, Report, research_use, warnings_of
 from hyrisk_desktop.exchange.reports.source_images import SourceImages, names_as_they_are
 from hyrisk_desktop.exchange.reports.sr_items import text
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import listed, tr
 from hyrisk_desktop.worklist.notes import PROBE_MM, KeptMark, KeyImage
 
 SERIES_NUMBER = 9905
@@ -32,7 +32,7 @@ def key_images(report: Report) -> tuple[KeyImage, ...]:
 
 def caption_of(report: Report, image: KeyImage) -> str:
     """What stands below a key image: its slice, the note, and what was measured there."""
-    measures = ", ".join(mark.text(report.volume) for mark in report.notes.marks if mark.z == image.z)
+    measures = listed(mark.text(report.volume) for mark in report.notes.marks if mark.z == image.z)
     parts = (tr("Slice {z}", z=image.z), v.plain(image.note), measures)
     return " · ".join(part for part in parts if part)
 

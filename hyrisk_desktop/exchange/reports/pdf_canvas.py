@@ -18,12 +18,14 @@ from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.exchange import dicom_values as v
 from hyrisk_desktop.exchange.reports.report import PRODUCT, VERSION, Report
 from hyrisk_desktop.i18n import language_tag, tr
-from hyrisk_desktop.wide_font import is_wide, wide_font
+from hyrisk_desktop.wide_font import broken, is_wide, wide_font
 
 LEFT, RIGHT, TOP, BOTTOM = 15.0, 195.0, 12.0, 279.0  # fits A4 and, printed at its size, Letter
 Colour = tuple[int, int, int]
 INK, SOFT, RULE, ALERT, MARK = (25, 30, 38), (95, 104, 115), (205, 210, 216), (176, 32, 32), (0, 92, 150)
 FONT, _WIDE = "DejaVu", "Wide"
+_BASELINE = 0.346
+"""Where a line's letters stand, in mm below its top for each point of their size."""
 
 
 def font_folder() -> Path:
@@ -130,7 +132,7 @@ class Canvas:
             x, y: top left corner in mm. width: of the box. size: in points. bold, colour, align: of the letters.
             shrink: whether it may be set smaller.
         """
-        text = self.known(text)
+        text, asked = self.known(text), size
         self.pdf.set_font(FONT, "B" if bold else "", size)
         while shrink and size > 5.5 and self.pdf.get_string_width(text) > width:
             size -= 0.25
@@ -138,7 +140,7 @@ class Canvas:
         while len(text) > 1 and self.pdf.get_string_width(text) > width:
             text = text[:-2].rstrip() + "…"
         self.pdf.set_text_color(*colour)
-        self.pdf.set_xy(x, y)
+        self.pdf.set_xy(x, y + _BASELINE * (asked - size))
         with self.paragraph():
             if self._begun:
                 # Without it a reader of the structure says name and value, or two lines, as one word.
@@ -146,10 +148,15 @@ class Canvas:
                 self.pdf.set_x(x)
             self._begun = True
             self.pdf.cell(width, size * 0.48, text, align=align)
+        if is_wide(text):
+            # fpdf2 takes the font of a line's end for one of this line alone, and would write the next line in it.
+            self.pdf.current_font_is_set_on_page = False
 
     def wrapped(self, text: str, width: float, size: float) -> list[str]:
         """``text`` as lines of at most ``width`` mm."""
         self.pdf.set_font(FONT, "", size)
+        if is_wide(text):
+            return broken(self.known(text), lambda line: self.pdf.get_string_width(line) <= width)
         found = self.pdf.multi_cell(
             width, text=self.known(text), align="L", dry_run=True, output=MethodReturnValue.LINES
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from hyrisk_desktop.exchange import dicom_values as v
 from hyrisk_desktop.exchange.reports.report import Report
-from hyrisk_desktop.i18n import day_text, tr, trn
+from hyrisk_desktop.i18n import day_text, decimal, listed, tr, trn
 
 
 def patient_rows(report: Report) -> list[tuple[str, str]]:
@@ -16,7 +16,7 @@ def patient_rows(report: Report) -> list[tuple[str, str]]:
     return [
         (tr("Patient name"), v.readable_name(a.get("PatientName", ""))),
         (tr("Patient ID"), v.long_text(a.get("PatientID", ""))),
-        (tr("Born, sex, age"), ", ".join(part for part in (born, sex, age) if part)),
+        (tr("Born, sex, age"), listed(part for part in (born, sex, age) if part)),
         (
             tr("Study"),
             " ".join(p for p in (_day(a.get("StudyDate", "")), v.long_text(a.get("StudyDescription", ""))) if p),
@@ -38,8 +38,8 @@ def technique_rows(report: Report) -> list[tuple[str, str]]:
     step = tr("{n} every {z:g} mm", n=depth, z=round(z, 4))
     return [
         (tr("Scanner"), scanner),
-        (tr("Technique"), ", ".join(part for part in (voltage, kernel) if part)),
-        (tr("Slices"), ", ".join(part for part in (thick, step) if part)),
+        (tr("Technique"), listed(part for part in (voltage, kernel) if part)),
+        (tr("Slices"), listed(part for part in (thick, step) if part)),
         (tr("Pixels"), tr("{c} × {r} of {x:g} × {y:g} mm", c=columns, r=rows, x=round(x, 4), y=round(y, 4))),
         (tr("Series"), v.long_text(a.get("SeriesDescription", ""))),
     ]
@@ -48,7 +48,7 @@ def technique_rows(report: Report) -> list[tuple[str, str]]:
 def _plainly(number: str) -> str:
     """A header's number without needless zeros."""
     try:
-        return f"{float(number):g}"
+        return decimal(float(number), "g")
     except ValueError:
         return v.short_text(number)
 

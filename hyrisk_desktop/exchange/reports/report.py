@@ -23,7 +23,7 @@ from hyrisk_desktop.exchange import dicom_values as v
 from hyrisk_desktop.exchange.reports.change import change_document, vessel_name
 from hyrisk_desktop.exchange.reports.document import score_document
 from hyrisk_desktop.findings import Severity
-from hyrisk_desktop.i18n import decimal, said, tr
+from hyrisk_desktop.i18n import decimal, listed, said, tr
 from hyrisk_desktop.imaging import CTVolume, SeriesRecord
 from hyrisk_desktop.measurement import Measurement
 from hyrisk_desktop.risk.risk_reading import RiskReading
@@ -166,7 +166,7 @@ def vessel_text(heart: WholeHeartScores) -> str:
         heart: the scores.
     """
     rows = [row for row in heart.vessels if row.lesions]
-    shown = (f"{vessel_name(row.vessel)}{' ?' if row.suggested else ''} {row.agatston:.1f}" for row in rows)
+    shown = (f"{vessel_name(row.vessel)}{' ?' if row.suggested else ''} {decimal(row.agatston, '.1f')}" for row in rows)
     return " · ".join(shown) or tr("none")
 
 
@@ -211,7 +211,7 @@ def covers_words(risk: RiskReading) -> str:
         "pixel": tr("pixel size"),
         "model": tr("the model's doubt"),
     }
-    return ", ".join(words.get(what, what) for what in risk.interval_covers)
+    return listed(words.get(what, what) for what in risk.interval_covers)
 
 
 def impression_words(report: Report) -> dict[str, str]:
@@ -262,4 +262,7 @@ def _state_row(standing: Standing) -> tuple[tuple[str, str], ...]:
 def finding_lines(report: Report) -> tuple[str, ...]:
     """The findings in their order, as ``Warning: sentence``."""
     words = {Severity.INFO: tr("Note"), Severity.WARNING: tr("Warning"), Severity.UNFIT: tr("UNFIT")}
-    return tuple(f"{words[finding.severity]}: {said(finding.message)}" for finding in report.measurement.findings)
+    return tuple(
+        tr("{kind}: {sentence}", kind=words[finding.severity], sentence=said(finding.message))
+        for finding in report.measurement.findings
+    )

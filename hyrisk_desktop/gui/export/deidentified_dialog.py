@@ -309,6 +309,7 @@ class DeidentifiedCopyDialog(WritingDialog):
 def _caption() -> QLabel:
     label = QLabel()
     label.setObjectName("caption")
+    label.setWordWrap(True)
     return label
 
 

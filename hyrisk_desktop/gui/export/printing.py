@@ -37,7 +37,7 @@ from hyrisk_desktop.exchange.reports.report import (
 from hyrisk_desktop.gui.export.writer import Exporting, readiness
 from hyrisk_desktop.gui.services.job_runner import JobContext, JobRunner, Operation
 from hyrisk_desktop.gui.session import Session
-from hyrisk_desktop.i18n import tr, trc
+from hyrisk_desktop.i18n import listed, tr, trc
 
 _PICTURE_PX = 330
 
@@ -117,7 +117,7 @@ def page_of(report: Report) -> QTextDocument:
         _heading(at, title, 12)
         _rows(at, rows)
     # A sheet that is lost among others still says whose it is.
-    whose = ", ".join(value for _, value in patient_rows(report)[:2] if value)
+    whose = listed(value for _, value in patient_rows(report)[:2] if value)
     for number, (picture, caption) in enumerate(pictures):
         _picture(document, at, f"picture{number}", picture, f"{whose}: {caption}" if whose else caption)
     at.insertText(f"\n{PRODUCT} {VERSION}")

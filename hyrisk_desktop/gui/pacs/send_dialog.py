@@ -55,7 +55,7 @@ class SendReadingDialog(WritingDialog):
         self._follow()
 
     def _box(self, key: str, title: str, note: str) -> QCheckBox:
-        box = QCheckBox(f"{title}: {note}")
+        box = QCheckBox(tr("{title}: {note}", title=title, note=note))
         box.setObjectName(f"send_{key}")
         box.setChecked(key in self._settings["pacs_send_formats"])
         box.toggled.connect(self._show)

@@ -13,7 +13,7 @@ from hyrisk_desktop.exchange.pacs.outbox import Item, Outbox, State
 from hyrisk_desktop.gui.pacs.nodes import Nodes
 from hyrisk_desktop.gui.pacs.receiving import Receiving
 from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner, Operation
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import listed, tr
 
 _AGAIN_MS = 60_000
 
@@ -151,5 +151,5 @@ def _summary(items: Sequence[Item]) -> str:
         return tr("NOT SENT to {node}: {why} See File > PACS, “Sent”.", node=failed[0].node, why=failed[0].reason)
     if waiting:
         return tr("Waiting to be sent to {node}: {why}", node=waiting[0].node, why=waiting[0].reason)
-    nodes = ", ".join(dict.fromkeys(i.node for i in done))
+    nodes = listed(dict.fromkeys(i.node for i in done))
     return tr("Sent to {nodes}: {n}, of these confirmed: {confirmed}.", nodes=nodes, n=len(done), confirmed=confirmed)

@@ -13,7 +13,7 @@ from hyrisk_desktop.gui.appearance import colour, scaled
 from hyrisk_desktop.gui.hints import Place, hint_text, situation
 from hyrisk_desktop.gui.panels.caption import Caption
 from hyrisk_desktop.gui.session import Session
-from hyrisk_desktop.i18n import decimal, tr
+from hyrisk_desktop.i18n import decimal, listed, tr
 from hyrisk_desktop.risk.explain import Explanation
 from hyrisk_desktop.risk.risk_reading import RiskReading
 from hyrisk_desktop.risk.spread import COVERS
@@ -99,7 +99,7 @@ class ByGradeStrip(QWidget):
     def show_risks(self, risks: tuple[float, ...], grade: float | None) -> None:
         """Risks at grades 0 to 3 (empty: nothing to show) and the current grade."""
         self._risks, self._grade = risks, grade
-        words = ", ".join(tr("grade {g}: {risk}", g=g, risk=percent(r)) for g, r in enumerate(risks))
+        words = listed(tr("grade {g}: {risk}", g=g, risk=percent(r)) for g, r in enumerate(risks))
         self.setAccessibleDescription(words)
         self.setToolTip(words)
         self.update()

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QButtonGroup, QGridLayout, QLabel, QToolButton, QW
 from hyrisk_desktop.calcium.grading import GRADES, grade_word
 from hyrisk_desktop.gui.panels.caption import Caption
 from hyrisk_desktop.gui.session import Session
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import listed, tr
 from hyrisk_desktop.worklist.cac_drs import cac_drs, vessel_sum
 from hyrisk_desktop.worklist.records import VESSELS
 
@@ -25,7 +25,8 @@ class VesselSheet(QWidget):
         grid.setHorizontalSpacing(4)
         grid.setVerticalSpacing(3)
         for row, vessel in enumerate(VESSELS):
-            grid.addWidget(QLabel(vessel), row // 2, 5 * (row % 2))
+            name = _name(vessel)
+            grid.addWidget(QLabel(name), row // 2, 5 * (row % 2))
             group = QButtonGroup(self)
             group.setExclusive(False)
             for grade in GRADES:
@@ -33,7 +34,7 @@ class VesselSheet(QWidget):
                 button.setObjectName(f"vessel{vessel}{grade}")
                 button.setText(str(grade))
                 word = grade_word(grade)
-                button.setAccessibleName(tr("{vessel} grade {grade}, {word}", vessel=vessel, grade=grade, word=word))
+                button.setAccessibleName(tr("{vessel} grade {grade}, {word}", vessel=name, grade=grade, word=word))
                 button.setToolTip(button.accessibleName())
                 button.setCheckable(True)
                 button.setFixedSize(30, 24)
@@ -65,7 +66,12 @@ class VesselSheet(QWidget):
         if not vessels:
             self._sum.setText(tr("Grade the four vessels; the exam's grade is the worst of them."))
         elif len(vessels) < len(VESSELS):
-            missing = ", ".join(v for v in VESSELS if v not in vessels)
+            missing = listed(_name(v) for v in VESSELS if v not in vessels)
             self._sum.setText(tr("Still to grade: {vessels}", vessels=missing))
         else:
             self._sum.setText(tr("Sum {n} of 12   {line}", n=vessel_sum(vessels), line=cac_drs(vessels)))
+
+
+def _name(vessel: str) -> str:
+    """A vessel of `VESSELS` as readers write it."""
+    return tr("LCx") if vessel == "LCx" else vessel

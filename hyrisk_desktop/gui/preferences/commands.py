@@ -15,7 +15,7 @@ from hyrisk_desktop.gui.preferences.dialog import SettingsDialog
 from hyrisk_desktop.gui.preferences.rows import setting_rows
 from hyrisk_desktop.gui.viewer.desk import Desk
 from hyrisk_desktop.gui.worklist.controller import account_name
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import listed, tr
 
 if TYPE_CHECKING:
     from hyrisk_desktop.gui.application import Services
@@ -68,6 +68,6 @@ class SettingsCommands(QObject):
         self.applied.emit(changed)
         later = [row.label for row in setting_rows() if row.later and row.key in changed]
         if later:
-            self.message.emit(tr("From the next start of the program on: {what}.", what=", ".join(later)))
+            self.message.emit(tr("From the next start of the program on: {what}.", what=listed(later)))
         elif changed:
             self.message.emit(tr("The settings are kept."))

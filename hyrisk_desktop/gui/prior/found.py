@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hyrisk_desktop.comparison.same_patient import days_between, differing, known
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.exchange.pacs.query import StudyMatch
-from hyrisk_desktop.i18n import day_text, tr, trn
+from hyrisk_desktop.i18n import day_text, listed, tr, trn
 
 if TYPE_CHECKING:
     from hyrisk_desktop.worklist.store import Store
@@ -106,7 +106,7 @@ def probable(current: Mapping[str, str], other: Mapping[str, str]) -> bool:
 
 def _doubt(current: Mapping[str, str], other: Mapping[str, str], *, many: bool) -> str:
     if differ := differing(current, other):
-        return tr("The exams differ in {what}.", what=", ".join(differ))
+        return tr("The exams differ in {what}.", what=listed(differ))
     if known(current) < _LEAST_KNOWN:
         return tr("Too little says whose exams these are.")
     return tr("Very many exams bear this patient's name and ID.") if many else ""

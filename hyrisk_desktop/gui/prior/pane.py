@@ -12,7 +12,7 @@ from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.viewer.cover import Cover
 from hyrisk_desktop.gui.viewer.desk import Desk
 from hyrisk_desktop.gui.viewer.display import Plane
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import listed, tr
 
 _MOST_NAMED = 3
 
@@ -67,4 +67,4 @@ class PriorPane(QWidget):
         more = len(found) - len(names)
         if more > 0:
             names.append(tr("{n} more", n=more))
-        self._desk.set_priors_text(tr("D: prior {when}", when=", ".join(names)) if names else "")
+        self._desk.set_priors_text(tr("D: prior {when}", when=listed(names)) if names else "")

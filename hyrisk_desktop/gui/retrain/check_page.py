@@ -25,7 +25,7 @@ from hyrisk_desktop.gui.retrain.plan import ask_process
 from hyrisk_desktop.gui.retrain.training_process import Command
 from hyrisk_desktop.gui.sentences import sentence_of
 from hyrisk_desktop.gui.services.job_runner import JobContext, JobRunner, Operation
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import listed, tr
 
 _SHOWN = 1000
 _COLOURS = {"error": "bad", "warning": "warning"}
@@ -42,8 +42,8 @@ def facts(answer: dict[str, Any]) -> dict[str, str]:
     return {
         "rows": tr("{n} ({usable} usable)", n=answer.get("rows", 0), usable=answer.get("usable", 0)),
         "outcome": tr("{a} survivors, {b} non-survivors", a=survivors, b=others) + share,
-        "grades": ", ".join(tr("grade {g}: {n}", g=g, n=n) for g, n in grades.items()) or tr("none"),
-        "missing": ", ".join(f"{column}: {n}" for column, n in missing.items()) or tr("none"),
+        "grades": listed(tr("grade {g}: {n}", g=g, n=n) for g, n in grades.items()) or tr("none"),
+        "missing": listed(f"{column}: {n}" for column, n in missing.items()) or tr("none"),
         "patients": tr("{n} ({both} with both outcomes)", n=answer.get("patients", 0), both=both),
         "duplicates": str(answer.get("duplicates", 0)),
     }
@@ -79,7 +79,7 @@ def lines_text(lines: list[int]) -> str:
             runs[-1][1] = line
         else:
             runs.append([line, line])
-    return ", ".join(str(a) if a == b else f"{a}–{b}" for a, b in runs)
+    return listed(str(a) if a == b else f"{a}–{b}" for a, b in runs)
 
 
 class CheckPage(QWidget):

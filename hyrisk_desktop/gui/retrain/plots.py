@@ -11,6 +11,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 
+from hyrisk_desktop.gui.local_axis import local_axes
 from hyrisk_desktop.gui.retrain.progress import Progress, unit_name
 from hyrisk_desktop.gui.retrain.run_results import Curve, RunResults
 from hyrisk_desktop.i18n import tr
@@ -57,7 +58,7 @@ class Plot(pg.PlotWidget):
     """A titled plot with axis labels, without menus or dragging."""
 
     def __init__(self, name: str, title: str, x: str, y: str) -> None:
-        super().__init__(background=BACKGROUND)
+        super().__init__(background=BACKGROUND, axisItems=local_axes())
         self.setObjectName(name)
         self.setAccessibleName(title)
         self.title = title

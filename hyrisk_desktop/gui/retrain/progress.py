@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import listed, tr
 
 F64 = NDArray[np.float64]
 _POINTS = 400
@@ -217,7 +217,7 @@ def full_name(unit: str, units: tuple[str, ...]) -> str:
     if len(path) > 1 and len({one.partition("/")[0] for one in units}) > 1:
         names = {"scratch": tr("from scratch"), "finetune": tr("fine-tuned"), "frozen": tr("frozen")}
         parts.append(names.get(path[0], path[0]))
-    return ", ".join([*parts, unit_name(unit)])
+    return listed([*parts, unit_name(unit)])
 
 
 def duration(seconds: float) -> str:

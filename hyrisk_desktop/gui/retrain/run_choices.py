@@ -26,7 +26,7 @@ from hyrisk_desktop.gui.retrain.plan import DEFAULT_SIZE, ask_process
 from hyrisk_desktop.gui.retrain.progress import about, size
 from hyrisk_desktop.gui.retrain.training_process import Command
 from hyrisk_desktop.gui.services.job_runner import JobContext, JobRunner, Operation
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import listed, tr
 from hyrisk_desktop.risk.bundle import check_model_name
 
 _PAUSE_MS = 400
@@ -87,7 +87,7 @@ def estimate_words(answer: dict[str, Any]) -> str:
         parts.append(tr("{size} of memory", size=size(memory)))
     if isinstance(disk := answer.get("disk_bytes"), (int, float)):
         parts.append(tr("{size} of disk space", size=size(disk)))
-    return tr("Estimate: {parts}.", parts=", ".join(parts)) if parts else tr("There is no estimate for this.")
+    return tr("Estimate: {parts}.", parts=listed(parts)) if parts else tr("There is no estimate for this.")
 
 
 class Effort(QGroupBox):

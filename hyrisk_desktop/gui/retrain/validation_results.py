@@ -169,7 +169,7 @@ def _recalibration(found: dict[str, Any]) -> str:
 
 
 def _signed(value: float) -> str:
-    return f"{'−' if value < 0 else '+'} {abs(value):.2f}"
+    return f"{'−' if value < 0 else '+'} {decimal(abs(value), '.2f')}"
 
 
 def _roc(data: dict[str, Any]) -> Iterator[Curve]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hyrisk_desktop.gui.state import Exam, Tool, ViewState
 from hyrisk_desktop.gui.viewer.display import Plane, PlaneGeometry
-from hyrisk_desktop.i18n import day_text, tr
+from hyrisk_desktop.i18n import day_text, decimal, tr
 from hyrisk_desktop.imaging import CTVolume, Voxel
 from hyrisk_desktop.worklist.notes import PROBE_MM, disc_hu
 
@@ -50,7 +50,7 @@ def technique(a: Mapping[str, str], volume: CTVolume) -> tuple[str, ...]:
 
 def _short(number: str) -> str:
     try:
-        return f"{float(number):g}"
+        return decimal(float(number), "g")
     except ValueError:
         return number
 
@@ -84,7 +84,7 @@ def axial_corners(exam: Exam, view: ViewState, zoom: float, under_pointer: str, 
         slab_text(PlaneGeometry(Plane.AXIAL, volume.shape_zyx, volume.spacing_mm), view),
         tr("Slice {z} (0–{last})", z=z, last=depth - 1),
         tr("{mm:.1f} mm", mm=volume.voxel_to_mm(view.position)[2]),
-        tr("Zoom {zoom:.0%}", zoom=zoom),
+        tr("Zoom {zoom:.0f}%", zoom=100 * zoom),
         tr("W {width:.0f}  L {level:.0f}", width=view.width, level=view.level),
     )
     return Corners(who, what, (*under_pointer.split("\n"), *technique(a, volume)), where)

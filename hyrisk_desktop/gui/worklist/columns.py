@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hyrisk_desktop.exchange.reports.report import percent
 from hyrisk_desktop.findings import Severity
 from hyrisk_desktop.gui.viewer.overlay_text import person_name
-from hyrisk_desktop.i18n import day_text, tr, trc
+from hyrisk_desktop.i18n import day_text, listed, tr, trc
 from hyrisk_desktop.standing import SHOWN, Standing, reason_words
 from hyrisk_desktop.worklist.records import ExamEntry, Status, status_word
 
@@ -92,9 +92,9 @@ def others_text(r: Row) -> str:
     if r.blinded:
         return ""
     if r.busy:
-        return tr("being read by {names}", names=", ".join(r.busy))
+        return tr("being read by {names}", names=listed(r.busy))
     names = [tr("{name} (locked)", name=o.reader) if o.locked else o.reader for o in r.entry.others]
-    return tr("read by {names}", names=", ".join(names)) if names else ""
+    return tr("read by {names}", names=listed(names)) if names else ""
 
 
 def _why(r: Row) -> str:

@@ -11,7 +11,7 @@ from hyrisk_desktop.gui.services.store import StoreService
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.worklist.read_keeper import ReadKeeper
 from hyrisk_desktop.gui.worklist.table_model import WorklistModel
-from hyrisk_desktop.i18n import tr, trn
+from hyrisk_desktop.i18n import listed, tr, trn
 from hyrisk_desktop.worklist.records import ExamEntry, Reader, ReadingList
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class OtherDesks(QObject):
                     "{names} has this exam open now, too.",
                     "{names} have this exam open now, too.",
                     len(names),
-                    names=", ".join(names),
+                    names=listed(names),
                 )
             )
         self._said = said

@@ -33,7 +33,7 @@ from PySide6.QtWidgets import (
 from hyrisk_desktop.gui.worklist.columns import columns
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.gui.worklist.table_model import PICTURE_PX
-from hyrisk_desktop.i18n import tr, trn
+from hyrisk_desktop.i18n import listed, tr, trn
 from hyrisk_desktop.worklist.records import Status, status_word
 
 _ROW_PX = 42
@@ -183,7 +183,7 @@ class WorklistPanel(QWidget):
         counts = self._worklist.model.counts()
         parts = [tr("{n} {status}", n=counts[s], status=status_word(s)) for s in Status if counts[s]]
         total = trn("{n} exam", "{n} exams", sum(counts.values()))
-        self._counts.setText(": ".join(text for text in (total, ", ".join(parts)) if text))
+        self._counts.setText(tr("{total}: {parts}", total=total, parts=listed(parts)) if parts else total)
 
     @Slot()
     def _show_current(self) -> None:

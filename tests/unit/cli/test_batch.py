@@ -21,6 +21,7 @@ from tests.helpers.batch import CENTRE, series_uid, write_exams, write_reads
 from tests.helpers.bundles import shelve, write_tiny_bundle
 from tests.helpers.command_line import hyrisk
 from tests.helpers.exams import write_exam
+from tests.helpers.languages import LANGUAGES, speaking
 
 COUNT = 24
 
@@ -59,6 +60,24 @@ def wait_for_rows(path: Path, count: int, process: subprocess.Popen[bytes]) -> N
         assert process.poll() is None, process.communicate()[1].decode()
         assert time.monotonic() < deadline
         time.sleep(0.002)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_table_is_the_same_whatever_the_language_of_who_made_it(
+    language: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "study"
+    for n in (1, 2):
+        write_exam(folder / f"{n}", n)
+    (folder / "2" / f"I{10 * 7919 % 10007:05d}.dcm").unlink()
+    reads = write_reads(tmp_path / "reads.csv", [1, 2])
+    ask = ("batch", folder, "--reads", reads, "--model", model, "--whole-heart", "--out")
+    assert hyrisk(monkeypatch, capsys, *ask, tmp_path / "en.csv")[0] == 4
+    with speaking(language):
+        code, _, err = hyrisk(monkeypatch, capsys, *ask, tmp_path / "other.csv")
+    assert code == 4
+    assert "Research use only." not in err
+    assert timeless(tmp_path / "other.csv") == timeless(tmp_path / "en.csv")
 
 
 def test_the_same_numbers_as_hyrisk_score(
@@ -152,7 +171,7 @@ def test_failures_are_rows_tried_again_and_counted(
     assert code == 4
     assert "2 scored, 1 failed" in err
     assert "1 missing_slice" in err
-    assert "1 series of the reads are not below this folder" in err
+    assert "1 series of the reads is not below this folder" in err
     assert [row["status"] for row in rows(out)] == ["scored", "failed", "scored"]
     assert "slice of this series is missing" in rows(out)[1]["error"]
     lost.write_bytes(content)

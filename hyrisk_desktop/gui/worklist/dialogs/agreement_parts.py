@@ -11,7 +11,8 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem
 
 from hyrisk_desktop.gui.appearance import colour, contrast
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.gui.local_axis import local_axes
+from hyrisk_desktop.i18n import decimal, tr
 from hyrisk_desktop.worklist.agreement import Agreement, Estimate
 
 NOTHING = "–"
@@ -21,14 +22,14 @@ def estimate_text(e: Estimate, digits: int = 2) -> str:
     """``0.71 (0.60 to 0.80)``, or a dash where the data can't give it."""
     if math.isnan(e.value):
         return NOTHING
-    text = f"{e.value:.{digits}f}".replace("-", "−")
+    text = minus(e.value, digits)
     if math.isnan(e.low):
         return text
     return tr("{value} ({low} to {high})", value=text, low=minus(e.low, digits), high=minus(e.high, digits))
 
 
 def minus(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}".replace("-", "−")
+    return decimal(value, f".{digits}f").replace("-", "−")
 
 
 class GradeMatrix(QTableWidget):
@@ -78,7 +79,7 @@ class BlandAltmanPlot(pg.PlotWidget):
     """Differences of two readers' region Agatston over their means."""
 
     def __init__(self) -> None:
-        super().__init__(background="#181b20")
+        super().__init__(background="#181b20", axisItems=local_axes())
         self.setObjectName("blandAltmanPlot")
         self.setMinimumHeight(230)
         self.setLabel("bottom", tr("mean region Agatston of both readers"))

@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox, QPushButton, QWidget
 
 from hyrisk_desktop.exchange.reports.report import grade_text
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import listed, tr
 from hyrisk_desktop.worklist.records import Read
 
 
@@ -52,7 +52,7 @@ def _what(read: Read) -> str:
         parts.append(tr("lesions excluded"))
     if read.whole_heart:
         parts.append(tr("whole heart scored"))
-    return ", ".join(parts)
+    return listed(parts)
 
 
 def _local_time(stamp: str) -> str:

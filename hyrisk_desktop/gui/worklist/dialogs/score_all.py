@@ -30,7 +30,7 @@ from hyrisk_desktop.gui.plain_table import RowsModel
 from hyrisk_desktop.gui.sentences import sentence_of
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.gui.worklist.scoring import Scoring, Wanted
-from hyrisk_desktop.i18n import decimal, tr, trc
+from hyrisk_desktop.i18n import decimal, listed, tr, trc
 from hyrisk_desktop.standing import State
 
 
@@ -67,7 +67,7 @@ def row_texts(named: tuple[str, BatchRow]) -> tuple[str, ...]:
         if row.agatston is None
         else decimal(row.agatston, ".1f"),
         withheld if row.risk_state == State.WITHHELD else "" if risk is None else percent(risk, 1),
-        ", ".join(text for text in (*notes, row.centre_note, row.findings.replace(" ", ", ")) if text),
+        listed(text for text in (*notes, row.centre_note, row.findings.replace(" ", ", ")) if text),
     )
 
 
