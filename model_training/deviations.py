@@ -37,23 +37,18 @@ def deviations(config: TrainConfig) -> list[str]:
         said.append(tr("HU are moved so that the exam's own blood has {hu:g}, by 20 at most.", hu=config.blood_hu))
     if config.hold:
         said.append(
-            tr(
-                "It sees each subject scanned twice, and the squared difference of the log odds counts {weight:g}.",
-                weight=config.hold,
-            )
-        )
+            tr("It sees each subject scanned twice, and the squared difference of the log odds counts {weight:g}.",
+               weight=config.hold)
+        )  # fmt: skip
     if config.jitter:
         said.append(tr("Sharpness and noise are changed at random in each batch."))
     if config.soft_target:
         said.append(tr("It learns each phantom's expected risk instead of the outcome."))
     if config.patience:
         said.append(
-            trn(
-                "It stops after {n} epoch without a better inner loss.",
-                "It stops after {n} epochs without a better inner loss.",
-                config.patience,
-            )
-        )
+            trn("It stops after {n} epoch without a better inner loss.",
+                "It stops after {n} epochs without a better inner loss.", config.patience)
+        )  # fmt: skip
     if config.bfloat16:
         said.append(tr("Computed in bfloat16 where the device can."))
     if config.score == "agatston":

@@ -25,6 +25,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# Until all tests are collected: what is imported meanwhile stays, and is looked through for garbage again and again.
+gc.disable()
 _frozen_modules = 0
 
 
@@ -38,6 +40,7 @@ def freeze_imports() -> None:
 
 
 def pytest_collection_finish() -> None:
+    gc.enable()
     freeze_imports()
 
 

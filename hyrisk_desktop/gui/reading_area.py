@@ -69,12 +69,12 @@ class ReadingArea(QWidget):
         self._left.setVisible(listed)
         below = listed and rest < _LEAST_LIST + _LEAST_SIDE
         if below and self._left.count() == 1:
-            self._left.addWidget(self._desk.lend_side())
+            self._left.addWidget(self._desk.planes.lend())
             self._left.setSizes([600, 400])
         if below:
             self._desk.side.setMaximumWidth(NO_LIMIT)
         else:
-            self._desk.put_side_back()
+            self._desk.planes.put_back()
         if not listed:
             self._desk.side.setMaximumWidth(max(_LEAST_SIDE, rest))
             return

@@ -143,17 +143,14 @@ def load_bundle(directory: Path) -> tuple[ModelBundle, HyRiskNet]:
     from hyrisk_desktop.risk.network import HyRiskNet
 
     data = _read_sealed(directory)
-    # Each form of the weights goes as the next comes: all of them at once would be the most memory of a reading.
-    weights = [_read_weights(directory, data)]
     try:
-        tensors = load(weights.pop())
-        statistics = {k: v.float().numpy() for k, v in tensors.items() if k.startswith("novelty.")}
+        # Each form of the weights goes as the next comes: all of them at once would be the most memory of a reading.
+        tensors = load(_read_weights(directory, data))
+        statistics = {k: tensors.pop(k).float().numpy() for k in tuple(tensors) if k.startswith("novelty.")}
         bundle = _parse(directory, data, statistics)
         # Without weights of its own: to draw eleven million at random takes longer than to read these.
         with torch.device("meta"):
             model = HyRiskNet(bundle.depth)
-        for name in statistics:
-            del tensors[name]
         for name, values in tensors.items():
             tensors[name] = values.to(torch.float32) if values.is_floating_point() else values
         model.load_state_dict(tensors, assign=True)

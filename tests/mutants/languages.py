@@ -110,11 +110,11 @@ LANGUAGES = [
         ('return _ADDED.sub("", text).replace("&", "")', 'return text.replace("&", "")'),
     ),
     *mutants(
-        "hyrisk_desktop/gui/viewer/desk.py",
+        "hyrisk_desktop/gui/viewer/lent.py",
         _WINDOW,
-        ("            self._splitters[0].restoreState(self._share_kept)\n", ""),
-        ("(whole if self._share_kept is None else self._share_kept, side)", "(whole, side)"),
-        ("                self._share_kept = stored\n", "                splitter.restoreState(stored)\n"),
+        ("            self._splitter.restoreState(self._kept)\n", ""),
+        ("self._splitter.saveState() if self._kept is None else self._kept", "self._splitter.saveState()"),
+        ("            self._kept = state\n", "            self._splitter.restoreState(state)\n"),
     ),
     *mutants(
         "packaging/catalogues.py",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
@@ -18,6 +19,9 @@ from hyrisk_desktop.gui.pacs.receiving import Receiving
 from hyrisk_desktop.gui.sentences import sentence_of
 from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.i18n import tr, trn
+
+if TYPE_CHECKING:
+    from hyrisk_desktop.exchange.pacs.retrieve import Retrieved
 
 
 class TransferState(StrEnum):
@@ -122,18 +126,7 @@ class Transfers(QObject):
             result = retrieve(
                 node, own, series, self._inbox, receiver=receiver, password=secret, progress=context.progress, cancel=context.token
             )  # fmt: skip
-            total = result.arrived + result.already + result.missing
-            state = TransferState.FAILED if result.missing else TransferState.DONE
-            message = " ".join(result.reasons)
-            if result.missing:
-                message = trn(
-                    "{n} object did not come. {why}", "{n} objects did not come. {why}", result.missing, why=message
-                ).strip()
-            elif not total:
-                message = tr("The study holds no CT images.")
-            return replace(
-                transfer, state=state, done=total - result.missing, total=total, message=message, folders=result.folders
-            )
+            return _ended(transfer, result)
 
         def ended(**changes: object) -> None:
             self._job = None
@@ -157,3 +150,19 @@ class Transfers(QObject):
         )  # fmt: skip
         self._job = number, job
         self._runner.run_network(job)
+
+
+def _ended(transfer: Transfer, result: Retrieved) -> Transfer:
+    """The transfer after what came of it."""
+    total = result.arrived + result.already + result.missing
+    state = TransferState.FAILED if result.missing else TransferState.DONE
+    message = " ".join(result.reasons)
+    if result.missing:
+        message = trn(
+            "{n} object did not come. {why}", "{n} objects did not come. {why}", result.missing, why=message
+        ).strip()
+    elif not total:
+        message = tr("The study holds no CT images.")
+    return replace(
+        transfer, state=state, done=total - result.missing, total=total, message=message, folders=result.folders
+    )

@@ -21,6 +21,7 @@ from hyrisk_desktop.gui.viewer.annotations import Annotations, Marks
 from hyrisk_desktop.gui.viewer.display import Plane, PlaneGeometry, rgb32, window_table
 from hyrisk_desktop.gui.viewer.heat import HeatLegend
 from hyrisk_desktop.gui.viewer.keys import AXES, ImageKeys
+from hyrisk_desktop.gui.viewer.lent import LentPart
 from hyrisk_desktop.gui.viewer.lesion_hand import nothing_there, toggle_at
 from hyrisk_desktop.gui.viewer.overlay_text import Corners, axial_corners, pointer_text, side_corners
 from hyrisk_desktop.gui.viewer.slice_view import SliceView
@@ -101,28 +102,14 @@ class Desk(QWidget):
         splitter.setStretchFactor(1, 2)
         splitter.setSizes([700, 300])
         self.side = side
-        """The reformatted planes; see `lend_side`."""
-        self._share_kept: QByteArray | None = None
-        self._splitters = (splitter, side)
-        for part in (*self._splitters, self._column, self._pair):
+        self.planes = LentPart(splitter, side)
+        """The reformatted planes; whoever lays out the window may put them elsewhere while there is no room here."""
+        for part in (splitter, side, self._column, self._pair):
             part.setHandleWidth(4)
             part.setChildrenCollapsible(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(splitter)
-
-    def lend_side(self) -> QSplitter:
-        """The reformatted planes, for whoever lays out the window to put elsewhere while there is no room here."""
-        if self._share_kept is None:
-            self._share_kept = self._splitters[0].saveState()
-        return self.side
-
-    def put_side_back(self) -> None:
-        """The reformatted planes right of the axial image again, with the share of it that they had."""
-        if self._share_kept is not None:
-            self._splitters[0].addWidget(self.side)
-            self._splitters[0].restoreState(self._share_kept)
-            self._share_kept = None
 
     def add_beside(self, pane: QWidget) -> None:
         """Something to be compared with the images, right of the axial one; hidden until `show_beside`."""
@@ -148,19 +135,14 @@ class Desk(QWidget):
         self._pair.setSizes([500, 500])
 
     def layout_state(self) -> str:
-        """Splitter positions, for the settings; those of the reformatted planes in their own place."""
-        whole, side = (splitter.saveState() for splitter in self._splitters)
-        states = (whole if self._share_kept is None else self._share_kept, side)
-        return "|".join(bytes(state.toBase64().data()).decode() for state in states)
+        """Splitter positions, for the settings."""
+        return "|".join(bytes(s.toBase64().data()).decode() for s in (self.planes.state, self.side.saveState()))
 
     def restore_layout(self, state: str) -> None:
         """Inverse of `layout_state`; anything else leaves the default."""
-        for splitter, part in zip(self._splitters, state.split("|"), strict=False):
-            stored = QByteArray.fromBase64(part.encode())
-            if splitter is self._splitters[0] and self._share_kept is not None:
-                self._share_kept = stored
-            else:
-                splitter.restoreState(stored)
+        places = (self.planes.restore, self.side.restoreState)
+        for restore, part in zip(places, state.split("|"), strict=False):
+            restore(QByteArray.fromBase64(part.encode()))
 
     def set_priors_text(self, text: str) -> None:
         """Which earlier exams of the patient there are, for the axial image's corner."""
