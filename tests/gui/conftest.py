@@ -10,7 +10,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from hyrisk_desktop.app import build_window, make_application
-from hyrisk_desktop.gui import application
+from hyrisk_desktop.gui import application, main_window
 from hyrisk_desktop.gui.application import Services
 from hyrisk_desktop.gui.main_window import MainWindow
 from hyrisk_desktop.gui.session import Session
@@ -116,7 +116,12 @@ def quick_windows(kept_decoders: None, built_once: None, monkeypatch: pytest.Mon
 
 @pytest.fixture
 def program(
-    qtbot: QtBot, qapp: object, tiny_bundle: Path, isolated_home: Path, quick_windows: None
+    qtbot: QtBot,
+    qapp: object,
+    tiny_bundle: Path,
+    isolated_home: Path,
+    quick_windows: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Program]:
     make_application(["test"])
     settings = Settings(isolated_home / "config" / "settings.json")
@@ -127,6 +132,8 @@ def program(
     window.show()
     qtbot.waitExposed(window)
     yield Program(window, services, qtbot)
+    # A test that failed may have left reads unsaved: nobody would answer the question about them, and no test after it would run.
+    monkeypatch.setattr(main_window, "leave_unsaved", lambda *_, **__: True)
     window.close()
     window.deleteLater()
     qtbot.wait(1)
