@@ -35,10 +35,10 @@ def start_warning(start: ModelBundle | None, data: CohortData) -> str:
     if start is None or not seen:
         return ""
     return trn(
-        "{n} of these {n} exams has trained the starting model “{name}” before: the results here are not held out, and look better than they are. Start from other weights for results that hold.",
-        "{n} of these {n} exams have trained the starting model “{name}” before: the results here are not held out, and look better than they are. Start from other weights for results that hold.",
+        "{n} of these {all} exams has trained the starting model “{name}” before: the results here are not held out, and look better than they are. Start from other weights for results that hold.",
+        "{n} of these {all} exams have trained the starting model “{name}” before: the results here are not held out, and look better than they are. Start from other weights for results that hold.",
         seen,
-        n=len(data),
+        all=len(data),
         name=start.name,
     )
 

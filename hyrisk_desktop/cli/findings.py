@@ -11,14 +11,14 @@ from hyrisk_desktop.i18n import trc
 
 def as_read(document: dict[str, Any], findings: Iterable[Finding]) -> dict[str, Any]:
     """``document``, which is English, with its findings as people read them."""
-    return document | {"findings": [{"code": f.code, "line": line_of(f), "message": f.message} for f in findings]}
+    return document | {"findings": [{"code": f.code, "severity": f.severity, "message": f.message} for f in findings]}
 
 
-def line_of(finding: Finding) -> str:
+def line_of(severity: Severity, message: str) -> str:
     """``[warning] sentence``."""
     words = {
         Severity.INFO: trc("severity", "info"),
         Severity.WARNING: trc("severity", "warning"),
         Severity.UNFIT: trc("severity", "unfit"),
     }
-    return f"[{words[finding.severity]}] {finding.message}"
+    return f"[{words[severity]}] {message}"

@@ -13,6 +13,7 @@ from hyrisk_desktop.cli.failures import json_errors
 from hyrisk_desktop.cli.findings import as_read, line_of
 from hyrisk_desktop.cli.worklist import use_export_settings
 from hyrisk_desktop.errors import ExamError, InputError
+from hyrisk_desktop.findings import Severity
 from hyrisk_desktop.i18n import tr, trn
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def _score_document(
     m = measure(volume, centre, grade, predictor, region=region, profile=chosen_profile, also=also, heart=heart)
     export = write_exports(targets, record, volume, m, predictor, reader=reader)
     for finding in (*missing, *(() if export is None else export.warnings)):
-        typer.echo(line_of(finding), err=True)
+        typer.echo(line_of(finding.severity, finding.message), err=True)
     return score_document(volume, centre, m.scores, m.risk, m.findings, m.whole_heart), m.findings
 
 
@@ -176,7 +177,7 @@ def _print_readout(document: dict[str, Any]) -> None:
         *scores,
         *(_heart_lines(calcium["whole_heart"], document) if "whole_heart" in calcium else ()),
         *([tr("Risk              not available")] if risk is None else _risk_lines(risk, _why(document, risk))),
-        *(finding["line"] for finding in document["findings"]),
+        *(line_of(Severity(finding["severity"]), finding["message"]) for finding in document["findings"]),
         *([tr("Exam: synthetic phantom, not a patient")] if document["exam"]["synthetic"] else ()),
         tr("Research use only."),
     ]

@@ -168,7 +168,7 @@ def _cautions(found: dict[str, Any], data: CohortData, bundle: ModelBundle) -> l
     """What the numbers must not be read without, the gravest first."""
     said = []
     if seen := cases_seen(bundle, data):
-        said.append(trn("{n} of these {n} exams has trained this model: the results are no validation, and look better than they are.", "{n} of these {n} exams have trained this model: the results are no validation, and look better than they are.", seen, n=len(data)))  # fmt: skip
+        said.append(trn("{n} of these {all} exams has trained this model: the results are no validation, and look better than they are.", "{n} of these {all} exams have trained this model: the results are no validation, and look better than they are.", seen, all=len(data)))  # fmt: skip
     said += no_better_than_chance(found["discrimination"])
     rarer = min(int(data.outcome.sum()), int((1 - data.outcome).sum()))
     if rarer < 100:

@@ -89,7 +89,7 @@ def test_reads_outlive_the_server_and_the_program(server: postgres.Server, qtbot
     server.stop()
     first.service.save_read(replace(read, grade=2.0, excluded=frozenset({(4, 5, 6)})), reader)
     first.wait(lambda: len(first.troubles) == 1)
-    assert "1 reads wait on this computer" in first.troubles[0]
+    assert "1 read waits on this computer" in first.troubles[0]
     assert first.service.kept_on_disk
     # What comes while nobody tries is on the disk at once as well.
     first.service.save_read(replace(read, grade=3.0, excluded=frozenset({(4, 5, 6)})), reader)
@@ -238,7 +238,7 @@ def test_the_next_exams_are_opened_from_the_disk_while_the_server_is_away(
     reading.read_one(2)
     program.wait(label.isVisible)
     assert (label.text(), session.read.grade) == ("NOT SAVED", 2.0)
-    assert "wait on this computer" in label.toolTip()
+    assert "waits on this computer" in label.toolTip()
     monkeypatch.undo()
     program.services.store._retry.timeout.emit()
     program.wait(lambda: not label.isVisible())
