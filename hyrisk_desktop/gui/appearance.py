@@ -132,7 +132,7 @@ def legible(wanted: tuple[int, ...]) -> QColor:
     """
     found, ground = QColor(*wanted[:3]), colour("field")
     dark = _luminance(ground) < 0.5
-    while contrast(found, ground) < _LEAST_CONTRAST and found.lightness() not in (0, 255):
+    while contrast(found, ground) < _LEAST_CONTRAST and found.lightness() != (255 if dark else 0):
         found = found.lighter(110) if dark else found.darker(110)
     return found
 

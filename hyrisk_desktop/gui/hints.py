@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
+from hyrisk_desktop.gui.own_keys import with_own_keys
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import RiskStatus, Tool
 from hyrisk_desktop.i18n import tr
@@ -118,9 +119,9 @@ def hint(place: Place, s: Situation) -> Hint | None:
 
 
 def hint_text(place: Place, s: Situation) -> str:
-    """The same as a text, "" for none."""
+    """The same as a text, with the reader's own keys; "" for none."""
     found = hint(place, s)
-    return found.text(s) if found else ""
+    return with_own_keys(found.text(s), found.keys) if found else ""
 
 
 def _take_or_click(s: Situation) -> str:

@@ -18,6 +18,7 @@ from hyrisk_desktop.gui.application import Services
 from hyrisk_desktop.gui.commands import Commands
 from hyrisk_desktop.gui.heart.panel import HeartPanel
 from hyrisk_desktop.gui.leaving import leave_unsaved
+from hyrisk_desktop.gui.own_keys import use_keys
 from hyrisk_desktop.gui.panels.calcium_panel import CalciumPanel
 from hyrisk_desktop.gui.panels.findings_panel import FindingsPanel
 from hyrisk_desktop.gui.panels.grade_panel import GradePanel
@@ -52,7 +53,7 @@ class MainWindow(QMainWindow):
         self.prior_pane = PriorPane(self.desk, services.session, services.priors)
         self.commands = Commands(services, self.desk, self)
         self._menus = Menus(self.menuBar(), self, self.commands.run, submenu_of_view=tr("Window preset"))
-        self._menus.show(action_table(services.settings))
+        self._show_actions()
         self.actions_by_key: dict[str, QAction] = self._menus.actions
         self._need_exam = [spec.key for spec in action_table() if spec.key and spec.needs_exam]
         recent = RecentExams(services.settings, services.loader, self)
@@ -183,12 +184,19 @@ class MainWindow(QMainWindow):
         self.actions_by_key["lasso"].setChecked(self.commands.heart.lasso.isVisible())
         self.actions_by_key["whole_heart_box"].setChecked(session.read.box is not None)
 
+    def _show_actions(self) -> None:
+        table = action_table(self._services.settings)
+        self._menus.show(table)
+        use_keys(action_table(), table)
+
     @Slot(object)
     def _follow_settings(self, changed: frozenset[str]) -> None:
         settings = self._services.settings
         self.grade_panel.vessels.setVisible(settings["per_vessel"])
-        self._menus.show(action_table(settings))
+        self._show_actions()
         self._show_states()
+        # Texts on the images may name other keys now.
+        self._services.session.view_changed.emit()
 
     @Slot()
     def _show_loading(self) -> None:

@@ -24,6 +24,8 @@ from hyrisk_desktop.gui.appearance import (
 from hyrisk_desktop.gui.overlay import EXCLUDED_COLOUR, VESSEL_COLOURS, WEIGHT_COLOURS
 from hyrisk_desktop.gui.panels.grade_panel import GradePanel
 from hyrisk_desktop.gui.panels.reading_panel import PANEL_WIDTH
+from hyrisk_desktop.gui.retrain.plots import LOOKS, look_of, roc_plot, unit_colour
+from hyrisk_desktop.gui.worklist.dialogs.agreement_parts import BlandAltmanPlot
 from hyrisk_desktop.paths import resources_dir
 from hyrisk_desktop.settings import Settings
 from tests.gui.conftest import Program
@@ -123,6 +125,24 @@ def test_colours_of_the_images_can_be_read_in_tables(appearance: QApplication, t
         found = legible(wanted)
         assert contrast(found, colour("field")) >= AA
         assert abs(found.hue() - QColor(*wanted).hue()) <= 3, "it is still the same colour"
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_curves_can_be_told_from_the_ground_of_their_plot(appearance: QApplication, theme: str) -> None:
+    settings = Settings(None)
+    settings["theme"] = theme
+    apply_appearance(appearance, settings)
+    roc, units = roc_plot(), tuple(f"fold-{n}" for n in range(10))
+    altman = BlandAltmanPlot()
+    for plot in (roc, altman):
+        assert plot.backgroundBrush().color() == colour("field")
+        for side in ("left", "bottom"):
+            axis = plot.getPlotItem().getAxis(side)
+            assert contrast(axis.textPen().color(), colour("field")) >= AA
+    hues = [look_of(key).colour for key in (*LOOKS, "another")] + [unit_colour(unit, units) for unit in units]
+    assert all(contrast(hue, colour("field")) >= AA for hue in hues)
+    for plot in (roc, altman):
+        plot.close()
 
 
 def test_large_texts_leave_the_grades_words_whole(appearance: QApplication, ready: Program) -> None:

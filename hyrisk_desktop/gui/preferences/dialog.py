@@ -118,7 +118,9 @@ class SettingsDialog(LetteredDialog):
         layout = QVBoxLayout(page)
         layout.setContentsMargins(0, 0, 0, 0)
         note = QLabel(
-            tr("Choose an action, then press its keys in a field below. Sentences of this program name its own keys.")
+            tr(
+                "Choose an action, then press its keys in a field below. Hints name the keys that you choose, and the manual names the program's own."
+            )
         )
         note.setObjectName("caption")
         note.setWordWrap(True)

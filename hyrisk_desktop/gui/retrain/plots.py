@@ -1,4 +1,4 @@
-"""The plots of the retrain window: dark, fixed axes, nothing that jumps."""
+"""The plots of the retrain window: in the theme's colours, fixed axes, nothing that jumps."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pyqtgraph as pg
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 
+from hyrisk_desktop.gui.appearance import colour, legible
 from hyrisk_desktop.gui.local_axis import local_axes
 from hyrisk_desktop.gui.retrain.progress import Progress, unit_name
 from hyrisk_desktop.gui.retrain.run_results import Curve, RunResults
 from hyrisk_desktop.i18n import tr
 
-BACKGROUND, AXES, TITLE, QUIET, BRIGHT = "#181b20", "#a5afba", "#dfe4ea", "#7d8896", "#4da3ff"
 _FOLD_COLOURS = (
     *("#7db8ff", "#7ddba3", "#ffb454", "#c59bff", "#ff8f8f"),
     *("#5fd4d6", "#e6d36a", "#f08fd0", "#a3c86d", "#b0bac6"),
@@ -26,14 +26,19 @@ _DASH, _DOT = Qt.PenStyle.DashLine, Qt.PenStyle.DotLine
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    colour: str
+    hue: str
     style: Qt.PenStyle = Qt.PenStyle.SolidLine
     width: float = 2.0
+
+    @property
+    def colour(self) -> QColor:
+        """Its hue as it can be told from the theme's ground."""
+        return _on_ground(self.hue)
 
 
 # Told apart by their dashes as well, for those who can't by colour.
 LOOKS = {
-    "hyrisknet": _Look(BRIGHT, width=2.5),
+    "hyrisknet": _Look("#4da3ff", width=2.5),
     "risknet": _Look("#7ddba3", _DASH),
     "grade": _Look("#ffb454", _DOT),
     "agatston": _Look("#c59bff", Qt.PenStyle.DashDotLine),
@@ -44,9 +49,14 @@ LOOKS = {
 }
 
 
+def _on_ground(hue: str) -> QColor:
+    ink = QColor(hue)
+    return legible((ink.red(), ink.green(), ink.blue()))
+
+
 def look_of(key: str) -> _Look:
     """How the curve ``key`` is drawn."""
-    return LOOKS.get(key, _Look(QUIET))
+    return LOOKS.get(key, _Look("#7d8896"))
 
 
 def synthetic_title(title: str, synthetic: bool | None) -> str:
@@ -58,7 +68,7 @@ class Plot(pg.PlotWidget):
     """A titled plot with axis labels, without menus or dragging."""
 
     def __init__(self, name: str, title: str, x: str, y: str) -> None:
-        super().__init__(background=BACKGROUND, axisItems=local_axes())
+        super().__init__(background=colour("field"), axisItems=local_axes())
         self.setObjectName(name)
         self.setAccessibleName(title)
         self.title = title
@@ -68,12 +78,12 @@ class Plot(pg.PlotWidget):
         self.hideButtons()
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         item = self.getPlotItem()
-        item.setLabel("bottom", x, color=AXES, **{"font-size": "9pt"})
-        item.setLabel("left", y, color=AXES, **{"font-size": "9pt"})
+        item.setLabel("bottom", x, color=colour("quiet"), **{"font-size": "9pt"})
+        item.setLabel("left", y, color=colour("quiet"), **{"font-size": "9pt"})
         for side in ("left", "bottom"):
             axis = item.getAxis(side)
-            axis.setPen(pg.mkPen("#56616e"))
-            axis.setTextPen(AXES)
+            axis.setPen(pg.mkPen(colour("edge")))
+            axis.setTextPen(colour("quiet"))
             axis.enableAutoSIPrefix(False)
         item.getAxis("left").setWidth(56)
         # Room for the last number of the horizontal axis.
@@ -86,7 +96,9 @@ class Plot(pg.PlotWidget):
         if synthetic != self._synthetic:
             self._synthetic = synthetic
             text = synthetic_title(self.title, synthetic)
-            self.getPlotItem().setTitle(html.escape(text), color="#ffb454" if synthetic else TITLE, size="9.5pt")
+            self.getPlotItem().setTitle(
+                html.escape(text), color=colour("warning" if synthetic else "text"), size="9.5pt"
+            )
             self.setAccessibleName(text)
 
     def wheelEvent(self, event: object) -> None:
@@ -96,7 +108,7 @@ class Plot(pg.PlotWidget):
 
 def unit_colour(unit: str, units: tuple[str, ...]) -> QColor:
     """The colour of a fold, in the plots and in the table."""
-    return QColor(_FOLD_COLOURS[(units.index(unit) if unit in units else 0) % len(_FOLD_COLOURS)])
+    return _on_ground(_FOLD_COLOURS[(units.index(unit) if unit in units else 0) % len(_FOLD_COLOURS)])
 
 
 class LossPlot(Plot):
@@ -108,7 +120,7 @@ class LossPlot(Plot):
         self._raw = self.plot(
             pen=None, symbol="o", symbolSize=3, symbolBrush=QColor(125, 136, 150, 110), symbolPen=None
         )
-        self._smooth = self.plot(pen=pg.mkPen(BRIGHT, width=2), connect="finite")
+        self._smooth = self.plot(pen=pg.mkPen(look_of("hyrisknet").colour, width=2), connect="finite")
 
     def show_progress(self, progress: Progress) -> None:
         """Redraw."""
@@ -130,7 +142,7 @@ class EpochPlot(Plot):
         self._lines: dict[str, pg.PlotDataItem] = {}
         if what == "auc":
             self.setYRange(0, 1, padding=0.04)
-            self.addItem(pg.InfiniteLine(0.5, angle=0, pen=pg.mkPen(QUIET, style=_DOT)))
+            self.addItem(pg.InfiniteLine(0.5, angle=0, pen=pg.mkPen(colour("quiet"), style=_DOT)))
 
     def clear_lines(self) -> None:
         """Another run."""
@@ -145,13 +157,13 @@ class EpochPlot(Plot):
         for unit in progress.epochs:
             x, y = progress.curve(unit, self._what)
             current = unit == progress.unit
-            colour = unit_colour(unit, progress.units)
-            colour.setAlpha(255 if current else 120)
+            shade = unit_colour(unit, progress.units)
+            shade.setAlpha(255 if current else 120)
             line = self._lines.get(unit)
             if line is None:
                 line = self._lines[unit] = self.plot(symbol="o", symbolSize=4, symbolPen=None)
-            line.setPen(pg.mkPen(colour, width=2.5 if current else 1.2))
-            line.setSymbolBrush(colour)
+            line.setPen(pg.mkPen(shade, width=2.5 if current else 1.2))
+            line.setSymbolBrush(shade)
             line.setData(x, y)
             longest = max(longest, int(x.max(initial=0)))
             # Epoch 0: what the weights said that a fine-tuning started from.
@@ -185,11 +197,13 @@ class SquarePlot(Plot):
         super().__init__(name, title, x, y)
         self.setXRange(0, 1, padding=0.03)
         self.setYRange(0, 1, padding=0.04)
-        self.plot([0, 1], [0, 1], pen=pg.mkPen(QUIET, width=1, style=_DOT))
+        self.plot([0, 1], [0, 1], pen=pg.mkPen(colour("quiet"), width=1, style=_DOT))
         self._curves: list[pg.PlotDataItem] = []
         if legend is not None:
-            box = self.addLegend(offset=legend, labelTextColor=TITLE, labelTextSize="8.5pt", verSpacing=-4)
-            box.setBrush(pg.mkBrush(24, 27, 32, 215))
+            box = self.addLegend(offset=legend, labelTextColor=colour("text"), labelTextSize="8.5pt", verSpacing=-4)
+            ground = colour("field")
+            ground.setAlpha(215)
+            box.setBrush(pg.mkBrush(ground))
 
     def show_curves(self, curves: tuple[Curve, ...], *, points: bool = False) -> None:
         """Replace the curves."""

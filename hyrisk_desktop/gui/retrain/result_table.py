@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
+from PySide6.QtGui import QIcon, QPainter, QPen, QPixmap
 from PySide6.QtWidgets import (
     QGridLayout,
     QHeaderView,
@@ -82,7 +82,7 @@ def _line(key: str) -> QIcon:
     picture.fill(Qt.GlobalColor.transparent)
     look = look_of(key)
     painter = QPainter(picture)
-    painter.setPen(QPen(QColor(look.colour), look.width, look.style))
+    painter.setPen(QPen(look.colour, look.width, look.style))
     painter.drawLine(0, _LINE.height() // 2, _LINE.width(), _LINE.height() // 2)
     painter.end()
     return QIcon(picture)

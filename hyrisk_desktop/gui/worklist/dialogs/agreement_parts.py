@@ -79,8 +79,12 @@ class BlandAltmanPlot(pg.PlotWidget):
     """Differences of two readers' region Agatston over their means."""
 
     def __init__(self) -> None:
-        super().__init__(background="#181b20", axisItems=local_axes())
+        super().__init__(background=colour("field"), axisItems=local_axes())
         self.setObjectName("blandAltmanPlot")
+        for side in ("left", "bottom"):
+            axis = self.getPlotItem().getAxis(side)
+            axis.setPen(pg.mkPen(colour("edge")))
+            axis.setTextPen(colour("text"))
         self.setMinimumHeight(230)
         self.setLabel("bottom", tr("mean region Agatston of both readers"))
         self.setLabel("left", tr("second − first"))
@@ -94,7 +98,7 @@ class BlandAltmanPlot(pg.PlotWidget):
         if len(a.agatston) == 0:
             return
         mean, difference = a.agatston.mean(axis=1), a.agatston[:, 1] - a.agatston[:, 0]
-        self.plot(mean, difference, pen=None, symbol="o", symbolSize=7, symbolBrush="#7db8ff", symbolPen=None)
+        self.plot(mean, difference, pen=None, symbol="o", symbolSize=7, symbolBrush=colour("link"), symbolPen=None)
         if a.bland_altman is not None:
             ba = a.bland_altman
             for estimate, style, name in (
@@ -103,11 +107,11 @@ class BlandAltmanPlot(pg.PlotWidget):
                 (ba.upper, Qt.PenStyle.DashLine, tr("+1.96 SD")),
             ):
                 label = f"{name} {minus(estimate.value, 1)}"
-                options = {"position": 0.9, "color": "#ffffff", "movable": False}
+                options = {"position": 0.9, "color": colour("strong"), "movable": False}
                 line = pg.InfiniteLine(
                     estimate.value,
                     angle=0,
-                    pen=pg.mkPen("#ffb454", width=1.5, style=style),
+                    pen=pg.mkPen(colour("warning"), width=1.5, style=style),
                     label=label,
                     labelOpts=options,
                 )
