@@ -289,4 +289,17 @@ DESK = [
             "return lambda context: load_stored(store, exam_id, context, self.model.entry_of(exam_id))",
         ),
     ),
+    *mutants(
+        "hyrisk_desktop/gui/own_keys.py",
+        "tests/gui/test_own_keys.py",
+        ("    _own.clear()\n", ""),
+        ("[key for key in known[row.key] if key not in row.shortcuts]", "list(known[row.key])"),
+        ("if row.key in known and row.shortcuts:", "if row.key in known:"),
+        ('rf"(?<![\\w+]){re.escape(key)}(?![\\w+])"', "re.escape(key)"),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/appearance.py",
+        "tests/gui/test_appearance.py",
+        ("found.lightness() != (255 if dark else 0)", "found.lightness() not in (0, 255)"),
+    ),
 ]
