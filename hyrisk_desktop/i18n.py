@@ -81,6 +81,11 @@ def said(text: str) -> str:
     return english(text) if _for_machines.get() else text
 
 
+def kept_sentence(in_english: str, language: str = "en", text: str = "") -> str:
+    """A sentence that was kept with what it says in another ``language`` (as `language_tag`): in that where it is the reader's."""
+    return in_english if is_english() or language != language_tag() else _Sentence(text, in_english)
+
+
 # --- numbers and dates
 
 
