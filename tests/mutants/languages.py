@@ -66,6 +66,24 @@ LANGUAGES = [
         ("    if language not in languages_of(locale_dir):", "    if not language:", _SETTINGS),
     ),
     *mutants(
+        "hyrisk_desktop/i18n.py",
+        "tests/unit/test_findings.py",
+        ("if is_english() or language != language_tag() else", "if is_english() else"),
+        ("if is_english() or language != language_tag() else", "if language != language_tag() else"),
+    ),
+    *mutants(
+        "hyrisk_desktop/findings.py",
+        "tests/unit/test_findings.py",
+        ("str(f.severity), english(f.message), *_local(f.message)]", "str(f.severity), f.message]"),
+        ("str(f.severity), english(f.message), *_local(f.message)]", "str(f.severity), english(f.message)]"),
+    ),
+    *mutants(
+        "hyrisk_desktop/exchange/reports/pdf.py",
+        "tests/unit/exchange/test_languages.py",
+        ("*(said(f.message) for f in compared.findings)", "*(f.message for f in compared.findings)"),
+        ("*map(said, self.report.model_lines)", "*self.report.model_lines"),
+    ),
+    *mutants(
         "hyrisk_desktop/exchange/reports/pdf_canvas.py",
         "tests/unit/exchange/test_languages.py",
         ("            self.pdf.current_font_is_set_on_page = False", "            pass"),
@@ -135,5 +153,6 @@ LANGUAGES = [
             "for value, name in held.items() if value not in by_chance}",
             "for value, name in held.items() if not by_chance}",
         ),
+        ("    with for_machines():\n", "    if True:\n", "tests/unit/exchange/test_languages.py"),
     ),
 ]
