@@ -15,8 +15,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
+from numbers import Rational, Real
 from pathlib import Path
 from string import Formatter
+from typing import cast
 
 _DOMAIN = "hyrisk"
 _English = gettext.NullTranslations
@@ -158,7 +160,9 @@ class _Local(Formatter):
     """Fills fields as `str.format` does, with numbers as people write them."""
 
     def format_field(self, value: object, format_spec: str) -> str:
-        return decimal(value, format_spec) if isinstance(value, float) else format(value, format_spec)
+        # Also what numpy calculates with, which is no float of Python's.
+        fractional = isinstance(value, Real) and not isinstance(value, Rational)
+        return decimal(cast("float", value), format_spec) if fractional else format(value, format_spec)
 
 
 def _filled(text: str, translated: Callable[[], str], values: dict[str, object]) -> str:

@@ -44,8 +44,8 @@ def _kept_results(data: CohortData, results: dict[str, Any]) -> dict[str, Any]:
         "non_survivors": int(data.outcome.sum()),
         "auc": {name: {"auc": r["auc"], "ci": r["ci"]} for name, r in {**heads, **results["baselines"]}.items()},
         "permutation_auc": results["permutation_auc"],
-        "warning": results["warning"],
-        "cautions": results.get("cautions", []),
+        "warning": english(results["warning"]),
+        "cautions": [english(text) for text in results.get("cautions", ())],
     }
 
 

@@ -56,7 +56,7 @@ LANGUAGES = [
             "return _Sentence(other + str(self), self.english)",
         ),
         (
-            "return decimal(value, format_spec) if isinstance(value, float) else format(value, format_spec)",
+            'return decimal(cast("float", value), format_spec) if fractional else format(value, format_spec)',
             "return format(value, format_spec)",
         ),
         (
