@@ -133,6 +133,7 @@ LANGUAGES = [
         ("            self._splitter.restoreState(self._kept)\n", ""),
         ("self._splitter.saveState() if self._kept is None else self._kept", "self._splitter.saveState()"),
         ("            self._kept = state\n", "            self._splitter.restoreState(state)\n"),
+        ("        elif QSplitter().restoreState(state):", "        else:"),
     ),
     *mutants(
         "packaging/catalogues.py",
