@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from hyrisk_desktop.i18n import english, kept_sentence, language_tag
+
 
 class Severity(StrEnum):
     """How much a finding takes from the numbers beside it."""
@@ -24,10 +26,17 @@ class Finding:
 
 
 def finding_rows(findings: tuple[Finding, ...]) -> list[list[str]]:
-    """Findings as JSON."""
-    return [[f.code, str(f.severity), f.message] for f in findings]
+    """Findings as JSON: code, severity and sentence in English, then a language and the sentence in it, where the reader's is another."""
+    return [[f.code, str(f.severity), english(f.message), *_local(f.message)] for f in findings]
+
+
+def _local(message: str) -> tuple[str, ...]:
+    return () if str(message) == english(message) else (language_tag(), str(message))
 
 
 def findings_from(rows: list[list[str]] | None) -> tuple[Finding, ...]:
     """Inverse of `finding_rows`."""
-    return tuple(Finding(code, Severity(severity), message) for code, severity, message in rows or ())
+    return tuple(
+        Finding(code, Severity(severity), kept_sentence(message, *local))
+        for code, severity, message, *local in rows or ()
+    )

@@ -15,8 +15,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
+from numbers import Rational, Real
 from pathlib import Path
 from string import Formatter
+from typing import cast
 
 _DOMAIN = "hyrisk"
 _English = gettext.NullTranslations
@@ -79,6 +81,11 @@ def english(text: str) -> str:
 def said(text: str) -> str:
     """A sentence that was made before, in the language of what is made now."""
     return english(text) if _for_machines.get() else text
+
+
+def kept_sentence(in_english: str, language: str = "en", text: str = "") -> str:
+    """A sentence that was kept with what it says in another ``language`` (as `language_tag`): in that where it is the reader's."""
+    return in_english if is_english() or language != language_tag() else _Sentence(text, in_english)
 
 
 # --- numbers and dates
@@ -153,7 +160,9 @@ class _Local(Formatter):
     """Fills fields as `str.format` does, with numbers as people write them."""
 
     def format_field(self, value: object, format_spec: str) -> str:
-        return decimal(value, format_spec) if isinstance(value, float) else format(value, format_spec)
+        # Also what numpy calculates with, which is no float of Python's.
+        fractional = isinstance(value, Real) and not isinstance(value, Rational)
+        return decimal(cast("float", value), format_spec) if fractional else format(value, format_spec)
 
 
 def _filled(text: str, translated: Callable[[], str], values: dict[str, object]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import english, tr
 from hyrisk_desktop.risk.bundle import ModelBundle
 from hyrisk_desktop.training_run import BUNDLE, BUNDLES
 from model_training.cautions import cautions
@@ -21,7 +21,7 @@ from model_training.units import Settings, settings_json
 
 def name_of_network(name: str, network: str, several: bool) -> str:
     """What the model of ``network`` is called in a run called ``name``; "" for a name of its own."""
-    return tr("{name}, {network}", name=name, network=network) if name and several else name
+    return english(tr("{name}, {network}", name=name, network=network)) if name and several else name
 
 
 def export_networks(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import english, tr
 from hyrisk_desktop.risk.bundle import ModelBundle, write_bundle
 from hyrisk_desktop.risk.calibration import PlattCalibration
 from hyrisk_desktop.risk.network import HyRiskNet
@@ -44,8 +44,8 @@ def _kept_results(data: CohortData, results: dict[str, Any]) -> dict[str, Any]:
         "non_survivors": int(data.outcome.sum()),
         "auc": {name: {"auc": r["auc"], "ci": r["ci"]} for name, r in {**heads, **results["baselines"]}.items()},
         "permutation_auc": results["permutation_auc"],
-        "warning": results["warning"],
-        "cautions": results.get("cautions", []),
+        "warning": english(results["warning"]),
+        "cautions": [english(text) for text in results.get("cautions", ())],
     }
 
 
@@ -85,7 +85,7 @@ def export_run(
         "results": _kept_results(data, results),
     }
     bundle = ModelBundle(
-        name=name or tr("{network}, {n} cases", network=main.network, n=len(data)),
+        name=name or english(tr("{network}, {n} cases", network=main.network, n=len(data))),
         depth=model.depth,
         preprocessing=preprocessing,
         # A real cohort on top of a demonstration model makes no demonstration: it was calibrated on real outcomes.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hyrisk_desktop.errors import BundleError
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import english, tr
 
 if TYPE_CHECKING:
     from hyrisk_desktop.risk.model_store import InstalledModel, ModelStore
@@ -47,7 +47,7 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print one 
     store = _store()
     models, warning = store.models(), store.active().warning
     if as_json:
-        typer.echo(json.dumps({"models": [_row(m) for m in models], "warning": warning}, indent=1))
+        typer.echo(json.dumps({"models": [_row(m) for m in models], "warning": english(warning)}, indent=1))
         return
     from hyrisk_desktop.risk.model_summary import summarise
 
@@ -70,7 +70,7 @@ def _row(model: InstalledModel) -> dict[str, Any]:
         "name": model.name,
         "active": model.active,
         "bundled": model.bundled,
-        "problem": model.problem,
+        "problem": english(model.problem),
     }
     if bundle is not None:
         row |= {

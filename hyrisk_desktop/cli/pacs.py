@@ -159,8 +159,8 @@ def get(
     for folder in result.folders:
         typer.echo(str(folder))
     counts = trn(
-        "{n} object arrived, {old} were here.",
-        "{n} objects arrived, {old} were here.",
+        "{n} object arrived; here before: {old}.",
+        "{n} objects arrived; here before: {old}.",
         result.arrived,
         old=result.already,
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hyrisk_desktop.errors import InputError, StoreError
-from hyrisk_desktop.i18n import decimal, tr, trn
+from hyrisk_desktop.i18n import decimal, english, tr, trn
 
 if TYPE_CHECKING:
     from hyrisk_desktop.settings import Settings
@@ -176,7 +176,9 @@ def agreement(
         write_csv(out, tables.COLUMNS, rows)
     if as_json:
         typer.echo(
-            json.dumps({"list": listed.list_id, "nothing": found.why_empty or None, "agreement": rows}, indent=1)
+            json.dumps(
+                {"list": listed.list_id, "nothing": english(found.why_empty) or None, "agreement": rows}, indent=1
+            )
         )
     elif found.why_empty:
         typer.echo(found.why_empty)

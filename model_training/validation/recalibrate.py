@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import english, tr
 from hyrisk_desktop.risk.bundle import CARD, LONGEST_NAME, ModelBundle, load_bundle, write_bundle
 from hyrisk_desktop.risk.calibration import PlattCalibration
 from model_training.dataset import CohortData
@@ -125,9 +125,9 @@ def recalibrated(old: PlattCalibration, slope: float, intercept: float, prevalen
 
 
 def _name(name: str, where: str, n: int) -> str:
-    text = tr("recalibrated on {where}, n = {n}", where=where, n=n)
+    text = english(tr("recalibrated on {where}, n = {n}", where=where, n=n))
     # A model's name has an end; what it was recalibrated on is the part that must not be cut.
-    return tr("{name}, {text}", name=name[: LONGEST_NAME - len(text) - 2], text=text)
+    return english(tr("{name}, {text}", name=name[: LONGEST_NAME - len(text) - 2], text=text))
 
 
 def _section(record: dict[str, Any]) -> str:

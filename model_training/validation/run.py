@@ -11,7 +11,7 @@ import numpy as np
 
 import hyrisk_desktop
 from hyrisk_desktop.errors import InputError
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import english, tr
 from hyrisk_desktop.paths import bundled_model_dir, cache_dir, models_dir
 from hyrisk_desktop.risk.bundle import check_model_name
 from hyrisk_desktop.risk.model_store import ModelStore
@@ -86,7 +86,7 @@ def _work(arguments: argparse.Namespace, folder: RunFolder) -> dict[str, Any]:
         results["recalibration"]["caution"] = " ".join(text for text in said if text)
     results["bundle"] = None
     if "heads" in results["recalibration"] and not arguments.no_recalibration:
-        where = arguments.name or tr("the site's cohort")
+        where = arguments.name or english(tr("the site's cohort"))
         bundle = write_recalibrated(folder.path / BUNDLE, model, data, results["recalibration"], where)
         results["bundle"] = {"path": BUNDLE, "name": bundle.name, "bundle_sha256": bundle.bundle_sha256}
     write_page(folder.path, results)

@@ -169,7 +169,7 @@ def test_results_are_kept_where_a_read_has_none_and_a_readers_own_are_left_alone
     click(dialog, "startScoring")
     program.wait(lambda: "written to out.csv" in message(dialog))
     # Whole hearts were missing in all of them.
-    assert "4 results are kept in the reads; 0 reads were left alone" in message(dialog)
+    assert "4 results are kept in the reads. Left alone, with results of their own: 0." in message(dialog)
     assert all(row["whole_heart_agatston"] for row in rows(tmp_path / "out.csv") if row["status"] == "scored")
     after = {r.exam_id: r for r in reading.saved()}
     for read in before:
@@ -199,7 +199,9 @@ def test_results_are_kept_where_a_read_has_none_and_a_readers_own_are_left_alone
     # A second run finds nothing that is missing; to open such an exam shows no number as a reader's.
     (tmp_path / "out.csv").unlink()
     click(dialog, "startScoring")
-    program.wait(lambda: "0 results are kept in the reads; 4 reads were left alone" in message(dialog))
+    program.wait(
+        lambda: "0 results are kept in the reads. Left alone, with results of their own: 4." in message(dialog)
+    )
     dialog.hide()
     if session.stored_id != entry.exam_id:
         worklist.open_exam(entry.exam_id)

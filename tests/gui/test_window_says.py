@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QEvent, QPointF, Qt
+from PySide6.QtCore import QByteArray, QEvent, QPointF, Qt
 from PySide6.QtGui import QFont, QFontMetricsF, QMouseEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
     QToolButton,
     QWidget,
 )
+from pytestqt.qtbot import QtBot
 
 from hyrisk_desktop.calcium import Region
 from hyrisk_desktop.gui.letters import give_letters, letter_of, plain
@@ -31,6 +32,7 @@ from hyrisk_desktop.gui.retrain.progress import about, time_left
 from hyrisk_desktop.gui.retrain.training_process import Run, RunState
 from hyrisk_desktop.gui.state import Tool
 from hyrisk_desktop.gui.viewer.display import Plane
+from hyrisk_desktop.gui.viewer.lent import LentPart
 from hyrisk_desktop.gui.viewer.lettering import wrapped
 from hyrisk_desktop.gui.worklist.columns import Row, columns
 from hyrisk_desktop.worklist.records import ReadSummary
@@ -186,6 +188,24 @@ def test_the_planes_keep_their_share_while_the_list_has_them(reading: Reading, e
     reading.key(Key.Key_W)
     reading.program.qtbot.wait(1)
     assert home.sizes() == kept, "what is restored meanwhile holds once they are back"
+
+
+def test_what_is_no_layout_takes_nothing_from_a_part_that_is_lent(qtbot: QtBot) -> None:
+    splitter, other = QSplitter(), QSplitter()
+    for widget in (splitter, other):
+        qtbot.addWidget(widget)
+        widget.resize(1000, 200)
+    part = QWidget()
+    splitter.addWidget(QWidget())
+    splitter.addWidget(part)
+    splitter.setSizes([600, 400])
+    lent = LentPart(splitter, part)
+    before = lent.state
+    other.addWidget(lent.lend())
+    lent.restore(QByteArray(b"no layout"))
+    assert lent.state == before
+    lent.put_back()
+    assert lent.state == before
 
 
 def test_the_agatston_column_means_the_region_and_names_a_box(reading: Reading, exams: Path) -> None:  # noqa: F811

@@ -56,7 +56,7 @@ LANGUAGES = [
             "return _Sentence(other + str(self), self.english)",
         ),
         (
-            "return decimal(value, format_spec) if isinstance(value, float) else format(value, format_spec)",
+            'return decimal(cast("float", value), format_spec) if fractional else format(value, format_spec)',
             "return format(value, format_spec)",
         ),
         (
@@ -64,6 +64,24 @@ LANGUAGES = [
             "said = values",
         ),
         ("    if language not in languages_of(locale_dir):", "    if not language:", _SETTINGS),
+    ),
+    *mutants(
+        "hyrisk_desktop/i18n.py",
+        "tests/unit/test_findings.py",
+        ("if is_english() or language != language_tag() else", "if is_english() else"),
+        ("if is_english() or language != language_tag() else", "if language != language_tag() else"),
+    ),
+    *mutants(
+        "hyrisk_desktop/findings.py",
+        "tests/unit/test_findings.py",
+        ("str(f.severity), english(f.message), *_local(f.message)]", "str(f.severity), f.message]"),
+        ("str(f.severity), english(f.message), *_local(f.message)]", "str(f.severity), english(f.message)]"),
+    ),
+    *mutants(
+        "hyrisk_desktop/exchange/reports/pdf.py",
+        "tests/unit/exchange/test_languages.py",
+        ("*(said(f.message) for f in compared.findings)", "*(f.message for f in compared.findings)"),
+        ("*map(said, self.report.model_lines)", "*self.report.model_lines"),
     ),
     *mutants(
         "hyrisk_desktop/exchange/reports/pdf_canvas.py",
@@ -115,6 +133,7 @@ LANGUAGES = [
         ("            self._splitter.restoreState(self._kept)\n", ""),
         ("self._splitter.saveState() if self._kept is None else self._kept", "self._splitter.saveState()"),
         ("            self._kept = state\n", "            self._splitter.restoreState(state)\n"),
+        ("        elif QSplitter().restoreState(state):", "        else:"),
     ),
     *mutants(
         "packaging/catalogues.py",
@@ -135,5 +154,6 @@ LANGUAGES = [
             "for value, name in held.items() if value not in by_chance}",
             "for value, name in held.items() if not by_chance}",
         ),
+        ("    with for_machines():\n", "    if True:\n", "tests/unit/exchange/test_languages.py"),
     ),
 ]

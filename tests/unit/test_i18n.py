@@ -8,6 +8,7 @@ from copy import deepcopy
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
@@ -52,6 +53,10 @@ def test_numbers_of_a_sentence_are_written_as_its_language_writes_them(german: N
     text = tr("Slice increment {mm:.2f} mm, {n} slices", mm=2.5, n=1000)
     assert text == "1000 Schichten, Abstand 2,50 mm"
     assert english(text) == "Slice increment 2.50 mm, 1000 slices"
+    assert (
+        tr("Slice increment {mm:.2f} mm, {n} slices", mm=np.float32(2.5), n=np.int64(3))
+        == "3 Schichten, Abstand 2,50 mm"
+    )
     assert decimal(-1234.56, "+.1f") == "-1234,6"
     assert english(decimal(-1234.56, "+.1f")) == "-1234.6"
     # What a value already says is not a number: versions and addresses keep their points.

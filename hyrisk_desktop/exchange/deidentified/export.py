@@ -21,7 +21,7 @@ from pydicom.dataset import Dataset
 
 from hyrisk_desktop.errors import ExamError, HyRiskError, InputError
 from hyrisk_desktop.exchange.deidentified.burned_in import BurnedIn
-from hyrisk_desktop.exchange.deidentified.folder import IMAGES, default_reader
+from hyrisk_desktop.exchange.deidentified.folder import DEFAULT_READER, IMAGES
 from hyrisk_desktop.exchange.deidentified.images import (
     DUMMY_DAY,
     Identity,
@@ -151,7 +151,7 @@ def write_deidentified(
     check_request(report.record, folder, subject, secret)
     names = Pseudonyms() if secret is None else Pseudonyms(secret)
     identity = Identity(names, subject or names.subject_of(report.volume.attributes), report.volume.synthetic)
-    label = (default_reader() if reader_label is None else reader_label) if report.reader else ""
+    label = (DEFAULT_READER if reader_label is None else reader_label) if report.reader else ""
     job = _Export(report, identity, progress, cancel)
     job.read_headers()
     if job.burned_in.certain and not accept_burned_in:

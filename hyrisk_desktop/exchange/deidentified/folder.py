@@ -6,6 +6,8 @@ from hyrisk_desktop.i18n import tr
 
 IMAGES = "ct"
 SR, SEG, PDF, FHIR, READING = "structured_report.dcm", "segmentation.dcm", "report.pdf", "fhir.json", "reading.json"
+DEFAULT_READER = "Reader 1"
+"""What stands for the reader's name: in files that machines read, so in every language."""
 
 
 def contents() -> dict[str, str]:
@@ -18,8 +20,3 @@ def contents() -> dict[str, str]:
         FHIR: tr("FHIR R4 bundle"),
         READING: tr("every number and finding, for programs"),
     }
-
-
-def default_reader() -> str:
-    """What stands for the reader's name."""
-    return tr("Reader 1")

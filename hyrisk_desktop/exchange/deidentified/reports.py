@@ -11,13 +11,14 @@ from pathlib import Path
 import pydicom
 from pydicom.dataset import Dataset
 
-from hyrisk_desktop.exchange.deidentified.folder import FHIR, IMAGES, PDF, READING, SEG, SR, default_reader
+from hyrisk_desktop.exchange.deidentified.folder import DEFAULT_READER, FHIR, IMAGES, PDF, READING, SEG, SR
 from hyrisk_desktop.exchange.deidentified.images import DUMMY_DAY, DUMMY_TIME, kept_keywords, say_so
 from hyrisk_desktop.exchange.deidentified.leaks import Haystack, Identifiers, strings_of, texts_of, values_of
 from hyrisk_desktop.exchange.deidentified.pdf_text import streams_of, text_of_pdf
 from hyrisk_desktop.exchange.reports.formats import dicom_bytes
 from hyrisk_desktop.exchange.reports.report import Report
 from hyrisk_desktop.exchange.reports.source_images import SourceImages, source_images
+from hyrisk_desktop.i18n import for_machines
 from hyrisk_desktop.imaging.headers.header import Header
 
 _DUMMIES = {"DA": DUMMY_DAY, "TM": DUMMY_TIME, "DT": DUMMY_DAY + DUMMY_TIME}
@@ -30,14 +31,15 @@ def reports_of(report: Report, source: SourceImages) -> dict[str, bytes]:
     from hyrisk_desktop.exchange.reports.segmentation import segmentation
     from hyrisk_desktop.exchange.reports.structured_report import structured_report
 
-    # Without a frame of reference there can be no segmentation; the rest of the export is as good without it.
-    seg = segmentation(report, source) if "FrameOfReferenceUID" in source.study else None
-    sr = structured_report(report, source, seg)
+    with for_machines():
+        # Without a frame of reference there can be no segmentation; the rest of the export is as good without it.
+        seg = segmentation(report, source) if "FrameOfReferenceUID" in source.study else None
+        sr = structured_report(report, source, seg)
+        documents = {FHIR: fhir_bundle(report), READING: report.document}
     made_of = {SR: sr} if seg is None else {SEG: seg, SR: sr}
     for ds in made_of.values():
         _remove_dates(ds)
         say_so(ds)
-    documents = {FHIR: fhir_bundle(report), READING: report.document}
     return {
         **{name: dicom_bytes(ds) for name, ds in made_of.items()},
         PDF: pdf_report(report),
@@ -117,7 +119,7 @@ def _nobodys(clean: Report, _: Sequence[Dataset]) -> Haystack:
     kept = {keyword: text for keyword, text in clean.volume.attributes.items() if keyword in (*plain, "Modality")}
     if clean.volume.synthetic:
         kept["PatientName"] = "SYNTHETIC^PHANTOM"
-    reader = clean.reader if clean.reader in ("", default_reader()) else "-"
+    reader = clean.reader if clean.reader in ("", DEFAULT_READER) else "-"
     nobody = dataclasses.replace(clean, volume=dataclasses.replace(clean.volume, attributes=kept), reader=reader)
     source = source_images(clean.record, clean.volume)
     study = Dataset()

@@ -36,7 +36,7 @@ from hyrisk_desktop.exchange.reports.report import (
     warnings_of,
 )
 from hyrisk_desktop.exchange.reports.template import PLAIN, PageTemplate
-from hyrisk_desktop.i18n import moment_text, tr
+from hyrisk_desktop.i18n import moment_text, said, tr
 from hyrisk_desktop.wide_font import legible
 
 _PICTURE_MM, _SMALLEST_MM = 57.0, 26.0
@@ -261,11 +261,11 @@ class ReadingPage(Canvas):
             with self.paragraph():
                 self._cells(n, cells)
             self.y += self.step(4.0)
-        said = [
+        remarks = [
             tr("Noise: what other clicks, the registration and another scan of the same heart would make."),
-            *(f.message for f in compared.findings),
+            *(said(f.message) for f in compared.findings),
         ]
-        self.end_block(self.lines(LEFT, self.y + 0.3, 180, said, 7, SOFT, 3) + 1.5)
+        self.end_block(self.lines(LEFT, self.y + 0.3, 180, remarks, 7, SOFT, 3) + 1.5)
 
     def _cells(self, row: int, cells: Sequence[str]) -> None:
         for column, text in enumerate(cells):
@@ -346,7 +346,7 @@ class ReadingPage(Canvas):
         risk = self.report.measurement.risk
         if risk is None:
             return [tr("No model was used.")]
-        return [risk.model, *self.report.model_lines, tr("SHA-256 of the weights {sha}", sha=risk.sha256)]
+        return [risk.model, *map(said, self.report.model_lines), tr("SHA-256 of the weights {sha}", sha=risk.sha256)]
 
     def footer_lines(self) -> None:
         """Reader, time and where the numbers come from."""

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from hyrisk_desktop.errors import HyRiskError
-from hyrisk_desktop.exchange.deidentified.folder import contents, default_reader
+from hyrisk_desktop.exchange.deidentified.folder import DEFAULT_READER, contents
 from hyrisk_desktop.exchange.deidentified.pseudonyms import LEAST_BYTES, Pseudonyms, new_secret, secret_of
 from hyrisk_desktop.exchange.reports.report import research_use
 from hyrisk_desktop.gui.export.copy_result import CopyResult
@@ -132,7 +132,7 @@ class DeidentifiedCopyDialog(WritingDialog):
         self._subject = self._suggesting("Subject", tr("Subject code"))
         self._subject.setMaxLength(40)
         self._about_subject = _caption()
-        self._label = self._edit("Label", tr("Reader label"), default_reader())
+        self._label = self._edit("Label", tr("Reader label"), DEFAULT_READER)
         self._secret = self._edit("Secret", tr("Project secret, optional"))
         self._secret.setEchoMode(QLineEdit.EchoMode.Password)
         hints = Qt.InputMethodHint

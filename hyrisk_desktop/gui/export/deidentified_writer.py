@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hyrisk_desktop.exchange.deidentified.folder import default_reader
+from hyrisk_desktop.exchange.deidentified.folder import DEFAULT_READER
 from hyrisk_desktop.exchange.preload import collections_paused, import_makers
 from hyrisk_desktop.gui.export.writer import ExportRequest, ReadingWriter
 from hyrisk_desktop.gui.services.job_runner import JobContext
@@ -76,7 +76,7 @@ def write_copy(request: CopyRequest, context: JobContext) -> DeidentifiedExport:
         tr("subject code"): request.subject,
         tr("name of the new folder"): request.folder.name.removeprefix(FOLDER_PREFIX),
     }
-    if request.reader_label != default_reader():
+    if request.reader_label != DEFAULT_READER:
         words[tr("reader label")] = request.reader_label
     check_words(exam.volume, reading.reader, words)
     context.token.raise_if_cancelled()

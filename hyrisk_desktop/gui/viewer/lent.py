@@ -39,5 +39,5 @@ class LentPart:
         """Take `state`, once the part is back; anything else leaves the default."""
         if self._kept is None:
             self._splitter.restoreState(state)
-        else:
+        elif QSplitter().restoreState(state):
             self._kept = state

@@ -82,7 +82,7 @@ class Keeping:
     @property
     def sentence(self) -> str:
         """What was kept, and what was left alone."""
-        return trn("{n} result is kept in the reads; {m} reads were left alone, as they have results of their own.", "{n} results are kept in the reads; {m} reads were left alone, as they have results of their own.", len(self.kept), m=len(self.left_alone))  # fmt: skip
+        return trn("{n} result is kept in the reads. Left alone, with results of their own: {m}.", "{n} results are kept in the reads. Left alone, with results of their own: {m}.", len(self.kept), m=len(self.left_alone))  # fmt: skip
 
 
 class Scoring(QObject):

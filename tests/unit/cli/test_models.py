@@ -11,6 +11,7 @@ import pytest
 
 from hyrisk_desktop.paths import models_dir
 from tests.helpers.bundles import edit_description, write_chance_bundle, write_tiny_bundle
+from tests.helpers.languages import speaking
 from tests.helpers.volumes import HEART_CENTRE
 from tests.unit.cli.test_score import exam, hyrisk  # noqa: F401
 
@@ -59,6 +60,17 @@ def test_a_day_with_models(models: Hyrisk, made: dict[str, Path], tmp_path: Path
     assert title_in_use(models) == "Tiny first"
     assert "known answer" in models("check", "--device", "cpu")[1]
     assert models("check", made["second"], "--device", "cpu")[0] == 0
+
+
+def test_what_is_wrong_with_a_model_is_english_in_json(models: Hyrisk, made: dict[str, Path]) -> None:
+    assert models("import", made["first"], "--device", "cpu")[0] == 0
+    for weights in models_dir().rglob("weights.safetensors"):
+        weights.write_bytes(b"damaged")
+    found = json.loads(models("list", "--json")[1])
+    assert found["warning"]
+    assert any(row["problem"] for row in found["models"])
+    with speaking("de"):
+        assert json.loads(models("list", "--json")[1]) == found
 
 
 def test_a_model_of_chance_needs_a_word_more(models: Hyrisk, tmp_path: Path) -> None:

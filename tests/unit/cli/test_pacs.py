@@ -54,7 +54,7 @@ def test_a_day_of_an_it_person(pacs: Orthanc, hyrisk: Command, tmp_path: Path) -
     folder = Path(got.stdout.strip())
     assert folder.parent == inbox_dir()
     assert {dcmread(f).SOPInstanceUID for f in folder.iterdir()} == {dcmread(f).SOPInstanceUID for f in files}
-    assert "0 objects arrived, 6 were here" in hyrisk("get", "Main", study["study_uid"]).stderr
+    assert "0 objects arrived; here before: 6" in hyrisk("get", "Main", study["study_uid"]).stderr
     more = sorted(write_exam(tmp_path / "more", 2, count=2).rglob("*.dcm"))
     sent = hyrisk("send", "Main", *more)
     assert [line.split("\t")[0] for line in sent.stdout.splitlines()] == ["confirmed"] * 2, sent.stderr

@@ -16,6 +16,7 @@ from hyrisk_desktop.worklist.records import Read
 from hyrisk_desktop.worklist.store import Store
 from tests.helpers import command_line
 from tests.helpers.exams import scanned, write_exam
+from tests.helpers.languages import speaking
 
 
 def hyrisk(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -133,7 +134,11 @@ def test_readers_agreement_without_a_window(
     )
     assert two.returncode == 0, two.stderr
     assert (tmp_path / "a.csv").read_text().splitlines()[1].startswith("share_equal,grade,open,Ada; Cat,5,0.8,")
-    assert "nothing to compare" in run("agreement", "--blinded").stdout
+    nothing = run("agreement", "--blinded").stdout.strip()
+    assert "nothing to compare" in nothing
+    with speaking("de"):
+        assert json.loads(run("agreement", "--blinded", "--json").stdout)["nothing"] == nothing
+        assert run("agreement", "--blinded").stdout.strip() != nothing
     wrong = run("agreement", "--list", "nine")
     assert (wrong.returncode, wrong.stderr.strip()) == (2, "There is no list “nine” here; there are: 1 study one.")
     assert "has graded no exam" in run("agreement", "--reader", "Eve").stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,9 +13,14 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
+from hyrisk_desktop import wide_font
 from hyrisk_desktop.calcium import HeartMarks
+from hyrisk_desktop.comparison import Comparison
+from hyrisk_desktop.exchange.deidentified.export import write_deidentified
+from hyrisk_desktop.exchange.deidentified.folder import FHIR, READING, SEG, SR
 from hyrisk_desktop.exchange.exports import Targets, report_of, write_exports
 from hyrisk_desktop.exchange.reports import formats as kinds
+from hyrisk_desktop.exchange.reports import pdf_canvas
 from hyrisk_desktop.exchange.reports.formats import Making
 from hyrisk_desktop.exchange.reports.pdf import pdf_report
 from hyrisk_desktop.exchange.reports.pdf_canvas import Canvas
@@ -107,6 +113,22 @@ def test_the_command_line_speaks_to_people_and_prints_english_json(
     assert not any(finding["message"] in out for finding in document["findings"])
 
 
+def without_identity(folder: Path, report: Report) -> dict[str, object]:
+    """The files of a de-identified export but the page and the images, without what is new each time."""
+    write_deidentified(report, folder, secret=b"a secret of sixteen bytes or more")
+    dicom = {name: told(pydicom.dcmread(folder / name)) for name in (SR, SEG)}
+    return {**dicom, **{name: _NEW_EACH_TIME.sub(b"", (folder / name).read_bytes()) for name in (FHIR, READING)}}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_copy_without_identity_is_english_for_machines(
+    language: str, reading: Report, predictor: Predictor, tmp_path: Path
+) -> None:
+    wanted = without_identity(tmp_path / "english", measured_anew(reading, predictor))
+    with speaking(language):
+        assert without_identity(tmp_path / language, measured_anew(reading, predictor)) == wanted
+
+
 def test_findings_keep_their_english(reading: Report, predictor: Predictor) -> None:
     wanted = [f.message for f in measured_anew(reading, predictor).measurement.findings]
     with speaking("de"):
@@ -128,6 +150,21 @@ def test_a_page_says_every_finding_whole_and_in_its_language(
     assert len(lines) > 2
     said = "".join(page.split())
     assert [line for line in lines if "".join(line.split()) not in said] == []
+
+
+def test_a_page_without_chinese_signs_is_english_to_its_last_line(
+    reading: Report, predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (wide_font, pdf_canvas):
+        monkeypatch.setattr(module, "wide_font", lambda: None)
+    with speaking("zh_CN"):
+        report = measured_anew(reading, predictor)
+        compared = Comparison(
+            report.measurement, report.measurement, None, 372, {}, report.measurement.findings, "1.2.3", {}
+        )
+        page = text_of(pdf_report(replace(report, comparison=compared)), tmp_path)
+    assert "??" not in page
+    assert all(english(line) in page for line in report.model_lines)
 
 
 def test_a_line_after_a_chinese_one_keeps_its_letters(reading: Report, tmp_path: Path) -> None:
