@@ -48,7 +48,7 @@ def test_only_whole_keys_that_are_promised_are_replaced(text: str, keys: tuple[s
 
 
 def test_an_action_that_keeps_its_keys_or_has_none_left_is_called_as_before() -> None:
-    chosen(place_centre=("H", "J"))
+    chosen(place_centre=("J", "H"))
     assert with_own_keys("H", ["H"]) == "H"
     chosen(place_centre=())
     assert with_own_keys("H", ["H"]) == "H"
