@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,8 @@ from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
     QLabel,
+    QLayout,
+    QLayoutItem,
     QMessageBox,
     QPushButton,
     QSplitter,
@@ -23,6 +25,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 from pytestqt.qtbot import QtBot
+from shiboken6 import Shiboken
 
 from hyrisk_desktop.calcium import Region
 from hyrisk_desktop.gui.letters import give_letters, letter_of, plain
@@ -299,6 +302,36 @@ def test_letters_behind_words_are_all_different(qapp: QApplication) -> None:
     buttons = [QPushButton(text, window) for text in ("打开", "关闭(&A)", "保存", "B", "B")]
     give_letters(window)
     assert [letter_of(button.text()) for button in buttons] == ["c", "a", "d", "b", ""]
+
+
+# --- layouts
+
+
+def kept_items() -> dict[int, QLayoutItem]:
+    """What PySide keeps of items of layouts, by the address of the item that it means."""
+    kept = (x for x in Shiboken.getAllValidWrappers() if isinstance(x, QLayoutItem) and not isinstance(x, QLayout))
+    return {Shiboken.getCppPointer(item)[0]: item for item in kept}
+
+
+def items_there(layout: QLayout) -> Iterator[int]:
+    for n in range(layout.count()):
+        item = layout.itemAt(n)
+        yield Shiboken.getCppPointer(item)[0]
+        inner = item if isinstance(item, QLayout) else item.layout()
+        if inner is not None:
+            yield from items_there(inner)
+
+
+def test_no_item_of_a_layout_outlives_what_qt_deletes(ready: Program) -> None:
+    """A widget that moves to another layout leaves none behind: one was the crash of every second run of all tests."""
+    window = ready.window
+    mine = {address for address, item in kept_items().items() if item.widget() in set(window.findChildren(QWidget))}
+    assert mine, "PySide keeps none any more: this test sees nothing"
+    for width, height in ((1900, 1040), (1280, 720), (1900, 1040), (1280, 720)):
+        window.resize(width, height)
+        ready.qtbot.waitUntil(lambda height=height: window.reading_panel.compact == (height < 800))
+    layouts = [layout for widget in window.findChildren(QWidget) if (layout := widget.layout()) is not None]
+    assert mine <= {address for layout in layouts for address in items_there(layout)}
 
 
 # --- retraining

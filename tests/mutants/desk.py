@@ -122,7 +122,12 @@ DESK = [
     *mutants(
         "hyrisk_desktop/gui/one_window.py",
         _START,
-        ("        QLocalServer.removeServer(name)\n", "", _START, "with rights of its own Qt lets a socket take the place of what lies there, on Linux"),
+        (
+            "        QLocalServer.removeServer(name)\n",
+            "",
+            _START,
+            "with rights of its own Qt lets a socket take the place of what lies there, on Linux",
+        ),
         ("        self.wanted.emit(Path(text) if text else None)\n", "        self.wanted.emit(Path(text))\n"),
         ("len(str(place).encode()) <= _LONGEST", "True"),
     ),

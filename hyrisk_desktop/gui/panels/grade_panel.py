@@ -41,7 +41,12 @@ class GradePanel(QGroupBox):
         self._session = session
         self._group = QButtonGroup(self)
         self._group.setExclusive(False)
-        self._row = row = QHBoxLayout()
+        layout = QVBoxLayout(self)
+        # In its place before it is filled: PySide keeps an object for each item of a layout that comes filled, also when a widget moves to
+        # another layout and Qt deletes the item. What is then made at that address ends the program as it is deleted.
+        self._row, self._below = row, below = QHBoxLayout(), QHBoxLayout()
+        layout.addLayout(row)
+        layout.addLayout(below)
         row.setSpacing(6)
         for grade in GRADES:
             button = self._button(grade)
@@ -64,13 +69,9 @@ class GradePanel(QGroupBox):
         self._caption.setBuddy(self._value)
         self._note = QLabel(tr("Pictures: synthetic phantoms"))
         self._note.setObjectName("caption")
-        self._below = below = QHBoxLayout()
         below.addWidget(self._note, 1)
         below.addWidget(self._caption)
         below.addWidget(self._value)
-        layout = QVBoxLayout(self)
-        layout.addLayout(row)
-        layout.addLayout(below)
         self.vessels = VesselSheet(session)
         layout.addWidget(self.vessels)
         for widget in (*self._group.buttons(), self._value):
