@@ -10,7 +10,6 @@ import socket
 import ssl
 import struct
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -490,11 +489,9 @@ def test_no_thread_outlives_the_receiver(heard: Heard, images: list[Dataset]) ->
 
 
 def dcmtk(program: str) -> str:
-    """DCMTK's: an environment that is activated puts pynetdicom's programs of the same names before it."""
-    elsewhere = [folder for folder in os.get_exec_path() if Path(folder) != Path(sys.executable).parent]
-    found = shutil.which(program, path=os.pathsep.join(elsewhere))
-    assert found is not None, program
-    return found
+    """DCMTK's: an environment that is activated puts pynetdicom's programs of the same names, which are scripts, before it."""
+    places = (shutil.which(program, path=folder) for folder in os.get_exec_path())
+    return next(place for place in places if place is not None and not Path(place).read_bytes().startswith(b"#!"))
 
 
 def test_thousands_of_objects_in_a_row_with_flat_memory(inbox: Inbox, tmp_path: Path) -> None:
