@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hyrisk_desktop.cli.failures import json_errors
-from hyrisk_desktop.cli.findings import as_read
+from hyrisk_desktop.cli.findings import as_read, lines_of
 from hyrisk_desktop.errors import ExamError, InputError
 from hyrisk_desktop.i18n import english, tr, trn
 
@@ -130,7 +130,7 @@ def _print(document: dict[str, Any]) -> None:
                name=name, prior=row["prior"], current=row["current"], difference=row["difference"],
                noise=tr("more than noise makes") if beyond else tr("within what noise makes"))
         )  # fmt: skip
-    lines += [finding["line"] for finding in document["findings"]]
+    lines += lines_of(document)
     if any(exam["synthetic"] for exam in document["exams"].values()):
         lines.append(tr("Exam: synthetic phantom, not a patient"))
     lines.append(tr("Noise: what other clicks, the registration and another scan of the same heart would make."))

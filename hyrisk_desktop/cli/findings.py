@@ -14,6 +14,11 @@ def as_read(document: dict[str, Any], findings: Iterable[Finding]) -> dict[str, 
     return document | {"findings": [{"code": f.code, "severity": f.severity, "message": f.message} for f in findings]}
 
 
+def lines_of(document: dict[str, Any]) -> list[str]:
+    """The findings of a document, a line each."""
+    return [line_of(Severity(row["severity"]), row["message"]) for row in document["findings"]]
+
+
 def line_of(severity: Severity, message: str) -> str:
     """``[warning] sentence``."""
     words = {

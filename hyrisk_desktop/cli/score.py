@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hyrisk_desktop.cli.failures import json_errors
-from hyrisk_desktop.cli.findings import as_read, line_of
+from hyrisk_desktop.cli.findings import as_read, line_of, lines_of
 from hyrisk_desktop.cli.worklist import use_export_settings
 from hyrisk_desktop.errors import ExamError, InputError
-from hyrisk_desktop.findings import Severity
 from hyrisk_desktop.i18n import tr, trn
 
 if TYPE_CHECKING:
@@ -177,7 +176,7 @@ def _print_readout(document: dict[str, Any]) -> None:
         *scores,
         *(_heart_lines(calcium["whole_heart"], document) if "whole_heart" in calcium else ()),
         *([tr("Risk              not available")] if risk is None else _risk_lines(risk, _why(document, risk))),
-        *(line_of(Severity(finding["severity"]), finding["message"]) for finding in document["findings"]),
+        *lines_of(document),
         *([tr("Exam: synthetic phantom, not a patient")] if document["exam"]["synthetic"] else ()),
         tr("Research use only."),
     ]

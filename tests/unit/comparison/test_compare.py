@@ -15,10 +15,13 @@ import pytest
 import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
+from hyrisk_desktop.cli.compare import _print
+from hyrisk_desktop.cli.findings import as_read
 from hyrisk_desktop.comparison import check_same_patient, compare
 from hyrisk_desktop.comparison.change import Change, _change
 from hyrisk_desktop.comparison.same_patient import days_between
 from hyrisk_desktop.errors import ExamError, InputError
+from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.imaging import CTVolume, Voxel
 from hyrisk_desktop.imaging.registration import Registration, _matrix, _residual, laid_by_centres, register
 from model_training.phantom.heart import Heart
@@ -271,6 +274,21 @@ def test_the_command_prints_one_object(
         code, out, _ = run(*wrong, "--json")
         assert code == expected
         assert json.loads(out)["error"]["message"]
+
+
+def test_the_command_prints_each_finding_as_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    findings = (
+        Finding("unregistered", Severity.WARNING, "The exams lie apart."),
+        Finding("dated", Severity.INFO, "No date."),
+    )
+    document = {
+        "interval_days": 1, "registration": {"residual_mm": None}, "change": {}, "findings": [],
+        "exams": {"current": {"synthetic": True}, "prior": {"synthetic": False}},
+    }  # fmt: skip
+    _print(as_read(document, findings))
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].endswith("1 day")
+    assert out[1:3] == ["[warning] The exams lie apart.", "[info] No date."]
 
 
 def test_whole_hearts_are_compared_where_they_are_asked_for(now: CTVolume, then: CTVolume) -> None:
