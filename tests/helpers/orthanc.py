@@ -205,14 +205,20 @@ def tls_front(server: Orthanc) -> Iterator[str]:
                 _pump(near, far)
                 back.join()
 
-    with Front(("127.0.0.1", 0), Handler) as front:
-        thread = threading.Thread(target=front.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield f"https://127.0.0.1:{front.server_address[1]}/dicom-web"
-        finally:
-            front.shutdown()
-            thread.join()
+    with Front(("127.0.0.1", 0), Handler) as front, serving(front) as port:
+        yield f"https://127.0.0.1:{port}/dicom-web"
+
+
+@contextmanager
+def serving(server: socketserver.BaseServer) -> Iterator[int]:
+    """The port at which a server of the standard library answers, on a thread of its own."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        thread.join()
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:

@@ -7,14 +7,13 @@ import http.client
 import json
 import subprocess
 import tarfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from tests.helpers.orthanc import PASSWORD, USER, Orthanc
+from tests.helpers.orthanc import PASSWORD, USER, Orthanc, serving
 
 VERSION = "3.13.2"
 _ROOT = "/dicom-web"
@@ -40,13 +39,8 @@ def served(built: Path, pacs: Orthanc) -> Iterator[str]:
     """The address of OHIF with ``pacs`` as its only source."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, pacs, directory=str(built))) as server:
         server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            thread.join()
+        with serving(server) as port:
+            yield f"http://127.0.0.1:{port}"
 
 
 def _configuration() -> bytes:

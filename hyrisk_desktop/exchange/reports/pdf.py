@@ -71,7 +71,7 @@ def _laid_out(report: Report, template: PageTemplate) -> bytes:
     room = _FEWEST_LINES + int(max(0.0, -over) / _FINDING_MM)
     tight = ReadingPage(report, template, room, picture, fonts=least).measured()
     loose = min(_LOOSEST, max(_TIGHTEST, 1 + (_LOWEST - tight.y) / tight.soft))
-    page = ReadingPage(report, template, room, picture, loose, fonts=least)
+    page = ReadingPage(report, template, room, picture, loose, fonts=tight)
     page.draw()
     _draw_key_images(page)
     return bytes(page.pdf.output())
