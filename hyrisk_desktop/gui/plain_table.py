@@ -7,7 +7,7 @@ from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QHeaderView, QTableView, QWidget
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QTableWidget, QWidget
 
 from hyrisk_desktop.gui.appearance import colour, scaled
 
@@ -80,6 +80,37 @@ class RowsModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.ForegroundRole:
             return self._colour(self.rows[index.row()], index.column())
         return None
+
+
+class ItemTable(QTableWidget):
+    """A few rows of items that nobody edits, without numbers beside them; rows are added by who fills it.
+
+    Args:
+        name: objectName. title: for screen readers. headers: of the columns.
+        wide: the column that takes what is left, the others being as wide as their texts; None: widths are the caller's.
+        selection: of whole rows; none by default.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        title: str,
+        headers: Sequence[str],
+        *,
+        wide: int | None = None,
+        selection: QAbstractItemView.SelectionMode = QAbstractItemView.SelectionMode.NoSelection,
+    ) -> None:
+        super().__init__(0, len(headers))
+        self.setObjectName(name)
+        self.setAccessibleName(title)
+        self.setHorizontalHeaderLabels(list(headers))
+        self.verticalHeader().hide()
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(selection)
+        if wide is not None:
+            self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+            self.horizontalHeader().setSectionResizeMode(wide, QHeaderView.ResizeMode.Stretch)
 
 
 def red_if(bad: Callable[[Any], bool]) -> Callable[[Any, int], QColor | None]:

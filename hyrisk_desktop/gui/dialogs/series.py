@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from hyrisk_desktop.gui.letters import LetteredDialog
+from hyrisk_desktop.gui.plain_table import ItemTable
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import Kind, SeriesRecord
 
@@ -39,14 +40,9 @@ class SeriesDialog(LetteredDialog):
         self.resize(900, 360)
         self._records, self._current = records, current
         headers = (tr("Series"), tr("Kind"), tr("Slices"), tr("Increment"), tr("Kernel"), tr("Why"))
-        self.table = QTableWidget(len(records), len(headers))
-        self.table.setObjectName("seriesTable")
-        self.table.setAccessibleName(tr("Series found"))
-        self.table.setHorizontalHeaderLabels(list(headers))
-        self.table.verticalHeader().hide()
-        self.table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
-        self.table.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
-        self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        one = QTableWidget.SelectionMode.SingleSelection
+        self.table = ItemTable("seriesTable", tr("Series found"), headers, selection=one)
+        self.table.setRowCount(len(records))
         self.table.setWordWrap(True)
         for row, record in enumerate(records):
             self._fill(row, record)

@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QDialogButtonBox,
     QHeaderView,
     QLabel,
-    QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
     QWidget,
@@ -19,6 +18,7 @@ from PySide6.QtWidgets import (
 from hyrisk_desktop.exchange.reports.report import percent
 from hyrisk_desktop.gui.letters import LetteredDialog
 from hyrisk_desktop.gui.models.shelf import Comparison
+from hyrisk_desktop.gui.plain_table import ItemTable
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk import RiskReading
@@ -41,13 +41,8 @@ class ComparisonDialog(LetteredDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(1020, 740)
         self._comparison, self._session = comparison, session
-        self._table = QTableWidget(0, 3)
-        self._table.setObjectName("comparisonTable")
-        self._table.setAccessibleName(tr("Two models side by side"))
-        self._table.setHorizontalHeaderLabels(["", *(model.title for model in comparison.models)])
-        self._table.verticalHeader().hide()
-        self._table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
-        self._table.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
+        titles = ("", *(model.title for model in comparison.models))
+        self._table = ItemTable("comparisonTable", tr("Two models side by side"), titles)
         self._table.setShowGrid(False)
         header = self._table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)

@@ -9,7 +9,6 @@ from PySide6.QtWidgets import (
     QDialogButtonBox,
     QFileDialog,
     QGridLayout,
-    QHeaderView,
     QLabel,
     QMenu,
     QMessageBox,
@@ -25,6 +24,7 @@ from hyrisk_desktop.gui.dialogs.message import TextDialog
 from hyrisk_desktop.gui.letters import LetteredDialog, give_letters
 from hyrisk_desktop.gui.models.comparison import ComparisonDialog
 from hyrisk_desktop.gui.models.shelf import Comparison, ModelShelf, Shelf
+from hyrisk_desktop.gui.plain_table import ItemTable
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import decimal, tr
 from hyrisk_desktop.risk.bundle_files import read_card
@@ -85,19 +85,11 @@ class ModelsDialog(LetteredDialog):
             tr("AUC: RiskNet / HyRiskNet"),
             tr("SHA-256"),
         )
-        table = QTableWidget(0, len(headers))
-        table.setObjectName("modelsTable")
-        table.setAccessibleName(tr("Installed models"))
-        table.setHorizontalHeaderLabels(list(headers))
-        table.verticalHeader().hide()
-        table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
-        table.setSelectionMode(QTableWidget.SelectionMode.ExtendedSelection)
-        table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        several = QTableWidget.SelectionMode.ExtendedSelection
+        table = ItemTable("modelsTable", tr("Installed models"), headers, wide=1, selection=several)
         table.setTabKeyNavigation(False)
         table.setShowGrid(False)
         header = table.horizontalHeader()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setHighlightSections(False)
         table.itemSelectionChanged.connect(self._show_selection)

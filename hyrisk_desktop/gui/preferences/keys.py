@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 from hyrisk_desktop.gui.actions import ActionSpec, clashes
 from hyrisk_desktop.gui.appearance import colour, scaled
 from hyrisk_desktop.gui.letters import plain
+from hyrisk_desktop.gui.plain_table import ItemTable
 from hyrisk_desktop.i18n import tr
 
 _KEYS = 2
@@ -49,15 +50,10 @@ class KeysPage(QWidget):
         self.search.setPlaceholderText(tr("Search an action or a key"))
         self.search.setAccessibleName(tr("Search"))
         self.search.textChanged.connect(self._filter)
-        self.list = QTableWidget(len(self._rows), 3)
-        self.list.setObjectName("actionKeys")
-        self.list.setAccessibleName(tr("Actions and their keys"))
-        self.list.setHorizontalHeaderLabels([tr("Action"), tr("Menu"), tr("Keys")])
-        self.list.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
-        self.list.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
-        self.list.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        headers, one = (tr("Action"), tr("Menu"), tr("Keys")), QTableWidget.SelectionMode.SingleSelection
+        self.list = ItemTable("actionKeys", tr("Actions and their keys"), headers, selection=one)
+        self.list.setRowCount(len(self._rows))
         self.list.setTabKeyNavigation(False)
-        self.list.verticalHeader().hide()
         self.list.verticalHeader().setDefaultSectionSize(scaled(24))
         self.list.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         for column, width in ((1, 110), (2, 150)):

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from hyrisk_desktop.gui.appearance import colour
+from hyrisk_desktop.gui.plain_table import ItemTable
 from hyrisk_desktop.gui.retrain.plan import ask_process
 from hyrisk_desktop.gui.retrain.training_process import Command
 from hyrisk_desktop.gui.sentences import sentence_of
@@ -146,13 +147,9 @@ class CheckPage(QWidget):
 
     @staticmethod
     def _make_table() -> QTableWidget:
-        table = QTableWidget(0, 4)
-        table.setObjectName("checkProblems")
-        table.setAccessibleName(tr("Problems of the cohort"))
-        table.setHorizontalHeaderLabels([tr("Line"), tr("Column"), tr("Kind"), tr("What is wrong")])
-        table.verticalHeader().hide()
-        table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
-        table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
+        headers = (tr("Line"), tr("Column"), tr("Kind"), tr("What is wrong"))
+        several = QTableWidget.SelectionMode.ExtendedSelection
+        table = ItemTable("checkProblems", tr("Problems of the cohort"), headers, selection=several)
         for column, width in enumerate((64, 110, 80)):
             table.setColumnWidth(column, width)
         table.horizontalHeader().setSectionResizeMode(3, QHeaderView.ResizeMode.Stretch)

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from hyrisk_desktop.gui.plain_table import ItemTable
 from hyrisk_desktop.gui.retrain.plots import EpochPlot, LossPlot, synthetic_title, unit_colour
 from hyrisk_desktop.gui.retrain.progress import Progress, full_name, time_left
 from hyrisk_desktop.gui.retrain.run_results import number
@@ -137,14 +138,9 @@ class Monitor(QWidget):
 
     @staticmethod
     def _make_table() -> QTableWidget:
-        table = QTableWidget(0, 4)
-        table.setObjectName("foldTable")
-        table.setAccessibleName(tr("Folds and their held-out AUCs"))
-        table.setHorizontalHeaderLabels([tr("Fold"), tr("State"), tr("RiskNet AUC"), tr("HyRiskNet AUC")])
-        table.verticalHeader().hide()
+        headers = (tr("Fold"), tr("State"), tr("RiskNet AUC"), tr("HyRiskNet AUC"))
+        table = ItemTable("foldTable", tr("Folds and their held-out AUCs"), headers)
         table.verticalHeader().setDefaultSectionSize(22)
-        table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
-        table.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
         table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Fixed)
         table.setColumnWidth(0, 200)

@@ -8,22 +8,21 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QIcon, QPainter, QPen, QPixmap
 from PySide6.QtWidgets import (
     QGridLayout,
-    QHeaderView,
     QLabel,
     QScrollArea,
-    QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
     QWidget,
 )
 
+from hyrisk_desktop.gui.plain_table import ItemTable
 from hyrisk_desktop.gui.retrain.plots import look_of, synthetic_title
 
 _ROW = 20
 _LINE = QSize(30, 14)
 
 
-class ResultTable(QTableWidget):
+class ResultTable(ItemTable):
     """Rows of texts, as high as its rows.
 
     Args:
@@ -32,23 +31,14 @@ class ResultTable(QTableWidget):
     """
 
     def __init__(self, name: str, headers: tuple[str, ...], wide: int = 0) -> None:
-        super().__init__(0, len(headers))
-        self.setObjectName(name)
+        super().__init__(name, headers[0], headers, wide=wide)
         self._name = headers[0]
-        self.setAccessibleName(headers[0])
-        self.setHorizontalHeaderLabels(list(headers))
-        self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(_ROW)
-        self.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
-        self.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setIconSize(_LINE)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        header = self.horizontalHeader()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(wide, QHeaderView.ResizeMode.Stretch)
-        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        self.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         self.show_rows((), False)
 
     def show_rows(

@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QDoubleSpinBox,
     QGridLayout,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QPushButton,
     QTableWidget,
@@ -26,6 +25,7 @@ from PySide6.QtWidgets import (
 
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.gui.letters import LetteredDialog
+from hyrisk_desktop.gui.plain_table import ItemTable
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.gui.worklist.dialogs.agreement_all import AllReaders
 from hyrisk_desktop.gui.worklist.dialogs.agreement_parts import (
@@ -117,17 +117,9 @@ class AgreementDialog(LetteredDialog):
 
     def _make_differences(self) -> QTableWidget:
         titles = (tr("Exam"), tr("First"), tr("Second"), tr("Agatston first"), tr("Agatston second"), tr("Consensus"))
-        table = QTableWidget(0, len(titles))
-        table.setObjectName("differences")
-        table.setAccessibleName(tr("Exams with different grades; a double click opens one"))
-        table.setHorizontalHeaderLabels(titles)
-        table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
-        table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
-        table.setSelectionMode(QTableWidget.SelectionMode.SingleSelection)
-        header = table.horizontalHeader()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        table.verticalHeader().hide()
+        title = tr("Exams with different grades; a double click opens one")
+        one = QTableWidget.SelectionMode.SingleSelection
+        table = ItemTable("differences", title, titles, wide=0, selection=one)
         table.setMinimumHeight(150)
         table.itemDoubleClicked.connect(lambda item: self.exam_wanted.emit(self._exam_at(item.row())))
         return table

@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QFileDialog,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QListWidget,
     QListWidgetItem,
@@ -22,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from hyrisk_desktop.errors import InputError
+from hyrisk_desktop.gui.plain_table import ItemTable
 from hyrisk_desktop.gui.worklist.dialogs.agreement_parts import NOTHING, minus
 from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.tables import write_csv
@@ -88,17 +88,7 @@ class AllReaders(QWidget):
 
     def _make_table(self) -> QTableWidget:
         titles = (tr("Quantity"), tr("Statistic"), tr("Exams"), tr("Value"), tr("95 % interval"))
-        table = QTableWidget(0, len(titles))
-        table.setObjectName("agreementOfAll")
-        table.setAccessibleName(tr("Agreement of the chosen readers"))
-        table.setHorizontalHeaderLabels(titles)
-        table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
-        table.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
-        table.verticalHeader().hide()
-        header = table.horizontalHeader()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
-        return table
+        return ItemTable("agreementOfAll", tr("Agreement of the chosen readers"), titles, wide=1)
 
     def show_reads(self, readers: Sequence[Reader], reads: Sequence[Read], *, synthetic: bool) -> None:
         """All readers who have graded exams of a list, and the reads of it; those chosen before stay chosen."""
