@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hyrisk_desktop.i18n import tr
 from model_training.cluster_options import add_cluster_options, cluster_of
 from model_training.options import positive, tell_progress
 from model_training.phantom.command import add_command as add_phantom
@@ -199,89 +200,100 @@ def _train_demonstration(arguments: argparse.Namespace) -> None:
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("cohort", type=Path, metavar="COHORT", help="CSV or Parquet table, or a folder with cohort.csv")
     parser.add_argument(
-        "--network", default="hyrisknet-34", help="hyrisknet-18, -34, -50, -101 or -152; several by commas"
+        "cohort", type=Path, metavar="COHORT", help=tr("CSV or Parquet table, or a folder with cohort.csv")
+    )
+    parser.add_argument(
+        "--network", default="hyrisknet-34", help=tr("hyrisknet-18, -34, -50, -101 or -152; several by commas")
     )
     parser.add_argument("--strategy", choices=("scratch", "finetune", "frozen"), default="scratch")
     parser.add_argument(
-        "--score", choices=("grade", "agatston"), default="grade", help="where the score input comes from"
+        "--score", choices=("grade", "agatston"), default="grade", help=tr("where the score input comes from")
     )
-    parser.add_argument("--init", default="", help="imagenet, a weights file, or a model bundle (finetune, frozen)")
+    parser.add_argument("--init", default="", help=tr("imagenet, a weights file, or a model bundle (finetune, frozen)"))
     parser.add_argument("--folds", type=positive, default=10)
-    parser.add_argument("--epochs", type=float, default=20.0, help="of each stage")
-    parser.add_argument("--size", type=positive, default=224, help="input size in pixels")
+    parser.add_argument("--epochs", type=float, default=20.0, help=tr("of each stage"))
+    parser.add_argument("--size", type=positive, default=224, help=tr("input size in pixels"))
     parser.add_argument("--batch", type=positive, default=16)
-    parser.add_argument("--patience", type=int, default=0, help="epochs without a better inner loss before a fit stops")
     parser.add_argument(
-        "--permutation-folds", type=int, default=3, help="folds trained on shuffled outcomes, as a self-test"
+        "--patience", type=int, default=0, help=tr("epochs without a better inner loss before a fit stops")
+    )
+    parser.add_argument(
+        "--permutation-folds", type=int, default=3, help=tr("folds trained on shuffled outcomes, as a self-test")
     )
     parser.add_argument("--seed", type=int, default=20180617)
     parser.add_argument("--device", choices=("cpu", "cuda"))
-    parser.add_argument("--precision", choices=("fp32", "bf16"), help="default: bf16 where the device has it")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: all")
-    parser.add_argument("--cache", type=Path, help="where patches are kept; default: the user's cache")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), help=tr("default: bf16 where the device has it"))
+    parser.add_argument("--threads", type=int, default=0, help=tr("CPU threads; 0: all"))
+    parser.add_argument("--cache", type=Path, help=tr("where patches are kept; default: the user's cache"))
     parser.add_argument(
         "--checkpoint-seconds",
         type=float,
         default=CHECKPOINT_S,
-        help="fewest between two checkpoints (default: %(default)g)",
+        help=tr("fewest between two checkpoints (default: %(default)g)"),
     )
 
 
 def _add_training(commands: Any) -> None:
-    train = commands.add_parser("train", help="k folds, results, report and bundle; resumes a run that was killed")
+    train = commands.add_parser("train", help=tr("k folds, results, report and bundle; resumes a run that was killed"))
     _add_settings(train)
     train.add_argument("--out", type=Path, required=True, metavar="RUN")
-    train.add_argument("--name", default="", help="of the model; don't name a patient")
-    train.add_argument("--compare", type=Path, metavar="BUNDLE", help="an installed model, evaluated on the same cases")
+    train.add_argument("--name", default="", help=tr("of the model; don't name a patient"))
+    train.add_argument(
+        "--compare", type=Path, metavar="BUNDLE", help=tr("an installed model, evaluated on the same cases")
+    )
     add_cluster_options(train)
-    train.add_argument("--events", action="store_true", help="print events as JSON lines")
+    train.add_argument("--events", action="store_true", help=tr("print events as JSON lines"))
     train.set_defaults(run=_train)
 
-    estimate = commands.add_parser("estimate", help="time, memory and disk that a training would need")
+    estimate = commands.add_parser("estimate", help=tr("time, memory and disk that a training would need"))
     _add_settings(estimate)
     estimate.add_argument("--json", action="store_true")
     estimate.set_defaults(run=_estimate)
 
-    check = commands.add_parser("check", help="whether a cohort can be trained on, and what is wrong with it")
+    check = commands.add_parser("check", help=tr("whether a cohort can be trained on, and what is wrong with it"))
     check.add_argument("cohort", type=Path, metavar="COHORT")
     check.add_argument("--json", action="store_true")
     check.set_defaults(run=_check)
 
-    evaluate = commands.add_parser("evaluate", help="AUC of a model and of the scores on a cohort")
+    evaluate = commands.add_parser("evaluate", help=tr("AUC of a model and of the scores on a cohort"))
     evaluate.add_argument("cohort", type=Path, metavar="COHORT")
-    evaluate.add_argument("--model", type=Path, metavar="BUNDLE", help="default: the active model")
+    evaluate.add_argument("--model", type=Path, metavar="BUNDLE", help=tr("default: the active model"))
     evaluate.add_argument("--device", choices=("cpu", "cuda"))
     evaluate.add_argument("--cache", type=Path)
     evaluate.add_argument("--json", action="store_true")
     evaluate.set_defaults(run=_evaluate)
 
-    demonstration = commands.add_parser("train-demonstration", help="make the bundled demonstration model from nothing")
-    demonstration.add_argument("--work", type=Path, required=True, help="cohorts (20 GB) and checkpoints")
+    demonstration = commands.add_parser(
+        "train-demonstration", help=tr("make the bundled demonstration model from nothing")
+    )
+    demonstration.add_argument("--work", type=Path, required=True, help=tr("cohorts (20 GB) and checkpoints"))
     demonstration.add_argument("--out", type=Path, required=True, metavar="BUNDLE")
-    demonstration.add_argument("--phases", default="", help="input size:epochs, in order")
-    demonstration.add_argument("--steady-phases", default="", help="the same, of the second training")
-    demonstration.add_argument("--notes", default="", help="sentences for the card, for example how the run went")
+    demonstration.add_argument("--phases", default="", help=tr("input size:epochs, in order"))
+    demonstration.add_argument("--steady-phases", default="", help=tr("the same, of the second training"))
+    demonstration.add_argument("--notes", default="", help=tr("sentences for the card, for example how the run went"))
     demonstration.add_argument("--device", choices=("cpu", "cuda"))
     demonstration.set_defaults(run=_train_demonstration)
 
 
-_NLST_HELP = """The paper's cohort from your own NLST files: matched survivors and non-survivors of lung cancer. The participant
-table with survival (death_days, fup_days) needs an approved NCI project (CDAS); public copies hold no survival."""
+def _nlst_help() -> str:
+    return tr(
+        "The paper's cohort from your own NLST files: matched survivors and non-survivors of lung cancer. The participant table with "
+        "survival (death_days, fup_days) needs an approved NCI project (CDAS); public copies hold no survival."
+    )
 
 
 def _add_nlst(commands: Any) -> None:
-    nlst = commands.add_parser("nlst", help="a reading list of the paper's NLST cohort", description=_NLST_HELP)
+    nlst = commands.add_parser("nlst", help=tr("a reading list of the paper's NLST cohort"), description=_nlst_help())
     nlst.add_argument(
-        "participants", type=Path, help="participant CSV: pid, de_stag, candx_days, scr_days0, death_days, fup_days"
+        "participants", type=Path, help=tr("participant CSV: pid, de_stag, candx_days, scr_days0, death_days, fup_days")
     )
-    nlst.add_argument("series", type=Path, help="CSV list of series that came with the images")
-    nlst.add_argument("--stages", default="I=49,II=19,III=22", help="pairs by stage (AJCC 6)")
+    nlst.add_argument("series", type=Path, help=tr("CSV list of series that came with the images"))
+    nlst.add_argument("--stages", default="I=49,II=19,III=22", help=tr("pairs by stage (AJCC 6)"))
     nlst.add_argument("--seed", type=int, default=20180617)
-    nlst.add_argument("--root", type=Path, help="folder that the list's folders start from")
+    nlst.add_argument("--root", type=Path, help=tr("folder that the list's folders start from"))
     nlst.add_argument("--out", type=Path, required=True, metavar="CSV")
-    nlst.add_argument("--missing", type=Path, metavar="CSV", help="write who can't be used, and why")
+    nlst.add_argument("--missing", type=Path, metavar="CSV", help=tr("write who can't be used, and why"))
     nlst.set_defaults(run=_nlst)
 
 

@@ -16,11 +16,11 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
         "--scheduler",
         default="",
         metavar="ADDRESS",
-        help="a Dask scheduler, tcp:// or tls://; its workers see the same disk",
+        help=tr("a Dask scheduler, tcp:// or tls://; its workers see the same disk"),
     )
-    parser.add_argument("--tls-ca", type=Path, metavar="PEM", help="certificate authority of the cluster")
-    parser.add_argument("--tls-cert", type=Path, metavar="PEM", help="this client's certificate")
-    parser.add_argument("--tls-key", type=Path, metavar="PEM", help="this client's key")
+    parser.add_argument("--tls-ca", type=Path, metavar="PEM", help=tr("certificate authority of the cluster"))
+    parser.add_argument("--tls-cert", type=Path, metavar="PEM", help=tr("this client's certificate"))
+    parser.add_argument("--tls-key", type=Path, metavar="PEM", help=tr("this client's key"))
 
 
 def cluster_of(arguments: argparse.Namespace) -> Cluster | None:

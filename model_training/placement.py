@@ -23,6 +23,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GroupKFold, cross_val_predict
 
 from hyrisk_desktop.files import replace_file
+from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.jobs import Progress, no_progress
 from hyrisk_desktop.risk.bundle import ModelBundle, load_bundle, seal_description
 from hyrisk_desktop.risk.network import HyRiskNet
@@ -189,7 +190,7 @@ def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path)
-    parser.add_argument("--work", type=Path, required=True, help="features on the way, some MB")
+    parser.add_argument("--work", type=Path, required=True, help=tr("features on the way, some MB"))
     parser.add_argument("-n", type=int, default=SUBJECTS)
     parser.add_argument("--first", type=int, default=FIRST_SEED, metavar="SEED")
     a = parser.parse_args()

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from hyrisk_desktop.files import replace_file
+from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.jobs import Progress, no_progress
 from hyrisk_desktop.risk.bundle import ModelBundle, load_bundle, seal_description
 from hyrisk_desktop.risk.network import HyRiskNet, log_odds
@@ -234,7 +235,7 @@ def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path)
-    parser.add_argument("--work", type=Path, required=True, help="features on the way, some MB")
+    parser.add_argument("--work", type=Path, required=True, help=tr("features on the way, some MB"))
     a = parser.parse_args()
     workers = os.cpu_count() or 1
     bundle = add_spread(

@@ -41,7 +41,7 @@ def batch(
     ] = Path(DEFAULT_OUT),
     model: Annotated[Path | None, typer.Option(help=tr("Model bundle folder; default: the model in use."))] = None,
     device: Annotated[str | None, typer.Option(help=tr("cpu or cuda; default: cuda when there is one."))] = None,
-    profile: Annotated[str, typer.Option(help="standard, four_connected or no_spacing_correction.")] = "standard",
+    profile: Annotated[str, typer.Option(help=tr("standard, four_connected or no_spacing_correction."))] = "standard",
     prevalence: Annotated[
         float | None,
         typer.Option(help=tr("Share of non-survivors that the risk assumes, 0 to 1; default: the model's.")),

@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 
 
 def compare(
-    current: Annotated[Path, typer.Argument(help="The current exam: folder, DICOM file, zip or image file.")],
-    prior: Annotated[Path, typer.Argument(help="The earlier exam of the same patient.")],
+    current: Annotated[Path, typer.Argument(help=tr("The current exam: folder, DICOM file, zip or image file."))],
+    prior: Annotated[Path, typer.Argument(help=tr("The earlier exam of the same patient."))],
     center: Annotated[
         tuple[int, int, int] | None,
-        typer.Option(help="Heart centre X Y Z in voxels of the current exam; default: proposed."),
+        typer.Option(help=tr("Heart centre X Y Z in voxels of the current exam; default: proposed.")),
     ] = None,
-    grade: Annotated[float | None, typer.Option(help="CAC grade of the current exam, 0 to 3.")] = None,
-    prior_grade: Annotated[float | None, typer.Option(help="CAC grade of the earlier exam, 0 to 3.")] = None,
-    model: Annotated[Path | None, typer.Option(help="Model bundle folder; default: the model in use.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda; default: cuda when there is one.")] = None,
+    grade: Annotated[float | None, typer.Option(help=tr("CAC grade of the current exam, 0 to 3."))] = None,
+    prior_grade: Annotated[float | None, typer.Option(help=tr("CAC grade of the earlier exam, 0 to 3."))] = None,
+    model: Annotated[Path | None, typer.Option(help=tr("Model bundle folder; default: the model in use."))] = None,
+    device: Annotated[str | None, typer.Option(help=tr("cpu or cuda; default: cuda when there is one."))] = None,
     same_patient: Annotated[
-        bool, typer.Option("--same-patient", help="Although the headers do not say that it is one patient.")
+        bool, typer.Option("--same-patient", help=tr("Although the headers do not say that it is one patient."))
     ] = False,
     whole_heart: Annotated[
-        bool, typer.Option("--whole-heart", help="Also compare the whole hearts, in their proposed outlines.")
+        bool, typer.Option("--whole-heart", help=tr("Also compare the whole hearts, in their proposed outlines."))
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=tr("Print one JSON object."))] = False,
 ) -> None:
     """Print what has changed."""
     with json_errors(as_json):

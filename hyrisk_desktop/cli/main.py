@@ -78,7 +78,7 @@ def _require_display() -> None:
 
 @cli.callback(invoke_without_command=True)
 def _main(
-    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
+    context: typer.Context, version: Annotated[bool, typer.Option("--version", help=tr("Print the version."))] = False
 ) -> None:
     if version:
         typer.echo(__version__)

@@ -42,7 +42,7 @@ def _change(store: ModelStore, change: Callable[[], InstalledModel]) -> None:
 
 
 @models_cli.command("list", help=tr("Show every installed model, and which one is in use."))
-def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+def list_models(as_json: Annotated[bool, typer.Option("--json", help=tr("Print one JSON object."))] = False) -> None:
     """List the models."""
     store = _store()
     models, warning = store.models(), store.active().warning

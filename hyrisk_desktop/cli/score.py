@@ -25,47 +25,54 @@ _FARTHEST_MM = 1e6
 
 
 def score(
-    exam: Annotated[Path, typer.Argument(help="Folder, DICOM file, DICOMDIR, zip, NIfTI, NRRD or MHA file.")],
-    center: Annotated[tuple[int, int, int] | None, typer.Option(help="Heart centre X Y Z in voxels, from 0.")] = None,
-    center_mm: Annotated[tuple[float, float, float] | None, typer.Option(help="Heart centre in mm, DICOM LPS.")] = None,
-    grade: Annotated[float | None, typer.Option(help="CAC grade 0 to 3; fractions allowed.")] = None,
-    region: Annotated[tuple[int, int, int], typer.Option(help="Score region W H D in voxels.")] = (65, 65, 5),
-    profile: Annotated[str, typer.Option(help="standard, four_connected or no_spacing_correction.")] = "standard",
+    exam: Annotated[Path, typer.Argument(help=tr("Folder, DICOM file, DICOMDIR, zip, NIfTI, NRRD or MHA file."))],
+    center: Annotated[
+        tuple[int, int, int] | None, typer.Option(help=tr("Heart centre X Y Z in voxels, from 0."))
+    ] = None,
+    center_mm: Annotated[
+        tuple[float, float, float] | None, typer.Option(help=tr("Heart centre in mm, DICOM LPS."))
+    ] = None,
+    grade: Annotated[float | None, typer.Option(help=tr("CAC grade 0 to 3; fractions allowed."))] = None,
+    region: Annotated[tuple[int, int, int], typer.Option(help=tr("Score region W H D in voxels."))] = (65, 65, 5),
+    profile: Annotated[str, typer.Option(help=tr("standard, four_connected or no_spacing_correction."))] = "standard",
     whole_heart: Annotated[
-        bool, typer.Option("--whole-heart", help="Also score the whole heart, with suggested vessels.")
+        bool, typer.Option("--whole-heart", help=tr("Also score the whole heart, with suggested vessels."))
     ] = False,
     model: Annotated[
-        Path | None, typer.Option(help="Model bundle folder; default: the model in use, see “hyrisk models”.")
+        Path | None, typer.Option(help=tr("Model bundle folder; default: the model in use, see “hyrisk models”."))
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda; default: cuda when there is one.")] = None,
+    device: Annotated[str | None, typer.Option(help=tr("cpu or cuda; default: cuda when there is one."))] = None,
     prevalence: Annotated[
-        float | None, typer.Option(help="Share of non-survivors that the risk assumes, 0 to 1; default: the model's.")
+        float | None,
+        typer.Option(help=tr("Share of non-survivors that the risk assumes, 0 to 1; default: the model's.")),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    sr: Annotated[Path | None, typer.Option(help="Write a DICOM structured report (TID 1500) to this file.")] = None,
-    seg: Annotated[Path | None, typer.Option(help="Write a DICOM segmentation of the counted lesions.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help=tr("Print one JSON object."))] = False,
+    sr: Annotated[
+        Path | None, typer.Option(help=tr("Write a DICOM structured report (TID 1500) to this file."))
+    ] = None,
+    seg: Annotated[Path | None, typer.Option(help=tr("Write a DICOM segmentation of the counted lesions."))] = None,
     pdf: Annotated[
-        Path | None, typer.Option(help="Write a one-page report: PDF/A, or a DICOM object for a name in .dcm.")
+        Path | None, typer.Option(help=tr("Write a one-page report: PDF/A, or a DICOM object for a name in .dcm."))
     ] = None,
-    fhir: Annotated[Path | None, typer.Option(help="Write a FHIR R4 bundle (JSON).")] = None,
+    fhir: Annotated[Path | None, typer.Option(help=tr("Write a FHIR R4 bundle (JSON)."))] = None,
     fhir_transaction: Annotated[
-        Path | None, typer.Option(help="Write a FHIR R4 transaction (JSON), to be posted to a server.")
+        Path | None, typer.Option(help=tr("Write a FHIR R4 transaction (JSON), to be posted to a server."))
     ] = None,
     template: Annotated[
-        Path | None, typer.Option(help="The site's report template (TOML); default: the one in the settings.")
+        Path | None, typer.Option(help=tr("The site's report template (TOML); default: the one in the settings."))
     ] = None,
-    reader: Annotated[str, typer.Option(help="Who reads, for the reports.")] = "",
+    reader: Annotated[str, typer.Option(help=tr("Who reads, for the reports."))] = "",
     deidentified: Annotated[
-        Path | None, typer.Option(help="Write exam and reports without identity into this new folder.")
+        Path | None, typer.Option(help=tr("Write exam and reports without identity into this new folder."))
     ] = None,
     subject: Annotated[
-        str | None, typer.Option(help="The patient's code in that folder; default: a random one.")
+        str | None, typer.Option(help=tr("The patient's code in that folder; default: a random one."))
     ] = None,
     accept_burned_in: Annotated[
-        bool, typer.Option("--accept-burned-in", help="Although images say that text is burned into their pixels.")
+        bool, typer.Option("--accept-burned-in", help=tr("Although images say that text is burned into their pixels."))
     ] = False,
     secret_file: Annotated[
-        Path | None, typer.Option(help="Text file with a project's secret: the same codes and UIDs in each export.")
+        Path | None, typer.Option(help=tr("Text file with a project's secret: the same codes and UIDs in each export."))
     ] = None,
 ) -> None:
     """Print the scores and the risk of one exam."""

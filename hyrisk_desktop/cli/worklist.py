@@ -74,7 +74,7 @@ def opened_store(where: str | None) -> Iterator[Store]:
 def replay(
     read_id: Annotated[int, typer.Argument(help=tr("Number of the read, as the audit trail and the exports show it."))],
     store: Where = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=tr("Print one JSON object."))] = False,
 ) -> None:
     """Recompute a stored read from the same files and say whether every number is the same."""
     from hyrisk_desktop.risk.loading import find_predictor
@@ -157,7 +157,7 @@ def agreement(
     blinded: Annotated[bool, typer.Option("--blinded", help=tr("Compare blinded reads."))] = False,
     mixed: Annotated[bool, typer.Option("--mixed", help=tr("Take reads of the other kind where there is none of this one."))] = False,
     out: Annotated[Path | None, typer.Option(help=tr("CSV table; default: lines on the standard output."))] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=tr("Print one JSON object."))] = False,
     store: Where = None,
 ) -> None:  # fmt: skip
     """How well the readers of a list in ``store`` agree: Fleiss' kappa, Krippendorff's alpha and ICC, per vessel as well."""

@@ -6,18 +6,22 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from hyrisk_desktop.i18n import tr
+
 
 def add_command(commands: Any) -> None:
     """Add it to the subparsers ``commands``."""
-    parser = commands.add_parser("study", help="what a model sees in phantoms whose every factor is known; resumes")
+    parser = commands.add_parser("study", help=tr("what a model sees in phantoms whose every factor is known; resumes"))
     parser.add_argument("model", type=Path, metavar="BUNDLE")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
-    parser.add_argument("-n", type=int, default=1500, help="phantoms for the probes")
-    parser.add_argument("--pairs", type=int, default=150, help="phantoms of which one factor after another is changed")
+    parser.add_argument("-n", type=int, default=1500, help=tr("phantoms for the probes"))
+    parser.add_argument(
+        "--pairs", type=int, default=150, help=tr("phantoms of which one factor after another is changed")
+    )
     parser.add_argument("--seed", type=int, default=5_600_000, metavar="FIRST")
-    parser.add_argument("--workers", type=int, default=0, help="processes; default: one for each core")
-    parser.add_argument("--in-place", action="store_true", help="put probes and study into the bundle itself")
-    parser.add_argument("--events", action="store_true", help="print events as JSON lines")
+    parser.add_argument("--workers", type=int, default=0, help=tr("processes; default: one for each core"))
+    parser.add_argument("--in-place", action="store_true", help=tr("put probes and study into the bundle itself"))
+    parser.add_argument("--events", action="store_true", help=tr("print events as JSON lines"))
     parser.set_defaults(run=_study)
 
 

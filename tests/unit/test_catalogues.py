@@ -15,6 +15,9 @@ from types import ModuleType
 import pytest
 from babel.messages.catalog import Catalog, Message
 
+from model_training.__main__ import _parser
+from tests.helpers.languages import speaking
+
 PACKAGING = Path(__file__).resolve().parents[2] / "packaging"
 LANGUAGES = ("de", "zh_CN")
 
@@ -53,6 +56,29 @@ def sides(message: Message) -> Iterator[tuple[str, str]]:
         yield message.id, str(message.string)
     else:
         yield from ((message.id[-1], form) for form in message.string)
+
+
+def test_the_help_of_every_option_is_a_text_of_the_catalogues() -> None:
+    root = PACKAGING.parent
+    files = [*(root / "hyrisk_desktop" / "cli").glob("*.py"), *(root / "model_training").rglob("*.py")]
+    plain = [
+        f"{path.relative_to(root)}:{keyword.value.lineno}"
+        for path in files
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call)
+        for keyword in call.keywords
+        if keyword.arg == "help" and isinstance(keyword.value, ast.Constant | ast.JoinedStr)
+    ]
+    assert not plain, "put these through tr()"
+
+
+def test_the_training_commands_explain_themselves_in_the_readers_language(capsys: pytest.CaptureFixture[str]) -> None:
+    with speaking("de"), pytest.raises(SystemExit):
+        _parser().parse_args(["train", "--help"])
+    said = capsys.readouterr().out
+    assert "Eingabegröße in Pixeln" in said
+    # argparse fills in its own fields.
+    assert "(Standard: 20)" in said
 
 
 def test_all_languages_are_there(catalogues: ModuleType) -> None:
