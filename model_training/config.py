@@ -45,6 +45,7 @@ class TrainConfig:
         bfloat16: autocast. seed: of weights, order and crops. hu_window, crop_mm, blood_hu: what the network sees, see `Preprocessing`.
         hold: weight of the squared difference of the log odds of two scans of one subject, where a fit has such.
         jitter: other sharpness and noise in each batch.
+        factors: weight of the mean squared error of the known factors, where a fit has such.
     """
 
     depth: int = 34
@@ -69,6 +70,7 @@ class TrainConfig:
     blood_hu: float | None = None
     hold: float = 0.0
     jitter: bool = False
+    factors: float = 0.0
 
     @property
     def input_size(self) -> int:
@@ -148,6 +150,7 @@ def steady_config(phases: tuple[Phase, ...], **changes: Any) -> TrainConfig:
         blood_hu=45.0,
         hold=0.5,
         jitter=True,
+        factors=0.5,
     )
     return replace(base, **changes)
 

@@ -25,16 +25,7 @@ def deviations(config: TrainConfig) -> list[str]:
         said.append(tr("Schedule: {schedule}, instead of x 0.9 every five epochs.", schedule=config.schedule))
     if config.weight_decay:
         said.append(tr("Weight decay {decay:g}.", decay=config.weight_decay))
-    if config.input_size != 224 or len(config.phases) > 1:
-        sizes = ", ".join(str(phase.size) for phase in config.phases)
-        said.append(tr("Input of {sizes} pixels instead of 224 throughout.", sizes=sizes))
-    if config.hu_window != TrainConfig().hu_window:
-        low, high = config.hu_window
-        said.append(tr("The network sees {low:g} to {high:g} HU instead of -200 to 500.", low=low, high=high))
-    if config.crop_mm is not None:
-        said.append(tr("The crop has {mm:g} mm instead of a share of 161 pixels.", mm=config.crop_mm))
-    if config.blood_hu is not None:
-        said.append(tr("HU are moved so that the exam's own blood has {hu:g}, by 20 at most.", hu=config.blood_hu))
+    said += _of_the_input(config)
     if config.hold:
         said.append(
             tr("It sees each subject scanned twice, and the squared difference of the log odds counts {weight:g}.",
@@ -42,6 +33,11 @@ def deviations(config: TrainConfig) -> list[str]:
         )  # fmt: skip
     if config.jitter:
         said.append(tr("Sharpness and noise are changed at random in each batch."))
+    if config.factors:
+        said.append(
+            tr("Besides the risk it learns each phantom's known factors (fat, heart size, emphysema, calcium), which counts {weight:g}.",
+               weight=config.factors)
+        )  # fmt: skip
     if config.soft_target:
         said.append(tr("It learns each phantom's expected risk instead of the outcome."))
     if config.patience:
@@ -53,4 +49,19 @@ def deviations(config: TrainConfig) -> list[str]:
         said.append(tr("Computed in bfloat16 where the device can."))
     if config.score == "agatston":
         said.append(tr("The Agatston score is fed as its logarithm, scaled to -1 to +1."))
+    return said
+
+
+def _of_the_input(config: TrainConfig) -> list[str]:
+    said = []
+    if config.input_size != 224 or len(config.phases) > 1:
+        sizes = ", ".join(str(phase.size) for phase in config.phases)
+        said.append(tr("Input of {sizes} pixels instead of 224 throughout.", sizes=sizes))
+    if config.hu_window != TrainConfig().hu_window:
+        low, high = config.hu_window
+        said.append(tr("The network sees {low:g} to {high:g} HU instead of -200 to 500.", low=low, high=high))
+    if config.crop_mm is not None:
+        said.append(tr("The crop has {mm:g} mm instead of a share of 161 pixels.", mm=config.crop_mm))
+    if config.blood_hu is not None:
+        said.append(tr("HU are moved so that the exam's own blood has {hu:g}, by 20 at most.", hu=config.blood_hu))
     return said

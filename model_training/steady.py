@@ -6,15 +6,29 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from hyrisk_desktop.jobs import Progress, no_progress
 from hyrisk_desktop.risk.network import HyRiskNet
 from hyrisk_desktop.risk.preprocessing import Preprocessing
 from model_training.config import TrainConfig
 from model_training.dataset import CohortData, with_statistics
+from model_training.phantom.render import make_phantom
 from model_training.phantom.subject import make_subject
+from model_training.study.factors import known
 from model_training.train import Fit, Watch, fit
 from model_training.twins import second_scans, visible_risk
+
+LEARNED = (
+    "epicardial_fat",
+    "paracardiac_fat",
+    "fat_density",
+    "heart_size",
+    "emphysema",
+    "calcium_extent",
+    "calcium_mass",
+)
+"""The known factors that a patch shows."""
 
 
 def hold_still(
@@ -47,5 +61,18 @@ def hold_still(
     # What cannot be seen in the image is noise to a network that looks at nothing else.
     risks = [visible_risk(make_subject(first_seed + int(case))) for case in cases]
     targets = torch.tensor(risks if config.soft_target else data.outcome, dtype=torch.float32)
-    job = Fit(data, training, held, targets, None, preprocessing, config, device, twins)
+    factors = known_factors(range(first_seed, first_seed + len(data)), training) if config.factors else None
+    job = Fit(data, training, held, targets, None, preprocessing, config, device, twins, factors)
     return fit(job, work / "run", lambda: model, watch), preprocessing
+
+
+def known_factors(seeds: range, training: NDArray[np.int64]) -> torch.Tensor:
+    """What is known of each phantom and can be seen in its image, as float32 [n, K], standardised by the ``training`` cases.
+
+    A risk tells a network little of each factor that makes it; told of the factors themselves, it finds the faint ones
+    (emphysema, the fat's density) with as many phantoms.
+    """
+    known_of = [known(make_phantom(seed)) for seed in seeds]
+    values = np.array([[one[name] for name in LEARNED] for one in known_of])
+    part = values[training]
+    return torch.tensor((values - part.mean(axis=0)) / part.std(axis=0), dtype=torch.float32)

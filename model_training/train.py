@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.risk.network import NON_SURVIVOR, HyRiskNet, log_odds
+from hyrisk_desktop.risk.network import NON_SURVIVOR, HyRiskNet, feature_width, log_odds
 from hyrisk_desktop.risk.preprocessing import Preprocessing
 from hyrisk_desktop.training_run import write_json
 from model_training.checkpoint import drop_checkpoint, load_checkpoint, load_weights, save_checkpoint, save_state
@@ -32,6 +32,8 @@ from model_training.metrics import auc, expected_auc
 
 I64 = NDArray[np.int64]
 BEST = "best.safetensors"
+FACTOR_HEAD = "factor_head"
+"""Only a fit has it: what its features tell of the known factors. It is in checkpoints and never among the best weights."""
 _STEP_DECAY, _STEP_EPOCHS = 0.9, 5
 
 
@@ -88,6 +90,7 @@ class Fit:
         targets: [n] outcome or expected risk, float32. scores: [n] score inputs; None for stage one.
         preprocessing: with the training part's statistics. config, device: how and where.
         twins: the same subjects scanned once more, in the cohort's order; what they differ in shall not count.
+        factors: [n, K] what else is known of each case, standardised; its features shall tell it.
     """
 
     data: CohortData
@@ -99,6 +102,7 @@ class Fit:
     config: TrainConfig
     device: torch.device
     twins: Scans | None = None
+    factors: Tensor | None = None
 
     @property
     def stage(self) -> int:
@@ -151,10 +155,11 @@ class _Keeper:
 
     def keep(self, model: HyRiskNet) -> None:
         """``model`` is the best so far."""
+        weights = {key: value for key, value in model.state_dict().items() if not key.startswith(FACTOR_HEAD)}
         if self._interval_s:
-            self._best = {key: value.detach().clone() for key, value in model.state_dict().items()}
+            self._best = {key: value.detach().clone() for key, value in weights.items()}
         else:
-            save_state(self._folder / BEST, model.state_dict())
+            save_state(self._folder / BEST, weights)
 
     def checkpoint(
         self, model: HyRiskNet, optimiser: torch.optim.Optimizer, state: _State, *, now: bool = False
@@ -205,7 +210,7 @@ def fit(job: Fit, folder: Path, start: Callable[[], HyRiskNet], watch: Watch | N
     watch = watch or Watch()
     if (folder / "done.json").is_file():
         return load_weights(folder / BEST, HyRiskNet(job.config.depth)).to(job.device).eval()
-    model = start().to(job.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = _with_factor_head(start(), job.factors).to(job.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = _optimiser(model, job.config)
     plan = make_plan(job.config, len(job.training))
     state = _State(**load_checkpoint(folder, model, optimiser))
@@ -231,12 +236,25 @@ def fit(job: Fit, folder: Path, start: Callable[[], HyRiskNet], watch: Watch | N
             keeper.checkpoint(model, optimiser, state, now=True)
         raise
     keeper.finish(state)
+    if job.factors is not None:
+        delattr(model, FACTOR_HEAD)
     return load_weights(folder / BEST, model).eval()
+
+
+def _with_factor_head(model: HyRiskNet, factors: Tensor | None) -> HyRiskNet:
+    """``model``, which for the time of a fit tells the ``factors`` [n, K] as well, where there are any."""
+    if factors is not None:
+        head = nn.Linear(feature_width(model.depth), factors.shape[1])
+        for parameter in head.parameters():
+            # Not drawn: whether two fits of one seed are the same would be left to the caller.
+            nn.init.zeros_(parameter)
+        model.add_module(FACTOR_HEAD, head)
+    return model
 
 
 def _optimiser(model: HyRiskNet, config: TrainConfig) -> torch.optim.Optimizer:
     model.trunk.requires_grad_(config.strategy != "frozen")
-    heads = [*model.image_head.parameters(), *model.fused_head.parameters()]
+    heads = [parameter for name, parameter in model.named_parameters() if not name.startswith("trunk.")]
     groups: list[dict[str, Any]] = [{"params": heads, "base": config.head_learning_rate}]
     if config.strategy != "frozen":
         groups.insert(0, {"params": list(model.trunk.parameters()), "base": config.learning_rate})
@@ -281,6 +299,10 @@ def _step(job: Fit, model: HyRiskNet, optimiser: torch.optim.Optimizer, plan: Pl
     if job.twins is not None:
         first, again = log_odds(logits).chunk(2)
         loss = loss + config.hold * (first - again).square().mean()
+    if job.factors is not None:
+        known = job.factors[where].to(job.device).repeat(len(images) // len(chosen), 1)
+        told = model.get_submodule(FACTOR_HEAD)(features.float())
+        loss = loss + config.factors * (told - known).square().mean()
     if job.scores is not None:
         loss = loss + soft_cross_entropy(model.fused_logits(features.float(), job.scores[where].to(job.device)), target)
     optimiser.zero_grad(set_to_none=True)

@@ -56,7 +56,7 @@ def interventions(phantom: Phantom) -> Iterator[Intervention]:
     """Every factor raised from one standard deviation below to one above the mean, everything else the same."""
     for name, trait in TRAITS.items():
         pair = [_with(phantom, traits=phantom.subject.traits | {trait: value}) for value in (-1.0, 1.0)]
-        yield Intervention(name, pair[0], pair[1], 2 * RISK_WEIGHTS[trait])
+        yield Intervention(name, pair[0], pair[1], 2 * RISK_WEIGHTS.get(trait, 0.0))
     few, many = (_with_spots(phantom, burden) for burden in (-1.0, 1.0))
     extent = RISK_WEIGHTS["B"] * (many.subject.burden - few.subject.burden)
     yield Intervention("calcium_extent", few, many, extent)

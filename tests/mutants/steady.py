@@ -50,6 +50,23 @@ STEADY = [
         _STEADY,
         ("loss = loss + config.hold * (first - again).square().mean()", "loss = loss + (first - again).square().mean()"),
         ("first, again = log_odds(logits).chunk(2)", "first, again = log_odds(logits), log_odds(logits)"),
+        ("loss = loss + config.factors * (told - known).square().mean()", "loss = loss + (told - known).square().mean()"),
+        ("loss = loss + config.factors * (told - known).square().mean()", "loss = loss + config.factors * (told - known).abs().mean()"),
+        ("known = job.factors[where].to(job.device)", "known = job.factors[: len(where)].to(job.device)"),
+        (" if not key.startswith(FACTOR_HEAD)}", "}"),
+        ("            nn.init.zeros_(parameter)\n", "            nn.init.ones_(parameter)\n"),
+    ),
+    *mutants(
+        "model_training/steady.py",
+        _STEADY,
+        ("    part = values[training]\n", "    part = values\n"),
+        ("(values - part.mean(axis=0)) / part.std(axis=0)", "values / part.std(axis=0)"),
+        ("(values - part.mean(axis=0)) / part.std(axis=0)", "values - part.mean(axis=0)"),
+    ),
+    *mutants(
+        "model_training/deviations.py",
+        _STEADY,
+        ("    if config.factors:\n", "    if False:\n"),
     ),
     *mutants(
         "model_training/units.py",

@@ -9,18 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from hyrisk_desktop.risk.bundle import load_bundle
 from hyrisk_desktop.risk.network import HyRiskNet
 from model_training.config import Phase, demonstration_config, steady_config
-from model_training.dataset import CohortData, load_cohort, training_batch, with_statistics
+from model_training.dataset import CohortData, load_cohort, order_of_epoch, training_batch, with_statistics
 from model_training.deviations import deviations
 from model_training.jitter import NOISE_HU, jittered
 from model_training.phantom.render import make_phantom, render
 from model_training.phantom.scanner import KERNELS
 from model_training.phantom.subject import RISK_WEIGHTS, make_subject
-from model_training.steady import hold_still
-from model_training.train import Fit, _step, make_plan
+from model_training.steady import LEARNED, hold_still, known_factors
+from model_training.train import Fit, _optimiser, _step, _with_factor_head, make_plan
 from model_training.twins import PIXELS_MM, SHIFT_PX, SHIFT_Z_MM, Twins, second_scan, second_scans, visible_risk
 from model_training.units import Settings
 from tests.helpers.bundles import write_tiny_bundle
@@ -136,9 +137,43 @@ def test_the_loss_counts_what_two_scans_differ_by(data: CohortData) -> None:
     assert alone == loss(0.0, None)
 
 
+def test_the_loss_counts_what_the_features_miss_of_the_known_factors(data: CohortData) -> None:
+    def loss(weight: float, factors: torch.Tensor | None) -> float:
+        torch.manual_seed(0)
+        model = _with_factor_head(HyRiskNet(18), factors)
+        job = steady_job(data, 0.0, None)
+        job = replace(job, config=replace(job.config, factors=weight), factors=factors)
+        return _step(job, model, _optimiser(model, job.config), make_plan(job.config, len(data)), 0)
+
+    factors = torch.arange(2.0 * len(data)).reshape(len(data), 2) / len(data)
+    chosen = order_of_epoch(np.arange(len(data)), steady_config(()).seed + 1, 0)[:6]
+    without = loss(0.5, None)
+    # Its head starts from nothing: all that is known is missed at the first step.
+    assert loss(0.5, factors) - without == pytest.approx(0.5 * float(factors[chosen].square().mean()), rel=1e-4)
+    assert loss(0.0, factors) == pytest.approx(without, rel=1e-6)
+
+
+def test_the_factors_are_those_of_the_phantoms_standardised_by_the_training_part() -> None:
+    seeds, training = range(70, 76), np.array([0, 2, 3, 5])
+    found = known_factors(seeds, training)
+    assert found.shape == (6, len(LEARNED))
+    assert found.dtype == torch.float32
+    np.testing.assert_allclose(found[training].mean(dim=0), 0, atol=1e-6)
+    np.testing.assert_allclose(found[training].std(dim=0, correction=0), 1, rtol=1e-5)
+    subjects = [make_subject(seed) for seed in seeds]
+    for name, values in (
+        ("epicardial_fat", [s.traits["eat"] for s in subjects]),
+        ("calcium_extent", [s.burden for s in subjects]),
+    ):
+        part = np.array(values)[training]
+        np.testing.assert_allclose(
+            found[:, LEARNED.index(name)], (np.array(values) - part.mean()) / part.std(), rtol=1e-4, atol=1e-6
+        )
+
+
 def test_a_batch_of_the_paper_has_no_jitter_and_no_millimetres(data: CohortData) -> None:
     plain = demonstration_config((Phase(32, 1.0),))
-    assert (plain.crop_mm, plain.blood_hu, plain.hold, plain.jitter) == (None, None, 0.0, False)
+    assert (plain.crop_mm, plain.blood_hu, plain.hold, plain.jitter, plain.factors) == (None, None, 0.0, False, 0.0)
     preprocessing = with_statistics(plain.plain_preprocessing, data, np.arange(len(data)))
     chosen, where = np.arange(4), torch.device("cpu")
     one, same = (training_batch(data, chosen, preprocessing, 32, [1, 2, 3], where) for _ in range(2))
@@ -179,5 +214,9 @@ def test_a_second_training_learns_and_goes_on_where_it_was_killed(
 
     first = train(tmp_path)
     assert json.loads((tmp_path / "run" / "done.json").read_text())["steps"] == 2 * (18 // 6)
+    # The head of the factors went with the fit.
+    assert "known factors" in " ".join(deviations(config))
+    assert set(first.state_dict()) == set(HyRiskNet(18).state_dict())
+    assert set(load_file(tmp_path / "run" / "best.safetensors")) == set(first.state_dict())
     again = train(tmp_path)
     assert all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), again.state_dict().values(), strict=True))
