@@ -194,6 +194,7 @@ def demonstration_card(bundle: ModelBundle) -> str:
         else "The network learned the drawn outcomes."
     )
     low, high = bundle.preprocessing.hu_window
+    heads = "both heads" if "image_pull" in training["stage_two"] else "the fused head"
     return f"""# {bundle.name}
 
 **A demonstration model with the paper's architecture and not its training. It has never seen a patient. Research use only; not for diagnosis or treatment.**
@@ -217,7 +218,7 @@ The last {config["validation"]} phantoms of a part that was trained on were its 
 
 ## Training
 From scratch: {phases}; AdamW, peak rate {config["learning_rate"]:g}, batch {config["batch"]}, seed {config["seed"]}.
-{_steady(training)}Stage two fitted the fused head on the stage-two part, with the trunk fixed (weight of the grade's input in log odds:
+{_steady(training)}Stage two fitted {heads} on the stage-two part, with the trunk fixed (weight of the grade's input in log odds:
 {training["stage_two"]["score_weight"]:+.2f}). Platt calibration and percentiles come from the calibration part; the calibrated
 risk assumes {100 * bundle.calibration["hyrisknet"].prevalence:.0f} % non-survivors, which no screening population has.
 

@@ -31,7 +31,7 @@ from model_training.card import demonstration_card
 from model_training.config import Phase, TrainConfig
 from model_training.dataset import CohortData, load_cohort, score_inputs, with_statistics
 from model_training.export import finish, novelty_statistics, platt_calibration, round_to_half
-from model_training.fuse import fit_fused_head
+from model_training.fuse import fit_fused_head, fit_image_head
 from model_training.metrics import auc, auc_over_draws, bootstrap_ci, expected_auc
 from model_training.phantom.cohort import write_cohort
 from model_training.phantom.subject import make_subject
@@ -61,7 +61,7 @@ class Part:
 PARTS = (
     Part("training", 10500, 1_000_000),
     Part(STEADY, 16000, 1_100_000),
-    Part("stage-two", 2000, 2_000_000),
+    Part("stage-two", 4000, 2_000_000),
     Part("calibration", 1500, 3_000_000),
     Part("test", 2000, 4_000_000),
 )
@@ -178,6 +178,7 @@ def export_demonstration(
     second, calibration, test = (load_part(work, name) for name in ("stage-two", "calibration", "test"))
     features = _features(model, second, preprocessing)
     target = _stage_two_target(second, next(p for p in parts if p.name == "stage-two"), config, steady)
+    image_pull = fit_image_head(model, features, target)
     with_agatston = _agatston_odds(model, (second, features, target), (test, _features(model, test, preprocessing)))
     grade = ScoreInput("grade")
     fused = fit_fused_head(model, features, score_inputs(second, grade), target)
@@ -190,7 +191,11 @@ def export_demonstration(
     training: dict[str, Any] = {
         **_facts(work, config, steady, parts, inner=inner, notes=notes),
         "cohort_sha256": learned.sha256,
-        "stage_two": {"pull": fused.pull, "score_weight": round(fused.score_weight, 4)},
+        "stage_two": {
+            "pull": fused.pull,
+            "image_pull": image_pull,
+            "score_weight": round(fused.score_weight, 4),
+        },
         "results": evaluate_test(test, final),
     }
     bundle = ModelBundle(

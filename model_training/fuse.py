@@ -3,7 +3,8 @@
 Fitted on training cases it would fail: there the trunk half remembers the answer, so the score looks useless
 (in a feasibility study the grade got a weight of -8). The trunk stays as stage one left it; only the F + 1 weights
 per class and the biases are fitted, pulled towards RiskNet's own head, with the strength of the pull chosen on
-an inner split.
+an inner split. RiskNet's head itself may be fitted so as well, pulled towards one that tells nothing: what a head learned
+beside its trunk lags behind what the features tell in the end.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from hyrisk_desktop.risk.network import NON_SURVIVOR, HyRiskNet
@@ -52,6 +53,41 @@ def fit_fused_head(model: HyRiskNet, features: Tensor, score: Tensor, target: Te
         target: [n] outcome, or expected risk where the run learns soft targets.
         seed: of the inner split (a third is held out to choose the pull).
     """
+    losses = _losses(model, features, score, target, seed)
+    best = min(losses, key=lambda pull: losses[pull])
+    line = fit_linear(model, features, score, target, best)
+    _install(model.fused_head, torch.cat([line.weight, line.score_weight[None]]), line.bias)
+    return FusedFit(best, losses, float(line.score_weight))
+
+
+def fit_image_head(model: HyRiskNet, features: Tensor, target: Tensor, seed: int = 0) -> float:
+    """Fit ``model.image_head`` in place; returns the pull that was chosen.
+
+    Args:
+        model, features, target, seed: as of `fit_fused_head`.
+    """
+    forget_image_head(model)
+    none = torch.zeros(len(target))
+    losses = _losses(model, features, none, target, seed)
+    best = min(losses, key=lambda pull: losses[pull])
+    line = fit_linear(model, features, none, target, best)
+    _install(model.image_head, line.weight, line.bias)
+    return best
+
+
+@torch.no_grad()
+def forget_image_head(model: HyRiskNet) -> None:
+    """Make RiskNet's head one that tells nothing."""
+    model.image_head.weight.zero_()
+    model.image_head.bias.zero_()
+
+
+def _losses(model: HyRiskNet, features: Tensor, score: Tensor, target: Tensor, seed: int) -> dict[float, float]:
+    """The loss on a third of the cases, by the pull with which a head was fitted on the others.
+
+    Args:
+        model, features, score, target, seed: as of `fit_fused_head`.
+    """
     order = torch.from_numpy(np.random.default_rng(seed).permutation(len(target)))
     held, kept = order[: len(order) // 3], order[len(order) // 3 :]
     losses = {}
@@ -59,10 +95,7 @@ def fit_fused_head(model: HyRiskNet, features: Tensor, score: Tensor, target: Te
         line = fit_linear(model, features[kept], score[kept], target[kept], pull)
         odds = line.log_odds(features[held].double(), score[held].double())
         losses[pull] = float(binary_cross_entropy_with_logits(odds, target[held].double()))
-    best = min(losses, key=lambda pull: losses[pull])
-    line = fit_linear(model, features, score, target, best)
-    _install(model, line)
-    return FusedFit(best, losses, float(line.score_weight))
+    return losses
 
 
 def fit_linear(model: HyRiskNet, features: Tensor, score: Tensor, target: Tensor, pull: float) -> LinearHead:
@@ -92,10 +125,9 @@ def fit_linear(model: HyRiskNet, features: Tensor, score: Tensor, target: Tensor
     return LinearHead(start + change.detach() / spread, score_weight.detach(), bias.detach())
 
 
-def _install(model: HyRiskNet, line: LinearHead) -> None:
+@torch.no_grad()
+def _install(head: nn.Linear, weight: Tensor, bias: Tensor) -> None:
     """Write log odds as two symmetric logits."""
-    sign = 1.0 if NON_SURVIVOR == 1 else -1.0
-    with torch.no_grad():
-        row = torch.cat([line.weight, line.score_weight[None]]).float() * 0.5 * sign
-        model.fused_head.weight.copy_(torch.stack([-row, row]))
-        model.fused_head.bias.copy_(torch.stack([-line.bias, line.bias]).float() * 0.5 * sign)
+    half = 0.5 if NON_SURVIVOR == 1 else -0.5
+    head.weight.copy_(torch.stack([-weight, weight]).float() * half)
+    head.bias.copy_(torch.stack([-bias, bias]).float() * half)

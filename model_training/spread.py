@@ -9,6 +9,7 @@ change, and writes both with the resampled heads into the bundle. Goes on where 
 from __future__ import annotations
 
 import argparse
+import copy
 import io
 import os
 from pathlib import Path
@@ -26,7 +27,7 @@ from hyrisk_desktop.risk.network import HyRiskNet, log_odds
 from hyrisk_desktop.risk.preprocessing import centred_crop, prepare
 from hyrisk_desktop.risk.spread import Spread
 from model_training.card import SPREAD_LINE, exchange_line, exchange_section, spread_line, stability_section
-from model_training.fuse import fit_linear
+from model_training.fuse import fit_linear, forget_image_head
 from model_training.phantom.render import make_phantom
 from model_training.stability import Change, Takes, gather, patch_of
 
@@ -58,6 +59,20 @@ def odds_of(model: HyRiskNet, head: str, features: F64, score: F64) -> F64:
         odds = log_odds(model.fused_logits(flat, torch.from_numpy(scores.astype(np.float32))))
     found: F64 = odds.double().numpy().reshape(features.shape[:-1])
     return found
+
+
+def start_of_heads(model: HyRiskNet, stage_two: dict[str, Any]) -> tuple[HyRiskNet, float]:
+    """The network whose head resampled ones are pulled to, and the pull.
+
+    Args:
+        model: as bundled. stage_two: what its bundle says of that.
+    """
+    if "image_pull" not in stage_two:
+        return model, float(stage_two["pull"])
+    # Stage two made RiskNet's head as well: pulled to it, heads would hide how much the drawn cases matter.
+    start = copy.deepcopy(model)
+    forget_image_head(start)
+    return start, float(stage_two["image_pull"])
 
 
 def resampled_heads(model: HyRiskNet, features: F64, score: F64, target: F64, pull: float) -> NDArray[np.float32]:
@@ -130,12 +145,12 @@ def fit_spread(
         model, bundle: of the model. takes: phantoms and their changes. cases: features [n, F], score inputs [n] and targets [n] of stage two.
     """
     features, scores, target = cases
-    pull = float(bundle.training["stage_two"]["pull"])
+    start, pull = start_of_heads(model, bundle.training["stage_two"])
     spreads, facts = {}, {}
     for head in ("risknet", "hyrisknet"):
         fused = head == "hyrisknet"
         score = np.array([bundle.score_rule.value(g) for g in takes.grades]) if fused else np.zeros(len(takes.grades))
-        heads = resampled_heads(model, features, scores if fused else 0 * scores, target, pull)
+        heads = resampled_heads(start, features, scores if fused else 0 * scores, target, pull)
         views = odds_of(model, head, takes.views, score[:, None])
         changed = odds_of(model, head, takes.changed, score[:, None])
         doubt = half_widths(Spread(0.0, 0.0, heads), takes, views, score)

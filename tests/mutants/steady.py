@@ -64,6 +64,22 @@ STEADY = [
         ("(values - part.mean(axis=0)) / part.std(axis=0)", "values - part.mean(axis=0)"),
     ),
     *mutants(
+        "model_training/fuse.py",
+        "tests/training/test_fits.py",
+        ("    model.image_head.weight.zero_()\n", ""),
+        ("    model.image_head.bias.zero_()\n", ""),
+        ("half = 0.5 if NON_SURVIVOR == 1 else -0.5", "half = -0.5 if NON_SURVIVOR == 1 else 0.5"),
+        ("head.bias.copy_(torch.stack([-bias, bias]).float() * half)", "head.bias.copy_(torch.stack([-bias, bias]).float())"),
+        ("    _install(model.image_head, line.weight, line.bias)\n", ""),
+    ),
+    *mutants(
+        "model_training/spread.py",
+        "tests/training/test_spread.py",
+        ("    forget_image_head(start)\n", ""),
+        ("    start = copy.deepcopy(model)\n", "    start = model\n"),
+        ('    return start, float(stage_two["image_pull"])', '    return start, float(stage_two["pull"])'),
+    ),
+    *mutants(
         "model_training/deviations.py",
         _STEADY,
         ("    if config.factors:\n", "    if False:\n"),

@@ -18,7 +18,7 @@ from model_training.config import Phase, TrainConfig, demonstration_config, pape
 from model_training.dataset import CohortData, load_cohort, score_inputs, with_statistics
 from model_training.export import novelty_statistics, platt_calibration
 from model_training.folds import final_fold
-from model_training.fuse import fit_fused_head
+from model_training.fuse import PULLS, fit_fused_head, fit_image_head
 from model_training.train import Fit, Watch, fit, make_plan, rate_factor
 
 
@@ -135,6 +135,29 @@ def test_stage_two_on_reserved_cases_finds_the_weight_of_the_score() -> None:
     with torch.no_grad():
         fused = log_odds(model.fused_logits(features, score))
     assert np.corrcoef(fused, truth)[0, 1] > 0.9
+
+
+def test_the_image_head_is_fitted_on_reserved_cases_from_nothing() -> None:
+    rng = np.random.default_rng(1)
+    model = HyRiskNet(18)
+    features = torch.from_numpy((rng.normal(size=(1500, 512)) * rng.uniform(0.5, 3, 512)).astype(np.float32))
+    truth = (features @ torch.from_numpy((rng.normal(size=512) * 0.03).astype(np.float32)) + 0.4).numpy()
+    # A soft label, as the demonstration's: the risk itself.
+    target = torch.from_numpy(1 / (1 + np.exp(-truth))).float()
+    with torch.no_grad():
+        before, fused = log_odds(model.image_logits(features)), model.fused_head.weight.clone()
+    pull = fit_image_head(model, features, target)
+    with torch.no_grad():
+        odds = log_odds(model.image_logits(features)).numpy()
+    assert pull in PULLS
+    assert np.corrcoef(odds, truth)[0, 1] > 0.99 > abs(np.corrcoef(before, truth)[0, 1])
+    assert odds.mean() == pytest.approx(truth.mean(), abs=0.05)
+    assert np.polyfit(truth, odds, 1)[0] == pytest.approx(1, abs=0.05)
+    assert torch.equal(model.fused_head.weight, fused)
+    # What the head was before is forgotten: another start, the same head.
+    other = HyRiskNet(18)
+    assert fit_image_head(other, features, target) == pull
+    assert torch.allclose(other.image_head.weight, model.image_head.weight, atol=1e-6)
 
 
 def test_agatston_is_scaled_by_its_rule() -> None:

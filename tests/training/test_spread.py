@@ -12,7 +12,7 @@ from hyrisk_desktop.risk.bundle import load_bundle
 from model_training.card import stability_section
 from model_training.fuse import fit_linear
 from model_training.phantom.render import make_phantom, render
-from model_training.spread import KINDS, WANTED, choose, held, odds_of, resampled_heads, stability_of
+from model_training.spread import KINDS, WANTED, choose, held, odds_of, resampled_heads, stability_of, start_of_heads
 from model_training.stability import Change, Takes, changes_of, gather, patch_of
 from tests.helpers.bundles import write_tiny_bundle
 
@@ -103,6 +103,17 @@ def test_resampled_heads_differ_where_the_cases_are_few(tmp_path: Path) -> None:
     assert few[:, -2].std() > 1.5 * many[:, -2].std()
     plain = resampled_heads(model, features, 0 * score, target, 0.1)
     assert np.abs(plain[:, -2]).max() < 1e-9, "a head without a score doubts no score"
+
+
+def test_heads_are_resampled_from_where_stage_two_began(tmp_path: Path) -> None:
+    write_tiny_bundle(tmp_path / "tiny")
+    _, model = load_bundle(tmp_path / "tiny")
+    start, pull = start_of_heads(model, {"pull": 0.3})
+    assert (start, pull) == (model, 0.3)
+    start, pull = start_of_heads(model, {"pull": 0.3, "image_pull": 0.01})
+    assert pull == 0.01
+    assert not any(parameter.any() for parameter in start.image_head.parameters())
+    assert all(parameter.any() for parameter in model.image_head.parameters()), "the bundled head stays"
 
 
 def test_odds_are_those_of_the_network(tmp_path: Path) -> None:
