@@ -110,7 +110,7 @@ STEADY = [
         "model_training/study/factors.py",
         _STUDY,
         ("for value in (-1.0, 1.0)]", "for value in (0.0, 1.0)]"),
-        ("2 * RISK_WEIGHTS[trait])", "RISK_WEIGHTS[trait])"),
+        ("2 * RISK_WEIGHTS.get(trait, 0.0))", "RISK_WEIGHTS.get(trait, 0.0))"),
         ('yield Intervention("calcium_mass", light, heavy, 0.0)', 'yield Intervention("calcium_mass", light, heavy, 1.0)'),
         ("lesions=count, faint=0, agatston_target=target, burden=real", "lesions=count, faint=0, agatston_target=target"),
     ),
