@@ -9,14 +9,18 @@ from hyrisk_desktop.errors import BundleError
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk.model_store import ActiveModel, ModelStore, installed_models
-from hyrisk_desktop.risk.preload import import_torch
 
 if TYPE_CHECKING:
     from hyrisk_desktop.risk.predictor import Predictor
 
 
 def load_predictor(
-    model: Path | None, device: str | None, prevalence: float | None, *, store: ModelStore | None = None
+    model: Path | None,
+    device: str | None,
+    prevalence: float | None,
+    *,
+    store: ModelStore | None = None,
+    engine: str = "auto",
 ) -> tuple[Predictor | None, tuple[Finding, ...]]:
     """The model; or, where the program's own can't be used, why not: calcium scoring goes on without it.
 
@@ -25,16 +29,17 @@ def load_predictor(
         device: "cpu" or "cuda"; None for cuda where there is one.
         prevalence: share of non-survivors that the risk assumes, 0 to 1; None for the bundle's own.
         store: where the model in use is looked up; None for this user's installed models.
+        engine: as of `engine_choice.open_predictor`.
 
     Returns:
         The predictor, and findings about the model that go beside its risk.
 
     Raises:
-        BundleError: the named bundle can't be used.
+        BundleError: the named bundle can't be used. InputError: device, engine or prevalence can't be used.
     """
     active = (store or installed_models()).active() if model is None else ActiveModel(model)
     try:
-        return _predictor(active.directory, device, prevalence), active.findings
+        return _predictor(active.directory, device, prevalence, engine), active.findings
     except BundleError as e:
         if model is not None:
             # Who names a model wants its answer, not a document without one.
@@ -54,8 +59,7 @@ def find_predictor(bundle_sha256: str, prevalence: float | None) -> Predictor | 
     return None
 
 
-def _predictor(directory: Path, device: str | None, prevalence: float | None) -> Predictor:
-    import_torch()
-    from hyrisk_desktop.risk.predictor import Predictor
+def _predictor(directory: Path, device: str | None, prevalence: float | None, engine: str = "auto") -> Predictor:
+    from hyrisk_desktop.risk.engine_choice import open_predictor
 
-    return Predictor(directory, device, prevalence)
+    return open_predictor(directory, device, prevalence, engine)

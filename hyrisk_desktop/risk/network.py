@@ -12,11 +12,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from hyrisk_desktop.risk.engine import NON_SURVIVOR as NON_SURVIVOR
 from hyrisk_desktop.risk.resnet import BLOCKS, ResNet
 
 DEPTHS = tuple(BLOCKS)
-NON_SURVIVOR = 1
-"""Index of the class whose probability is the risk."""
 
 
 def feature_width(depth: int) -> int:
