@@ -19,7 +19,7 @@ from hyrisk_desktop.errors import BundleError, InputError
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.volume import CTVolume, HuArray, Voxel
-from hyrisk_desktop.risk.bundle import ModelBundle, load_bundle
+from hyrisk_desktop.risk.bundle import ModelBundle, load_bundle, malformed
 from hyrisk_desktop.risk.calibration import PlattCalibration, percentile
 from hyrisk_desktop.risk.device import choose_device as choose_device
 from hyrisk_desktop.risk.device import describe_device as describe_device
@@ -376,7 +376,10 @@ def _open(directory: Path, device: str | None, engine: EngineName) -> tuple[Mode
         from hyrisk_desktop.risk.onnx_engine import OnnxEngine
 
         bundle, arrays = load_arrays(directory)
-        return bundle, OnnxEngine(bundle.depth, arrays)
+        try:
+            return bundle, OnnxEngine(bundle.depth, arrays)
+        except (KeyError, ValueError) as e:
+            raise malformed(directory) from e
     from hyrisk_desktop.risk.torch_engine import TorchEngine
 
     where = choose_device(device)
