@@ -332,6 +332,12 @@ def test_who_asks_for_an_engine_gets_it_or_a_reason(kept: Path) -> None:
         open_predictor(kept, "cuda", engine="onnx")
 
 
+def test_a_card_is_left_to_torch(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_choice, "_cpu_reads", lambda asked: asked == "cpu")
+    assert reads_with(kept, None) == "torch"
+    assert reads_with(kept, "cpu") == "onnxruntime"
+
+
 @pytest.mark.parametrize(
     ("asked", "driver", "card", "cpu"),
     [
@@ -408,3 +414,21 @@ def test_hyrisk_score_imports_no_torch_and_names_its_engine(kept: Path, tmp_path
     assert json.loads(done.stdout)["versions"]["engine"].startswith("torch ")
     done = subprocess.run([*command, "--engine", "jax"], capture_output=True, text=True)
     assert (done.returncode, json.loads(done.stdout)["error"]["code"]) == (2, "engine")
+
+
+def test_a_stored_risk_remembers_its_engine(both: tuple[Predictor, Predictor]) -> None:
+    from hyrisk_desktop.calcium import score_region
+    from hyrisk_desktop.exchange.reports.document import versions
+    from hyrisk_desktop.measurement import numbers
+    from hyrisk_desktop.worklist.records import Read
+    from hyrisk_desktop.worklist.stored_risk import risk_of
+
+    volume = block_volume()
+    for predictor in both:
+        risk = predictor.predict(volume, HEART_CENTRE, 2.0)
+        results = numbers(score_region(volume, HEART_CENTRE), risk, None)
+        read = Read(1, 1, volume.series_uid, centre=HEART_CENTRE, grade=2.0, results=results, versions=versions(risk))
+        kept_risk = risk_of(read)
+        assert kept_risk is not None
+        assert kept_risk.engine == predictor.engine == versions(risk)["engine"]
+    assert "engine" not in versions()
