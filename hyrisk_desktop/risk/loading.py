@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,15 +49,23 @@ def load_predictor(
         return None, (*active.findings, missing)
 
 
-def find_predictor(bundle_sha256: str, prevalence: float | None) -> Predictor | None:
+def find_predictor(bundle_sha256: str, prevalence: float | None, engine: str = "auto") -> Predictor | None:
     """The installed model with that hash, loaded; None where it is not installed or can't be used."""
     for model in installed_models().models():
         if model.bundle is not None and model.bundle.bundle_sha256 == bundle_sha256:
             try:
-                return _predictor(model.directory, None, prevalence)
+                return _predictor(model.directory, None, prevalence, engine)
             except BundleError:
                 return None
     return None
+
+
+def engine_of(versions: Mapping[str, str]) -> str:
+    """What to ask for so that a read of these ``versions`` is computed as it was then: engines differ in the last digits.
+
+    Reads that name no engine are of a time when torch was the only one.
+    """
+    return "auto" if versions.get("engine", "").startswith("onnxruntime ") else "torch"
 
 
 def _predictor(directory: Path, device: str | None, prevalence: float | None, engine: str = "auto") -> Predictor:

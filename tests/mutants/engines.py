@@ -182,6 +182,12 @@ ENGINES = [
         ('            engine=str(read.versions.get("engine", "")),\n', ""),
     ),
     *mutants(
+        "hyrisk_desktop/risk/loading.py",
+        "tests/unit/cli/test_worklist.py::test_a_read_is_replayed_by_the_engine_that_answered_it",
+        ('return "auto" if versions.get("engine", "").startswith("onnxruntime ") else "torch"', 'return "auto"'),
+        ('return "auto" if versions.get("engine", "").startswith("onnxruntime ") else "torch"', 'return "torch"'),
+    ),
+    *mutants(
         "hyrisk_desktop/risk/explain.py",
         _ALONE,
         (
