@@ -24,6 +24,9 @@ from hyrisk_desktop.settings import ENGINES
 LARGEST_DIFFERENCE = 1e-4
 """Of log odds. The two engines differ by about 1e-6; what differs by more has not computed the same network."""
 
+_OF_THE_ENGINE = ("other_answer", "no_known_answer")
+"""Refusals that are no fault of the bundle's, which torch may well read."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -72,6 +75,8 @@ def _with_onnx(
         raise
     except Exception as e:
         if engine == "onnx":
+            if isinstance(e, BundleError) and e.code not in _OF_THE_ENGINE:
+                raise
             raise InputError("engine", tr("ONNX Runtime can't be used: {why}.", why=_why(e))) from e
         return None, _why(e)
 

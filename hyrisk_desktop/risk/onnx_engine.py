@@ -16,8 +16,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from hyrisk_desktop.risk.depths import feature_width
 from hyrisk_desktop.risk.numpy_input import prepared_in_numpy
-from hyrisk_desktop.risk.onnx_graph import INPUT, OUTPUT, Part, feature_count, trunk_parts
+from hyrisk_desktop.risk.onnx_graph import INPUT, OUTPUT, Part, trunk_parts
 from hyrisk_desktop.risk.preprocessing import Crop, Preprocessing
 
 F32 = NDArray[np.float32]
@@ -45,7 +46,7 @@ class OnnxEngine:
             part.weights.clear()
             _give_back()
         self._heads = {}
-        for head, width in (("image_head", feature_count(depth)), ("fused_head", feature_count(depth) + 1)):
+        for head, width in (("image_head", feature_width(depth)), ("fused_head", feature_width(depth) + 1)):
             weight, bias = (arrays.pop(f"{head}.{part}").astype(np.float32) for part in ("weight", "bias"))
             if weight.shape != (2, width) or bias.shape != (2,):
                 raise ValueError(f"{head} is of another shape")

@@ -122,11 +122,7 @@ ENGINES = [
         ("np.subtract(found, [risknet, *by_grade])", "np.subtract(found[1:], by_grade)"),
         ("np.subtract(found, [risknet, *by_grade])", "np.subtract(found[:1], risknet)"),
         ("    if not difference <= LARGEST_DIFFERENCE:\n", "    if False:\n", _WRONG),
-        (
-            '        if engine == "onnx":\n            raise InputError',
-            "        if False:\n            raise InputError",
-            _ABSENT,
-        ),
+        ('        if engine == "onnx":\n            if isinstance', "        if False:\n            if isinstance", _ABSENT),
         (
             'if engine == "torch" or (engine == "auto" and not _cpu_reads(device)):',
             'if engine == "torch":',
@@ -137,6 +133,8 @@ ENGINES = [
             'if engine == "auto" and not _cpu_reads(device):',
             _ASKED,
         ),
+        ("e.code not in _OF_THE_ENGINE:", "False:", _one("test_a_damaged_bundle_is_refused_by_name")),
+        ("e.code not in _OF_THE_ENGINE:", "True:", _ANSWER),
         ("    if engine not in ENGINES:\n", "    if False:\n", _ASKED),
         ('    if engine == "onnx" and device == "cuda":\n', "    if False:\n", _ASKED),
         ("if device is not None or not card_may_answer():", "if device is not None:", _CARD),

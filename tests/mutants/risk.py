@@ -136,9 +136,13 @@ RISK = [
         ("        written = load_bundle(staging)[0]", "        written = bundle"),
     ),
     *mutants(
-        "hyrisk_desktop/risk/resnet.py",
+        "hyrisk_desktop/risk/depths.py",
         "tests/unit/risk/test_resnet.py",
         ("152: (3, 8, 36, 3)", "152: (3, 8, 35, 3)"),
+    ),
+    *mutants(
+        "hyrisk_desktop/risk/resnet.py",
+        "tests/unit/risk/test_resnet.py",
         ("if depth < 50 else", "if depth <= 50 else"),
         ("nn.Conv2d(3, 64, 7, 2, padding=3, bias=False)", "nn.Conv2d(3, 64, 7, 2, padding=2, bias=False)"),
         ("nn.MaxPool2d(3, 2, padding=1)", "nn.MaxPool2d(2, 2)"),

@@ -314,7 +314,7 @@ def test_without_onnx_runtime_torch_reads(kept: Path, monkeypatch: pytest.Monkey
 
 def test_a_damaged_bundle_is_refused_by_name(folder: Path) -> None:
     (folder / DESCRIPTION).write_text("{")
-    for engine in ("auto", "torch"):
+    for engine in ("auto", "torch", "onnx"):
         with pytest.raises(BundleError):
             open_predictor(folder, "cpu", engine=engine)
     with pytest.raises(InputError, match="prevalence"):
