@@ -122,7 +122,11 @@ ENGINES = [
         ("np.subtract(found, [risknet, *by_grade])", "np.subtract(found[1:], by_grade)"),
         ("np.subtract(found, [risknet, *by_grade])", "np.subtract(found[:1], risknet)"),
         ("    if not difference <= LARGEST_DIFFERENCE:\n", "    if False:\n", _WRONG),
-        ('        if engine == "onnx":\n            if isinstance', "        if False:\n            if isinstance", _ABSENT),
+        (
+            '        if engine == "onnx":\n            if isinstance',
+            "        if False:\n            if isinstance",
+            _ABSENT,
+        ),
         (
             'if engine == "torch" or (engine == "auto" and not _cpu_reads(device)):',
             'if engine == "torch":',
@@ -178,6 +182,11 @@ ENGINES = [
         "hyrisk_desktop/worklist/stored_risk.py",
         _one("test_a_stored_risk_remembers_its_engine"),
         ('            engine=str(read.versions.get("engine", "")),\n', ""),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/application.py",
+        "tests/gui/test_settings_dialog.py::test_the_engine_that_is_chosen_reads",
+        ('self.settings["prevalence"] or None, self.settings["engine"]', 'self.settings["prevalence"] or None'),
     ),
     *mutants(
         "hyrisk_desktop/risk/loading.py",
