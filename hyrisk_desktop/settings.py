@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 _MAX_RECENT = 10
 MOST_PRESETS = 9
 THEMES = ("dark", "light", "system")
+ENGINES = ("auto", "torch", "onnx")
 _MOST_BYTES = 4 << 20
 _LOCK_WAIT_S = 2.0
 _LONGEST_TEXT, _LONGEST_LIST = 4096, 1000
@@ -141,6 +142,7 @@ TABLE = (
     Setting("overlay_level", 2, "Image overlays: 0 none, 1 marks only, 2 marks and texts.", _is_in(0, 2)),
     Setting("prevalence", 0.0, "Share of non-survivors that the risk assumes, 0 to 1; 0: the model's own.", _is_in(0, 1)),
     _text("device", "cpu, cuda, or empty to choose.", check=_is_line(40)),
+    _text("engine", "auto, torch or onnx (ONNX Runtime): what runs the network on a CPU.", "auto", _is_one_of(*ENGINES)),
     _text("reader", "Who reads; empty: the name of the account.", check=_is_line(80)),
     _text("store", "Where the worklist is kept: empty for this user's own file, or postgresql://user@host/name."),
     Setting(

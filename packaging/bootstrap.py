@@ -31,8 +31,8 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 CONSTRAINTS = ROOT / "packaging" / "constraints.txt"
-# With training and the PACS: both are things that the program is for.
-EXTRAS = "train,pacs"
+# With training and the PACS, which are things that the program is for, and the engine that reads faster on a CPU.
+EXTRAS = "train,onnx,pacs"
 # An index of builds of torch without CUDA, as PyTorch's publishers have one; PyPI has none for Linux.
 CPU_INDEX = os.environ.get("HYRISK_TORCH_INDEX", "")
 OLDEST_TORCH = (2, 11)

@@ -73,6 +73,7 @@ BROAD_EXCEPTS = {
     "hyrisk_desktop/imaging/pixels/sharing.py:guarded": "handed to the thread that waits",
     "hyrisk_desktop/imaging/sources.py:_unpack_zip": "deletes what was unpacked, raises again",
     "hyrisk_desktop/worklist/store_file.py:__init__": "closes the file, raises again",
+    "hyrisk_desktop/risk/engine_choice.py:_with_onnx": "whatever ONNX Runtime raises means that torch reads",
     "model_training/run_folder.py:held_run": "the run says that it failed, and raises again",
     "model_training/train.py:fit": "lets go of the memory, raises again",
 }

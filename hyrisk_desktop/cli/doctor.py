@@ -37,6 +37,7 @@ def examine() -> list[Row]:
         (tr("folders"), _folders),
         (tr("settings"), _settings_file),
         (tr("device"), _device),
+        (tr("engine"), _engine),
         (tr("model"), _model),
         (tr("worklist"), _worklist),
         (tr("PACS"), _pacs),
@@ -121,6 +122,13 @@ def _device() -> str:
     return predictor.describe_device(_device_in_use())
 
 
+def _engine() -> str:
+    """What reads with the model in use, and why not with ONNX Runtime where that could be expected."""
+    from hyrisk_desktop.risk.engine_choice import describe_engine
+
+    return describe_engine(installed_models().active_dir(), _device_in_use(), _settings()["engine"])
+
+
 def _model() -> str:
     from hyrisk_desktop.risk.bundle import load_bundle
 
@@ -167,13 +175,14 @@ def _self_test_scores() -> str:
 def _self_test_risk() -> str:
     """The model in use answers on the device in use, within [0, 1], twice the same."""
     from hyrisk_desktop.imaging.volume import CTVolume
-    from hyrisk_desktop.risk import Predictor
+    from hyrisk_desktop.risk.engine_choice import open_predictor
     from hyrisk_desktop.risk.self_test import self_test
 
     hu = np.random.default_rng(0).normal(40, 20, (9, 200, 200)).astype(np.int16)
     volume = CTVolume(hu, (0.7, 0.7, 2.5), (0.0, 0.0, 0.0), np.eye(3), "self-test")
     model = installed_models().active_dir()
-    answers = [Predictor(model, _device_in_use()).predict(volume, (100, 100, 4), 2.0).risk for _ in range(2)]
+    device, engine = _device_in_use(), _settings()["engine"]
+    answers = [open_predictor(model, device, engine=engine).predict(volume, (100, 100, 4), 2.0).risk for _ in range(2)]
     first, second = answers
     if not (0 <= first <= 1 and first == second):
         raise HyRiskError("self_test", tr("The model does not answer the same twice."))

@@ -42,6 +42,14 @@ def score(
         Path | None, typer.Option(help=tr("Model bundle folder; default: the model in use, see “hyrisk models”."))
     ] = None,
     device: Annotated[str | None, typer.Option(help=tr("cpu or cuda; default: cuda when there is one."))] = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            help=tr(
+                "auto, torch or onnx (ONNX Runtime, CPU only); auto takes it where it gives the model's known answer."
+            )
+        ),
+    ] = "auto",
     prevalence: Annotated[
         float | None,
         typer.Option(help=tr("Share of non-survivors that the risk assumes, 0 to 1; default: the model's.")),
@@ -82,7 +90,9 @@ def score(
         if device not in (None, "cpu", "cuda"):
             raise InputError("device", tr("--device must be cpu or cuda."))
         from hyrisk_desktop.exchange.exports import Targets
+        from hyrisk_desktop.risk.engine_choice import check_engine
 
+        check_engine(engine, device)
         targets = Targets(sr, seg, pdf, fhir, deidentified, subject, accept_burned_in, secret_file, fhir_transaction)
         document, findings = _score_document(
             exam,
@@ -94,6 +104,7 @@ def score(
             whole_heart,
             model,
             device,
+            engine,
             prevalence,
             targets,
             reader,
@@ -116,6 +127,7 @@ def _score_document(
     whole_heart: bool,
     model: Path | None,
     device: str | None,
+    engine: str,
     prevalence: float | None,
     targets: Targets,
     reader: str,
@@ -144,7 +156,7 @@ def _score_document(
     targets.check(record, exam)
     volume = read_volume(record)
     centre = center if center is not None else _voxel_at(volume, center_mm)  # type: ignore[arg-type]
-    predictor, trouble = load_predictor(model, device, prevalence)
+    predictor, trouble = load_predictor(model, device, prevalence, engine=engine)
     missing = left_out(targets, volume)
     also = (*trouble, *missing)
     heart = HeartMarks() if whole_heart else None

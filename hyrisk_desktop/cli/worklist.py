@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,11 +78,12 @@ def replay(
     as_json: Annotated[bool, typer.Option("--json", help=tr("Print one JSON object."))] = False,
 ) -> None:
     """Recompute a stored read from the same files and say whether every number is the same."""
-    from hyrisk_desktop.risk.loading import find_predictor
+    from hyrisk_desktop.risk.loading import engine_of, find_predictor
     from hyrisk_desktop.worklist.replay import replay as run
 
     with opened_store(store) as opened:
-        result = run(opened, read_id, find_predictor)
+        engine = engine_of(opened.read_by_id(read_id).versions)
+        result = run(opened, read_id, partial(find_predictor, engine=engine))
     typer.echo(json.dumps(_replay_json(result), indent=1) if as_json else "\n".join(_replay_lines(result)))
     raise typer.Exit(0 if result.same else EXIT_DIFFERENT)
 

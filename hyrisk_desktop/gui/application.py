@@ -87,7 +87,9 @@ class Services:
     def load_model(self, directory: Path | None = None) -> None:
         """Load the store's model in use, or another; the one loaded stays until the other is ready, and is then replaced."""
         choose = self.models.active if directory is None else partial(ActiveModel, directory)
-        self.risk.load_model(choose, self.settings["device"] or None, self.settings["prevalence"] or None)
+        self.risk.load_model(
+            choose, self.settings["device"] or None, self.settings["prevalence"] or None, self.settings["engine"]
+        )
 
     def make_demonstration(self) -> None:
         """Have the demonstration exam ready before it is asked for; the first exam that is opened stops that."""

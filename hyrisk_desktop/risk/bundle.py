@@ -28,7 +28,7 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.regular_files import read_regular
 from hyrisk_desktop.risk.calibration import PlattCalibration
 from hyrisk_desktop.risk.factors import Factors
-from hyrisk_desktop.risk.json_checks import check_integer, check_text, check_truth
+from hyrisk_desktop.risk.json_checks import check_integer, check_text, check_texts, check_truth
 from hyrisk_desktop.risk.model_name import LONGEST_NAME as LONGEST_NAME
 from hyrisk_desktop.risk.model_name import check_model_name as check_model_name
 from hyrisk_desktop.risk.novelty import Novelty
@@ -45,7 +45,6 @@ WEIGHTS, DESCRIPTION, CARD = "weights.safetensors", "model.json", "CARD.md"
 _MAX_DESCRIPTION_BYTES = 16 << 20
 # ResNet-152 in single precision takes 240 MB; what is much larger is no model of ours.
 MOST_WEIGHTS_BYTES = 1 << 30
-_LONGEST_TEXT = 4096
 LONGEST_HORIZON = 40
 """Of a line such as "6 years after the scan"."""
 _SEAL = "description_sha256"
@@ -116,7 +115,7 @@ def read_description(directory: Path) -> ModelBundle:
     Raises:
         BundleError: missing, unreadable, changed since it was written, or of another schema version.
     """
-    return _parse(directory, _read_sealed(directory), None)
+    return parse_description(directory, read_sealed(directory), None)
 
 
 def verify_bundle(directory: Path) -> ModelBundle:
@@ -125,9 +124,9 @@ def verify_bundle(directory: Path) -> ModelBundle:
     Raises:
         BundleError: as for `load_bundle`, but for weights that match their hash and fit no network.
     """
-    data = _read_sealed(directory)
-    _read_weights(directory, data)
-    return _parse(directory, data, None)
+    data = read_sealed(directory)
+    read_weights(directory, data)
+    return parse_description(directory, data, None)
 
 
 def load_bundle(directory: Path) -> tuple[ModelBundle, HyRiskNet]:
@@ -142,24 +141,21 @@ def load_bundle(directory: Path) -> tuple[ModelBundle, HyRiskNet]:
 
     from hyrisk_desktop.risk.network import HyRiskNet
 
-    data = _read_sealed(directory)
+    data = read_sealed(directory)
     try:
         # Each form of the weights goes as the next comes: all of them at once would be the most memory of a reading.
-        tensors = load(_read_weights(directory, data))
+        tensors = load(read_weights(directory, data))
         statistics = {k: tensors.pop(k).float().numpy() for k in tuple(tensors) if k.startswith("novelty.")}
-        bundle = _parse(directory, data, statistics)
+        bundle = parse_description(directory, data, statistics)
         # Without weights of its own: to draw eleven million at random takes longer than to read these.
         with torch.device("meta"):
             model = HyRiskNet(bundle.depth)
         for name, values in tensors.items():
             tensors[name] = values.to(torch.float32) if values.is_floating_point() else values
         model.load_state_dict(tensors, assign=True)
-        widths = [spread.heads.shape[1] - 2 for spread in bundle.spread.values()]
-        widths += [part.weights.shape[1] for part in (bundle.placement, bundle.factors) if part is not None]
-        if any(width != model.image_head.in_features for width in widths):
-            raise ValueError("placement, spread or factors do not fit the network's features")
+        check_widths(bundle, model.image_head.in_features)
     except (SafetensorError, RuntimeError, ValueError) as e:
-        raise _malformed(directory) from e
+        raise malformed(directory) from e
     return bundle, model.eval()
 
 
@@ -213,8 +209,8 @@ def seal_description(directory: Path, changes: Mapping[str, Any] | None = None) 
         BundleError: the bundle is missing, its weights don't match their hash, or its description is malformed.
     """
     data = _read_json(directory) | dict(changes or {})
-    _parse(directory, data | {_SEAL: ""}, None)
-    _read_weights(directory, data)
+    parse_description(directory, data | {_SEAL: ""}, None)
+    read_weights(directory, data)
     replace_file(directory / DESCRIPTION, _sealed(data))
     return read_description(directory)
 
@@ -259,7 +255,8 @@ def _to_json(bundle: ModelBundle, digest: str) -> dict[str, Any]:
     }
 
 
-def _read_sealed(directory: Path) -> dict[str, Any]:
+def read_sealed(directory: Path) -> dict[str, Any]:
+    """``model.json``, whose seal matches; raises BundleError."""
     data = _read_json(directory)
     if data.get(_SEAL) != _description_sha256(data):
         raise BundleError(
@@ -272,7 +269,8 @@ def _read_sealed(directory: Path) -> dict[str, Any]:
     return data
 
 
-def _read_weights(directory: Path, data: dict[str, Any]) -> bytes:
+def read_weights(directory: Path, data: dict[str, Any]) -> bytes:
+    """The weights' file, whose hash is the one in ``data``; raises BundleError."""
     try:
         weights = read_regular(directory / WEIGHTS, MOST_WEIGHTS_BYTES)
     except (OSError, ValueError) as e:
@@ -303,7 +301,7 @@ def _read_json(directory: Path) -> dict[str, Any]:
             tr("There is no model in “{name}”; choose a folder that holds model.json.", name=directory.name),
         ) from e
     except ValueError as e:
-        raise _malformed(directory) from e
+        raise malformed(directory) from e
     if not isinstance(data, dict) or data.get("schema_version") != SCHEMA_VERSION:
         raise BundleError(
             "bundle_schema",
@@ -316,23 +314,21 @@ def _read_json(directory: Path) -> dict[str, Any]:
     return data
 
 
-def _check_texts(data: dict[str, Any]) -> None:
-    """No text of a description is longer than a page: they are shown as they are."""
-    waiting: list[Any] = [data]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, str) and len(value) > _LONGEST_TEXT:
-            raise ValueError("a text is too long")
-        if isinstance(value, dict):
-            waiting += [*value, *value.values()]
-        elif isinstance(value, list):
-            waiting += value
+def check_widths(bundle: ModelBundle, features: int) -> None:
+    """Raise ValueError unless placement, spread and factors fit a network of so many features."""
+    widths = [spread.heads.shape[1] - 2 for spread in bundle.spread.values()]
+    widths += [part.weights.shape[1] for part in (bundle.placement, bundle.factors) if part is not None]
+    if any(width != features for width in widths):
+        raise ValueError("placement, spread or factors do not fit the network's features")
 
 
-def _parse(directory: Path, data: dict[str, Any], statistics: dict[str, NDArray[np.float32]] | None) -> ModelBundle:
+def parse_description(
+    directory: Path, data: dict[str, Any], statistics: dict[str, NDArray[np.float32]] | None
+) -> ModelBundle:
+    """What ``model.json`` says, with the novelty statistics [F] and [K, F], or None to leave these; raises BundleError."""
     try:
         check_model_name(check_text(data["name"]))
-        _check_texts(data)
+        check_texts(data)
         novelty = None
         if data["novelty"] is not None and statistics is not None:
             novelty = Novelty(
@@ -363,7 +359,7 @@ def _parse(directory: Path, data: dict[str, Any], statistics: dict[str, NDArray[
             raise ValueError("network and depth do not fit")
         _ = bundle.score_rule  # raises ValueError for a rule that can't be used
     except (KeyError, TypeError, ValueError, AttributeError) as e:
-        raise _malformed(directory) from e
+        raise malformed(directory) from e
     return bundle
 
 
@@ -389,7 +385,8 @@ def _risks(values: object) -> NDArray[np.float64]:
     return np.sort(found.astype(np.float64))
 
 
-def _malformed(directory: Path) -> BundleError:
+def malformed(directory: Path) -> BundleError:
+    """The refusal of a bundle whose files say what no bundle says."""
     return BundleError(
         "bundle_malformed",
         tr("The model “{name}” can't be read (its files are malformed); install it again.", name=directory.name),

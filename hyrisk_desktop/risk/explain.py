@@ -17,6 +17,7 @@ from hyrisk_desktop.imaging.fat import fat_near
 from hyrisk_desktop.imaging.volume import CTVolume, Voxel
 from hyrisk_desktop.risk.calibration import PlattCalibration
 from hyrisk_desktop.risk.factors import FactorShare
+from hyrisk_desktop.risk.numpy_input import resized
 from hyrisk_desktop.risk.preprocessing import Crop, centred_crop
 
 if TYPE_CHECKING:
@@ -99,9 +100,9 @@ def explain(
     reading = predictor.predict(volume, centre, grade, agatston=agatston)
     bundle = predictor.bundle
     score = predictor.score_input(grade, agatston)
-    weight, constant = _head(predictor, score)
+    weight, constant = predictor.head(fused=score is not None)
     # In double precision, on the very features that were read.
-    features = predictor.features_at(volume, centre)[0].double().cpu().numpy()
+    features = predictor.plain(predictor.features_at(volume, centre)[0]).astype(np.float64)
     cam = _grad_cam(predictor, volume, centre, weight[: features.size])
     part = None if score is None else float(weight[-1] * score)
     split = Split(float(weight[: features.size] @ features), part, constant)
@@ -127,16 +128,6 @@ def explain(
     )
 
 
-def _head(predictor: Predictor, score: float | None) -> tuple[NDArray[np.float64], float]:
-    """Weights [F] (and the score's, [F + 1]) and constant of the log odds of the head that spoke, which is linear."""
-    from hyrisk_desktop.risk.network import NON_SURVIVOR
-
-    head = predictor.network.image_head if score is None else predictor.network.fused_head
-    weight = head.weight.detach().double().cpu().numpy()
-    bias = head.bias.detach().double().cpu().numpy()
-    return weight[NON_SURVIVOR] - weight[1 - NON_SURVIVOR], float(bias[NON_SURVIVOR] - bias[1 - NON_SURVIVOR])
-
-
 def _grad_cam(
     predictor: Predictor, volume: CTVolume, centre: Voxel, weight: NDArray[np.float64]
 ) -> NDArray[np.float64]:
@@ -144,18 +135,14 @@ def _grad_cam(
 
     The stage [F, h, w] is averaged and weighted by the head, so the gradient at each of its cells is weight / (h w).
     """
-    maps = predictor.maps_at(volume, centre).double().cpu().numpy()
+    maps = predictor.plain(predictor.maps_at(volume, centre)).astype(np.float64)
     cam: NDArray[np.float64] = np.einsum("f,fhw->hw", weight, maps) / (maps.shape[1] * maps.shape[2])
     return cam
 
 
 def _place(cam: NDArray[np.float64], crop: Crop, size: tuple[int, int]) -> NDArray[np.float32]:
     """What raises the log odds, 0 to 1, enlarged to the crop and put where the crop lies in the patch."""
-    import torch
-    from torch.nn.functional import interpolate
-
-    raising = torch.from_numpy(np.maximum(cam, 0.0))[None, None]
-    large = interpolate(raising, (crop.side, crop.side), mode="bilinear", align_corners=False)[0, 0].numpy()
+    large = resized(np.maximum(cam, 0.0), crop.side)
     peak = float(large.max())
     columns, rows = size
     heat = np.full((rows, columns), np.nan, np.float32)

@@ -8,6 +8,8 @@ from dataclasses import fields
 from numbers import Integral, Real
 from typing import Any
 
+_LONGEST_TEXT = 4096
+
 
 def check_number(name: str, value: object) -> float:
     """``value`` as float if it is a finite number; text and truth values are not numbers. Raises ValueError."""
@@ -67,3 +69,16 @@ def check_truth(value: object) -> bool:
     if not isinstance(value, bool):
         raise TypeError("not a truth value")
     return value
+
+
+def check_texts(data: dict[str, Any]) -> None:
+    """No text of a description is longer than a page: they are shown as they are. Raises ValueError."""
+    waiting: list[Any] = [data]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str) and len(value) > _LONGEST_TEXT:
+            raise ValueError("a text is too long")
+        if isinstance(value, dict):
+            waiting += [*value, *value.values()]
+        elif isinstance(value, list):
+            waiting += value

@@ -12,16 +12,12 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from hyrisk_desktop.risk.resnet import BLOCKS, ResNet
+from hyrisk_desktop.risk.depths import BLOCKS
+from hyrisk_desktop.risk.depths import feature_width as feature_width
+from hyrisk_desktop.risk.engine import NON_SURVIVOR as NON_SURVIVOR
+from hyrisk_desktop.risk.resnet import ResNet
 
 DEPTHS = tuple(BLOCKS)
-NON_SURVIVOR = 1
-"""Index of the class whose probability is the risk."""
-
-
-def feature_width(depth: int) -> int:
-    """Number of trunk features F: 512 for ResNet-18 and -34, 2048 for the deeper ones."""
-    return 512 if depth in (18, 34) else 2048
 
 
 class HyRiskNet(nn.Module):

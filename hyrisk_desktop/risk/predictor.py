@@ -1,4 +1,4 @@
-"""The one object that runs the network: on CUDA when there is one, else on the CPU, always in fp32.
+"""The one object that reads with a network, whichever engine runs it: torch, on CUDA when there is one, or ONNX Runtime.
 
 A `Predictor` belongs to one thread at a time (the job runner's worker, or the CLI's main thread).
 """
@@ -7,32 +7,37 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from hyrisk_desktop.errors import BundleError, InputError
 from hyrisk_desktop.findings import Finding, Severity
-from hyrisk_desktop.i18n import tr, trn
+from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.volume import CTVolume, HuArray, Voxel
-from hyrisk_desktop.risk.bundle import load_bundle
+from hyrisk_desktop.risk.bundle import ModelBundle, load_bundle, malformed
 from hyrisk_desktop.risk.calibration import PlattCalibration, percentile
-from hyrisk_desktop.risk.network import HyRiskNet, log_odds
+from hyrisk_desktop.risk.device import choose_device as choose_device
+from hyrisk_desktop.risk.device import describe_device as describe_device
+from hyrisk_desktop.risk.engine import NON_SURVIVOR, Engine
 from hyrisk_desktop.risk.novelty import novelty_findings
 from hyrisk_desktop.risk.placement import placement_findings
-from hyrisk_desktop.risk.preprocessing import cut_block, prepare
+from hyrisk_desktop.risk.preprocessing import Crop, cut_block
 from hyrisk_desktop.risk.risk_reading import RiskReading
 from hyrisk_desktop.risk.spread import COVERS, OF_VIEWS
 from hyrisk_desktop.risk.uncertainty import CLICK_SHIFT_SLICES, interval_views
 
+if TYPE_CHECKING:
+    from hyrisk_desktop.risk.network import HyRiskNet
+
 _CACHED_CENTRES = 32
 
 OnFirst = Callable[[RiskReading], None]
+EngineName = Literal["torch", "onnx"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,35 +45,14 @@ class _Seen:
     """What one centre's pixels led to.
 
     Attributes:
-        features: [views, F], the reader's own view first. maps: [F, h, w] of that view, before they are averaged.
+        features: [views, F], the reader's own view first. maps: [F, h, w] of that view, before they are averaged. Both as
+            the engine has them.
         outside: whether the patch left the volume.
     """
 
-    features: Tensor
-    maps: Tensor
+    features: Any
+    maps: Any
     outside: bool
-
-
-def choose_device(name: str | None = None) -> torch.device:
-    """CUDA when there is one, else the CPU; or the named one.
-
-    Raises:
-        InputError: CUDA was asked for and there is none, or the name is neither "cpu" nor "cuda".
-    """
-    if name not in (None, "cpu", "cuda"):
-        raise InputError("device", tr("The device must be cpu or cuda."))
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("no_cuda", tr("There is no CUDA device here; choose --device cpu, or leave it out."))
-    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
-
-
-def describe_device(name: str | None = None) -> str:
-    """The device that would compute, in words; raises as `choose_device` does."""
-    if choose_device(name).type == "cuda":
-        return f"cuda ({torch.cuda.get_device_name()})"
-    if torch.cuda.is_available():
-        return trn("cpu ({n} thread), as set", "cpu ({n} threads), as set", torch.get_num_threads())
-    return trn("cpu ({n} thread); no CUDA device", "cpu ({n} threads); no CUDA device", torch.get_num_threads())
 
 
 class Predictor:
@@ -78,30 +62,35 @@ class Predictor:
         directory: the bundle's folder.
         device: ``"cpu"``, ``"cuda"``, or None to choose.
         prevalence: share of non-survivors that risks shall assume, in (0, 1); None for the bundle's own.
+        engine: what runs the network: torch, the reference, or ONNX Runtime, on the CPU only and not compared with torch
+            here; see `engine_choice.open_predictor`.
 
     Raises:
         BundleError: see `bundle.load_bundle`.
         InputError: the named device does not exist, or the prevalence is out of range.
     """
 
-    def __init__(self, directory: Path, device: str | None = None, prevalence: float | None = None) -> None:
-        self.device = choose_device(device)
+    def __init__(
+        self,
+        directory: Path,
+        device: str | None = None,
+        prevalence: float | None = None,
+        engine: EngineName = "torch",
+    ) -> None:
         if prevalence is not None and not 0 < prevalence < 1:
             raise InputError("prevalence", tr("The prevalence must lie between 0 and 100 %, both excluded."))
         self.prevalence = prevalence
-        self.bundle, model = load_bundle(directory)
-        # The same answer on either device: TF32 would move CUDA's by more than the promised 1e-4.
-        torch.backends.cudnn.allow_tf32 = False
-        torch.backends.cuda.matmul.allow_tf32 = False
-        self._model: HyRiskNet = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.bundle, self._engine = _open(directory, device, engine)
         self._seen: OrderedDict[bytes, _Seen] = OrderedDict()
 
     def warm_up(self) -> None:
         """Run the network once, so that the first click does not pay for lazy initialisation."""
-        size = self.bundle.preprocessing.input_size
-        with torch.inference_mode():
-            for views in (1, len(interval_views(self.bundle.preprocessing, 1.0)) - 1):
-                self._maps(torch.zeros((views, 3, size, size), device=self.device))
+        if not self._engine.lazy:
+            return
+        columns, rows, slices = self.bundle.preprocessing.patch_xyz
+        for views in (1, len(interval_views(self.bundle.preprocessing, 1.0)) - 1):
+            empty = np.zeros((views, slices, rows, columns), np.float32)
+            self._maps(self._engine.prepared(empty, [Crop(0, 0, columns)], self.bundle.preprocessing))
 
     def predict(
         self,
@@ -152,9 +141,25 @@ class Predictor:
         if not volume.contains(centre):
             raise InputError("centre_outside", tr("The heart centre lies outside the volume; place it on the image."))
         block, outside = self._block(volume.hu, centre)
-        with torch.inference_mode():
-            own = self._maps(self._prepare(block, volume.spacing_mm[0])[:1])
-            return self._read(volume, centre, grade, agatston, _Seen(self._model.averaged(own), own[0], outside))
+        own = self._maps(self._prepare(block, volume.spacing_mm[0])[:1])
+        return self._read(volume, centre, grade, agatston, _Seen(self._engine.averaged(own), own[0], outside))
+
+    def odds_at(self, volume: CTVolume, centre: Voxel, inputs: Sequence[float]) -> list[float]:
+        """Log odds before calibration of the own view at ``centre``: RiskNet's, then HyRiskNet's for each score input."""
+        block, _ = self._block(volume.hu, centre)
+        features = self._engine.averaged(self._maps(self._prepare(block, volume.spacing_mm[0])[:1]))
+        odds = [self._odds(self._engine.logits(features, None)), *(self._fused(features, score) for score in inputs)]
+        return [float(values[0]) for values in odds]
+
+    @property
+    def device(self) -> str:
+        """Where the network runs: "cpu" or "cuda"."""
+        return self._engine.device
+
+    @property
+    def engine(self) -> str:
+        """What runs the network, with its version, e.g. ``"torch 2.15.0"``."""
+        return self._engine.name
 
     @property
     def prevalences(self) -> tuple[float, ...]:
@@ -164,16 +169,28 @@ class Predictor:
 
     @property
     def network(self) -> HyRiskNet:
-        """The loaded network, on `device`; only for the thread that owns the predictor."""
-        return self._model
+        """torch's network, on `device`; only for the thread that owns the predictor, and only where torch runs it."""
+        network: HyRiskNet = self._engine.network  # type: ignore[attr-defined]
+        return network
 
-    def features_at(self, volume: CTVolume, centre: Voxel) -> Tensor:
+    _model = network
+
+    def features_at(self, volume: CTVolume, centre: Voxel) -> Any:
         """The features [views, F] behind the reading at ``centre``, the reader's own view first; raises InputError."""
         return self._look_inside(volume, centre).features
 
-    def maps_at(self, volume: CTVolume, centre: Voxel) -> Tensor:
+    def maps_at(self, volume: CTVolume, centre: Voxel) -> Any:
         """The last stage [F, h, w] of the reader's own view at ``centre``, whose average is its features; raises InputError."""
         return self._look_inside(volume, centre).maps
+
+    def plain(self, values: Any) -> NDArray[np.float32]:
+        """Features or maps, any shape, as numpy has them."""
+        return self._engine.plain(values)
+
+    def head(self, *, fused: bool) -> tuple[NDArray[np.float64], float]:
+        """Weights [F] (with the score's [F + 1] if ``fused``) and constant of the log odds of RiskNet's or HyRiskNet's last layer."""
+        weight, bias = (values.astype(np.float64) for values in self._engine.head(fused=fused))
+        return weight[NON_SURVIVOR] - weight[1 - NON_SURVIVOR], float(bias[NON_SURVIVOR] - bias[1 - NON_SURVIVOR])
 
     def score_input(self, grade: float | None, agatston: float | None) -> float | None:
         """The network's score input for whichever of the two this model takes; None without it."""
@@ -182,7 +199,7 @@ class Predictor:
         score = agatston if self.bundle.score_input == "agatston" else grade
         return None if score is None else self.bundle.score_rule.value(score)
 
-    def input_batch(self, hu: HuArray, centre: Voxel, pixel_mm: float | None = None) -> tuple[Tensor, bool]:
+    def input_batch(self, hu: HuArray, centre: Voxel, pixel_mm: float | None = None) -> tuple[Any, bool]:
         """The views' network input [views, 3, size, size] on the device, and whether the patch left the volume.
 
         Args:
@@ -202,16 +219,16 @@ class Predictor:
                 block = _repeat_edge_slices(block, hu.shape[0], centre[2])
         return block, outside
 
-    def _prepare(self, block: HuArray, pixel_mm: float | None) -> Tensor:
+    def _prepare(self, block: HuArray, pixel_mm: float | None) -> Any:
         views = interval_views(self.bundle.preprocessing, pixel_mm)
         slices = self.bundle.preprocessing.patch_xyz[2]
         # torch has no uint16 arithmetic and CT may be big-endian in memory-mapped files: float32 settles both.
-        slab = torch.from_numpy(block.astype(np.float32)).to(self.device)
-        patches = torch.stack([slab[(z := CLICK_SHIFT_SLICES + view.slice_shift) : z + slices] for view in views])
-        return prepare(patches, [view.crop for view in views], self.bundle.preprocessing)
+        slab = block.astype(np.float32)
+        patches = np.stack([slab[(z := CLICK_SHIFT_SLICES + view.slice_shift) : z + slices] for view in views])
+        return self._engine.prepared(patches, [view.crop for view in views], self.bundle.preprocessing)
 
-    def _maps(self, batch: Tensor) -> Tensor:
-        return self._model.maps(batch.contiguous(memory_format=torch.channels_last))
+    def _maps(self, batch: Any) -> Any:
+        return self._engine.maps(batch)
 
     def _look_inside(
         self, volume: CTVolume, centre: Voxel, on_first: Callable[[_Seen], None] = lambda _: None
@@ -227,39 +244,28 @@ class Predictor:
         if key in self._seen:
             self._seen.move_to_end(key)
             return self._seen[key]
-        with torch.inference_mode():
-            batch = self._prepare(block, pixel_mm)
-            # The reader's own view alone, whether anybody waits for it or not: the same numbers on every way.
-            own = self._maps(batch[:1])
-            seen = _Seen(self._model.averaged(own), own[0], outside)
-            on_first(seen)
-            others = self._model.averaged(self._maps(batch[1:]))
-            seen = _Seen(torch.cat([seen.features, others]), seen.maps, outside)
+        batch = self._prepare(block, pixel_mm)
+        # The reader's own view alone, whether anybody waits for it or not: the same numbers on every way.
+        own = self._maps(batch[:1])
+        seen = _Seen(self._engine.averaged(own), own[0], outside)
+        on_first(seen)
+        others = self._engine.averaged(self._maps(batch[1:]))
+        seen = _Seen(self._engine.joined(seen.features, others), seen.maps, outside)
         self._seen[key] = seen
         if len(self._seen) > _CACHED_CENTRES:
             self._seen.popitem(last=False)
         return seen
 
-    @torch.inference_mode()
     def _read(
         self, volume: CTVolume, centre: Voxel, grade: float | None, agatston: float | None, seen: _Seen
     ) -> RiskReading:
         bundle = self.bundle
         score = self.score_input(grade, agatston)
-        image_odds = self._odds(self._model.image_logits(seen.features))
+        image_odds = self._odds(self._engine.logits(seen.features, None))
         odds = image_odds if score is None else self._fused(seen.features, score)
         head = "risknet" if score is None else "hyrisknet"
         risks = self._risks(head, odds)
-        # All views at once, as for the reading itself: another batch size may round the last digits otherwise.
-        by_grade = (
-            tuple(
-                float(self._risks("hyrisknet", self._fused(seen.features, bundle.score_rule.value(g)))[0])
-                for g in range(4)
-            )
-            if bundle.score_input == "grade"
-            else ()
-        )
-        first = seen.features[0].float().cpu().numpy()
+        first = self.plain(seen.features[0])
         ends, covers = self._ends(head, odds, first, 0.0 if score is None else score)
         factors = bundle.factors
         return RiskReading(
@@ -277,13 +283,14 @@ class Predictor:
             percentile=percentile(
                 float(self._calibration(head).risk(odds[:1])[0]), bundle.reference.get(head, np.empty(0))
             ),
-            by_grade=by_grade,
+            by_grade=self._by_grade(seen.features),
             calibrated=head in bundle.calibration,
             prevalence=self.prevalence or self._calibration(head).prevalence,
             findings=self._findings(
                 volume, {"risknet": float(image_odds[0]), head: float(odds[0])}, first, outside=seen.outside
             ),
-            device=self.device.type,
+            device=self.device,
+            engine=self.engine,
             bundle_sha256=bundle.bundle_sha256,
             score_input=bundle.score_input,
             agatston=agatston,
@@ -291,6 +298,14 @@ class Predictor:
             explained_by=() if factors is None else factors.shares(first, head, self._calibration(head).slope),
             explained=None if factors is None else factors.explained[head],
         )
+
+    def _by_grade(self, features: Any) -> tuple[float, ...]:
+        """HyRiskNet's risk at each grade for features [views, F]; none for a model that takes the Agatston score instead."""
+        if self.bundle.score_input != "grade":
+            return ()
+        # All views at once, as for the reading itself: another batch size may round the last digits otherwise.
+        inputs = map(self.bundle.score_rule.value, range(4))
+        return tuple(float(self._risks("hyrisknet", self._fused(features, value))[0]) for value in inputs)
 
     def _findings(
         self, volume: CTVolume, odds: dict[str, float], features: NDArray[np.float32], *, outside: bool
@@ -334,12 +349,12 @@ class Predictor:
         half = spread.half_width(odds, features, score)
         return self._risks(head, np.array([odds[0] - half, odds[0] + half])), COVERS
 
-    def _fused(self, features: Tensor, score: float) -> NDArray[np.float64]:
-        inputs = torch.full((features.shape[0],), score, device=features.device)
-        return self._odds(self._model.fused_logits(features, inputs))
+    def _fused(self, features: Any, score: float) -> NDArray[np.float64]:
+        return self._odds(self._engine.logits(features, score))
 
-    def _odds(self, logits: Tensor) -> NDArray[np.float64]:
-        odds: NDArray[np.float64] = log_odds(logits).double().cpu().numpy()
+    def _odds(self, logits: Any) -> NDArray[np.float64]:
+        numbers = self.plain(logits)
+        odds = (numbers[:, NON_SURVIVOR] - numbers[:, 1 - NON_SURVIVOR]).astype(np.float64)
         # Damaged or overflowing weights answer NaN, which would pass for a number on its way to a report.
         if not np.isfinite(odds).all():
             raise BundleError(
@@ -353,6 +368,23 @@ class Predictor:
 
     def _calibration(self, head: str) -> PlattCalibration:
         return self.bundle.calibration.get(head, PlattCalibration())
+
+
+def _open(directory: Path, device: str | None, engine: EngineName) -> tuple[ModelBundle, Engine]:
+    if engine == "onnx":
+        from hyrisk_desktop.risk.bundle_arrays import load_arrays
+        from hyrisk_desktop.risk.onnx_engine import OnnxEngine
+
+        bundle, arrays = load_arrays(directory)
+        try:
+            return bundle, OnnxEngine(bundle.depth, arrays)
+        except (KeyError, ValueError) as e:
+            raise malformed(directory) from e
+    from hyrisk_desktop.risk.torch_engine import TorchEngine
+
+    where = choose_device(device)
+    bundle, network = load_bundle(directory)
+    return bundle, TorchEngine(network, where)
 
 
 def _repeat_edge_slices(block: HuArray, depth: int, z: int) -> HuArray:

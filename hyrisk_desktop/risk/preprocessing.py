@@ -5,7 +5,7 @@ HU patch (moved to the bundle's blood) -> clip to the HU window, scaled to [0, 1
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -177,26 +177,36 @@ def in_window(patches: Tensor, preprocessing: Preprocessing) -> Tensor:
 
 
 def _shifts(patches: Tensor, blood_hu: float) -> Tensor:
-    """HU [N] that bring each patch's blood and heart muscle to ``blood_hu``; at most 20: what is further off is no drift of a scanner.
+    """HU [N] that bring the blood and heart muscle of each of patches [N, 3, rows, columns] to ``blood_hu``."""
+    shifts = [blood_shift(values, blood_hu, lambda near: float(near.median())) for values in inner_half(patches)]
+    return patches.new_tensor(shifts)
+
+
+def inner_half(patches: Any) -> Any:
+    """The voxels [N, 3 n] of the middle half of patches [N, 3, rows, columns]; torch's or numpy's, as they came."""
+    rows, columns = patches.shape[-2:]
+    inner = patches[..., rows // 4 : rows - rows // 4, columns // 4 : columns - columns // 4]
+    return inner.reshape(len(patches), -1)
+
+
+def blood_shift(values: Any, blood_hu: float, median: Callable[[Any], float]) -> float:
+    """HU that bring a patch's blood and heart muscle to ``blood_hu``; at most 20: what is further off is no drift of a scanner.
 
     Blood fills most of the patch's inner half without contrast, so the median of its soft tissue stands for it.
-    """
-    import torch
 
-    rows, columns = patches.shape[-2:]
-    inner = patches[..., rows // 4 : rows - rows // 4, columns // 4 : columns - columns // 4].flatten(1)
-    shifts = torch.zeros(len(patches), dtype=patches.dtype, device=patches.device)
-    for i, values in enumerate(inner):
-        low, high = _BLOOD_RANGE
-        for _ in range(3):
-            near = values[(values >= low) & (values <= high)]
-            if near.numel() < _FEWEST_BLOOD:
-                break
-            middle = float(near.median())
-            low, high = middle - _BLOOD_HALF_WIDTH, middle + _BLOOD_HALF_WIDTH
-        else:
-            shifts[i] = min(max(blood_hu - middle, -_LARGEST_SHIFT), _LARGEST_SHIFT)
-    return shifts
+    Args:
+        values: [n] HU of the inner half, torch's or numpy's. blood_hu: of the bundle. median: of such values, the lower one
+            of the middle two.
+    """
+    low, high = _BLOOD_RANGE
+    middle = 0.0
+    for _ in range(3):
+        near = values[(values >= low) & (values <= high)]
+        if len(near) < _FEWEST_BLOOD:
+            return 0.0
+        middle = median(near)
+        low, high = middle - _BLOOD_HALF_WIDTH, middle + _BLOOD_HALF_WIDTH
+    return min(max(blood_hu - middle, -_LARGEST_SHIFT), _LARGEST_SHIFT)
 
 
 def prepare(

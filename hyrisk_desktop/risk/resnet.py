@@ -11,8 +11,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
-"""Blocks in each of the four stages, by depth."""
+from hyrisk_desktop.risk.depths import BLOCKS
+
 _CLASSES_OF_IMAGENET = 1000
 
 

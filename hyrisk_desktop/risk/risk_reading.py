@@ -30,7 +30,7 @@ class RiskReading:
         calibrated: whether the risks went through the bundle's calibration.
         prevalence: outcome prevalence that the calibrated risk assumes.
         findings: what the model noticed (unlike its training data, patch outside the volume).
-        device: "cpu" or "cuda".
+        device: "cpu" or "cuda". engine: what ran the network, with its version; "" where that is not known.
         score_input: ``"grade"`` or ``"agatston"``; agatston: the region Agatston at the centre, where it was given.
         horizon: the time that the risk is about, as the model's training data have it; None where they have none.
         explained_by: what known factors add to the calibrated log odds, beside an average phantom, the largest first; empty
@@ -59,6 +59,7 @@ class RiskReading:
     horizon: str | None = None
     explained_by: tuple[FactorShare, ...] = ()
     explained: float | None = None
+    engine: str = ""
 
     @property
     def risk(self) -> float:

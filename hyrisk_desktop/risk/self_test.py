@@ -31,7 +31,7 @@ LARGEST_DEVIATION = 1e-3
 """In risk. Devices and library versions differ by about 1e-5; a wrong window or crop by more than 1e-2."""
 _EXAM_VERSION = 1
 _SEED = 20180617
-_GRADES = (0.0, 1.0, 2.0, 3.0)
+GRADES = (0.0, 1.0, 2.0, 3.0)
 
 
 def known_answer_volume() -> tuple[CTVolume, Voxel, float]:
@@ -89,11 +89,11 @@ def self_test(directory: Path, device: str | None = None) -> ModelBundle:
         BundleError: damaged, malformed, no finite number, no known answer, or another one.
         InputError: the named device does not exist.
     """
-    from hyrisk_desktop.risk.predictor import choose_device
+    from hyrisk_desktop.risk.device import choose_device
 
     where = choose_device(device)
     bundle, model = load_bundle(directory)
-    expected = _stored(bundle)
+    expected = stored_answer(bundle)
     found = _answer(model.to(where), bundle)
     if not np.isfinite([found[0], *found[1]]).all():
         raise BundleError(
@@ -134,12 +134,13 @@ def _answer(model: HyRiskNet, bundle: ModelBundle) -> tuple[float, list[float]]:
         batch = torch.from_numpy(patch.astype(np.float32))[None].to(device)
         features = model.features(prepare(batch, [crop], bundle.preprocessing))
         risknet = float(log_odds(model.image_logits(features))[0])
-        scores = torch.tensor([ScoreInput().value(grade) for grade in _GRADES], device=device)
-        fused = log_odds(model.fused_logits(features.expand(len(_GRADES), -1), scores))
+        scores = torch.tensor([ScoreInput().value(grade) for grade in GRADES], device=device)
+        fused = log_odds(model.fused_logits(features.expand(len(GRADES), -1), scores))
     return risknet, [float(value) for value in fused]
 
 
-def _stored(bundle: ModelBundle) -> tuple[float, list[float]]:
+def stored_answer(bundle: ModelBundle) -> tuple[float, list[float]]:
+    """The known answer that the bundle was stored with: log odds of RiskNet, and of HyRiskNet at each of `GRADES`; raises BundleError."""
     stored = bundle.training.get(KNOWN_ANSWER)
     if stored is None:
         raise BundleError(
@@ -147,7 +148,7 @@ def _stored(bundle: ModelBundle) -> tuple[float, list[float]]:
             tr("The model “{name}” was stored without a known answer, so it can't be tested here.", name=bundle.name),
         )
     try:
-        if stored["exam"] != _EXAM_VERSION or len(stored["by_grade"]) != len(_GRADES):
+        if stored["exam"] != _EXAM_VERSION or len(stored["by_grade"]) != len(GRADES):
             raise ValueError("another exam")
         by_grade = [check_number("by_grade", value) for value in stored["by_grade"]]
         return check_number("risknet", stored["risknet"]), by_grade

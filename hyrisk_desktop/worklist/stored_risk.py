@@ -39,6 +39,7 @@ def risk_of(read: Read) -> RiskReading | None:
             score_input=kept["score_input"],
             horizon=kept.get("horizon"),
             interval_covers=tuple(kept.get("interval_covers", OF_VIEWS)),
+            engine=str(read.versions.get("engine", "")),
         )
     except (KeyError, TypeError, ValueError):
         # A read of an older version: the model in use reads it again.

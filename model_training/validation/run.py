@@ -66,7 +66,7 @@ def _work(arguments: argparse.Namespace, folder: RunFolder) -> dict[str, Any]:
     data = cohort_data(table, cut_patches(table, arguments.cache or cache_dir() / "patches", progress))
     folder.set_state("running", synthetic=data.synthetic)
     folder.log.emit(
-        "start", units=[], folds=0, epochs=0, cases=len(data), synthetic=data.synthetic, device=predictor.device.type
+        "start", units=[], folds=0, epochs=0, cases=len(data), synthetic=data.synthetic, device=predictor.device
     )
 
     began = time.monotonic()

@@ -95,7 +95,7 @@ def throughput(name: str, exams: Sequence[BatchExam], settings: BatchSettings, p
     # Where reading and predicting share the same cores, this is what both can do in turns.
     turns = 1 / (1 / load + 1 / predict)
     print(
-        f"{name} ({predictor.device.type}, {workers} readers): load only {load:.1f}/s, predict only {predict:.1f}/s, "
+        f"{name} ({predictor.device}, {workers} readers): load only {load:.1f}/s, predict only {predict:.1f}/s, "
         f"pipeline {batch:.1f}/s = {batch / min(load, predict):.2f} of the slower one, {batch / turns:.2f} of taking turns"
     )
 

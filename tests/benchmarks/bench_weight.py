@@ -1,6 +1,6 @@
 """What the program weighs: its start against an empty Qt window, and the most memory of reading an exam on a CPU.
 
-    python -m tests.benchmarks.bench_weight [EXAM X Y Z] [--runs 5]
+    python -m tests.benchmarks.bench_weight [EXAM X Y Z] [--runs 5] [--engine auto]
 
 Run it with QT_QPA_PLATFORM=offscreen or in a real window, in the environment that readers have (``bootstrap.py run``): torch with CUDA
 weighs twice as much. Without an exam only the start is measured. Each figure is of processes of their own.
@@ -27,7 +27,7 @@ _OURS = (
     "a = make_application(['x']); w, s = build_window(Settings(None), None); w.resize(1280, 720); w.show()\n"
     "a.processEvents(); w.grab()\n"
 )
-_READING = """
+READING = """
 import sys, time
 from pathlib import Path
 from hyrisk_desktop.app import build_window, make_application
@@ -35,6 +35,7 @@ from hyrisk_desktop.settings import Settings
 application = make_application(["x"])
 settings = Settings(None)
 settings["device"] = "cpu"
+settings["engine"] = sys.argv[5]
 window, services = build_window(settings, None)
 window.resize(1280, 720)
 window.show()
@@ -84,6 +85,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("exam", nargs="*", help="path X Y Z")
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--engine", default="auto", help="auto, torch or onnx")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         os.environ["HYRISK_HOME"] = home
@@ -96,9 +98,11 @@ def main() -> None:
             return
         path, *centre = options.exam
         where = [str(Path(path).resolve()), *centre]
-        score = [sys.executable, "-m", "hyrisk_desktop.cli", "score", where[0], "--center", *centre, "--grade", "2", "--json", "--device", "cpu"]  # fmt: skip
+        score = [sys.executable, "-m", "hyrisk_desktop.cli", "score", where[0], "--center", *centre, "--grade", "2", "--json", "--device", "cpu", "--engine", options.engine]  # fmt: skip
         print(f"most memory: hyrisk score {most_memory(score):.0f} MB")
-        print(f"most memory: read in the window {most_memory([sys.executable, '-c', _READING, *where]):.0f} MB")
+        print(
+            f"most memory: read in the window {most_memory([sys.executable, '-c', READING, *where, options.engine]):.0f} MB"
+        )
 
 
 if __name__ == "__main__":

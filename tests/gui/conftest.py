@@ -16,7 +16,7 @@ from hyrisk_desktop.gui.main_window import MainWindow
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Exam
 from hyrisk_desktop.imaging import CTVolume, Kind, SeriesRecord, shutdown_decoders
-from hyrisk_desktop.risk import predictor
+from hyrisk_desktop.risk import engine_choice, predictor
 from hyrisk_desktop.risk.bundle import ModelBundle, load_bundle, verify_bundle
 from hyrisk_desktop.risk.network import HyRiskNet
 from hyrisk_desktop.risk.predictor import Predictor
@@ -104,6 +104,8 @@ def built_once(networks: dict[str, tuple[ModelBundle, HyRiskNet]], monkeypatch: 
             warm_up(Predictor(directory, "cpu"))
         return networks[sha256]
 
+    # ONNX Runtime would make its sessions anew for each window; `tests/unit/risk/test_engines.py` has one that reads with it.
+    monkeypatch.setattr(engine_choice, "_cpu_reads", lambda _: False)
     monkeypatch.setattr(predictor, "load_bundle", load)
     monkeypatch.setattr(Predictor, "warm_up", lambda _: None)
 

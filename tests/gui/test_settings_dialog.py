@@ -19,6 +19,7 @@ from hyrisk_desktop.gui.preferences.dialog import SettingsDialog
 from hyrisk_desktop.gui.preferences.rows import HIDDEN, OWN_PAGE, page_titles, setting_rows
 from hyrisk_desktop.settings import TABLE, Settings
 from tests.gui.conftest import Program
+from tests.helpers.volumes import HEART_CENTRE, block_volume
 
 
 @pytest.fixture
@@ -245,6 +246,33 @@ def test_the_prevalence_has_its_own_way_in(ready: Program) -> None:
     ok(dialog).click()
     ready.wait(lambda: bool(loaded))
     assert ready.services.settings["prevalence"] == 0.2
+
+
+def test_the_engine_that_is_chosen_reads(ready: Program) -> None:
+    pytest.importorskip("onnxruntime")
+    session = ready.session
+
+    def settled(engine: str) -> bool:
+        risk = session.risk
+        return risk is not None and risk.interval[0] < risk.interval[1] and risk.engine.startswith(engine)
+
+    ready.show(block_volume())
+    session.edit(centre=HEART_CENTRE, grade=2.0)
+    ready.wait(lambda: settled("torch "))
+    assert session.risk is not None
+    before = session.risk
+    ready.window.commands.run("show_settings")
+    dialog = ready.window.findChild(SettingsDialog)
+    assert dialog is not None
+    box = field(dialog, "engine")
+    assert isinstance(box, QComboBox)
+    assert box.currentText() == "Choose by itself"
+    box.setCurrentIndex(box.findText("ONNX Runtime"))
+    ok(dialog).click()
+    ready.wait(lambda: settled("onnxruntime "))
+    assert session.risk.risk == pytest.approx(before.risk, abs=1e-6)
+    assert session.risk.interval == pytest.approx(before.interval, abs=1e-6)
+    assert ready.services.settings["engine"] == "onnx"
 
 
 def test_enter_while_keys_are_typed_keeps_nothing(ready: Program) -> None:

@@ -71,7 +71,7 @@ DESK = [
     *mutants(
         "hyrisk_desktop/gui/preferences/commands.py",
         _DIALOG,
-        ('        if changed & {"prevalence", "device"}:\n', '        if changed & {"device"}:\n'),
+        ('        if changed & {"prevalence", "device", "engine"}:\n', '        if changed & {"device", "engine"}:\n'),
         ('        if "reader" in changed:\n', "        if False:\n"),
     ),
     *mutants(

@@ -76,9 +76,13 @@ RISK = [
         ('check_number("highest", self.highest) <= 0', 'check_number("highest", self.highest) < 0'),
     ),
     *mutants(
-        "hyrisk_desktop/risk/network.py",
+        "hyrisk_desktop/risk/engine.py",
         _PREDICTOR,
         ("NON_SURVIVOR = 1", "NON_SURVIVOR = 0"),
+    ),
+    *mutants(
+        "hyrisk_desktop/risk/network.py",
+        _PREDICTOR,
         ("torch.cat([features, score[:, None].to(features.dtype)], dim=1)", "torch.cat([score[:, None].to(features.dtype), features], dim=1)"),
     ),
     *mutants(
@@ -97,9 +101,9 @@ RISK = [
         ("return self._calibration(head).risk(odds, self.prevalence)", "return self._calibration(head).risk(odds)"),
         ("return own if self.prevalence is None else (self.prevalence,)", "return own"),
         ("            self._seen.move_to_end(key)\n", "", _CACHE),
-        ("            others = self._model.averaged(self._maps(batch[1:]))", "            others = self._model.averaged(self._maps(batch[:-1]))"),
-        ("            on_first(seen)\n", "", _FIRST),
-        ("torch.cat([seen.features, others])", "torch.cat([others, seen.features])"),
+        ("        others = self._engine.averaged(self._maps(batch[1:]))", "        others = self._engine.averaged(self._maps(batch[:-1]))"),
+        ("        on_first(seen)\n", "", _FIRST),
+        ("self._engine.joined(seen.features, others)", "self._engine.joined(others, seen.features)"),
         ("self._seen.popitem(last=False)", "self._seen.popitem()", _CACHE),
         ("CLICK_SHIFT_SLICES + view.slice_shift)", "CLICK_SHIFT_SLICES - view.slice_shift)", _CLICKS),
         ("inside = min(max(z - half + i, 0), depth - 1)", "inside = min(max(z - half + i, 0), depth - 2)", _ENDS),
@@ -110,6 +114,10 @@ RISK = [
         ("        if not np.isfinite(odds).all():", "        if False:", _FINITE),
         ('block.tobytes() + f"{block.dtype} {pixel_mm}".encode()', "repr(centre).encode()", _PIXELS),
         ('agatston if self.bundle.score_input == "agatston" else grade', "grade", _AGATSTON),
+    ),
+    *mutants(
+        "hyrisk_desktop/risk/torch_engine.py",
+        _PREDICTOR,
         ("torch.backends.cuda.matmul.allow_tf32 = False", "torch.backends.cuda.matmul.allow_tf32 = True", "",
          "it changes digits on a CUDA device only; test_cpu_and_cuda_agree runs where there is one"),
     ),
@@ -128,9 +136,13 @@ RISK = [
         ("        written = load_bundle(staging)[0]", "        written = bundle"),
     ),
     *mutants(
-        "hyrisk_desktop/risk/resnet.py",
+        "hyrisk_desktop/risk/depths.py",
         "tests/unit/risk/test_resnet.py",
         ("152: (3, 8, 36, 3)", "152: (3, 8, 35, 3)"),
+    ),
+    *mutants(
+        "hyrisk_desktop/risk/resnet.py",
+        "tests/unit/risk/test_resnet.py",
         ("if depth < 50 else", "if depth <= 50 else"),
         ("nn.Conv2d(3, 64, 7, 2, padding=3, bias=False)", "nn.Conv2d(3, 64, 7, 2, padding=2, bias=False)"),
         ("nn.MaxPool2d(3, 2, padding=1)", "nn.MaxPool2d(2, 2)"),

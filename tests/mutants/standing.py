@@ -139,7 +139,7 @@ STANDING = [
     *mutants(
         "hyrisk_desktop/risk/bundle.py",
         "tests/unit/risk/test_placement.py",
-        ("if any(width != model.image_head.in_features for width in widths):", "if False:", "tests/unit/risk/test_placement.py tests/unit/risk/test_spread.py"),
+        ("if any(width != features for width in widths):", "if False:", "tests/unit/risk/test_placement.py tests/unit/risk/test_spread.py"),
         ("_read_json(directory) | dict(changes or {})", "_read_json(directory)"),
     ),
     *mutants(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.calcium import CALCIUM
 from tests.mutants.desk import DESK
 from tests.mutants.desks import DESKS
+from tests.mutants.engines import ENGINES
 from tests.mutants.imaging import IMAGING
 from tests.mutants.languages import LANGUAGES
 from tests.mutants.packaging import PACKAGING
@@ -18,6 +19,6 @@ from tests.mutants.training import TRAINING
 from tests.mutants.whole_heart import WHOLE_HEART
 
 MUTANTS = (
-    *CALCIUM, *DESK, *DESKS, *RISK, *IMAGING, *LANGUAGES, *PACKAGING, *PRIOR, *READING, *REPORTS, *STANDING, *STEADY, *TRAINING,
+    *CALCIUM, *DESK, *DESKS, *ENGINES, *RISK, *IMAGING, *LANGUAGES, *PACKAGING, *PRIOR, *READING, *REPORTS, *STANDING, *STEADY, *TRAINING,
     *WHOLE_HEART,
 )  # fmt: skip

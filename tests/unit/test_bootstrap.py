@@ -292,7 +292,7 @@ def test_a_wheelhouse_holds_what_the_source_needs(
     (folder / "numpy-2.whl").touch()
     assert bootstrap.fill_wheelhouse([str(folder), "--cpu"]) == 0
     (command,) = pip_commands[-1]
-    assert {".[train,pacs]", "hatchling>=1.25", "editables"} <= set(command)
+    assert {".[train,onnx,pacs]", "hatchling>=1.25", "editables"} <= set(command)
     assert [path.name for path in folder.iterdir()] == ["numpy-2.whl"]
     with pytest.raises(bootstrap.SetupError, match="--fast"):
         bootstrap.fill_wheelhouse([str(folder), "--fast"])

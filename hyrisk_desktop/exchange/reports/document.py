@@ -61,7 +61,7 @@ def score_document(
         "calcium": _calcium(scores) | scores_standing(findings).document | _whole_heart(whole_heart, findings),
         "risk": None if risk is None else _risk(risk, risk_standing(findings)),
         "findings": [{"code": f.code, "severity": str(f.severity), "message": said(f.message)} for f in findings],
-        "versions": versions(),
+        "versions": versions(risk),
         "research_use_only": True,
     }
 
@@ -115,12 +115,14 @@ def _number(text: str | None) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def versions() -> dict[str, str]:
+def versions(risk: RiskReading | None = None) -> dict[str, str]:
     """Versions of the program, Python and the libraries that numbers pass through; importing none of them.
+
+    With a ``risk``, also the engine that ran its network.
 
     The first call reads the libraries' descriptions from the disk, some 30 ms; it is made off the GUI thread.
     """
-    return dict(_versions())
+    return _versions() | ({"engine": risk.engine} if risk is not None and risk.engine else {})
 
 
 @functools.cache

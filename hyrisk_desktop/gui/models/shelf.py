@@ -132,11 +132,10 @@ class ModelShelf(QObject):
             return
 
         def work(_: JobContext) -> Comparison:
-            _import_torch()
-            from hyrisk_desktop.risk import Predictor
+            from hyrisk_desktop.risk.engine_choice import open_predictor
 
             first, second = (
-                Predictor(model.directory, device).predict(
+                open_predictor(model.directory, device).predict(
                     volume, request.centre, request.grade, agatston=request.agatston
                 )
                 for model in models

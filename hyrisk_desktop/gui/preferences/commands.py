@@ -55,7 +55,7 @@ class SettingsCommands(QObject):
         application = QApplication.instance()
         if "theme" in changed and isinstance(application, QApplication):
             apply_theme(application, settings)
-        if changed & {"prevalence", "device"}:
+        if changed & {"prevalence", "device", "engine"}:
             services.load_model()
         if "reader" in changed:
             services.worklist.set_reader(settings["reader"] or account_name())

@@ -55,11 +55,18 @@ class RiskService(QObject):
         return self._predictor
 
     def load_model(
-        self, choose: Callable[[], ActiveModel], device: str | None, prevalence: float | None = None
+        self,
+        choose: Callable[[], ActiveModel],
+        device: str | None,
+        prevalence: float | None = None,
+        engine: str = "auto",
     ) -> None:
         """Load and warm up the bundle that ``choose`` names, both on the worker thread.
 
         The newest call wins; the last good model survives a bad one.
+
+        Args:
+            choose: says which model. device, prevalence, engine: as of `engine_choice.open_predictor`.
         """
         if self._loading is not None:
             self._loading.cancel()
@@ -68,7 +75,7 @@ class RiskService(QObject):
 
         def work(context: JobContext) -> tuple[ActiveModel, Predictor]:
             active = choose()
-            return active, _load(active.directory, device, prevalence, context)
+            return active, _load(active.directory, device, prevalence, engine, context)
 
         def succeeded(loaded: tuple[ActiveModel, Predictor]) -> None:
             if self._loading is not job:
@@ -77,7 +84,7 @@ class RiskService(QObject):
             active, self._predictor = loaded
             self._answered = None
             bundle = self._predictor.bundle
-            _log.info("Model %s on %s is ready", bundle.sha256[:8], self._predictor.device.type)
+            _log.info("Model %s on %s (%s) is ready", bundle.sha256[:8], self._predictor.device, self._predictor.engine)
             if active.warning:
                 _log.warning("The model chosen can't be used; %s is in use.", bundle.sha256[:8])
             self.model_dir = active.directory
@@ -91,15 +98,18 @@ class RiskService(QObject):
             if self._loading is not job:
                 return
             self._loading = None
-            if self._predictor is not None:
-                self.failed.emit(error)
-                return
-            message = sentence_of(error, tr("The model can't be loaded; see the log."))
-            self._session.set_model(None, tr("No risk: {reason} Calcium scoring goes on.", reason=message))
+            self._not_loaded(error)
 
         job = Job("loading the model", work, succeeded, failed)
         self._loading = job
         self._runner.run_model(job)
+
+    def _not_loaded(self, error: Exception) -> None:
+        if self._predictor is not None:
+            self.failed.emit(error)
+            return
+        message = sentence_of(error, tr("The model can't be loaded; see the log."))
+        self._session.set_model(None, tr("No risk: {reason} Calcium scoring goes on.", reason=message))
 
     def release(self) -> None:
         """Let go of the model; for the end, when no job runs any more."""
@@ -156,15 +166,12 @@ class RiskService(QObject):
         self._runner.run_model(Job("predicting the risk", work, succeeded, failed, cancelled, partial=first))
 
 
-def _load(directory: Path, device: str | None, prevalence: float | None, context: JobContext) -> Predictor:
-    """On the worker thread: import torch gently, then load and warm up."""
-    from hyrisk_desktop.risk.preload import import_torch
+def _load(directory: Path, device: str | None, prevalence: float | None, engine: str, context: JobContext) -> Predictor:
+    """On the worker thread: load with the engine that suits, and warm up."""
+    from hyrisk_desktop.risk.engine_choice import open_predictor
 
-    import_torch()
     context.token.raise_if_cancelled()
-    from hyrisk_desktop.risk.predictor import Predictor
-
-    predictor = Predictor(directory, device, prevalence)
+    predictor = open_predictor(directory, device, prevalence, engine)
     context.token.raise_if_cancelled()
     predictor.warm_up()
     return predictor

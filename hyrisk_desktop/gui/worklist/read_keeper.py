@@ -263,7 +263,7 @@ class ReadKeeper(QObject):
             prevalence=risk.prevalence if risk else None,
             results=numbers(session.scores, risk, session.settled_heart),
             findings=session.findings,
-            versions=versions(),
+            versions=versions(risk),
             started_at=self._started_at,
             graded_at=self._graded_at,
             locked_at=self._locked_at,

@@ -75,7 +75,7 @@ class Keeping:
             box=None if box is None else (box.start, box.stop), whole_heart=m.whole_heart is not None,
             profile=m.scores.profile, model=risk.model if risk else "", bundle_sha256=risk.bundle_sha256 if risk else "",
             prevalence=risk.prevalence if risk else None, results=numbers(m.scores, risk, m.whole_heart),
-            findings=m.findings, versions=versions(), started_at=now(),
+            findings=m.findings, versions=versions(risk), started_at=now(),
         )  # fmt: skip
         (self.kept if keep_results(store, made, self._reader) else self.left_alone).add(exam_id)
 
@@ -177,6 +177,7 @@ class Scoring(QObject):
     ) -> Callable[[JobContext], BatchProgress]:
         pause, models = self._pause, self._models
         device, prevalence = self._settings["device"] or None, self._settings["prevalence"] or None
+        engine = self._settings["engine"]
         settings = BatchSettings(prevalence=prevalence, device=device, whole_heart=wanted.whole_heart)
 
         def work(context: JobContext) -> BatchProgress:
@@ -186,7 +187,7 @@ class Scoring(QObject):
             if not exams:
                 raise InputError("nothing_to_score", tr("No exam of this list has a heart centre of yours yet."))
             # A predictor of this run's own: the one that reads must never wait for it.
-            predictor, also = load_predictor(None, device, prevalence, store=models)
+            predictor, also = load_predictor(None, device, prevalence, store=models, engine=engine)
             sha = predictor.bundle.bundle_sha256 if predictor else ""
             batch = store.note_batch(reading_list.list_id, out, wanted.noted(reader), sha)
             slots = {slot: (exam_id, read) for exam_id, exam in listed for slot, read in exam.slots}

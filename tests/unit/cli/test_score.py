@@ -233,7 +233,21 @@ def test_the_same_numbers_as_the_library(
 
     folder = real_data / "nlst_101287_T0"
     _, out, _ = hyrisk(
-        monkeypatch, capsys, "score", folder, "--center", 258, 224, 74, "--grade", 2, "--model", model, "--json"
+        monkeypatch,
+        capsys,
+        "score",
+        folder,
+        "--center",
+        258,
+        224,
+        74,
+        "--grade",
+        2,
+        "--model",
+        model,
+        "--engine",
+        "torch",
+        "--json",
     )
     document = json.loads(out)
     volume = read_volume(find_series(folder)[0])

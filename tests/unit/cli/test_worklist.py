@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from hyrisk_desktop.exchange.reports.document import versions
 from hyrisk_desktop.imaging import content_sha256, read_volume, reopen, scan_exams
 from hyrisk_desktop.measurement import measure, numbers
 from hyrisk_desktop.paths import store_path
+from hyrisk_desktop.risk import Predictor
 from hyrisk_desktop.worklist.records import Read
 from hyrisk_desktop.worklist.store import Store
 from tests.helpers import command_line
+from tests.helpers.bundles import shelve, write_tiny_bundle
 from tests.helpers.exams import scanned, write_exam
 from tests.helpers.languages import speaking
 
@@ -42,6 +45,34 @@ def read_id(tmp_path: Path) -> int:
     saved = store.save_read(read, reader)
     store.close()
     return saved.read_id
+
+
+@pytest.mark.parametrize("engine", ["torch", "onnx", ""])
+def test_a_read_is_replayed_by_the_engine_that_answered_it(engine: str, tmp_path: Path) -> None:
+    """The two differ in digits that a replay compares; a read that names none is of a time when there was torch alone."""
+    if engine == "onnx":
+        pytest.importorskip("onnxruntime")
+    write_tiny_bundle(tmp_path / "tiny")
+    (model,) = shelve(tmp_path / "tiny")
+    write_exam(tmp_path / "exam", 1)
+    (scanned,) = scan_exams(tmp_path / "exam")
+    store = Store(store_path())
+    reader = store.reader("Ada")
+    (exam_id,) = store.add_exams(None, [scanned])
+    record = reopen(scanned.records[0], scanned.source)
+    predictor = Predictor(model, "cpu", 0.3, engine or "torch")
+    m = measure(read_volume(record), (34, 30, 12), 1.0, predictor)
+    assert m.risk is not None
+    read = Read(
+        exam_id, reader.reader_id, record.series_uid, content_sha256=content_sha256(record), centre=(34, 30, 12),
+        grade=1.0, results=numbers(m.scores, m.risk), bundle_sha256=m.risk.bundle_sha256, prevalence=m.risk.prevalence,
+        versions=versions(m.risk) if engine else {},
+    )  # fmt: skip
+    saved = store.save_read(read, reader)
+    store.close()
+    done = hyrisk("replay", str(saved.read_id), "--json")
+    assert json.loads(done.stdout)["differences"] == []
+    assert done.returncode == 0, done.stderr
 
 
 def test_replay_says_the_same_and_then_not(read_id: int, tmp_path: Path) -> None:
