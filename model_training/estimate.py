@@ -12,6 +12,7 @@ import torch
 
 from hyrisk_desktop.risk.network import HyRiskNet
 from hyrisk_desktop.risk.predictor import choose_device
+from model_training.optimisers import Adam
 from model_training.train import soft_cross_entropy
 from model_training.units import Settings, list_units
 
@@ -80,7 +81,7 @@ def seconds_per_step(model: HyRiskNet, settings: Settings, device: torch.device,
     torch.manual_seed(0)
     images = torch.randn(batch, 3, settings.size, settings.size).to(device, memory_format=torch.channels_last)
     target = torch.full((batch,), 0.5, device=device)
-    optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-5)
+    optimiser = Adam([p for p in model.parameters() if p.requires_grad], lr=1e-5)
     times = []
     for _ in range(_WARM + _TIMED):
         start = time.perf_counter()

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from hyrisk_desktop.risk.network import NON_SURVIVOR, HyRiskNet
+from model_training.optimisers import LBFGS
 
 PULLS = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0)
 """Strengths of the pull towards RiskNet's head that are tried, in units of the mean loss; the last leaves little
@@ -112,7 +113,7 @@ def fit_linear(model: HyRiskNet, features: Tensor, score: Tensor, target: Tensor
     change = torch.zeros_like(start, requires_grad=True)
     score_weight = torch.zeros((), dtype=torch.float64, requires_grad=True)
     bias = (offset[NON_SURVIVOR] - offset[other]).clone().requires_grad_()
-    optimiser = torch.optim.LBFGS([change, score_weight, bias], max_iter=200, line_search_fn="strong_wolfe")
+    optimiser = LBFGS([change, score_weight, bias], max_iter=200, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimiser.zero_grad()

@@ -29,6 +29,7 @@ from model_training.checkpoint import drop_checkpoint, load_checkpoint, load_wei
 from model_training.config import LARGEST_GRADIENT, TrainConfig
 from model_training.dataset import CohortData, Scans, evaluation_batches, order_of_epoch, training_batch
 from model_training.metrics import auc, expected_auc
+from model_training.optimisers import Adam, AdamW
 
 I64 = NDArray[np.int64]
 BEST = "best.safetensors"
@@ -258,7 +259,7 @@ def _optimiser(model: HyRiskNet, config: TrainConfig) -> torch.optim.Optimizer:
     groups: list[dict[str, Any]] = [{"params": heads, "base": config.head_learning_rate}]
     if config.strategy != "frozen":
         groups.insert(0, {"params": list(model.trunk.parameters()), "base": config.learning_rate})
-    kind = torch.optim.Adam if config.optimiser == "adam" else torch.optim.AdamW
+    kind = Adam if config.optimiser == "adam" else AdamW
     return kind(groups, lr=0.0, weight_decay=config.weight_decay)
 
 

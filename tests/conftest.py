@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import signal
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 # Before anything imports Qt or torch.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen") if not os.environ.get("DISPLAY") else None
@@ -25,32 +27,65 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# In a fresh clone the first process compiles torch, the tests and what they import; those that begin beside it wait, or all would.
+# pytest's own processes know that they are several; that stories run beside them says bootstrap.py.
+_beside = "workers" if "PYTEST_XDIST_WORKER" in os.environ else os.environ.get("HYRISK_TESTS_BESIDE", "")
+_COMPILED = Path(__file__).parent / "__pycache__" / f"compiled-for-{_beside}"
+_turn = FileLock(_COMPILED.with_name("compiling.lock"))
+if _beside and not sys.dont_write_bytecode and not _COMPILED.exists():
+    _COMPILED.parent.mkdir(exist_ok=True)
+    _turn.acquire()
+    if _COMPILED.exists():
+        _turn.release()
+
+
 # Until all tests are collected: what is imported meanwhile stays, and is looked through for garbage again and again.
 gc.disable()
 _frozen_modules = 0
+_searched_s = _search_began = 0.0
 
 
-def freeze_imports() -> None:
-    """What was imported stays: looking through it for garbage again and again takes a tenth of all tests' time."""
-    global _frozen_modules
-    if len(sys.modules) > _frozen_modules + 300:
-        _frozen_modules = len(sys.modules)
-        gc.collect()
-        gc.freeze()
+def _time_full_searches(phase: str, info: dict[str, int]) -> None:
+    global _searched_s, _search_began
+    if info["generation"] == 2:
+        now = time.perf_counter()
+        if phase == "start":
+            _search_began = now
+        else:
+            _searched_s += now - _search_began
+
+
+def _freeze() -> None:
+    """Nothing that is there now is looked through for garbage any more."""
+    global _frozen_modules, _searched_s
+    _frozen_modules, _searched_s = len(sys.modules), 0.0
+    gc.freeze()
 
 
 def pytest_collection_finish() -> None:
+    if _turn.is_locked:
+        _COMPILED.touch()
+        _turn.release()
+    _freeze()
+    gc.callbacks.append(_time_full_searches)
     gc.enable()
-    freeze_imports()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown() -> None:
-    freeze_imports()
+    """What was imported stays, and so do caches: looking through them again and again takes a tenth of all tests' time."""
+    if len(sys.modules) > _frozen_modules + 300 or _searched_s > 0.5:
+        gc.collect()
+        _freeze()
 
 
 def pytest_sessionfinish() -> None:
+    # pytest looks through everything twice at the end; once is enough for what was frozen.
     gc.unfreeze()
+    gc.collect()
+    _freeze()
+    # The interpreter's own end finds all of it again, or libraries that count what they made would call it leaked.
+    atexit.register(gc.unfreeze)
 
 
 @pytest.fixture(autouse=True)

@@ -116,9 +116,14 @@ def shown(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def functions() -> Iterator[Function]:
     for path in files():
-        yield from _functions(shown(path), ast.parse(path.read_text(encoding="utf-8")), public=True, inside=False)
+        yield from _functions(shown(path), parsed(path), public=True, inside=False)
 
 
 def _functions(path: str, node: ast.AST, *, public: bool, inside: bool) -> Iterator[Function]:
@@ -188,7 +193,7 @@ def _within(node: ast.AST, name: str = "") -> Iterator[tuple[str, ast.AST]]:
 def test_everything_is_caught_only_where_it_is_meant() -> None:
     found = set()
     for path in files():
-        for name, node in _within(ast.parse(path.read_text(encoding="utf-8"))):
+        for name, node in _within(parsed(path)):
             if isinstance(node, ast.ExceptHandler):
                 caught = ast.unparse(node.type) if node.type is not None else "BaseException"
                 if re.search(r"\b(Exception|BaseException)\b", caught):
@@ -200,7 +205,7 @@ def test_late_imports_are_for_start_up_time() -> None:
     strange = []
     for path in files():
         where = shown(path)
-        for name, node in _within(ast.parse(path.read_text(encoding="utf-8"))):
+        for name, node in _within(parsed(path)):
             if not name or not isinstance(node, ast.Import | ast.ImportFrom):
                 continue
             modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
@@ -223,7 +228,7 @@ def test_files_are_replaced_in_one_place() -> None:
         of_path = name == "replace" and of != "dataclasses" and len(node.args) == 1 and not node.keywords
         return name in ("rename", "renames") or of_path or (name in ("replace", "move") and of in ("os", "shutil"))
 
-    found = {shown(p) for p in files() if any(map(renames, ast.walk(ast.parse(p.read_text(encoding="utf-8")))))}
+    found = {shown(p) for p in files() if any(map(renames, ast.walk(parsed(p))))}
     assert found == {"hyrisk_desktop/files.py"}
 
 

@@ -53,7 +53,7 @@ def read(program: Program, folder: Path) -> None:
 
 @pytest.fixture
 def reading(ready: Program, tmp_path: Path) -> Program:
-    read(ready, exam(tmp_path / "exam"))
+    read(ready, exam(tmp_path / "received"))
     (tmp_path / "share").mkdir()
     return ready
 
@@ -203,7 +203,7 @@ def test_a_project_secret_gives_the_same_codes_and_is_kept_nowhere(
 
 
 def test_burned_in_text_is_refused_first_and_copied_only_on_request(ready: Program, tmp_path: Path) -> None:
-    read(ready, exam(tmp_path / "exam", burned_in=True))
+    read(ready, exam(tmp_path / "received", burned_in=True))
     (tmp_path / "share").mkdir()
     dialog = opened(ready, tmp_path / "share")
     make(ready, dialog)
@@ -265,7 +265,7 @@ def test_a_refusal_is_one_sentence_and_changes_nothing(
             if case in ("folder exists", "patient's name"):
                 edit(dialog, "Name").setText("full" if case == "folder exists" else "lung-grünwald-1")
             elif case in ("no parent", "own exam"):
-                edit(dialog, "Folder").setText(str(tmp_path / ("none" if case == "no parent" else "exam")))
+                edit(dialog, "Folder").setText(str(tmp_path / ("none" if case == "no parent" else "received")))
             elif case in ("code", "patient's number"):
                 edit(dialog, "Subject").setText("a/b" if case == "code" else "pat-0815-77")
                 edit(dialog, "Name").setText("new")
@@ -335,7 +335,7 @@ def test_warnings_outlast_the_exam_on_screen(reading: Program, tmp_path: Path) -
 
 def test_a_blinded_read_is_copied_only_once_it_is_locked(ready: Program, tmp_path: Path) -> None:
     ready.session.set_blinded(True)
-    ready.services.loader.open_path(exam(tmp_path / "exam"))
+    ready.services.loader.open_path(exam(tmp_path / "received"))
     ready.wait(lambda: ready.session.can_measure)
     ready.session.place_centre(readings.CENTRE)
     ready.session.set_grade(2)

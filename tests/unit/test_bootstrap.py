@@ -107,6 +107,7 @@ def test_pip_is_watched_and_its_last_lines_shown_when_it_fails(
 ) -> None:
     pip = tmp_path / "pip.py"
     monkeypatch.setattr(bootstrap, "VENV", tmp_path)
+    monkeypatch.setattr(bootstrap, "install_ahead", lambda: None)
     popen = bootstrap.subprocess.Popen
     monkeypatch.setattr(
         bootstrap.subprocess, "Popen", lambda _, **options: popen([sys.executable, "-u", str(pip)], **options)
@@ -141,6 +142,7 @@ def environment(bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path
 def pip_commands(bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[list[list[str]]]:
     """What pip would have been told, one list of commands for each installation."""
     told: list[list[list[str]]] = []
+    monkeypatch.setattr(bootstrap, "install_ahead", lambda: None)
     monkeypatch.setattr(bootstrap, "run_pip", lambda steps: told.append([[str(w) for w in step] for step in steps]))
     return told
 
@@ -245,16 +247,35 @@ def test_what_was_chosen_stays_until_the_other_is_asked_for(
 def test_the_tests_take_the_locked_pair_in_place_of_another(
     bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, environment: Path, pip_commands: list[list[list[str]]]
 ) -> None:
-    asked = listing(monkeypatch, bootstrap, "2.13.0+cpu")
+    asked, ahead = listing(monkeypatch, bootstrap, "2.13.0+cpu"), []
+    monkeypatch.setattr(bootstrap, "install_ahead", lambda: ahead.append(len(pip_commands)))
     bootstrap.install("test")
-    ((*_, last),) = pip_commands[-1]
+    bootstrap.install("train,pacs", bootstrap.Wish("cuda"))
+    assert ahead == [0], "before the installation that looks whether all is there, and for nobody but the tests"
+    ((*_, last),) = pip_commands[0]
     assert (asked, last) == ([], "--no-compile")
     (environment / "installed-test").unlink()
     lay_torch(environment, "torch-2.13.0+cpu")
     bootstrap.install("test")
     assert "uninstall" in asked[0]
+    assert ahead == [0], "only little is missing where torch has been"
     (command,) = pip_commands[-1]
     assert str(bootstrap.CONSTRAINTS) in command
+
+
+def test_two_of_pip_share_what_is_locked(bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[list[str]] = []
+    monkeypatch.setattr(
+        bootstrap,
+        "call_quietly",
+        lambda command, _: (told.append([str(word) for word in command]), (1, "no network"))[1],
+    )
+    bootstrap.install_ahead()
+    assert all("--no-deps" in command for command in told), "or one would install what the other does"
+    one, other = ({word for word in command if "==" in word} for command in told)
+    assert not one & other
+    assert one | other == {line for line in bootstrap.CONSTRAINTS.read_text().splitlines() if "==" in line}
+    assert len({f"torch=={bootstrap.locked_torch()}" in share for share in (one, other)}) == 2
 
 
 def test_a_folder_of_wheels_is_all_that_pip_looks_at(

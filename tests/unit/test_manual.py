@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import io
 import re
 import shlex
@@ -118,9 +119,13 @@ def options_of_training(words: list[str]) -> set[str]:
     return {option for action in parser._actions for option in action.option_strings}
 
 
+# To make the command and its parts takes as long as to look a whole page up.
+command_line = functools.cache(lambda: typer.main.get_command(cli))
+
+
 def options_of(words: list[str]) -> set[str]:
     """Options of ``hyrisk WORDS…``; fails where a word should be a command and is none."""
-    command = typer.main.get_command(cli)
+    command = command_line()
     for number, word in enumerate(words):
         known = getattr(command, "commands", None)
         if known is None or word.startswith("-"):
@@ -146,10 +151,15 @@ def test_every_command_exists_with_its_options(name: str) -> None:
             assert used <= known, f"{code}: {used - known}"
 
 
+@functools.cache
+def all_options() -> set[str]:
+    commands = (*command_line().commands, "models import", "pacs add", "phantom cohort", "pacs find")  # type: ignore[attr-defined]
+    return set().union(*(options_of(c.split()) for c in commands if c != "phantom"))
+
+
 @pytest.mark.parametrize("name", TEXTS)
 def test_an_option_named_alone_is_one_of_some_command(name: str) -> None:
-    commands = (*typer.main.get_command(cli).commands, "models import", "pacs add", "phantom cohort", "pacs find")  # type: ignore[attr-defined]
-    known = set().union(*(options_of(c.split()) for c in commands if c != "phantom"))
+    known = all_options()
     for code in codes(TEXTS[name]):
         if code.startswith("--"):
             assert code.split()[0] in known, code
@@ -165,7 +175,7 @@ def test_commands_that_do_not_exist_are_found() -> None:
 
 def test_every_command_of_the_program_is_in_the_manual() -> None:
     said = " ".join(code for page in PAGES for code in codes(page.text))
-    for name in typer.main.get_command(cli).commands:  # type: ignore[attr-defined]
+    for name in command_line().commands:  # type: ignore[attr-defined]
         assert name == "gui" or f"hyrisk {name}" in said, name
 
 

@@ -18,6 +18,7 @@ from model_training.phantom.render import make_phantom
 from tests.benchmarks.bench_heart_centre import small_chest, unlike
 
 SEEDS = (720000, 720001, 720004)
+"""The second has the smallest pixels, and takes several times as long as the others."""
 
 
 @cache
@@ -121,8 +122,8 @@ def test_places_are_told_in_a_hearts_own_size() -> None:
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 @pytest.mark.parametrize("flips", [(0,), (1, 2)])
 def test_the_same_heart_however_the_voxels_are_stored(order: tuple[int, int, int], flips: tuple[int, ...]) -> None:
-    volume, click = chest(SEEDS[1])
-    expected = outlined(SEEDS[1])
+    volume, click = chest(SEEDS[2])
+    expected = outlined(SEEDS[2])
     hu = volume.hu.transpose([2 - axis for axis in order][::-1])
     direction = np.eye(3)[:, list(order)]
     spacing = [volume.spacing_mm[axis] for axis in order]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,11 +21,15 @@ from tests.helpers.bundles import shelve, write_tiny_bundle
 from tests.helpers.exams import scanned, write_exam
 from tests.helpers.languages import speaking
 
+Command = Callable[..., subprocess.CompletedProcess[str]]
 
-def hyrisk(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "hyrisk_desktop.cli", *arguments], capture_output=True, text=True, timeout=120
-    )
+
+@pytest.fixture
+def hyrisk(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(arguments, *command_line.hyrisk(monkeypatch, capsys, *arguments))
+
+    return run
 
 
 @pytest.fixture
@@ -48,7 +52,7 @@ def read_id(tmp_path: Path) -> int:
 
 
 @pytest.mark.parametrize("engine", ["torch", "onnx", ""])
-def test_a_read_is_replayed_by_the_engine_that_answered_it(engine: str, tmp_path: Path) -> None:
+def test_a_read_is_replayed_by_the_engine_that_answered_it(hyrisk: Command, engine: str, tmp_path: Path) -> None:
     """The two differ in digits that a replay compares; a read that names none is of a time when there was torch alone."""
     if engine == "onnx":
         pytest.importorskip("onnxruntime")
@@ -75,7 +79,7 @@ def test_a_read_is_replayed_by_the_engine_that_answered_it(engine: str, tmp_path
     assert done.returncode == 0, done.stderr
 
 
-def test_replay_says_the_same_and_then_not(read_id: int, tmp_path: Path) -> None:
+def test_replay_says_the_same_and_then_not(hyrisk: Command, read_id: int, tmp_path: Path) -> None:
     done = hyrisk("replay", str(read_id))
     assert done.returncode == 0, done.stderr
     assert "Everything is the same." in done.stdout
@@ -89,13 +93,13 @@ def test_replay_says_the_same_and_then_not(read_id: int, tmp_path: Path) -> None
     assert (answer["same"], answer["pixels_same"]) == (False, False)
 
 
-def test_a_read_that_is_not_there(read_id: int) -> None:
+def test_a_read_that_is_not_there(hyrisk: Command, read_id: int) -> None:
     done = hyrisk("replay", "999")
     assert done.returncode == 2
     assert done.stderr.strip() == "There is no read number 999."
 
 
-def test_without_a_worklist_there_is_one_sentence() -> None:
+def test_without_a_worklist_there_is_one_sentence(hyrisk: Command) -> None:
     for arguments in (("replay", "1"), ("audit",), ("store", "backup")):
         done = hyrisk(*arguments)
         assert done.returncode == 3
@@ -104,7 +108,7 @@ def test_without_a_worklist_there_is_one_sentence() -> None:
     assert not store_path().exists()
 
 
-def test_the_audit_trail_is_exported_and_checked(read_id: int, tmp_path: Path) -> None:
+def test_the_audit_trail_is_exported_and_checked(hyrisk: Command, read_id: int, tmp_path: Path) -> None:
     done = hyrisk("audit", "--out", str(tmp_path / "trail.jsonl"))
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in (tmp_path / "trail.jsonl").read_text().splitlines()]
@@ -120,7 +124,7 @@ def test_the_audit_trail_is_exported_and_checked(read_id: int, tmp_path: Path) -
     assert "from row 2 on" in done.stderr
 
 
-def test_backup_and_restore(read_id: int) -> None:
+def test_backup_and_restore(hyrisk: Command, read_id: int) -> None:
     assert hyrisk("store", "backup").returncode == 0
     store_path().write_bytes(b"rubbish" * 500)
     done = hyrisk("replay", str(read_id))
@@ -134,12 +138,7 @@ def test_backup_and_restore(read_id: int) -> None:
     assert "pg_restore" in done.stderr
 
 
-def test_readers_agreement_without_a_window(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.CompletedProcess(arguments, *command_line.hyrisk(monkeypatch, capsys, *arguments))
-
+def test_readers_agreement_without_a_window(hyrisk: Command, tmp_path: Path) -> None:
     store = Store(store_path())
     listed = store.reading_list(tmp_path / "study one")
     ids = store.add_exams(listed.list_id, [scanned(n) for n in range(5)])
@@ -153,23 +152,23 @@ def test_readers_agreement_without_a_window(
         for exam_id, grade in zip(ids, grades, strict=True):
             store.save_read(Read(exam_id, reader.reader_id, "1.2.1", grade=grade), reader)
     store.close()
-    done = run("agreement", "--json")
+    done = hyrisk("agreement", "--json")
     assert done.returncode == 0, done.stderr
     rows = {(r["statistic"], r["quantity"]): r for r in json.loads(done.stdout)["agreement"]}
     kappa = rows["fleiss_kappa", "grade"]
     assert (kappa["readers"], kappa["exams"], kappa["reads"]) == ("Ada; Ben; Cat", 5, "open")
     assert kappa["value"] == pytest.approx(0.6296, abs=1e-4)
     assert rows["icc_2_1", "agatston_LAD"]["value"] is None
-    two = run(
+    two = hyrisk(
         "agreement", "--list", "study one", "--reader", "Ada", "--reader", "Cat", "--out", str(tmp_path / "a.csv")
     )
     assert two.returncode == 0, two.stderr
     assert (tmp_path / "a.csv").read_text().splitlines()[1].startswith("share_equal,grade,open,Ada; Cat,5,0.8,")
-    nothing = run("agreement", "--blinded").stdout.strip()
+    nothing = hyrisk("agreement", "--blinded").stdout.strip()
     assert "nothing to compare" in nothing
     with speaking("de"):
-        assert json.loads(run("agreement", "--blinded", "--json").stdout)["nothing"] == nothing
-        assert run("agreement", "--blinded").stdout.strip() != nothing
-    wrong = run("agreement", "--list", "nine")
+        assert json.loads(hyrisk("agreement", "--blinded", "--json").stdout)["nothing"] == nothing
+        assert hyrisk("agreement", "--blinded").stdout.strip() != nothing
+    wrong = hyrisk("agreement", "--list", "nine")
     assert (wrong.returncode, wrong.stderr.strip()) == (2, "There is no list “nine” here; there are: 1 study one.")
-    assert "has graded no exam" in run("agreement", "--reader", "Eve").stderr
+    assert "has graded no exam" in hyrisk("agreement", "--reader", "Eve").stderr

@@ -39,7 +39,7 @@ def predictor(tiny_model: Path) -> Predictor:
 @pytest.fixture(scope="session")
 def exam(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The exam of `readings.calcified` as a folder of files."""
-    return dicom_series.write(readings.calcified(), tmp_path_factory.mktemp("calcified") / "exam")
+    return dicom_series.write(readings.calcified(), tmp_path_factory.mktemp("calcified") / "received")
 
 
 @pytest.fixture(scope="session")

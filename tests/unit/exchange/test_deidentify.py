@@ -73,7 +73,7 @@ def leftovers(folder: Path, exam: Path, tmp_path: Path) -> list[str]:
 
 
 def test_nothing_planted_is_left(predictor: Predictor, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    exam = identities.write(identities.planted(), tmp_path / "exam")
+    exam = identities.write(identities.planted(), tmp_path / "received")
     report = readings.report_of(exam, predictor, reader=f"{identities.MARK}Ada {identities.MARK}Müller")
     caplog.clear()  # planting itself makes pydicom speak
     with caplog.at_level(logging.DEBUG):
@@ -88,7 +88,7 @@ def test_nothing_planted_is_left(predictor: Predictor, tmp_path: Path, caplog: p
 
 
 def test_only_listed_attributes_without_private_or_nested_ones(tmp_path: Path) -> None:
-    exam = identities.write(identities.planted(), tmp_path / "exam")
+    exam = identities.write(identities.planted(), tmp_path / "received")
     folder = write_deidentified(readings.report_of(exam), tmp_path / "out", subject="A-1").folder
     for path in (folder / "ct").iterdir():
         ds = pydicom.dcmread(path)
@@ -155,7 +155,7 @@ def test_the_numbers_are_the_same_to_the_digit(case: str, predictor: Predictor, 
             pixels = np.frombuffer(ds.PixelData, np.uint16).astype(np.int16) - 1024
             dicom_series.set_pixels(ds, pixels.reshape(ds.Rows, ds.Columns).astype(np.int16))
             ds.RescaleIntercept, ds.PixelPaddingValue = "0", -2000
-    report = readings.report_of(dicom_series.write(made, tmp_path / "exam"), predictor)
+    report = readings.report_of(dicom_series.write(made, tmp_path / "received"), predictor)
     folder = write_deidentified(report, tmp_path / "out").folder
     record = find_series(folder)[0]
     volume = read_volume(record)
@@ -234,6 +234,7 @@ def test_a_phantom_goes_on_saying_so(tmp_path: Path) -> None:
     made = readings.calcified(patient="SYNTHETIC^PHANTOM")
     for ds in made:
         ds.Manufacturer, ds.ManufacturerModelName = "HyRisk Desktop", "Synthetic LDCT phantom"
+    # The folder is called what every report says, as is the subject: neither names anybody.
     report = readings.report_of(dicom_series.write(made, tmp_path / "exam"))
     folder = write_deidentified(report, tmp_path / "out", subject="P-1").folder
     assert read_volume(find_series(folder)[0]).synthetic
@@ -246,7 +247,7 @@ def test_contrast_stays_known_without_its_name(tmp_path: Path) -> None:
         for ds in made:
             ds.ContrastBolusAgent = agent
         name = agent[:4] or "empty"
-        report = readings.report_of(dicom_series.write(made, tmp_path / f"exam {name}"))
+        report = readings.report_of(dicom_series.write(made, tmp_path / f"received-{name}"))
         folder = write_deidentified(report, tmp_path / f"out {name}").folder
         document = json.loads((folder / READING).read_text())
         assert document["exam"]["contrast"] is known is report.document["exam"]["contrast"]
@@ -290,7 +291,7 @@ def test_padding_read_as_unsigned_is_air_in_the_copy_too(slope: str, intercept: 
         stored[:20, :20] = stored[-20:, :20] = 63536
         ds.RescaleSlope, ds.RescaleIntercept, ds.PixelPaddingValue = slope, intercept, 63536
         dicom_series.set_pixels(ds, stored)
-    report = readings.report_of(dicom_series.write(made, tmp_path / "exam"))
+    report = readings.report_of(dicom_series.write(made, tmp_path / "received"))
     folder = write_deidentified(report, tmp_path / "out").folder
     volume = read_volume(find_series(folder)[0])
     assert volume.hu.dtype == np.int16
@@ -308,7 +309,7 @@ def test_a_copy_of_computed_images_says_so_in_the_standards_words(
     made = readings.calcified()
     for ds in made:
         ds.SeriesDescription = text
-    report = readings.report_of(dicom_series.write(made, tmp_path / "exam"))
+    report = readings.report_of(dicom_series.write(made, tmp_path / "received"))
     folder = write_deidentified(report, tmp_path / "out").folder
     record = find_series(folder)[0]
     assert [f.code for f in record.findings] == [code]
@@ -319,6 +320,6 @@ def test_an_exam_without_a_frame_of_reference_is_copied_without_segmentation(tmp
     made = readings.calcified()
     for ds in made:
         del ds.FrameOfReferenceUID
-    report = readings.report_of(dicom_series.write(made, tmp_path / "exam"))
+    report = readings.report_of(dicom_series.write(made, tmp_path / "received"))
     folder = write_deidentified(report, tmp_path / "out").folder
     assert sorted(p.suffix for p in folder.iterdir() if p.is_file()) == [".dcm", ".json", ".json", ".pdf"]

@@ -29,7 +29,7 @@ def test_a_leak_is_noticed_and_removed(reading: Report, tmp_path: Path, monkeypa
         assert not (tmp_path / "out").exists()
         assert not list(tmp_path.glob(".*"))
         assert "4711" not in refusal.value.message
-        assert "Person" not in refusal.value.message
+        assert "Persson" not in refusal.value.message
         return refusal.value
 
     listed = {**images._PLAIN, "AccessionNumber": str, "StudyDescription": str}
@@ -40,10 +40,10 @@ def test_a_leak_is_noticed_and_removed(reading: Report, tmp_path: Path, monkeypa
         assert refused().code == "identity_left"
     plain = reports.reports_of
     for name, spoil in (
-        (PDF, lambda data: data + b"Test^Person"),
+        (PDF, lambda data: data + b"Test^Persson"),
         (FHIR, lambda data: json.dumps({"x": "A-4711"}).encode()),
         (SR, lambda data: "Ada Müller".encode("utf-16-le").ljust(128, b"\0") + data[128:]),
-        (SEG, lambda data: data.replace(b"HyRisk calc", b"Test^Person")),
+        (SEG, lambda data: data.replace(b"HyRisk calc", b"Test^Persson")),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(export, "reports_of", lambda r, s, n=name, f=spoil: (m := plain(r, s)) | {n: f(m[n])})
@@ -57,7 +57,7 @@ def test_a_leak_is_noticed_and_removed(reading: Report, tmp_path: Path, monkeypa
 def test_burned_in_text_is_refused_unless_accepted(tmp_path: Path) -> None:
     made = readings.calcified()
     made[3].BurnedInAnnotation = "YES"
-    report = readings.report_of(dicom_series.write(made, tmp_path / "exam"))
+    report = readings.report_of(dicom_series.write(made, tmp_path / "received"))
     with pytest.raises(ExamError) as refusal:
         write_deidentified(report, tmp_path / "out")
     assert refusal.value.code == "burned_in"
@@ -77,7 +77,7 @@ def test_hints_of_burned_in_text_are_warned_about(tmp_path: Path) -> None:
             pixels = np.frombuffer(made[2].PixelData, np.uint16).reshape(96, 96).copy()
             pixels[2:6, 2:8] = 3000
             made[2].PixelData = pixels.tobytes()
-        report = readings.report_of(dicom_series.write(made, tmp_path / f"exam {name}"))
+        report = readings.report_of(dicom_series.write(made, tmp_path / f"received-{name}"))
         return {f.code for f in write_deidentified(report, tmp_path / f"out {name}").warnings}
 
     assert codes("plain") == set()
@@ -140,7 +140,7 @@ def test_a_header_that_cannot_be_read_whole_is_refused(tmp_path: Path) -> None:
         outer.ContentSequence = [deep]
         deep = outer
     made[0].ContentSequence = [deep]
-    record_of = dicom_series.write(made, tmp_path / "exam")
+    record_of = dicom_series.write(made, tmp_path / "received")
     try:
         report = readings.report_of(record_of)
     except ExamError:

@@ -136,7 +136,7 @@ def test_hostile_exams_become_sound_reports(
     def check(exam: Hostile) -> None:
         case = watched / f"case{next(number)}"
         case.mkdir()
-        folder = written(exam, case / "exam")
+        folder = written(exam, case / "received")
         check_table(folder, case / "table.csv")
         report = attempt(outcomes, "read", lambda: read(folder))
         if report is not None:
@@ -150,7 +150,7 @@ def test_hostile_exams_become_sound_reports(
             for path in (case / "clean").rglob("*.*"):
                 assert MARK.encode() not in path.read_bytes()
             assert (clean is not None) == (case / "clean").exists()
-        assert {p.name for p in case.iterdir()} <= {"exam", "reports", "clean", "table.csv"}
+        assert {p.name for p in case.iterdir()} <= {"received", "reports", "clean", "table.csv"}
         assert sorted(p.name for p in watched.iterdir()) == [case.name]
         shutil.rmtree(case)
 

@@ -130,7 +130,7 @@ def test_further_pages_of_the_pdf_show_them_with_whose_they_are(noted: Report, r
         assert f"Pages: {count}" in " ".join(info.split())
     text = text_of(pdf_report(noted), tmp_path)
     assert "Slice 2 · Plaque at the bifurcation · 23.0 mm" in text
-    assert text.count("Test, Person") + text.count("Test Person") + text.count("Person Test") >= 2, (
+    assert text.count("Test, Persson") + text.count("Test Persson") + text.count("Persson Test") >= 2, (
         "each page says whose it is"
     )
     assert text.count("Research use only") >= 2
@@ -140,7 +140,7 @@ def test_further_pages_of_the_pdf_show_them_with_whose_they_are(noted: Report, r
 def test_a_copy_without_identity_has_no_notes(exam: Path, tmp_path: Path) -> None:
     report = dataclasses.replace(
         readings.report_of(exam),
-        notes=Notes((KeyImage(2, "Mr Person, bed 4"),), (KeptMark(2, (1.0, 1.0), (9.0, 9.0)),)),
+        notes=Notes((KeyImage(2, "Mr Persson, bed 4"),), (KeptMark(2, (1.0, 1.0), (9.0, 9.0)),)),
     )
     folder = write_deidentified(report, tmp_path / "copy").folder
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):

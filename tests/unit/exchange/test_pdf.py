@@ -76,7 +76,7 @@ def test_the_text_holds_the_numbers_of_the_screen(reading: Report, tmp_path: Pat
         "30.0 % non-survivors, calibrated",
         *(f"{100 * value:.1f} %" for value in risk.by_grade),
         f"Tiny test network, {risk.sha256[:12]}",
-        "Test, Person",
+        "Test, Persson",
         "T-1",
         "1950-01-01, F",
         "2020-01-02",

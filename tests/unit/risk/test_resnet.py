@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor, nn
-from torchvision import models
 
 from hyrisk_desktop.risk.network import DEPTHS
 from hyrisk_desktop.risk.resnet import ResNet
 
 
 def theirs(depth: int) -> nn.Module:
+    # Not while the tests are collected: it brings torch's compiler along, 3 s in each of pytest's processes.
+    from torchvision import models
+
     return models.get_model(f"resnet{depth}", weights=None)
 
 
