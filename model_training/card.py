@@ -219,7 +219,7 @@ The last {config["validation"]} phantoms of a part that was trained on were its 
 ## Training
 From scratch: {phases}; AdamW, peak rate {config["learning_rate"]:g}, batch {config["batch"]}, seed {config["seed"]}.
 {_steady(training)}Stage two fitted {heads} on the stage-two part, with the trunk fixed (weight of the grade's input in log odds:
-{training["stage_two"]["score_weight"]:+.2f}). Platt calibration and percentiles come from the calibration part; the calibrated
+{training["stage_two"]["score_weight"]:+.2f}).{_clicked_twice(training["stage_two"])} Platt calibration and percentiles come from the calibration part; the calibrated
 risk assumes {100 * bundle.calibration["hyrisknet"].prevalence:.0f} % non-survivors, which no screening population has.
 
 {target}
@@ -255,6 +255,15 @@ def _crop(bundle: ModelBundle) -> str:
     p = bundle.preprocessing
     where = f"{p.inference_crop:g} of the patch" if p.crop_mm is None else f"{p.crop_mm:g} mm"
     return where if p.blood_hu is None else f"{where}, HU moved so that the exam's own blood has {p.blood_hu:g}"
+
+
+def _clicked_twice(stage_two: dict[str, Any]) -> str:
+    if "still" not in stage_two:
+        return ""
+    return (
+        f" Where {stage_two['clicked_twice']} of these phantoms were clicked once more, as another reader could have (3 px, 5 mm in z),\n"
+        f"the squared difference of the log odds counted {stage_two['still']:g}."
+    )
 
 
 def _steady(training: dict[str, Any]) -> str:

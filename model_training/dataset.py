@@ -304,12 +304,12 @@ def _patches(scans: Scans, chosen: I64) -> Tensor:
 
 
 def evaluation_batches(
-    data: CohortData, indices: I64, preprocessing: Preprocessing, size: int, device: torch.device, batch: int = 64
+    data: Scans, indices: I64, preprocessing: Preprocessing, size: int, device: torch.device, batch: int = 64
 ) -> Iterator[Tensor]:
     """All of ``indices`` in order, each with the centred inference crop.
 
     Args:
-        data: the cohort. preprocessing, size, device: as of `load_batch`. batch: cases in each.
+        data: the cohort, or other scans. preprocessing, size, device: as of `load_batch`. batch: cases in each.
     """
     for start in range(0, len(indices), batch):
         chosen = indices[start : start + batch]

@@ -37,7 +37,7 @@ from model_training.phantom.cohort import write_cohort
 from model_training.phantom.subject import make_subject
 from model_training.steady import hold_still
 from model_training.train import Fit, Watch, fit, image_features
-from model_training.twins import visible_risk
+from model_training.twins import second_clicks, visible_risk
 
 F64 = NDArray[np.float64]
 PHASES = (Phase(96, 6.0), Phase(160, 1.0), Phase(224, 1.5))
@@ -45,6 +45,8 @@ STEADY = "steady"
 STEADY_PHASES = (Phase(160, 1.0), Phase(224, 0.5))
 INNER = 500
 """Last cases of the training part, kept for choosing the weights."""
+CLICKED_TWICE, STILL = 1600, 0.25
+"""Phantoms of stage two that are clicked once more, and what the mean squared difference of their log odds counts."""
 OUTCOME_DRAWS = 60
 NAME = "HyRiskNet-34 demonstration"
 
@@ -178,10 +180,13 @@ def export_demonstration(
     second, calibration, test = (load_part(work, name) for name in ("stage-two", "calibration", "test"))
     features = _features(model, second, preprocessing)
     target = _stage_two_target(second, next(p for p in parts if p.name == "stage-two"), config, steady)
-    image_pull = fit_image_head(model, features, target)
-    with_agatston = _agatston_odds(model, (second, features, target), (test, _features(model, test, preprocessing)))
+    twice = _clicked_twice(work, model, preprocessing, features, parts)
+    image_pull = fit_image_head(model, features, target, twice=twice, still=STILL)
+    with_agatston = _agatston_odds(
+        model, (second, features, target), (test, _features(model, test, preprocessing)), twice
+    )
     grade = ScoreInput("grade")
-    fused = fit_fused_head(model, features, score_inputs(second, grade), target)
+    fused = fit_fused_head(model, features, score_inputs(second, grade), target, twice=twice, still=STILL)
     round_to_half(model)
     # Everything that is stored or reported comes from the rounded weights, as shipped.
     calibration_features = _features(model, calibration, preprocessing)
@@ -194,6 +199,8 @@ def export_demonstration(
         "stage_two": {
             "pull": fused.pull,
             "image_pull": image_pull,
+            "clicked_twice": len(twice),
+            "still": STILL,
             "score_weight": round(fused.score_weight, 4),
         },
         "results": evaluate_test(test, final),
@@ -231,6 +238,20 @@ def _features(model: HyRiskNet, data: CohortData, preprocessing: Preprocessing) 
     return image_features(model, data, np.arange(len(data)), preprocessing)
 
 
+def _clicked_twice(
+    work: Path, model: HyRiskNet, preprocessing: Preprocessing, features: torch.Tensor, parts: tuple[Part, ...]
+) -> torch.Tensor:
+    """By how much the features of stage two's first phantoms change with another reader's click [m, F].
+
+    Args:
+        work: folder of the scans. model, preprocessing: whose features. features: [n, F] of the usual clicks. parts: with stage two's.
+    """
+    count = min(CLICKED_TWICE, len(features))
+    first = next(part.first_seed for part in parts if part.name == "stage-two")
+    again = second_clicks(work / "clicked-twice", first, count, os.cpu_count() or 1)
+    return image_features(model, again, np.arange(count), preprocessing) - features[:count]
+
+
 @torch.no_grad()
 def _odds(model: HyRiskNet, data: CohortData, features: torch.Tensor, rule: ScoreInput) -> dict[str, F64]:
     heads = {
@@ -241,12 +262,15 @@ def _odds(model: HyRiskNet, data: CohortData, features: torch.Tensor, rule: Scor
 
 
 def _agatston_odds(
-    model: HyRiskNet, second: tuple[CohortData, torch.Tensor, torch.Tensor], test: tuple[CohortData, torch.Tensor]
+    model: HyRiskNet,
+    second: tuple[CohortData, torch.Tensor, torch.Tensor],
+    test: tuple[CohortData, torch.Tensor],
+    twice: torch.Tensor,
 ) -> F64:
     """HyRiskNet fed with the region Agatston instead of the grade, for comparison; the head is fitted anew afterwards."""
     rule = ScoreInput("agatston")
     data, features, target = second
-    fit_fused_head(model, features, score_inputs(data, rule), target)
+    fit_fused_head(model, features, score_inputs(data, rule), target, twice=twice, still=STILL)
     return _odds(model, test[0], test[1], rule)["hyrisknet"]
 
 

@@ -46,32 +46,51 @@ class LinearHead:
         return features @ self.weight + score * self.score_weight + self.bias
 
 
-def fit_fused_head(model: HyRiskNet, features: Tensor, score: Tensor, target: Tensor, seed: int = 0) -> FusedFit:
+def fit_fused_head(
+    model: HyRiskNet,
+    features: Tensor,
+    score: Tensor,
+    target: Tensor,
+    seed: int = 0,
+    *,
+    twice: Tensor | None = None,
+    still: float = 0.0,
+) -> FusedFit:
     """Fit ``model.fused_head`` in place.
 
     Args:
         features: [n, F] trunk features of reserved cases. score: [n] score inputs in [-1, 1].
         target: [n] outcome, or expected risk where the run learns soft targets.
         seed: of the inner split (a third is held out to choose the pull).
+        twice: [m, F] by how much the features of m cases differ that were scanned twice; still: what their mean squared
+            difference of the log odds counts.
     """
-    losses = _losses(model, features, score, target, seed)
+    losses = _losses(model, features, score, target, seed, twice=twice, still=still)
     best = min(losses, key=lambda pull: losses[pull])
-    line = fit_linear(model, features, score, target, best)
+    line = fit_linear(model, features, score, target, best, twice=twice, still=still)
     _install(model.fused_head, torch.cat([line.weight, line.score_weight[None]]), line.bias)
     return FusedFit(best, losses, float(line.score_weight))
 
 
-def fit_image_head(model: HyRiskNet, features: Tensor, target: Tensor, seed: int = 0) -> float:
+def fit_image_head(
+    model: HyRiskNet,
+    features: Tensor,
+    target: Tensor,
+    seed: int = 0,
+    *,
+    twice: Tensor | None = None,
+    still: float = 0.0,
+) -> float:
     """Fit ``model.image_head`` in place; returns the pull that was chosen.
 
     Args:
-        model, features, target, seed: as of `fit_fused_head`.
+        model, features, target, seed, twice, still: as of `fit_fused_head`.
     """
     forget_image_head(model)
     none = torch.zeros(len(target))
-    losses = _losses(model, features, none, target, seed)
+    losses = _losses(model, features, none, target, seed, twice=twice, still=still)
     best = min(losses, key=lambda pull: losses[pull])
-    line = fit_linear(model, features, none, target, best)
+    line = fit_linear(model, features, none, target, best, twice=twice, still=still)
     _install(model.image_head, line.weight, line.bias)
     return best
 
@@ -83,29 +102,49 @@ def forget_image_head(model: HyRiskNet) -> None:
     model.image_head.bias.zero_()
 
 
-def _losses(model: HyRiskNet, features: Tensor, score: Tensor, target: Tensor, seed: int) -> dict[float, float]:
+def _losses(
+    model: HyRiskNet,
+    features: Tensor,
+    score: Tensor,
+    target: Tensor,
+    seed: int,
+    *,
+    twice: Tensor | None,
+    still: float,
+) -> dict[float, float]:
     """The loss on a third of the cases, by the pull with which a head was fitted on the others.
 
     Args:
-        model, features, score, target, seed: as of `fit_fused_head`.
+        model, features, score, target, seed, twice, still: as of `fit_fused_head`.
     """
     order = torch.from_numpy(np.random.default_rng(seed).permutation(len(target)))
     held, kept = order[: len(order) // 3], order[len(order) // 3 :]
     losses = {}
     for pull in PULLS:
-        line = fit_linear(model, features[kept], score[kept], target[kept], pull)
+        line = fit_linear(model, features[kept], score[kept], target[kept], pull, twice=twice, still=still)
         odds = line.log_odds(features[held].double(), score[held].double())
         losses[pull] = float(binary_cross_entropy_with_logits(odds, target[held].double()))
     return losses
 
 
-def fit_linear(model: HyRiskNet, features: Tensor, score: Tensor, target: Tensor, pull: float) -> LinearHead:
+def fit_linear(
+    model: HyRiskNet,
+    features: Tensor,
+    score: Tensor,
+    target: Tensor,
+    pull: float,
+    *,
+    twice: Tensor | None = None,
+    still: float = 0.0,
+) -> LinearHead:
     """Minimise the cross-entropy plus ``pull`` times the squared, feature-scaled distance from RiskNet's head.
 
     Args:
         model: whose image head is pulled to. features: [n, F]. score: [n] inputs. target: [n] in 0 to 1.
+        pull: as said. twice, still: as of `fit_fused_head`.
     """
     x, s, y = features.double(), score.double(), target.double()
+    moved = None if twice is None else twice.double()
     head, other = model.image_head.weight.detach().double(), 1 - NON_SURVIVOR
     start = head[NON_SURVIVOR] - head[other]
     offset = model.image_head.bias.detach().double()
@@ -117,8 +156,11 @@ def fit_linear(model: HyRiskNet, features: Tensor, score: Tensor, target: Tensor
 
     def closure() -> Tensor:
         optimiser.zero_grad()
-        odds = x @ (start + change / spread) + s * score_weight + bias
+        weight = start + change / spread
+        odds = x @ weight + s * score_weight + bias
         loss = binary_cross_entropy_with_logits(odds, y) + pull * (change**2).sum()
+        if moved is not None:
+            loss = loss + still * (moved @ weight).square().mean()
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 

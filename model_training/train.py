@@ -322,7 +322,7 @@ def soft_cross_entropy(logits: Tensor, risk: Tensor) -> Tensor:
 @torch.no_grad()
 def image_features(
     model: HyRiskNet,
-    data: CohortData,
+    data: Scans,
     indices: I64,
     preprocessing: Preprocessing,
     *,

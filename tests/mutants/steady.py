@@ -38,6 +38,8 @@ STEADY = [
         ("        take=1,\n", ""),
         ("risks = 1 / (1 + np.exp(-(seen + RISK_WEIGHTS[\"hidden\"] * _NODES)))", "risks = 1 / (1 + np.exp(-(seen + 0 * _NODES)))"),
         ("rng.uniform(-SHIFT_Z_MM, SHIFT_Z_MM) / increment", "rng.uniform(-SHIFT_Z_MM, SHIFT_Z_MM)"),
+        ("round(z * again.scanner.increment_mm / phantom.scanner.increment_mm)", "z"),
+        ("    return _gathered(_draw_clicks, work,", "    return _gathered(_draw, work,"),
     ),
     *mutants(
         "model_training/jitter.py",
@@ -71,6 +73,8 @@ STEADY = [
         ("half = 0.5 if NON_SURVIVOR == 1 else -0.5", "half = -0.5 if NON_SURVIVOR == 1 else 0.5"),
         ("head.bias.copy_(torch.stack([-bias, bias]).float() * half)", "head.bias.copy_(torch.stack([-bias, bias]).float())"),
         ("    _install(model.image_head, line.weight, line.bias)\n", ""),
+        ("loss = loss + still * (moved @ weight).square().mean()", "loss = loss + still * (moved @ weight).abs().mean()"),
+        ("loss = loss + still * (moved @ weight).square().mean()", "loss = loss + (moved @ weight).square().mean()"),
     ),
     *mutants(
         "model_training/spread.py",

@@ -18,7 +18,7 @@ from model_training.config import Phase, TrainConfig, demonstration_config, pape
 from model_training.dataset import CohortData, load_cohort, score_inputs, with_statistics
 from model_training.export import novelty_statistics, platt_calibration
 from model_training.folds import final_fold
-from model_training.fuse import PULLS, fit_fused_head, fit_image_head
+from model_training.fuse import PULLS, fit_fused_head, fit_image_head, fit_linear
 from model_training.train import Fit, Watch, fit, make_plan, rate_factor
 
 
@@ -158,6 +158,33 @@ def test_the_image_head_is_fitted_on_reserved_cases_from_nothing() -> None:
     other = HyRiskNet(18)
     assert fit_image_head(other, features, target) == pull
     assert torch.allclose(other.image_head.weight, model.image_head.weight, atol=1e-6)
+
+
+def test_heads_count_by_how_much_the_log_odds_of_two_clicks_differ() -> None:
+    rng = np.random.default_rng(2)
+    features = torch.from_numpy(rng.normal(size=(1200, 512)).astype(np.float32))
+    # Half of what tells the risk moves with the click.
+    truth = (features[:, :2].sum(dim=1)).numpy()
+    target = torch.from_numpy(1 / (1 + np.exp(-truth))).float()
+    twice = torch.zeros(300, 512)
+    twice[:, 1] = torch.from_numpy(rng.normal(size=300).astype(np.float32))
+
+    def heads(still: float) -> list[tuple[float, float]]:
+        model = HyRiskNet(18)
+        fit_image_head(model, features, target, twice=twice, still=still)
+        fit_fused_head(model, features, torch.zeros(1200), target, twice=twice, still=still)
+        found = [(head.weight[1] - head.weight[0]).detach() for head in (model.image_head, model.fused_head)]
+        return [(float(weight[0]), float(weight[1])) for weight in found]
+
+    for free, held in zip(heads(0.0), heads(1.0), strict=True):
+        assert free == pytest.approx((1, 1), abs=0.15)
+        assert 0 < held[1] < held[0] / 2
+    model = HyRiskNet(18)
+    none = torch.zeros(1200)
+    lines = [fit_linear(model, features, none, target, 0.1, twice=twice, still=still) for still in (0.3, 0.6)]
+    double = fit_linear(model, features, none, target, 0.1, twice=twice * 2**0.5, still=0.3)
+    assert torch.allclose(double.weight, lines[1].weight, atol=1e-4)
+    assert not torch.allclose(lines[0].weight, lines[1].weight, atol=1e-3)
 
 
 def test_agatston_is_scaled_by_its_rule() -> None:

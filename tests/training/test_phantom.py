@@ -70,7 +70,7 @@ def test_outcome_model_is_calibrated() -> None:
     assert risk.mean() == pytest.approx(0.5, abs=0.01)
     assert expected_auc(n.grade.astype(float), risk) == pytest.approx(0.645, abs=0.012)
     visible = n.eta - RISK_WEIGHTS["hidden"] * n.traits["hidden"]
-    assert expected_auc(visible, risk) == pytest.approx(0.81, abs=0.015)
+    assert expected_auc(visible, risk) == pytest.approx(0.825, abs=0.01)
     # The whole heart's score ranks better than the region's, which sees a part of it (0.61-0.62, see the card).
     assert expected_auc(n.agatston_target, risk) == pytest.approx(0.683, abs=0.012)
     assert expected_auc(n.traits["dens"], risk) == pytest.approx(0.5, abs=0.05)

@@ -22,7 +22,17 @@ from model_training.phantom.scanner import KERNELS
 from model_training.phantom.subject import RISK_WEIGHTS, make_subject
 from model_training.steady import LEARNED, hold_still, known_factors
 from model_training.train import Fit, _optimiser, _step, _with_factor_head, make_plan
-from model_training.twins import PIXELS_MM, SHIFT_PX, SHIFT_Z_MM, Twins, second_scan, second_scans, visible_risk
+from model_training.twins import (
+    PIXELS_MM,
+    SHIFT_PX,
+    SHIFT_Z_MM,
+    Twins,
+    second_click,
+    second_clicks,
+    second_scan,
+    second_scans,
+    visible_risk,
+)
 from model_training.units import Settings
 from tests.helpers.bundles import write_tiny_bundle
 from tests.training.conftest import FIRST_SEED
@@ -88,6 +98,21 @@ def test_second_scans_go_on_where_they_stopped(tmp_path: Path, monkeypatch: pyte
     assert twins.pixel_mm[2] == phantom.scanner.pixel_mm
     monkeypatch.setattr("model_training.twins.make_phantom", None)
     np.testing.assert_array_equal(second_scans(tmp_path, 70, 3, 1).patches, twins.patches)
+
+
+def test_a_second_click_lies_where_the_second_scan_was_clicked(tmp_path: Path) -> None:
+    phantom = make_phantom(73)
+    same, (x, y, z) = second_click(phantom)
+    again, (there_x, there_y, there_z) = second_scan(phantom)
+    assert same is phantom
+    assert (x, y) == (there_x, there_y)
+    own, other = (scan.scanner.increment_mm for scan in (phantom, again))
+    assert own != other
+    assert abs(z * own - there_z * other) <= own / 2
+    clicked = second_clicks(tmp_path, 73, 1, 1)
+    expected = render(phantom, phantom.grid_from((x - 80, y - 80, z - 1), (161, 161, 3)))
+    np.testing.assert_array_equal(clicked.patches[0], expected)
+    assert clicked.pixel_mm[0] == phantom.scanner.pixel_mm
 
 
 def test_jitter_blurs_sharpens_and_adds_noise_and_moves_nothing() -> None:
