@@ -178,16 +178,9 @@ def export_demonstration(
     model = model.to("cpu", memory_format=torch.channels_last)  # type: ignore[call-overload]
     learned = load_part(work, STEADY if steady is not None else "training")
     second, calibration, test = (load_part(work, name) for name in ("stage-two", "calibration", "test"))
-    features = _features(model, second, preprocessing)
-    target = _stage_two_target(second, next(p for p in parts if p.name == "stage-two"), config, steady)
-    twice = _clicked_twice(work, model, preprocessing, features, parts)
-    image_pull = fit_image_head(model, features, target, twice=twice, still=STILL)
-    with_agatston = _agatston_odds(
-        model, (second, features, target), (test, _features(model, test, preprocessing)), twice
-    )
-    grade = ScoreInput("grade")
-    fused = fit_fused_head(model, features, score_inputs(second, grade), target, twice=twice, still=STILL)
+    stage_two, with_agatston = _fit_heads(work, model, preprocessing, (second, test), config, steady, parts=parts)
     round_to_half(model)
+    grade = ScoreInput("grade")
     # Everything that is stored or reported comes from the rounded weights, as shipped.
     calibration_features = _features(model, calibration, preprocessing)
     held = _odds(model, calibration, calibration_features, grade)
@@ -196,13 +189,7 @@ def export_demonstration(
     training: dict[str, Any] = {
         **_facts(work, config, steady, parts, inner=inner, notes=notes),
         "cohort_sha256": learned.sha256,
-        "stage_two": {
-            "pull": fused.pull,
-            "image_pull": image_pull,
-            "clicked_twice": len(twice),
-            "still": STILL,
-            "score_weight": round(fused.score_weight, 4),
-        },
+        "stage_two": stage_two,
         "results": evaluate_test(test, final),
     }
     bundle = ModelBundle(
@@ -217,6 +204,41 @@ def export_demonstration(
         training=training,
     )
     return finish(out, bundle, model, demonstration_card(bundle))
+
+
+def _fit_heads(
+    work: Path,
+    model: HyRiskNet,
+    preprocessing: Preprocessing,
+    data: tuple[CohortData, CohortData],
+    config: TrainConfig,
+    steady: TrainConfig | None,
+    *,
+    parts: tuple[Part, ...],
+) -> tuple[dict[str, Any], F64]:
+    """Both heads on stage two's phantoms, in place; what is told of it, and the test part's log odds with Agatston [n].
+
+    Args:
+        work, model, preprocessing, config, steady, parts: as of `export_demonstration`. data: of stage two and of the test.
+    """
+    second, test = data
+    features = _features(model, second, preprocessing)
+    target = _stage_two_target(second, next(p for p in parts if p.name == "stage-two"), config, steady)
+    twice = _clicked_twice(work, model, preprocessing, features, parts)
+    image_pull = fit_image_head(model, features, target, twice=twice, still=STILL)
+    with_agatston = _agatston_odds(
+        model, (second, features, target), (test, _features(model, test, preprocessing)), twice
+    )
+    scores = score_inputs(second, ScoreInput("grade"))
+    fused = fit_fused_head(model, features, scores, target, twice=twice, still=STILL)
+    told = {
+        "pull": fused.pull,
+        "image_pull": image_pull,
+        "clicked_twice": len(twice),
+        "still": STILL,
+        "score_weight": round(fused.score_weight, 4),
+    }
+    return told, with_agatston
 
 
 def _stage_two_target(data: CohortData, part: Part, config: TrainConfig, steady: TrainConfig | None) -> torch.Tensor:

@@ -84,7 +84,8 @@ def fit_image_head(
     """Fit ``model.image_head`` in place; returns the pull that was chosen.
 
     Args:
-        model, features, target, seed, twice, still: as of `fit_fused_head`.
+        model: whose head. features: [n, F] trunk features of reserved cases. target: [n] in 0 to 1.
+        seed, twice, still: as of `fit_fused_head`.
     """
     forget_image_head(model)
     none = torch.zeros(len(target))

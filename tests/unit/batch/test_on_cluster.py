@@ -22,7 +22,7 @@ from hyrisk_desktop.batch.run import run_batch
 from hyrisk_desktop.dask_client import Cluster
 from hyrisk_desktop.errors import BundleError, Cancelled, InputError
 from hyrisk_desktop.jobs import CancelToken
-from hyrisk_desktop.risk import Predictor
+from hyrisk_desktop.risk.engine_choice import open_predictor
 from tests.helpers.batch import exams_in, reads_of, timeless, write_exams
 from tests.helpers.bundles import write_tiny_bundle
 from tests.helpers.dask_cluster import RunningCluster, dask_cluster, free_port
@@ -76,7 +76,7 @@ def test_a_killed_worker_costs_nothing_but_time(
     assert running.workers[0].wait(10) != 0
     assert running.workers[1].poll() is None
     alone: list[BatchRow] = []
-    run_batch(exams, CPU, Predictor(model, "cpu"), on_row=alone.append)
+    run_batch(exams, CPU, open_predictor(model, "cpu"), on_row=alone.append)
     assert timeless(rows) == timeless(alone)
     assert len(rows) == COUNT
     assert [row.error_code for row in rows if row.status == "failed"] == ["missing_slice"]
