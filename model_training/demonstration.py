@@ -43,6 +43,8 @@ F64 = NDArray[np.float64]
 PHASES = (Phase(96, 6.0), Phase(160, 1.0), Phase(224, 1.5))
 STEADY = "steady"
 STEADY_PHASES = (Phase(160, 1.0), Phase(224, 0.5))
+RESERVED = ("stage-two", "calibration", "test")
+"""Parts that no trunk was trained on."""
 INNER = 500
 """Last cases of the training part, kept for choosing the weights."""
 CLICKED_TWICE, STILL = 1600, 0.25
@@ -150,7 +152,7 @@ def _facts(
         **({} if steady is None else {"steady_config": asdict(steady) | {"validation": inner}}),
         "notes": notes,
         "soft_target": config.soft_target,
-        "n": parts[0].count,
+        "n": sum(part.count for part in parts if part.name not in RESERVED),
         "cohorts": {part.name: read_json(work / part.name / "cohort.json", RESULT_BYTES) for part in parts},
         "seeds": {part.name: [part.first_seed, part.first_seed + part.count - 1] for part in parts},
         "sizes": {part.name: part.count for part in parts},
