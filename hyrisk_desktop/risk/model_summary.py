@@ -110,8 +110,8 @@ def synthetic(bundle: ModelBundle) -> bool:
 
 
 def _trained_on(bundle: ModelBundle) -> str:
-    sizes, training = _mapping(bundle.training.get("sizes")), bundle.training
-    found = [v for v in (sizes.get("training"), training.get("n"), _mapping(training.get("results")).get("n")) if v]
+    training = bundle.training
+    found = [v for v in (training.get("n"), _mapping(training.get("results")).get("n")) if v]
     n = next((v for v in found if isinstance(v, int) and not isinstance(v, bool)), None)
     if synthetic(bundle):
         return tr("synthetic phantoms") if n is None else trn("{n} synthetic phantom", "{n} synthetic phantoms", n)
