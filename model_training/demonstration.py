@@ -4,8 +4,9 @@
 
 Disjoint ranges of seeds take part: training and steady (each with its inner split), stage two, calibration, and the held-out test,
 whose figures go into ``model.json`` and ``CARD.md`` and decide nothing. The first training is the paper's input on single scans; the
-second, "steady", goes on from its weights on phantoms that were scanned twice. Seeds from 5000000 are reserved for tests and
-for demonstrations of training. Every part goes on where a killed one stopped.
+second, "steady", goes on from its weights on phantoms that were scanned twice and is told their known factors. Stage two fits both
+heads on phantoms that no trunk has seen, and holds them still by second clicks. Seeds from 5000000 are reserved for tests and for
+demonstrations of training. Every part goes on where a killed one stopped.
 """
 
 from __future__ import annotations
