@@ -62,12 +62,10 @@ def fit_fused_head(
         features: [n, F] trunk features of reserved cases. score: [n] score inputs in [-1, 1].
         target: [n] outcome, or expected risk where the run learns soft targets.
         seed: of the inner split (a third is held out to choose the pull).
-        twice: [m, F] by how much the features of m cases differ that were scanned twice; still: what their mean squared
+        twice: [m, F] by how much the features of m cases differ that were clicked twice; still: what their mean squared
             difference of the log odds counts.
     """
-    losses = _losses(model, features, score, target, seed, twice=twice, still=still)
-    best = min(losses, key=lambda pull: losses[pull])
-    line = fit_linear(model, features, score, target, best, twice=twice, still=still)
+    line, best, losses = _best_line(model, features, score, target, seed, twice=twice, still=still)
     _install(model.fused_head, torch.cat([line.weight, line.score_weight[None]]), line.bias)
     return FusedFit(best, losses, float(line.score_weight))
 
@@ -89,9 +87,7 @@ def fit_image_head(
     """
     forget_image_head(model)
     none = torch.zeros(len(target))
-    losses = _losses(model, features, none, target, seed, twice=twice, still=still)
-    best = min(losses, key=lambda pull: losses[pull])
-    line = fit_linear(model, features, none, target, best, twice=twice, still=still)
+    line, best, _ = _best_line(model, features, none, target, seed, twice=twice, still=still)
     _install(model.image_head, line.weight, line.bias)
     return best
 
@@ -103,7 +99,7 @@ def forget_image_head(model: HyRiskNet) -> None:
     model.image_head.bias.zero_()
 
 
-def _losses(
+def _best_line(
     model: HyRiskNet,
     features: Tensor,
     score: Tensor,
@@ -112,8 +108,8 @@ def _losses(
     *,
     twice: Tensor | None,
     still: float,
-) -> dict[float, float]:
-    """The loss on a third of the cases, by the pull with which a head was fitted on the others.
+) -> tuple[LinearHead, float, dict[float, float]]:
+    """The head of all cases, its pull, and by pull the loss on a third of the cases of a head fitted on the others.
 
     Args:
         model, features, score, target, seed, twice, still: as of `fit_fused_head`.
@@ -125,7 +121,8 @@ def _losses(
         line = fit_linear(model, features[kept], score[kept], target[kept], pull, twice=twice, still=still)
         odds = line.log_odds(features[held].double(), score[held].double())
         losses[pull] = float(binary_cross_entropy_with_logits(odds, target[held].double()))
-    return losses
+    best = min(losses, key=lambda pull: losses[pull])
+    return fit_linear(model, features, score, target, best, twice=twice, still=still), best, losses
 
 
 def fit_linear(
