@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,23 +33,32 @@ def hyrisk(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     return run
 
 
-@pytest.fixture
-def read_id(tmp_path: Path) -> int:
-    """A read of an exam, scored without a risk, in this user's worklist."""
+def saved_read(tmp_path: Path, predictor: Predictor | None = None, *, engine_named: bool = True) -> int:
+    """A read of an exam in this user's worklist, with the risk of ``predictor`` where there is one."""
     write_exam(tmp_path / "exam", 1)
     (scanned,) = scan_exams(tmp_path / "exam")
     store = Store(store_path())
     reader = store.reader("Ada")
     (exam_id,) = store.add_exams(None, [scanned])
     record = reopen(scanned.records[0], scanned.source)
-    m = measure(read_volume(record), (34, 30, 12), 1.0, None)
+    m = measure(read_volume(record), (34, 30, 12), 1.0, predictor)
     read = Read(
         exam_id, reader.reader_id, record.series_uid, content_sha256=content_sha256(record), centre=(34, 30, 12),
-        grade=1.0, results=numbers(m.scores, None),
+        grade=1.0, results=numbers(m.scores, m.risk),
     )  # fmt: skip
+    if predictor is not None:
+        assert m.risk is not None
+        named = versions(m.risk) if engine_named else {}
+        read = replace(read, bundle_sha256=m.risk.bundle_sha256, prevalence=m.risk.prevalence, versions=named)
     saved = store.save_read(read, reader)
     store.close()
     return saved.read_id
+
+
+@pytest.fixture
+def read_id(tmp_path: Path) -> int:
+    """A read of an exam, scored without a risk, in this user's worklist."""
+    return saved_read(tmp_path)
 
 
 @pytest.mark.parametrize("engine", ["torch", "onnx", ""])
@@ -58,23 +68,9 @@ def test_a_read_is_replayed_by_the_engine_that_answered_it(hyrisk: Command, engi
         pytest.importorskip("onnxruntime")
     write_tiny_bundle(tmp_path / "tiny")
     (model,) = shelve(tmp_path / "tiny")
-    write_exam(tmp_path / "exam", 1)
-    (scanned,) = scan_exams(tmp_path / "exam")
-    store = Store(store_path())
-    reader = store.reader("Ada")
-    (exam_id,) = store.add_exams(None, [scanned])
-    record = reopen(scanned.records[0], scanned.source)
     predictor = Predictor(model, "cpu", 0.3, engine or "torch")
-    m = measure(read_volume(record), (34, 30, 12), 1.0, predictor)
-    assert m.risk is not None
-    read = Read(
-        exam_id, reader.reader_id, record.series_uid, content_sha256=content_sha256(record), centre=(34, 30, 12),
-        grade=1.0, results=numbers(m.scores, m.risk), bundle_sha256=m.risk.bundle_sha256, prevalence=m.risk.prevalence,
-        versions=versions(m.risk) if engine else {},
-    )  # fmt: skip
-    saved = store.save_read(read, reader)
-    store.close()
-    done = hyrisk("replay", str(saved.read_id), "--json")
+    read_id = saved_read(tmp_path, predictor, engine_named=bool(engine))
+    done = hyrisk("replay", str(read_id), "--json")
     assert json.loads(done.stdout)["differences"] == []
     assert done.returncode == 0, done.stderr
 
