@@ -191,7 +191,7 @@ def _train_demonstration(arguments: argparse.Namespace) -> None:
     )
     workers = os.cpu_count() or 1
     add_placement(arguments.out, arguments.work / "clicks", workers=workers, progress=tell_progress)
-    add_spread(arguments.out, arguments.work / "spread", workers=workers, progress=tell_progress)
+    add_spread(arguments.out, arguments.work, workers=workers, progress=tell_progress)
     for name, row in bundle.training["results"]["auc"].items():
         print(f"{name:20s} {row['expected_auc']:.4f}  {row['auc']:.4f} {row['ci']}  synthetic data")
 

@@ -10,7 +10,7 @@ from typing import Any
 from hyrisk_desktop.files import replace_file
 from hyrisk_desktop.risk.bundle import CARD, ModelBundle
 from model_training.config import Phase, TrainConfig
-from model_training.deviations import deviations
+from model_training.deviations import deviations, levels_text, of_levels
 
 _NAMES = {
     "risknet": "RiskNet (image only)",
@@ -58,8 +58,8 @@ SHA-256 of the weights: `{{sha256}}`
 
 ## What it is
 {bundle.network}: a torchvision ResNet-{bundle.depth} over a 161 x 161 x 3 heart patch (RiskNet), its features joined with the
-{score} (HyRiskNet). Input window {low:g} to {high:g} HU; centred crop {bundle.preprocessing.inference_crop:g} of the
-patch, {bundle.preprocessing.input_size} px. Strategy "{settings["strategy"]}", started from: {start}.
+{score} (HyRiskNet). Input window {low:g} to {high:g} HU; centred crop of {_crop(bundle)},
+{bundle.preprocessing.input_size} px. Strategy "{settings["strategy"]}", started from: {start}.
 
 ## Data
 {data}
@@ -98,7 +98,10 @@ def _list(texts: Iterable[str]) -> str:
 def demonstration_deviations(training: dict[str, Any]) -> str:
     """The demonstration's own, from the settings of its trainings as they stand in ``model.json``; each said once."""
     configs = [training[key] for key in ("config", "steady_config") if key in training]
-    return _list(dict.fromkeys(text for config in configs for text in _deviations_of(config)))
+    said = [text for config in configs for text in _deviations_of(config)]
+    if levels := training["stage_two"].get("levels_mm"):
+        said.append(of_levels(levels))
+    return _list(dict.fromkeys(said))
 
 
 def _deviations_of(config: dict[str, Any]) -> list[str]:
@@ -254,7 +257,11 @@ def _phases(config: dict[str, Any]) -> str:
 def _crop(bundle: ModelBundle) -> str:
     p = bundle.preprocessing
     where = f"{p.inference_crop:g} of the patch" if p.crop_mm is None else f"{p.crop_mm:g} mm"
-    return where if p.blood_hu is None else f"{where}, HU moved so that the exam's own blood has {p.blood_hu:g}"
+    if p.blood_hu is not None:
+        where += f", HU moved so that the exam's own blood has {p.blood_hu:g}"
+    return (
+        where if p.levels_mm is None else f"{where}; the mean of its features at {levels_text(p.levels_mm)} mm along z"
+    )
 
 
 def _clicked_twice(stage_two: dict[str, Any]) -> str:

@@ -11,12 +11,16 @@ import torch
 from numpy.typing import NDArray
 
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging import read_volume, shutdown_decoders
 from hyrisk_desktop.risk.bundle import ModelBundle, load_bundle
-from hyrisk_desktop.risk.network import log_odds
+from hyrisk_desktop.risk.look import look_at
+from hyrisk_desktop.risk.network import HyRiskNet, log_odds
 from hyrisk_desktop.risk.predictor import choose_device
+from hyrisk_desktop.risk.preprocessing import Preprocessing, prepare
 from model_training.dataset import CohortData, score_inputs
 from model_training.evaluation import Predictions, auc_or_none
 from model_training.metrics import bootstrap_ci, delong, expected_auc, roc
+from model_training.patches import series_of
 from model_training.seen_cases import cases_seen
 from model_training.train import image_features
 
@@ -43,13 +47,34 @@ def score_bundle(directory: Path, data: CohortData, device: str | None = None) -
     bundle, model = load_bundle(directory)
     where = choose_device(device)
     model = model.to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    features = image_features(model, data, np.arange(len(data)), bundle.preprocessing, device=where)
+    p = bundle.preprocessing
+    if p.levels_mm is None:
+        features = image_features(model, data, np.arange(len(data)), p, device=where)
+    else:
+        features = _features_at_levels(model, data, p, where)
     scores = score_inputs(data, bundle.score_rule, bundle.score_quantity).to(where)
     at = features.to(where)
     heads = [
         log_odds(logits).double().cpu().numpy() for logits in (model.image_logits(at), model.fused_logits(at, scores))
     ]
     return Scored(bundle, features, *heads)
+
+
+def _features_at_levels(
+    model: HyRiskNet, data: CohortData, preprocessing: Preprocessing, where: torch.device
+) -> torch.Tensor:
+    """Features [n, F] of a network that looks at more slices than the cut patches have: from the exams themselves."""
+    model.eval()
+    found = []
+    try:
+        for case in data.cases:
+            look = look_at(read_volume(series_of(case)), case.centre, preprocessing)
+            patches = torch.from_numpy(look.patches(look.own)).to(where)
+            batch = prepare(patches, [view.crop for view in look.own], preprocessing)
+            found.append(model.features(batch.contiguous(memory_format=torch.channels_last)).mean(0).float().cpu())
+    finally:
+        shutdown_decoders()
+    return torch.stack(found)
 
 
 def evaluate_bundle(directory: Path, data: CohortData, device: str | None = None) -> dict[str, Any]:

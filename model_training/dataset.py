@@ -22,7 +22,7 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
 from hyrisk_desktop.risk.preprocessing import Crop, Preprocessing, centred_crop, in_window, prepare, random_crop
 from hyrisk_desktop.risk.score_input import ScoreInput
-from model_training.cohort_table import CohortTable, read_table, refuse_mixed, refuse_ungraded
+from model_training.cohort_table import Case, CohortTable, read_table, refuse_mixed, refuse_ungraded
 from model_training.jitter import jittered
 from model_training.patches import Patches, cut_patches
 
@@ -60,6 +60,7 @@ class CohortData:
         synthetic: at least one case is a phantom. key: hash of what was cut; sha256: of all that decides the weights.
         exams: SHA-256 of each case's files. unscored: lines of the table without a score where others have one.
         horizon: the time within which the outcome was counted, as the table says; "" where it does not.
+        cases: the table's rows, for who needs more of an exam than its patch.
     """
 
     patches: NDArray[np.int16]
@@ -81,6 +82,7 @@ class CohortData:
     quantity: str = "region"
     unscored: tuple[int, ...] = ()
     horizon: str = ""
+    cases: tuple[Case, ...] = ()
 
     def __len__(self) -> int:
         return len(self.outcome)
@@ -229,6 +231,7 @@ def cohort_data(table: CohortTable, cut: Patches) -> CohortData:
         key=cut.key,
         horizon=table.horizon,
         exams=tuple(f.sha256 for f in facts),
+        cases=tuple(cases),
     )
 
 

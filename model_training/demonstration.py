@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from hyrisk_desktop.jobs import Progress, no_progress
-from hyrisk_desktop.risk.bundle import ModelBundle
+from hyrisk_desktop.risk.bundle import ModelBundle, write_bundle
 from hyrisk_desktop.risk.network import HyRiskNet, log_odds
 from hyrisk_desktop.risk.preprocessing import Preprocessing
 from hyrisk_desktop.risk.score_input import ScoreInput
@@ -33,12 +33,13 @@ from model_training.config import Phase, TrainConfig
 from model_training.dataset import CohortData, load_cohort, score_inputs, with_statistics
 from model_training.export import finish, novelty_statistics, platt_calibration, round_to_half
 from model_training.fuse import fit_fused_head, fit_image_head
+from model_training.looks import SEEN, features_of_seeds
 from model_training.metrics import auc, auc_over_draws, bootstrap_ci, expected_auc
 from model_training.phantom.cohort import write_cohort
 from model_training.phantom.subject import make_subject
 from model_training.steady import hold_still
-from model_training.train import Fit, Watch, fit, image_features
-from model_training.twins import second_clicks, visible_risk
+from model_training.train import Fit, Watch, fit
+from model_training.twins import visible_risk
 
 F64 = NDArray[np.float64]
 PHASES = (Phase(96, 6.0), Phase(160, 1.0), Phase(224, 1.5))
@@ -48,6 +49,9 @@ RESERVED = ("stage-two", "calibration", "test")
 """Parts that no trunk was trained on."""
 INNER = 500
 """Last cases of the training part, kept for choosing the weights."""
+LEVELS_MM = (-6.0, 0.0, 6.0)
+"""Where a reading looks: what a click's height decides by chance is averaged out (measured; see CONTRIBUTING)."""
+AGAIN = "stage-two-again"
 CLICKED_TWICE, STILL = 1600, 0.25
 """Phantoms of stage two that are clicked once more, and what the mean squared difference of their log odds counts."""
 OUTCOME_DRAWS = 60
@@ -179,15 +183,17 @@ def export_demonstration(
             `build_demonstration`.
     """
     model = model.to("cpu", memory_format=torch.channels_last)  # type: ignore[call-overload]
+    # Everything that is stored or reported comes from the rounded weights and the levels, as shipped.
+    round_to_half(model)
+    preprocessing = replace(preprocessing, levels_mm=LEVELS_MM)
     learned = load_part(work, STEADY if steady is not None else "training")
     second, calibration, test = (load_part(work, name) for name in ("stage-two", "calibration", "test"))
-    stage_two, with_agatston = _fit_heads(work, model, preprocessing, (second, test), config, steady, parts=parts)
+    seen = _features(work, model, preprocessing, parts)
+    stage_two, with_agatston = _fit_heads(model, seen, (second, test), config, steady, parts=parts)
     round_to_half(model)
     grade = ScoreInput("grade")
-    # Everything that is stored or reported comes from the rounded weights, as shipped.
-    calibration_features = _features(model, calibration, preprocessing)
-    held = _odds(model, calibration, calibration_features, grade)
-    final = {**_odds(model, test, _features(model, test, preprocessing), grade), "hyrisknet_agatston": with_agatston}
+    held = _odds(model, calibration, seen["calibration"], grade)
+    final = {**_odds(model, test, seen["test"], grade), "hyrisknet_agatston": with_agatston}
     platt = {head: platt_calibration(held[head], calibration.outcome) for head in ("risknet", "hyrisknet")}
     training: dict[str, Any] = {
         **_facts(work, config, steady, parts, inner=inner, notes=notes),
@@ -203,16 +209,35 @@ def export_demonstration(
         calibration=platt,
         reference={head: np.sort(platt[head].risk(held[head])) for head in platt},
         # Neither set trained the trunk: on memorised cases the features would look tighter than they are.
-        novelty=novelty_statistics(_features(model, second, preprocessing), calibration_features, learned),
+        novelty=novelty_statistics(seen["stage-two"], seen["calibration"], learned),
         training=training,
     )
     return finish(out, bundle, model, demonstration_card(bundle))
 
 
+def _features(
+    work: Path, model: HyRiskNet, preprocessing: Preprocessing, parts: tuple[Part, ...]
+) -> dict[str, torch.Tensor]:
+    """Features [n, F] of the reserved parts' phantoms as the program computes them, and under `AGAIN` of stage two's second clicks [m, F].
+
+    Args:
+        work: folder of the parts. model, preprocessing: of the reading. parts: with the reserved ones.
+    """
+    trunk = work / "trunk"
+    write_bundle(trunk, ModelBundle(NAME, model.depth, preprocessing, demonstration=True), model, "# {sha256}\n")
+    workers, seen = os.cpu_count() or 1, {}
+    for part in parts:
+        if part.name in RESERVED:
+            seen[part.name] = features_of_seeds(trunk, work / SEEN / part.name, part.first_seed, part.count, workers)
+            if part.name == "stage-two":
+                again, count = work / SEEN / AGAIN, min(CLICKED_TWICE, part.count)
+                seen[AGAIN] = features_of_seeds(trunk, again, part.first_seed, count, workers, clicked_again=True)
+    return {name: torch.from_numpy(features.astype(np.float32)) for name, features in seen.items()}
+
+
 def _fit_heads(
-    work: Path,
     model: HyRiskNet,
-    preprocessing: Preprocessing,
+    seen: dict[str, torch.Tensor],
     data: tuple[CohortData, CohortData],
     config: TrainConfig,
     steady: TrainConfig | None,
@@ -222,16 +247,14 @@ def _fit_heads(
     """Both heads on stage two's phantoms, in place; what is told of it, and the test part's log odds with Agatston [n].
 
     Args:
-        work, model, preprocessing, config, steady, parts: as of `export_demonstration`. data: of stage two and of the test.
+        model, config, steady, parts: as of `export_demonstration`. seen: as of `_features`. data: of stage two and of the test.
     """
     second, test = data
-    features = _features(model, second, preprocessing)
+    features = seen["stage-two"]
     target = _stage_two_target(second, next(p for p in parts if p.name == "stage-two"), config, steady)
-    twice = _clicked_twice(work, model, preprocessing, features, parts)
+    twice = seen[AGAIN] - features[: len(seen[AGAIN])]
     image_pull = fit_image_head(model, features, target, twice=twice, still=STILL)
-    with_agatston = _agatston_odds(
-        model, (second, features, target), (test, _features(model, test, preprocessing)), twice
-    )
+    with_agatston = _agatston_odds(model, (second, features, target), (test, seen["test"]), twice)
     scores = score_inputs(second, ScoreInput("grade"))
     fused = fit_fused_head(model, features, scores, target, twice=twice, still=STILL)
     told = {
@@ -239,6 +262,7 @@ def _fit_heads(
         "image_pull": image_pull,
         "clicked_twice": len(twice),
         "still": STILL,
+        "levels_mm": list(LEVELS_MM),
         "score_weight": round(fused.score_weight, 4),
     }
     return told, with_agatston
@@ -256,25 +280,6 @@ def _stage_two_target(data: CohortData, part: Part, config: TrainConfig, steady:
         return torch.tensor(data.expected_risk, dtype=torch.float32)
     seeds = range(part.first_seed, part.first_seed + part.count)
     return torch.tensor([visible_risk(make_subject(seed)) for seed in seeds], dtype=torch.float32)
-
-
-def _features(model: HyRiskNet, data: CohortData, preprocessing: Preprocessing) -> torch.Tensor:
-    """Features [n, F] as the program computes them: full size, centred crop, fp32."""
-    return image_features(model, data, np.arange(len(data)), preprocessing)
-
-
-def _clicked_twice(
-    work: Path, model: HyRiskNet, preprocessing: Preprocessing, features: torch.Tensor, parts: tuple[Part, ...]
-) -> torch.Tensor:
-    """By how much the features of stage two's first phantoms change with another reader's click [m, F].
-
-    Args:
-        work: folder of the scans. model, preprocessing: whose features. features: [n, F] of the usual clicks. parts: with stage two's.
-    """
-    count = min(CLICKED_TWICE, len(features))
-    first = next(part.first_seed for part in parts if part.name == "stage-two")
-    again = second_clicks(work / "clicked-twice", first, count, os.cpu_count() or 1)
-    return image_features(model, again, np.arange(count), preprocessing) - features[:count]
 
 
 @torch.no_grad()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hyrisk_desktop.i18n import tr, trn
 from model_training.config import LARGEST_GRADIENT, TrainConfig
 
@@ -65,3 +67,15 @@ def _of_the_input(config: TrainConfig) -> list[str]:
     if config.blood_hu is not None:
         said.append(tr("HU are moved so that the exam's own blood has {hu:g}, by 20 at most.", hu=config.blood_hu))
     return said
+
+
+def of_levels(levels_mm: Sequence[float]) -> str:
+    """What is said of a bundle that looks at several heights."""
+    return tr(
+        "A reading is of the features' mean at {levels} mm along z from the click.", levels=levels_text(levels_mm)
+    )
+
+
+def levels_text(levels_mm: Sequence[float]) -> str:
+    """E.g. ``"-6, 0, +6"``."""
+    return ", ".join(f"{level:+g}" if level else "0" for level in levels_mm)

@@ -10,31 +10,25 @@ bundle. Goes on where a killed run stopped. SYNTHETIC: no real scan takes part.
 from __future__ import annotations
 
 import argparse
-import io
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GroupKFold, cross_val_predict
 
-from hyrisk_desktop.files import replace_file
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.jobs import Progress, no_progress
 from hyrisk_desktop.risk.bundle import ModelBundle, load_bundle, seal_description
-from hyrisk_desktop.risk.network import HyRiskNet
 from hyrisk_desktop.risk.placement import Placement
-from hyrisk_desktop.risk.preprocessing import Preprocessing, centred_crop, prepare
 from model_training.card import PLACEMENT_LINE, exchange_line, placement_line
+from model_training.looks import USUAL, Click, features_at, ready, write_part
 from model_training.parts import Task, in_parts
-from model_training.phantom.render import Phantom, make_phantom, render
+from model_training.phantom.render import Phantom, make_phantom
 
 F64 = NDArray[np.float64]
-Click = tuple[int, int, int]
 
 FIRST_SEED, SUBJECTS = 5_100_000, 640
 OFF_MM = (10, 10, 15, 20, 20, 20, 20, 30, 30)
@@ -43,7 +37,6 @@ READERS = 3
 """Further clicks within what two readers differ by: 3 pixels in the slice and one slice."""
 LIMIT_QUANTILE = 0.975
 """Of readers' clicks: with the 1 % that the distance guard stops, at most 5 % are stopped in vain."""
-_REACH_MM = 32.0
 _PENALTIES = (10.0, 30.0, 100.0, 300.0, 1000.0)
 _PER_FILE = 20
 
@@ -52,7 +45,7 @@ def clicks_of(phantom: Phantom) -> tuple[list[Click], list[int]]:
     """Shifts (x, y, z) in voxels from the usual click, that one first, and how far each was meant to be off, mm (0: a reader's)."""
     rng = np.random.default_rng(phantom.subject.seed + 77)
     pixel, step = phantom.scanner.pixel_mm, phantom.scanner.increment_mm
-    clicks: list[Click] = [(0, 0, 0)]
+    clicks: list[Click] = [USUAL]
     for _ in range(READERS):
         clicks.append((int(rng.integers(-3, 4)), int(rng.integers(-3, 4)), int(rng.integers(-1, 2))))
     for mm in OFF_MM:
@@ -62,56 +55,19 @@ def clicks_of(phantom: Phantom) -> tuple[list[Click], list[int]]:
     return clicks, [0] * (1 + READERS) + list(OFF_MM)
 
 
-def patches_at(phantom: Phantom, clicks: list[Click], side: int) -> Iterator[NDArray[np.int16]]:
-    """The patch [3, side, side] in HU at each click; only the slices that are needed are drawn."""
-    reach = int(np.ceil(_REACH_MM / phantom.scanner.pixel_mm))
-    wide = side + 2 * reach
-    slices: dict[int, NDArray[np.int16]] = {}
-    for run in _runs({z + d for _, _, z in clicks for d in (-1, 0, 1)}):
-        drawn = render(phantom, phantom.grid_from((-(wide // 2), -(wide // 2), run[0]), (wide, wide, len(run))))
-        slices.update(zip(run, drawn, strict=True))
-    for x, y, z in clicks:
-        rows, columns = slice(reach + y, reach + y + side), slice(reach + x, reach + x + side)
-        yield np.stack([slices[z + d][rows, columns] for d in (-1, 0, 1)])
-
-
-def _runs(numbers: set[int]) -> list[list[int]]:
-    """Sorted numbers as runs without a gap."""
-    runs: list[list[int]] = []
-    for n in sorted(numbers):
-        if runs and n == runs[-1][-1] + 1:
-            runs[-1].append(n)
-        else:
-            runs.append([n])
-    return runs
-
-
-@torch.inference_mode()
-def features_of(model: HyRiskNet, preprocessing: Preprocessing, phantom: Phantom) -> tuple[F64, F64]:
-    """Features [n, F] at each of the phantom's clicks, as the program computes them, and the clicks' shifts [n, 3] in mm."""
-    clicks, _ = clicks_of(phantom)
-    side = preprocessing.patch_xyz[0]
-    crop = centred_crop(preprocessing, pixel_mm=phantom.scanner.pixel_mm)
-    found = []
-    for patch in patches_at(phantom, clicks, side):
-        batch = prepare(torch.from_numpy(patch.astype(np.float32))[None], [crop], preprocessing)
-        found.append(model.features(batch.contiguous(memory_format=torch.channels_last)))
-    spacing = (phantom.scanner.pixel_mm, phantom.scanner.pixel_mm, phantom.scanner.increment_mm)
-    return torch.cat(found).double().numpy(), np.array(clicks) * np.array(spacing)
-
-
 def _draw(task: Task) -> None:
-    """Some subjects' features and shifts into a file; runs in a process of its own."""
+    """Some subjects' features [n, F] at each of their clicks, the clicks' shifts [n, 3] in mm, and whose they are; in a process of its own."""
     directory, path, first, stop = task
-    torch.set_num_threads(1)
-    bundle, model = load_bundle(Path(directory))
-    model = model.to(memory_format=torch.channels_last)
-    parts = [features_of(model, bundle.preprocessing, make_phantom(seed)) for seed in range(first, stop)]
-    features, shifts = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
-    seeds = np.repeat(np.arange(first, stop), len(parts[0][1]))
-    stream = io.BytesIO()
-    np.savez(stream, f=features.astype(np.float16), o=shifts, s=seeds)
-    replace_file(Path(path), stream.getvalue())
+    model, p = ready(directory)
+    features, shifts, seeds = [], [], []
+    for seed in range(first, stop):
+        phantom = make_phantom(seed)
+        clicks, _ = clicks_of(phantom)
+        pixel, step = phantom.scanner.pixel_mm, phantom.scanner.increment_mm
+        features.append(features_at(model, p, phantom, clicks))
+        shifts.append(np.array(clicks) * np.array([pixel, pixel, step]))
+        seeds += [seed] * len(clicks)
+    write_part(path, f=np.concatenate(features).astype(np.float16), o=np.concatenate(shifts), s=np.array(seeds))
 
 
 def gather(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import io
 import os
 from pathlib import Path
 from typing import Any
@@ -19,17 +18,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hyrisk_desktop.files import replace_file
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.jobs import Progress, no_progress
 from hyrisk_desktop.risk.bundle import ModelBundle, load_bundle, seal_description
 from hyrisk_desktop.risk.network import HyRiskNet, log_odds
-from hyrisk_desktop.risk.preprocessing import centred_crop, prepare
 from hyrisk_desktop.risk.spread import Spread
 from model_training.card import SPREAD_LINE, exchange_line, exchange_section, spread_line, stability_section
 from model_training.fuse import fit_linear, forget_image_head
-from model_training.phantom.render import make_phantom
-from model_training.stability import Change, Takes, gather, patch_of
+from model_training.looks import SEEN, features_of_seeds
+from model_training.phantom.subject import make_subject
+from model_training.stability import Takes, gather
 
 F64 = NDArray[np.float64]
 
@@ -183,37 +181,19 @@ def stability_of(model: HyRiskNet, bundle: ModelBundle, takes: Takes) -> dict[st
 
 
 def stage_two_cases(
-    model: HyRiskNet, bundle: ModelBundle, work: Path, count: int, progress: Progress = no_progress
+    directory: Path, bundle: ModelBundle, work: Path, workers: int, progress: Progress = no_progress
 ) -> tuple[F64, F64, F64]:
-    """Features [n, F], score inputs [n] and expected risks [n] of the first ``count`` phantoms of the bundle's stage two.
+    """Features [n, F], score inputs [n] and expected risks [n] of the phantoms of the bundle's stage two.
 
     Args:
-        model, bundle: whose features. work: folder of the parts. count: how many. progress: called with phantoms done
-            and in all.
+        directory, bundle: whose features. work: folder of the parts. workers, progress: of the rendering.
     """
-    work.mkdir(parents=True, exist_ok=True)
-    first, step = int(bundle.training["seeds"]["stage-two"][0]), 100
-    p = bundle.preprocessing
-    parts = []
-    for start in range(first, first + count, step):
-        path = work / f"{start}.npz"
-        if not path.exists():
-            phantoms = [make_phantom(seed) for seed in range(start, start + step)]
-            features = []
-            for phantom in phantoms:
-                crop = centred_crop(p, pixel_mm=phantom.scanner.pixel_mm)
-                patch = torch.from_numpy(patch_of(Change("", phantom), p.patch_xyz[0]).astype(np.float32))[None]
-                with torch.inference_mode():
-                    batch = prepare(patch, [crop], p).contiguous(memory_format=torch.channels_last)
-                    features.append(model.features(batch).double().numpy()[0])
-            stream = io.BytesIO()
-            grades, expected = ([getattr(ph.subject, key) for ph in phantoms] for key in ("grade", "expected_risk"))
-            np.savez(stream, f=np.array(features), g=np.array(grades), e=np.array(expected))
-            replace_file(path, stream.getvalue())
-        parts.append(np.load(path))
-        progress(len(parts) * step, count)
-    features_, grades_, expected_ = (np.concatenate([part[key] for part in parts]) for key in ("f", "g", "e"))
-    return features_, np.array([bundle.score_rule.value(float(g)) for g in grades_]), expected_
+    first, last = map(int, bundle.training["seeds"]["stage-two"])
+    count = last - first + 1
+    features = features_of_seeds(directory, work, first, count, workers, progress)
+    subjects = [make_subject(seed) for seed in range(first, first + count)]
+    scores = np.array([bundle.score_rule.value(float(subject.grade)) for subject in subjects])
+    return features, scores, np.array([subject.expected_risk for subject in subjects])
 
 
 def add_spread(
@@ -221,20 +201,20 @@ def add_spread(
     work: Path,
     *,
     count: int = SUBJECTS,
-    cases: int = 1500,
     workers: int = 2,
     progress: Progress = no_progress,
 ) -> ModelBundle:
     """Choose the widths of the bundle in ``directory`` and write them into its description and card.
 
     Args:
-        directory: of the bundle. work: folder of the parts on the way. count: phantoms to be changed. cases: of stage
-            two to resample.
+        directory: of the bundle. work: folder of its training, or of what stands for it. count: phantoms to be changed.
         workers, progress: of the rendering.
     """
     bundle, model = load_bundle(directory)
     takes = gather(directory, work / "takes", FIRST_SEED, count, workers, progress)
-    spreads, facts = fit_spread(model, bundle, takes, stage_two_cases(model, bundle, work / "stage2", cases, progress))
+    # Those that the heads were fitted on, and seen already where the bundle was made: fewer would tell of too large a doubt.
+    cases = stage_two_cases(directory, bundle, work / SEEN / "stage-two", workers, progress)
+    spreads, facts = fit_spread(model, bundle, takes, cases)
     facts["stability"] = stability_of(model, bundle, takes)
     changes = {
         "spread": {head: spread.to_json() for head, spread in spreads.items()},

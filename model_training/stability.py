@@ -5,7 +5,6 @@ Each change keeps the subject: the HU scale, the pixel size, the kernel with its
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,18 +13,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hyrisk_desktop.files import replace_file
 from hyrisk_desktop.jobs import Progress, no_progress
-from hyrisk_desktop.risk.bundle import load_bundle
 from hyrisk_desktop.risk.network import HyRiskNet
-from hyrisk_desktop.risk.preprocessing import Preprocessing, centred_crop, prepare
+from hyrisk_desktop.risk.preprocessing import Preprocessing, prepare
 from hyrisk_desktop.risk.uncertainty import CLICK_SHIFT_PX, CLICK_SHIFT_SLICES, interval_views
+from model_training.looks import USUAL, features_at, patches_at, ready, write_part
 from model_training.parts import Task, in_parts
-from model_training.phantom.render import Phantom, make_phantom, render
+from model_training.phantom.render import Phantom, make_phantom
 from model_training.phantom.scanner import KERNELS, Kernel
 
 F64 = NDArray[np.float64]
-Int16 = NDArray[np.int16]
 
 PIXELS_MM, INCREMENTS_MM = (0.55, 0.86), (1.25, 3.2)
 Z_MM = 5.0
@@ -71,34 +68,22 @@ def _with_kernel(phantom: Phantom, kernel: Kernel) -> Phantom:
     return replace(phantom, scanner=replace(scanner, kernel=kernel, noise_hu=noise))
 
 
-def patch_of(change: Change, side: int, slices: int = 3) -> Int16:
-    """HU [slices, side, side] that the network reads after a change."""
-    x, y, z = change.shift
-    first = (x - side // 2, y - side // 2, z - slices // 2)
-    drawn = render(change.phantom, change.phantom.grid_from(first, (side, side, slices)))
-    return (drawn + change.hu).astype(np.int16)
-
-
 @torch.inference_mode()
-def features_of(model: HyRiskNet, preprocessing: Preprocessing, phantom: Phantom) -> tuple[F64, F64, list[str]]:
-    """Features [views, F] of the reading's own views, [changes, F] of its own view after each change, and their names."""
-    side = preprocessing.patch_xyz[0]
-    slab = torch.from_numpy(patch_of(Change("", phantom), side, 5).astype(np.float32))
-    views = interval_views(preprocessing, phantom.scanner.pixel_mm)
-    patches = torch.stack([slab[(z := CLICK_SHIFT_SLICES + view.slice_shift) : z + 3] for view in views])
-    own = _features(model, prepare(patches, [view.crop for view in views], preprocessing))
-    found, names = [], []
-    for change in changes_of(phantom):
-        patch = torch.from_numpy(patch_of(change, side).astype(np.float32))[None]
-        crop = centred_crop(preprocessing, pixel_mm=change.phantom.scanner.pixel_mm)
-        found.append(_features(model, prepare(patch, [crop], preprocessing)))
-        names.append(change.name)
-    return own, np.concatenate(found), names
+def features_of(model: HyRiskNet, p: Preprocessing, phantom: Phantom) -> tuple[F64, F64, list[str]]:
+    """Features [views, F] of the reading and its interval's views, [changes, F] of the reading after each change, and their names.
 
-
-def _features(model: HyRiskNet, batch: torch.Tensor) -> F64:
-    found: F64 = model.features(batch.contiguous(memory_format=torch.channels_last)).double().numpy()
-    return found
+    Args:
+        model, p: of the bundle. phantom: who is scanned.
+    """
+    views = interval_views(p, phantom.scanner.pixel_mm)[1:]
+    levels = dict(zip((-1, 0, 1), patches_at(phantom, [(0, 0, -1), USUAL, (0, 0, 1)], p.patch_xyz[0]), strict=True))
+    patches = torch.from_numpy(np.stack([levels[view.slice_shift] for view in views]).astype(np.float32))
+    batch = prepare(patches, [view.crop for view in views], p).contiguous(memory_format=torch.channels_last)
+    others: F64 = model.features(batch).double().numpy()
+    changes = list(changes_of(phantom))
+    changed = [features_at(model, p, change.phantom, [change.shift], change.hu) for change in changes]
+    own = features_at(model, p, phantom)
+    return np.concatenate([own, others]), np.concatenate(changed), [change.name for change in changes]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,14 +106,11 @@ class Takes:
 def _draw(task: Task) -> None:
     """Some subjects into a file; runs in a process of its own."""
     directory, path, first, stop = task
-    torch.set_num_threads(1)
-    bundle, model = load_bundle(Path(directory))
-    model = model.to(memory_format=torch.channels_last)
+    model, p = ready(directory)
     phantoms = [make_phantom(seed) for seed in range(first, stop)]
-    parts = [features_of(model, bundle.preprocessing, phantom) for phantom in phantoms]
-    stream = io.BytesIO()
-    np.savez(
-        stream,
+    parts = [features_of(model, p, phantom) for phantom in phantoms]
+    write_part(
+        path,
         views=np.stack([views for views, _, _ in parts]).astype(np.float16),
         changed=np.stack([changed for _, changed, _ in parts]).astype(np.float16),
         names=np.array([names for _, _, names in parts]),
@@ -136,7 +118,6 @@ def _draw(task: Task) -> None:
         grades=np.array([float(phantom.subject.grade) for phantom in phantoms]),
         expected_risk=np.array([phantom.subject.expected_risk for phantom in phantoms]),
     )
-    replace_file(Path(path), stream.getvalue())
 
 
 def gather(

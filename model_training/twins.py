@@ -7,7 +7,6 @@ reader could have clicked: within 3 pixels, and within 5 mm along z. SYNTHETIC.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -77,20 +76,11 @@ def visible_risk(subject: Subject) -> float:
 
 def _draw(task: Task) -> None:
     """Some subjects' second scans into a file; runs in a process of its own."""
-    _write(task, second_scan)
-
-
-def _draw_clicks(task: Task) -> None:
-    """The same for their second clicks."""
-    _write(task, second_click)
-
-
-def _write(task: Task, again: Callable[[Phantom], tuple[Phantom, tuple[int, int, int]]]) -> None:
     _, path, first, stop = task
     side = PATCH_XYZ[0]
     patches, pixels = [], []
     for seed in range(first, stop):
-        phantom, (x, y, z) = again(make_phantom(seed))
+        phantom, (x, y, z) = second_scan(make_phantom(seed))
         patches.append(render(phantom, phantom.grid_from((x - side // 2, y - side // 2, z - 1), PATCH_XYZ)))
         pixels.append(phantom.scanner.pixel_mm)
     stream_ = io.BytesIO()
@@ -104,18 +94,7 @@ def second_scans(work: Path, first: int, count: int, workers: int, progress: Pro
     Args:
         work, first, count: as said. workers: processes. progress: called with subjects done and in all.
     """
-    return _gathered(_draw, work, range(first, first + count), workers, progress)
-
-
-def second_clicks(work: Path, first: int, count: int, workers: int, progress: Progress = no_progress) -> Twins:
-    """The same scans of ``count`` subjects from seed ``first`` on, clicked once more as another reader could have.
-
-    Args:
-        work, first, count, workers, progress: as of `second_scans`.
-    """
-    return _gathered(_draw_clicks, work, range(first, first + count), workers, progress)
-
-
-def _gathered(draw: Callable[[Task], None], work: Path, seeds: range, workers: int, progress: Progress) -> Twins:
-    parts = [np.load(path) for path in in_parts(draw, work, work, seeds, _PER_FILE, workers, progress)]
+    parts = [
+        np.load(path) for path in in_parts(_draw, work, work, range(first, first + count), _PER_FILE, workers, progress)
+    ]
     return Twins(np.concatenate([p["patches"] for p in parts]), np.concatenate([p["pixel_mm"] for p in parts]))

@@ -5,7 +5,6 @@ A `Predictor` belongs to one thread at a time (the job runner's worker, or the C
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,18 +17,19 @@ from numpy.typing import NDArray
 from hyrisk_desktop.errors import BundleError, InputError
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging.volume import CTVolume, HuArray, Voxel
+from hyrisk_desktop.imaging.volume import CTVolume, Voxel
 from hyrisk_desktop.risk.bundle import ModelBundle, load_bundle, malformed
 from hyrisk_desktop.risk.calibration import PlattCalibration, percentile
 from hyrisk_desktop.risk.device import choose_device as choose_device
 from hyrisk_desktop.risk.device import describe_device as describe_device
 from hyrisk_desktop.risk.engine import NON_SURVIVOR, Engine
+from hyrisk_desktop.risk.look import Look, look_at
 from hyrisk_desktop.risk.novelty import novelty_findings
 from hyrisk_desktop.risk.placement import placement_findings
-from hyrisk_desktop.risk.preprocessing import Crop, cut_block
+from hyrisk_desktop.risk.preprocessing import Crop
 from hyrisk_desktop.risk.risk_reading import RiskReading
 from hyrisk_desktop.risk.spread import COVERS, OF_VIEWS
-from hyrisk_desktop.risk.uncertainty import CLICK_SHIFT_SLICES, interval_views
+from hyrisk_desktop.risk.uncertainty import View, interval_views
 
 if TYPE_CHECKING:
     from hyrisk_desktop.risk.network import HyRiskNet
@@ -45,8 +45,8 @@ class _Seen:
     """What one centre's pixels led to.
 
     Attributes:
-        features: [views, F], the reader's own view first. maps: [F, h, w] of that view, before they are averaged. Both as
-            the engine has them.
+        features: [views, F], the reader's own view first: the mean over the bundle's levels. maps: [F, h, w] of that view,
+            before they are averaged. Both as the engine has them.
         outside: whether the patch left the volume.
     """
 
@@ -87,10 +87,11 @@ class Predictor:
         """Run the network once, so that the first click does not pay for lazy initialisation."""
         if not self._engine.lazy:
             return
-        columns, rows, slices = self.bundle.preprocessing.patch_xyz
-        for views in (1, len(interval_views(self.bundle.preprocessing, 1.0)) - 1):
+        p = self.bundle.preprocessing
+        columns, rows, slices = p.patch_xyz
+        for views in (len(p.level_slices(1.0)), len(interval_views(p, 1.0)) - 1):
             empty = np.zeros((views, slices, rows, columns), np.float32)
-            self._maps(self._engine.prepared(empty, [Crop(0, 0, columns)], self.bundle.preprocessing))
+            self._engine.maps(self._engine.prepared(empty, [Crop(0, 0, columns)], p))
 
     def predict(
         self,
@@ -138,16 +139,12 @@ class Predictor:
         Raises:
             InputError, BundleError: as `predict`.
         """
-        if not volume.contains(centre):
-            raise InputError("centre_outside", tr("The heart centre lies outside the volume; place it on the image."))
-        block, outside = self._block(volume.hu, centre)
-        own = self._maps(self._prepare(block, volume.spacing_mm[0])[:1])
-        return self._read(volume, centre, grade, agatston, _Seen(self._engine.averaged(own), own[0], outside))
+        look = look_at(volume, centre, self.bundle.preprocessing)
+        return self._read(volume, centre, grade, agatston, self._own(look))
 
     def odds_at(self, volume: CTVolume, centre: Voxel, inputs: Sequence[float]) -> list[float]:
         """Log odds before calibration of the own view at ``centre``: RiskNet's, then HyRiskNet's for each score input."""
-        block, _ = self._block(volume.hu, centre)
-        features = self._engine.averaged(self._maps(self._prepare(block, volume.spacing_mm[0])[:1]))
+        features = self._own(look_at(volume, centre, self.bundle.preprocessing)).features
         odds = [self._odds(self._engine.logits(features, None)), *(self._fused(features, score) for score in inputs)]
         return [float(values[0]) for values in odds]
 
@@ -199,58 +196,31 @@ class Predictor:
         score = agatston if self.bundle.score_input == "agatston" else grade
         return None if score is None else self.bundle.score_rule.value(score)
 
-    def input_batch(self, hu: HuArray, centre: Voxel, pixel_mm: float | None = None) -> tuple[Any, bool]:
-        """The views' network input [views, 3, size, size] on the device, and whether the patch left the volume.
+    def input_batch(self, volume: CTVolume, centre: Voxel) -> tuple[Any, bool]:
+        """The views' network input [views, 3, size, size] on the device, the reading's own first, and whether the patch left the volume."""
+        look = look_at(volume, centre, self.bundle.preprocessing)
+        return self._prepared(look, [*look.own, *look.others]), look.outside
 
-        Args:
-            hu, centre: where. pixel_mm: the exam's, for a bundle whose crop is in millimetres.
-        """
-        block, outside = self._block(hu, centre)
-        return self._prepare(block, pixel_mm), outside
+    def _prepared(self, look: Look, views: Sequence[View]) -> Any:
+        return self._engine.prepared(look.patches(views), [view.crop for view in views], self.bundle.preprocessing)
 
-    def _block(self, hu: HuArray, centre: Voxel) -> tuple[HuArray, bool]:
-        columns, rows, slices = self.bundle.preprocessing.patch_xyz
-        size = (columns, rows, slices + 2 * CLICK_SHIFT_SLICES)
-        block, outside = cut_block(hu, centre, size, self.bundle.preprocessing.hu_window[0])
-        if outside:
-            # The interval's outer slices may leave the volume without the patch itself doing so.
-            outside = cut_block(hu, centre, (columns, rows, slices), 0.0)[1]
-            if not outside:
-                block = _repeat_edge_slices(block, hu.shape[0], centre[2])
-        return block, outside
-
-    def _prepare(self, block: HuArray, pixel_mm: float | None) -> Any:
-        views = interval_views(self.bundle.preprocessing, pixel_mm)
-        slices = self.bundle.preprocessing.patch_xyz[2]
-        # torch has no uint16 arithmetic and CT may be big-endian in memory-mapped files: float32 settles both.
-        slab = block.astype(np.float32)
-        patches = np.stack([slab[(z := CLICK_SHIFT_SLICES + view.slice_shift) : z + slices] for view in views])
-        return self._engine.prepared(patches, [view.crop for view in views], self.bundle.preprocessing)
-
-    def _maps(self, batch: Any) -> Any:
-        return self._engine.maps(batch)
+    def _own(self, look: Look) -> _Seen:
+        maps = self._engine.maps(self._prepared(look, look.own)).mean(0)
+        return _Seen(self._engine.averaged(maps[None]), maps, look.outside)
 
     def _look_inside(
         self, volume: CTVolume, centre: Voxel, on_first: Callable[[_Seen], None] = lambda _: None
     ) -> _Seen:
-        if not volume.contains(centre):
-            raise InputError("centre_outside", tr("The heart centre lies outside the volume; place it on the image."))
-        return self._look(volume.hu, centre, volume.spacing_mm[0], on_first)
-
-    def _look(self, hu: HuArray, centre: Voxel, pixel_mm: float, on_first: Callable[[_Seen], None]) -> _Seen:
-        block, outside = self._block(hu, centre)
-        # The same pixels of another size are another crop where that is in millimetres.
-        key = hashlib.blake2b(block.tobytes() + f"{block.dtype} {pixel_mm}".encode(), digest_size=16).digest()
+        look = look_at(volume, centre, self.bundle.preprocessing)
+        key = look.key
         if key in self._seen:
             self._seen.move_to_end(key)
             return self._seen[key]
-        batch = self._prepare(block, pixel_mm)
         # The reader's own view alone, whether anybody waits for it or not: the same numbers on every way.
-        own = self._maps(batch[:1])
-        seen = _Seen(self._engine.averaged(own), own[0], outside)
-        on_first(seen)
-        others = self._engine.averaged(self._maps(batch[1:]))
-        seen = _Seen(self._engine.joined(seen.features, others), seen.maps, outside)
+        own = self._own(look)
+        on_first(own)
+        others = self._engine.averaged(self._engine.maps(self._prepared(look, look.others)))
+        seen = _Seen(self._engine.joined(own.features, others), own.maps, own.outside)
         self._seen[key] = seen
         if len(self._seen) > _CACHED_CENTRES:
             self._seen.popitem(last=False)
@@ -385,13 +355,3 @@ def _open(directory: Path, device: str | None, engine: EngineName) -> tuple[Mode
     where = choose_device(device)
     bundle, network = load_bundle(directory)
     return bundle, TorchEngine(network, where)
-
-
-def _repeat_edge_slices(block: HuArray, depth: int, z: int) -> HuArray:
-    """Fill the interval's slices beyond the volume's ends with the nearest slice: there is no click beyond them."""
-    half = block.shape[0] // 2
-    block = block.copy()
-    for i in range(block.shape[0]):
-        inside = min(max(z - half + i, 0), depth - 1)
-        block[i] = block[inside - z + half]
-    return block

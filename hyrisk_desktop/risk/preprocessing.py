@@ -22,6 +22,7 @@ _LARGEST_SIDE = 4096
 _BLOOD_RANGE, _BLOOD_HALF_WIDTH, _LARGEST_SHIFT = (-50.0, 150.0), 40.0, 20.0
 """HU of soft tissue without contrast; how far around its median blood is looked for; and the most that an exam is moved."""
 _FEWEST_BLOOD = 200
+_MOST_LEVELS, _FARTHEST_LEVEL_MM = 9, 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Preprocessing:
         crop_mm: side of the centred crop in millimetres, whatever the pixel size; it then takes the place of
             ``inference_crop``, and ``training_crop`` changes with it. None, the paper's mode: crops are shares of the patch.
         blood_hu: HU that the exam's own blood is moved to before the window, None to leave HU as they are.
+        levels_mm: heights along z, from the click, at which the patch is looked at; the reading is of the features' mean. The
+            click's own, 0, is one of them. None, the paper's mode: the click's own alone.
 
     Raises:
         ValueError: a value is no number, or one that no network could have been trained with.
@@ -52,6 +55,7 @@ class Preprocessing:
     std: tuple[float, float, float] = (0.25, 0.25, 0.25)
     crop_mm: float | None = None
     blood_hu: float | None = None
+    levels_mm: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         low, high = (check_number("hu_window", v) for v in check_tuple("hu_window", self.hu_window, 2))
@@ -78,6 +82,8 @@ class Preprocessing:
         low, high = _BLOOD_RANGE
         if self.blood_hu is not None and not low <= check_number("blood_hu", self.blood_hu) <= high:
             raise ValueError("blood_hu must be the HU of blood without contrast")
+        if self.levels_mm is not None:
+            _check_levels(self.levels_mm)
 
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON types; without what the paper's mode does not have, as bundles were always written."""
@@ -87,7 +93,7 @@ class Preprocessing:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Preprocessing:
         """Inverse of `to_json`; raises TypeError on unknown or missing keys, ValueError on unusable values."""
-        own: dict[str, Any] = {"crop_mm": None, "blood_hu": None}
+        own: dict[str, Any] = {"crop_mm": None, "blood_hu": None, "levels_mm": None}
         known = check_keys(cls, own | data)
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in known.items()}
         return cls(**values)
@@ -104,6 +110,19 @@ class Preprocessing:
             raise ValueError("a crop in millimetres needs the pixel size")
         side = self.crop_mm / pixel_mm * ratio / self.inference_crop
         return max(1, round(min(side, self.patch_xyz[0])))
+
+    def level_slices(self, increment_mm: float) -> tuple[int, ...]:
+        """How many slices above the click each of the levels lies, in an exam of ``increment_mm``; (0,) in the paper's mode."""
+        return tuple(round(level / increment_mm) for level in self.levels_mm or (0.0,))
+
+
+def _check_levels(levels_mm: object) -> None:
+    """Raise ValueError for what are no heights around the click."""
+    if not isinstance(levels_mm, tuple) or not 1 <= len(levels_mm) <= _MOST_LEVELS:
+        raise ValueError(f"levels_mm must have 1 to {_MOST_LEVELS} values")
+    levels = [check_number("levels_mm", value) for value in levels_mm]
+    if 0 not in levels or levels != sorted(set(levels)) or max(map(abs, levels)) > _FARTHEST_LEVEL_MM:
+        raise ValueError("levels_mm must rise, hold 0 and lie near the click")
 
 
 @dataclass(frozen=True, slots=True)

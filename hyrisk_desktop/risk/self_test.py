@@ -19,7 +19,8 @@ from hyrisk_desktop.imaging.volume import CTVolume, Voxel
 from hyrisk_desktop.risk.bundle import ModelBundle, load_bundle
 from hyrisk_desktop.risk.calibration import PlattCalibration
 from hyrisk_desktop.risk.json_checks import check_number
-from hyrisk_desktop.risk.preprocessing import centred_crop, cut_patch, prepare
+from hyrisk_desktop.risk.look import look_at
+from hyrisk_desktop.risk.preprocessing import prepare
 from hyrisk_desktop.risk.score_input import ScoreInput
 
 if TYPE_CHECKING:
@@ -127,12 +128,12 @@ def _answer(model: HyRiskNet, bundle: ModelBundle) -> tuple[float, list[float]]:
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
     volume, centre, _ = known_answer_volume()
-    patch, _ = cut_patch(volume.hu, centre, bundle.preprocessing)
-    crop = centred_crop(bundle.preprocessing, pixel_mm=volume.spacing_mm[0])
+    look = look_at(volume, centre, bundle.preprocessing)
     device = model.image_head.weight.device
     with torch.inference_mode():
-        batch = torch.from_numpy(patch.astype(np.float32))[None].to(device)
-        features = model.features(prepare(batch, [crop], bundle.preprocessing))
+        batch = torch.from_numpy(look.patches(look.own)).to(device)
+        views = model.features(prepare(batch, [view.crop for view in look.own], bundle.preprocessing))
+        features = views.mean(0, keepdim=True)
         risknet = float(log_odds(model.image_logits(features))[0])
         scores = torch.tensor([ScoreInput().value(grade) for grade in GRADES], device=device)
         fused = log_odds(model.fused_logits(features.expand(len(GRADES), -1), scores))

@@ -1,4 +1,4 @@
-"""Which other clicks and crops a reader could as well have made: the views behind a risk's interval."""
+"""Which views a reading is made of, and which other clicks and crops a reader could as well have made: those behind its interval."""
 
 from __future__ import annotations
 
@@ -16,6 +16,23 @@ class View:
 
     slice_shift: int
     crop: Crop
+
+
+def own_views(
+    preprocessing: Preprocessing, pixel_mm: float | None, increment_mm: float, room: tuple[int, int]
+) -> tuple[View, ...]:
+    """What the reading itself is made of: the reader's own view, at each of the bundle's levels.
+
+    A level whose patch would leave the volume moves to the last slice where it does not; the click's own stays where it is.
+
+    Args:
+        preprocessing: of the bundle. pixel_mm: as of `centred_crop`. increment_mm: of the exam.
+        room: slices of the volume below and above the click.
+    """
+    half = preprocessing.patch_xyz[2] // 2
+    lowest, highest = min(0, half - room[0]), max(0, room[1] - half)
+    crop = centred_crop(preprocessing, pixel_mm=pixel_mm)
+    return tuple(View(min(max(dz, lowest), highest), crop) for dz in preprocessing.level_slices(increment_mm))
 
 
 def interval_views(preprocessing: Preprocessing, pixel_mm: float | None = None) -> tuple[View, ...]:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from hyrisk_desktop.files import replace_file
 from hyrisk_desktop.jobs import Progress, no_progress
-from hyrisk_desktop.risk.bundle import load_bundle
-from hyrisk_desktop.risk.network import HyRiskNet
-from hyrisk_desktop.risk.preprocessing import Preprocessing, centred_crop, prepare
+from model_training.looks import features_at, ready, write_part
 from model_training.parts import Task, in_parts
-from model_training.phantom.render import Phantom, make_phantom
-from model_training.stability import Change, patch_of
+from model_training.phantom.render import make_phantom
 from model_training.study.factors import FACTORS, SCANNER, interventions, known
 
 F64 = NDArray[np.float64]
@@ -44,28 +38,13 @@ class Pairs:
     grades: F64
 
 
-@torch.inference_mode()
-def features_of(model: HyRiskNet, p: Preprocessing, phantom: Phantom) -> F64:
-    """Features [F] of the reader's own view of ``phantom``, as the program computes them with ``model`` and ``p``."""
-    patch = torch.from_numpy(patch_of(Change("", phantom), p.patch_xyz[0]).astype(np.float32))[None]
-    batch = prepare(patch, [centred_crop(p, pixel_mm=phantom.scanner.pixel_mm)], p)
-    found: F64 = model.features(batch.contiguous(memory_format=torch.channels_last)).double().numpy()[0]
-    return found
-
-
-def _loaded(directory: str) -> tuple[HyRiskNet, Preprocessing]:
-    torch.set_num_threads(1)
-    bundle, model = load_bundle(Path(directory))
-    return model.to(memory_format=torch.channels_last), bundle.preprocessing
-
-
 def _see(task: Task) -> None:
     directory, path, first, stop = task
-    model, p = _loaded(directory)
+    model, p = ready(directory)
     phantoms = [make_phantom(seed) for seed in range(first, stop)]
-    _write(
+    write_part(
         path,
-        features=np.stack([features_of(model, p, phantom) for phantom in phantoms]).astype(np.float16),
+        features=np.concatenate([features_at(model, p, phantom) for phantom in phantoms]).astype(np.float16),
         factors=np.array([[known(phantom)[name] for name in NAMES] for phantom in phantoms]),
         grades=np.array([float(phantom.subject.grade) for phantom in phantoms]),
     )
@@ -73,23 +52,17 @@ def _see(task: Task) -> None:
 
 def _intervene(task: Task) -> None:
     directory, path, first, stop = task
-    model, p = _loaded(directory)
+    model, p = ready(directory)
     phantoms = [make_phantom(seed) for seed in range(first, stop)]
     rows = [list(interventions(phantom)) for phantom in phantoms]
-    seen = [[[features_of(model, p, one) for one in (i.before, i.after)] for i in row] for row in rows]
-    _write(
+    seen = [[[features_at(model, p, one)[0] for one in (i.before, i.after)] for i in row] for row in rows]
+    write_part(
         path,
         features=np.array(seen).astype(np.float16),
         truths=np.array([[i.truth for i in row] for row in rows]),
         names=np.array([i.name for i in rows[0]]),
         grades=np.array([float(phantom.subject.grade) for phantom in phantoms]),
     )
-
-
-def _write(path: str, **arrays: NDArray[np.generic]) -> None:
-    stream = io.BytesIO()
-    np.savez(stream, **arrays)  # type: ignore[arg-type]
-    replace_file(Path(path), stream.getvalue())
 
 
 def see(directory: Path, work: Path, first: int, count: int, workers: int, progress: Progress = no_progress) -> Seen:

@@ -214,12 +214,12 @@ def latencies(application, services, centre) -> None:
         f"click to scores              median {statistics.median(times) * 1e3:.2f} ms ({len(session.scores.lesions)} lesions)"
     )
     predictor = services.risk._predictor
-    batch, _ = predictor.input_batch(volume.hu, centre)
+    batch, _ = predictor.input_batch(volume, centre)
     bare, click, firsts = [], [], []
     for i in range(9):
         with torch.inference_mode():
             began = time.perf_counter()
-            predictor._maps(batch)
+            predictor._engine.maps(batch)
             bare.append(time.perf_counter() - began)
         session.nudge_centre(1 if i % 2 else -1, 1, 0)
         predictor._seen.clear()

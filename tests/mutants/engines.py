@@ -163,8 +163,8 @@ ENGINES = [
         _READINGS,
         ("            engine=self.engine,\n", ""),
         (
-            "own = self._maps(batch[:1])",
-            "own = self._maps(batch[1:2])",
+            "self._engine.maps(self._prepared(look, look.own)).mean(0)",
+            "self._engine.maps(self._prepared(look, look.others[:1])).mean(0)",
             "tests/unit/risk/test_predictor.py::test_each_head_has_its_own_curve_prevalence_and_reference",
         ),
         (

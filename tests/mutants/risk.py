@@ -17,6 +17,7 @@ _AGATSTON = "tests/unit/risk/test_predictor.py::test_a_model_that_takes_the_agat
 _FINITE = "tests/unit/risk/test_predictor.py::test_an_answer_that_is_no_number_is_refused"
 _PIXELS = "tests/unit/risk/test_predictor.py::test_features_belong_to_pixels_and_not_to_names"
 _FIRST = "tests/unit/risk/test_predictor.py::test_the_first_answer_is_the_reading_without_its_interval"
+_STEADY, _LEVELS = "tests/unit/risk/test_steady_input.py", "tests/unit/risk/test_levels.py"
 _BUNDLE = "tests/unit/risk/test_bundle.py"
 _SCORE = "tests/unit/risk/test_score_input.py"
 
@@ -59,6 +60,12 @@ RISK = [
         (".clamp(low, high) - low)", ".clamp(min=low) - low)"),
         ("if columns != rows or columns % 2 == 0 or slices != 3:", "if columns != rows or slices != 3:"),
         ("0 < crop <= 1 and", "0 < crop <= 1.2 and"),
+        ("round(level / increment_mm)", "round(level)", _LEVELS),
+        ("round(level / increment_mm)", "int(level / increment_mm)", _LEVELS),
+        ("0 not in levels or ", "", _LEVELS),
+        ("or levels != sorted(set(levels))", "", _LEVELS),
+        (" or max(map(abs, levels)) > _FARTHEST_LEVEL_MM", "", _LEVELS),
+        ("if not isinstance(levels_mm, tuple) or not 1 <= len(levels_mm) <= _MOST_LEVELS:", "if not isinstance(levels_mm, tuple):", _LEVELS),
     ),
     *mutants(
         "hyrisk_desktop/risk/uncertainty.py",
@@ -66,6 +73,10 @@ RISK = [
         ("CLICK_SHIFT_PX = 3", "CLICK_SHIFT_PX = 2"),
         ("View(CLICK_SHIFT_SLICES, centred_crop(preprocessing, shift=(-s, -s), pixel_mm=pixel_mm))", "View(CLICK_SHIFT_SLICES, centred_crop(preprocessing, shift=(-s, s), pixel_mm=pixel_mm))"),
         ("for ratio in preprocessing.training_crop]", "for ratio in preprocessing.training_crop[:1]]"),
+        ("min(0, half - room[0]), max(0, room[1] - half)", "half - room[0], room[1] - half", _LEVELS),
+        ("min(0, half - room[0]), max(0, room[1] - half)", "min(0, half - room[0]), max(0, room[1])", _LEVELS),
+        ("min(0, half - room[0]), max(0, room[1] - half)", "min(0, -room[0]), max(0, room[1] - half)", _LEVELS),
+        ("View(min(max(dz, lowest), highest), crop)", "View(dz, crop)", _LEVELS),
     ),
     *mutants(
         "hyrisk_desktop/risk/score_input.py",
@@ -101,19 +112,27 @@ RISK = [
         ("return self._calibration(head).risk(odds, self.prevalence)", "return self._calibration(head).risk(odds)"),
         ("return own if self.prevalence is None else (self.prevalence,)", "return own"),
         ("            self._seen.move_to_end(key)\n", "", _CACHE),
-        ("        others = self._engine.averaged(self._maps(batch[1:]))", "        others = self._engine.averaged(self._maps(batch[:-1]))"),
-        ("        on_first(seen)\n", "", _FIRST),
-        ("self._engine.joined(seen.features, others)", "self._engine.joined(others, seen.features)"),
+        ("self._prepared(look, look.others)))", "self._prepared(look, [*look.own, *look.others[:-1]])))"),
+        ("        on_first(own)\n", "", _FIRST),
+        ("self._engine.joined(own.features, others)", "self._engine.joined(others, own.features)"),
         ("self._seen.popitem(last=False)", "self._seen.popitem()", _CACHE),
-        ("CLICK_SHIFT_SLICES + view.slice_shift)", "CLICK_SHIFT_SLICES - view.slice_shift)", _CLICKS),
-        ("inside = min(max(z - half + i, 0), depth - 1)", "inside = min(max(z - half + i, 0), depth - 2)", _ENDS),
-        ("                block = _repeat_edge_slices(block, hu.shape[0], centre[2])", "                pass", _ENDS),
-        ("outside = cut_block(hu, centre, (columns, rows, slices), 0.0)[1]", "outside = True", _PATCH),
         ("if grade is not None and not 0 <= grade <= 3:", "if grade is not None and not 0 <= grade <= 3.05:", _REFUSED),
         ("if agatston is not None and not agatston >= 0:", "if agatston is not None and agatston < 0:", _AGATSTON),
         ("        if not np.isfinite(odds).all():", "        if False:", _FINITE),
-        ('block.tobytes() + f"{block.dtype} {pixel_mm}".encode()', "repr(centre).encode()", _PIXELS),
         ('agatston if self.bundle.score_input == "agatston" else grade', "grade", _AGATSTON),
+    ),
+    *mutants(
+        "hyrisk_desktop/risk/look.py",
+        _ENDS,
+        ("first + view.slice_shift)", "first - view.slice_shift)", _CLICKS),
+        ("inside = min(max(z - half + i, 0), depth - 1)", "inside = min(max(z - half + i, 0), depth - 2)"),
+        ("            block = _repeat_edge_slices(block, depth, centre[2])", "            pass"),
+        ("outside = cut_patch(volume.hu, centre, preprocessing)[1]", "outside = True", _PATCH),
+        ("hashlib.blake2b(self.block.tobytes() + views.encode(), digest_size=16)", "hashlib.blake2b(views.encode(), digest_size=16)", _PIXELS),
+        ('f"{self.block.dtype} {self.own} {self.others}"', 'f"{self.block.dtype}"', _STEADY),
+        ('f"{self.block.dtype} {self.own} {self.others}"', 'f"{self.block.dtype} {self.others}"', _LEVELS),
+        ("len(self.block) - self.slices) // 2", "len(self.block) - self.slices) // 2 + 1", _CLICKS),
+        ("(centre[2], depth - 1 - centre[2])", "(centre[2], depth - centre[2])", _LEVELS),
     ),
     *mutants(
         "hyrisk_desktop/risk/torch_engine.py",

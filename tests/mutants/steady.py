@@ -29,8 +29,8 @@ STEADY = [
     *mutants(
         "hyrisk_desktop/risk/predictor.py",
         _INPUT,
-        ('f"{block.dtype} {pixel_mm}".encode()', 'f"{block.dtype}".encode()'),
-        ("        own = self._maps(self._prepare(block, volume.spacing_mm[0])[:1])", "        own = self._maps(self._prepare(block, volume.spacing_mm[0])[1:2])", "tests/training/test_validate.py"),
+        ("self._prepared(look, look.own)).mean(0)", "self._prepared(look, look.own))[0]", "tests/unit/risk/test_levels.py"),
+        ("self._prepared(look, look.own)).mean(0)", "self._prepared(look, look.others[:1])).mean(0)", "tests/training/test_validate.py"),
     ),
     *mutants(
         "model_training/twins.py",

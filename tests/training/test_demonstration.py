@@ -30,6 +30,7 @@ def test_from_nothing_to_a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert bundle.demonstration
     assert (bundle.preprocessing.crop_mm, bundle.preprocessing.blood_hu) == (84.0, 45.0)
     assert bundle.preprocessing.input_size == 48
+    assert bundle.preprocessing.levels_mm == (-6.0, 0.0, 6.0)
     assert set(bundle.training["results"]["auc"]) == {
         "risknet", "hyrisknet", "hyrisknet_agatston", "grade", "agatston", "category", "volume", "sqrt_volume",
     }  # fmt: skip
@@ -38,7 +39,11 @@ def test_from_nothing_to_a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "It has never seen a patient" in card
     assert "A test." in card
     assert "| steady | 16 | 5110050 to 5110065 |" in card
-    assert "centred crop of\n84 mm, HU moved so that the exam's own blood has 45, 48 px" in card
+    assert (
+        "centred crop of\n84 mm, HU moved so that the exam's own blood has 45; the mean of its features at -6, 0, +6 mm along z, 48 px"
+        in card
+    )
+    assert "- A reading is of the features' mean at -6, 0, +6 mm along z from the click." in card
     assert "1 x all cases at 48 px; peak rate" in card
     # Started once more, nothing is trained again, and the weights are the same.
     again = build_demonstration(*arguments, steady=steady, parts=PARTS, inner=8, notes="A test.")

@@ -11,9 +11,9 @@ import pytest
 from hyrisk_desktop.risk.bundle import load_bundle
 from model_training.card import stability_section
 from model_training.fuse import fit_linear
-from model_training.phantom.render import make_phantom, render
+from model_training.phantom.render import make_phantom
 from model_training.spread import KINDS, WANTED, choose, held, odds_of, resampled_heads, stability_of, start_of_heads
-from model_training.stability import Change, Takes, changes_of, gather, patch_of
+from model_training.stability import Takes, changes_of, gather
 from tests.helpers.bundles import write_tiny_bundle
 
 SEED = 5_500_002
@@ -47,16 +47,6 @@ def test_each_change_changes_one_thing() -> None:
     clicks = [changes[name].shift for name in KINDS["click"]]
     assert all(max(abs(x), abs(y)) <= 3 and abs(z) <= 1 for x, y, z in clicks)
     assert len(set(clicks)) > 1
-
-
-def test_a_changed_patch_is_the_scan_moved_and_shifted() -> None:
-    phantom = make_phantom(SEED)
-    plain = patch_of(Change("", phantom), 21)
-    assert (patch_of(Change("", phantom, hu=7), 21) == plain + 7).all()
-    moved = patch_of(Change("", phantom, (2, -3, 1)), 21)
-    wide = render(phantom, phantom.grid_from((-13, -13, -2), (27, 27, 5)))
-    assert np.abs(plain.astype(int) - wide[1:4, 3:24, 3:24]).max() <= 2
-    assert np.abs(moved.astype(int) - wide[2:5, 0:21, 5:26]).max() <= 2
 
 
 def takes_of(n: int = 300) -> tuple[Takes, np.ndarray, np.ndarray]:

@@ -15,12 +15,12 @@ from scipy.special import expit, logit
 
 from hyrisk_desktop.errors import Cancelled, InputError
 from hyrisk_desktop.imaging import find_series, read_volume
-from hyrisk_desktop.risk.bundle import ModelBundle, load_bundle, read_description, seal_description
+from hyrisk_desktop.risk.bundle import ModelBundle, load_bundle, read_description, seal_description, write_bundle
 from hyrisk_desktop.risk.calibration import PlattCalibration
 from hyrisk_desktop.risk.predictor import Predictor
 from hyrisk_desktop.risk.self_test import self_test
 from model_training.cohort_table import read_table
-from model_training.compare import evaluate_bundle
+from model_training.compare import evaluate_bundle, score_bundle
 from model_training.dataset import load_cohort
 from model_training.seen_cases import MARKS, case_marks
 from model_training.validation import cases as cases_module
@@ -78,6 +78,23 @@ def risk_at(predictor: Predictor, case: int, cohort: Path) -> tuple[float, float
     reading = predictor.predict(read_volume(find_series(one.exam)[0]), one.centre, one.grade)
     assert reading.hyrisknet is not None
     return reading.risknet, reading.hyrisknet
+
+
+def test_a_model_of_several_heights_is_evaluated_on_the_exams_themselves(
+    cohort: Path, cache: Path, model: Path, tmp_path: Path
+) -> None:
+    """The cut patches have three slices; what the program reads at other heights is in the exam alone."""
+    bundle, network = load_bundle(model)
+    seen = replace(bundle, preprocessing=replace(bundle.preprocessing, levels_mm=(-4.0, 0.0)))
+    write_bundle(tmp_path / "levels", seen, network, "# {sha256}\n")
+    data = load_cohort(cohort, cache)
+    scored, single = (score_bundle(folder, data, "cpu") for folder in (tmp_path / "levels", model))
+    predictor = Predictor(tmp_path / "levels", "cpu")
+    for i, case in enumerate(read_table(cohort).cases):
+        volume = read_volume(find_series(case.exam)[0])
+        odds = predictor.odds_at(volume, case.centre, [bundle.score_rule.value(float(data.grade[i]))])
+        assert [scored.risknet[i], scored.hyrisknet[i]] == pytest.approx(odds, abs=1e-5)
+    assert np.abs(scored.risknet - single.risknet).min() > 1e-6
 
 
 def test_the_figures_are_those_of_the_same_model_on_the_same_cases(

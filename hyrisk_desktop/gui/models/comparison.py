@@ -20,11 +20,12 @@ from hyrisk_desktop.gui.letters import LetteredDialog
 from hyrisk_desktop.gui.models.shelf import Comparison
 from hyrisk_desktop.gui.plain_table import ItemTable
 from hyrisk_desktop.gui.session import Session
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import decimal, listed, tr
 from hyrisk_desktop.risk import RiskReading
 from hyrisk_desktop.risk.bundle import ModelBundle
 from hyrisk_desktop.risk.model_store import InstalledModel
 from hyrisk_desktop.risk.model_summary import auc_of, summarise, synthetic
+from hyrisk_desktop.risk.preprocessing import Preprocessing
 from hyrisk_desktop.standing import SHOWN, Standing, risk_standing
 
 NOTHING = "–"
@@ -165,9 +166,23 @@ def _description(model: InstalledModel) -> list[tuple[str, str]]:
         (tr("AUC, grade alone"), _auc(bundle, "grade")),
         (tr("AUC, Agatston alone"), _auc(bundle, "agatston")),
         (tr("HU window"), tr("{low:g} to {high:g} HU", low=p.hu_window[0], high=p.hu_window[1])),
-        (tr("Crop, input"), tr("{crop:g} of the patch, {size} px", crop=p.inference_crop, size=p.input_size)),
+        (tr("Crop, input"), _crop(p)),
+        (tr("Looks at"), _levels(p)),
         (tr("SHA-256"), summary.sha256[:16]),
     ]
+
+
+def _crop(p: Preprocessing) -> str:
+    if p.crop_mm is not None:
+        return tr("{side:g} mm, {size} px", side=p.crop_mm, size=p.input_size)
+    return tr("{crop:g} of the patch, {size} px", crop=p.inference_crop, size=p.input_size)
+
+
+def _levels(p: Preprocessing) -> str:
+    if p.levels_mm is None:
+        return tr("the slice of the click and its neighbours")
+    levels = listed([decimal(level, "+g") if level else "0" for level in p.levels_mm])
+    return tr("three slices each at {levels} mm from the click, averaged", levels=levels)
 
 
 def _auc(bundle: ModelBundle, head: str) -> str:

@@ -147,7 +147,7 @@ def test_the_map_is_grad_cam_by_its_definition(
     place = explain_module._place
     monkeypatch.setattr(explain_module, "_place", lambda cam, *rest: placed.append(cam) or place(cam, *rest))
     explain(predictor, volume, HEART_CENTRE, grade)
-    images, _ = predictor.input_batch(volume.hu, HEART_CENTRE)
+    images, _ = predictor.input_batch(volume, HEART_CENTRE)
     with torch.enable_grad():
         maps = network.maps(images[:1].clone()).detach().requires_grad_()
         features = network.averaged(maps)

@@ -140,8 +140,8 @@ def test_the_newest_centres_are_remembered(predictor: Predictor, monkeypatch: py
     monkeypatch.setattr("hyrisk_desktop.risk.predictor._CACHED_CENTRES", 2)
     predictor._seen.clear()
     ran: list[int] = []
-    maps = predictor._maps
-    monkeypatch.setattr(predictor, "_maps", lambda batch: (ran.append(1), maps(batch[:1]))[1])
+    maps = predictor._engine.maps
+    monkeypatch.setattr(predictor._engine, "maps", lambda batch: (ran.append(1), maps(batch[:1]))[1])
     volume = block_volume(seed=9)
     for x, runs in ((120, 1), (121, 2), (120, 2), (122, 3), (120, 3), (121, 4)):
         predictor.features_at(volume, (x, 120, 12))
@@ -159,7 +159,7 @@ def test_the_intervals_slices_beyond_an_end_are_the_nearest_one(
     import torch
 
     volume = block_volume(seed=3)
-    batch, outside = predictor.input_batch(volume.hu, (130, 120, z))
+    batch, outside = predictor.input_batch(volume, (130, 120, z))
     assert not outside
     p = predictor.bundle.preprocessing
     for view, where in zip((batch[0], batch[5], batch[6]), slices, strict=True):
@@ -202,7 +202,7 @@ def test_another_prevalence_moves_the_risk_and_not_the_rank(predictor: Predictor
 def test_a_new_grade_runs_only_the_last_layer(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     volume = block_volume(seed=5)
     first = predictor.predict(volume, HEART_CENTRE, 0)
-    monkeypatch.setattr(predictor, "_maps", lambda _: pytest.fail("the trunk ran again"))
+    monkeypatch.setattr(predictor._engine, "maps", lambda _: pytest.fail("the trunk ran again"))
     again = predictor.predict(volume, HEART_CENTRE, 3)
     assert again.risknet == first.risknet
     assert again.risk == first.by_grade[3]
@@ -222,7 +222,7 @@ def test_the_interval_grows_from_nearby_clicks(predictor: Predictor) -> None:
     from hyrisk_desktop.risk.preprocessing import centred_crop, cut_patch, prepare
 
     volume = block_volume([(box((110, 100, 10), (30, 20, 3)), 300)])
-    batch, _ = predictor.input_batch(volume.hu, HEART_CENTRE)
+    batch, _ = predictor.input_batch(volume, HEART_CENTRE)
     p = predictor.bundle.preprocessing
     cx, cy, cz = HEART_CENTRE
     shifts = [(0, 0, 0), (3, 0, 0), (-3, 0, 0), (0, 3, 0), (0, -3, 0), (0, 0, -1), (0, 0, 1), (3, 3, -1), (-3, -3, 1)]

@@ -165,7 +165,7 @@ def test_the_predictor_cuts_by_the_exams_own_pixels(steady: Path) -> None:
         readings[pixel] = predictor.predict(taken, HEART_CENTRE, 2.0).hyrisknet
     # The same pixels of another size show another field of view: a kept answer must not stand in for it.
     assert len(set(readings.values())) == 3
-    images, _ = predictor.input_batch(volume.hu, HEART_CENTRE, volume.spacing_mm[0])
+    images, _ = predictor.input_batch(volume, HEART_CENTRE)
     assert images.shape[0] == len(interval_views(predictor.bundle.preprocessing, 0.7))
 
 
