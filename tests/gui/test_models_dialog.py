@@ -13,8 +13,10 @@ from pytestqt.qtbot import QtBot
 
 from hyrisk_desktop.app import build_window, make_application
 from hyrisk_desktop.gui.dialogs.message import ErrorDialog
+from hyrisk_desktop.gui.models import comparison
 from hyrisk_desktop.paths import bundled_model_dir
 from hyrisk_desktop.risk.bundle import read_description
+from hyrisk_desktop.risk.preprocessing import Preprocessing
 from hyrisk_desktop.settings import Settings
 from tests.gui.conftest import Program
 from tests.helpers.bundles import edit_description, shelve, write_chance_bundle, write_tiny_bundle
@@ -301,6 +303,13 @@ def test_compare_shows_both_and_forgets_the_exam_when_it_changes(two: Program) -
     two.session.set_grade(2)
     assert "Risk" not in rows()
     dialog.widget.close()
+
+
+def test_compare_says_what_each_model_looks_at() -> None:
+    paper, other = Preprocessing(input_size=96), Preprocessing(input_size=160, crop_mm=84.0, levels_mm=(-6.5, 0.0, 4.0))
+    assert [comparison._crop(p) for p in (paper, other)] == ["0.7 of the patch, 96 px", "84 mm, 160 px"]
+    assert comparison._levels(paper) == "the slice of the click and its neighbours"
+    assert comparison._levels(other) == "three slices each at -6.5, 0, +4 mm from the click, averaged"
 
 
 def test_a_comparison_that_comes_late_says_no_risk_of_another_exam(two: Program) -> None:
