@@ -267,9 +267,14 @@ def _crop(bundle: ModelBundle) -> str:
 def _clicked_twice(stage_two: dict[str, Any]) -> str:
     if "still" not in stage_two:
         return ""
+    levels = (
+        "\nHeads learned from looks at the click's own height; a reading is their mean."
+        if "levels_mm" in stage_two
+        else ""
+    )
     return (
         f" Where {stage_two['clicked_twice']} of these phantoms were clicked once more, as another reader could have (3 px, 5 mm in z),\n"
-        f"the squared difference of the log odds counted {stage_two['still']:g}."
+        f"the squared difference of the log odds counted {stage_two['still']:g}.{levels}"
     )
 
 

@@ -33,7 +33,7 @@ from model_training.config import Phase, TrainConfig
 from model_training.dataset import CohortData, load_cohort, score_inputs, with_statistics
 from model_training.export import finish, novelty_statistics, platt_calibration, round_to_half
 from model_training.fuse import fit_fused_head, fit_image_head
-from model_training.looks import SEEN, features_of_seeds
+from model_training.looks import AGAIN, LOOK, SEEN, Kind, features_of_seeds
 from model_training.metrics import auc, auc_over_draws, bootstrap_ci, expected_auc
 from model_training.phantom.cohort import write_cohort
 from model_training.phantom.subject import make_subject
@@ -51,7 +51,6 @@ INNER = 500
 """Last cases of the training part, kept for choosing the weights."""
 LEVELS_MM = (-6.0, 0.0, 6.0)
 """Where a reading looks: what a click's height decides by chance is averaged out (measured; see CONTRIBUTING)."""
-AGAIN = "stage-two-again"
 CLICKED_TWICE, STILL = 1600, 0.25
 """Phantoms of stage two that are clicked once more, and what the mean squared difference of their log odds counts."""
 OUTCOME_DRAWS = 60
@@ -218,21 +217,25 @@ def export_demonstration(
 def _features(
     work: Path, model: HyRiskNet, preprocessing: Preprocessing, parts: tuple[Part, ...]
 ) -> dict[str, torch.Tensor]:
-    """Features [n, F] of the reserved parts' phantoms as the program computes them, and under `AGAIN` of stage two's second clicks [m, F].
+    """Features [n, F] of the reserved parts' phantoms as the program computes them; of stage two's also `LOOK` and `AGAIN`.
 
     Args:
         work: folder of the parts. model, preprocessing: of the reading. parts: with the reserved ones.
     """
     trunk = work / "trunk"
     write_bundle(trunk, ModelBundle(NAME, model.depth, preprocessing, demonstration=True), model, "# {sha256}\n")
-    workers, seen = os.cpu_count() or 1, {}
-    for part in parts:
-        if part.name in RESERVED:
-            seen[part.name] = features_of_seeds(trunk, work / SEEN / part.name, part.first_seed, part.count, workers)
-            if part.name == "stage-two":
-                again, count = work / SEEN / AGAIN, min(CLICKED_TWICE, part.count)
-                seen[AGAIN] = features_of_seeds(trunk, again, part.first_seed, count, workers, clicked_again=True)
-    return {name: torch.from_numpy(features.astype(np.float32)) for name, features in seen.items()}
+
+    def see(name: str, part: Part, count: int, kind: Kind) -> torch.Tensor:
+        folder, workers = work / SEEN / name, os.cpu_count() or 1
+        features = features_of_seeds(trunk, folder, part.first_seed, count, workers, kind=kind)
+        return torch.from_numpy(features.astype(np.float32))
+
+    reserved = {part.name: part for part in parts if part.name in RESERVED}
+    seen = {name: see(name, part, part.count, "reading") for name, part in reserved.items()}
+    second = reserved["stage-two"]
+    seen[LOOK] = see(LOOK, second, second.count, "look")
+    seen[AGAIN] = see(AGAIN, second, min(CLICKED_TWICE, second.count), "second look")
+    return seen
 
 
 def _fit_heads(
@@ -244,13 +247,16 @@ def _fit_heads(
     *,
     parts: tuple[Part, ...],
 ) -> tuple[dict[str, Any], F64]:
-    """Both heads on stage two's phantoms, in place; what is told of it, and the test part's log odds with Agatston [n].
+    """Both heads on single looks at stage two's phantoms, in place; what is told of it, and the test part's log odds with Agatston [n].
+
+    Single looks move more with a click than their mean does: heads that are held still on them move less than heads fitted on
+    the means, for the same AUC.
 
     Args:
         model, config, steady, parts: as of `export_demonstration`. seen: as of `_features`. data: of stage two and of the test.
     """
     second, test = data
-    features = seen["stage-two"]
+    features = seen[LOOK]
     target = _stage_two_target(second, next(p for p in parts if p.name == "stage-two"), config, steady)
     twice = seen[AGAIN] - features[: len(seen[AGAIN])]
     image_pull = fit_image_head(model, features, target, twice=twice, still=STILL)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -24,8 +27,10 @@ Int16 = NDArray[np.int16]
 Click = tuple[int, int, int]
 """Shift (x, y, z) in voxels from where the phantom's reader clicks."""
 USUAL: Click = (0, 0, 0)
-SEEN = "seen"
-"""Folder of such features below that of a training."""
+SEEN, LOOK, AGAIN = "seen", "stage-two-look", "stage-two-again"
+"""Folder of such features below that of a training, and in it those of stage two's single looks and second clicks."""
+Kind = Literal["reading", "look", "second look"]
+"""Features as a reading has them, at the usual click; those of its own height alone; and these at the click of another reader, see `twins`."""
 _PER_FILE = 100
 
 
@@ -88,19 +93,19 @@ def write_part(path: str, **arrays: NDArray[np.generic]) -> None:
     replace_file(Path(path), stream.getvalue())
 
 
-def _draw(task: Task) -> None:
+def _draw(kind: Kind, task: Task) -> None:
     """Some phantoms' features into a file; runs in a process of its own."""
     directory, path, first, stop = task
     model, p = ready(directory)
-    write_part(path, f=np.concatenate([features_at(model, p, make_phantom(seed)) for seed in range(first, stop)]))
-
-
-def _draw_again(task: Task) -> None:
-    """The same of their second clicks."""
-    directory, path, first, stop = task
-    model, p = ready(directory)
-    again = [second_click(make_phantom(seed)) for seed in range(first, stop)]
-    write_part(path, f=np.concatenate([features_at(model, p, phantom, [click]) for phantom, click in again]))
+    if kind != "reading":
+        p = replace(p, levels_mm=None)
+    found = []
+    for seed in range(first, stop):
+        phantom, click = make_phantom(seed), USUAL
+        if kind == "second look":
+            phantom, click = second_click(phantom)
+        found.append(features_at(model, p, phantom, [click]))
+    write_part(path, f=np.concatenate(found))
 
 
 def features_of_seeds(
@@ -111,15 +116,15 @@ def features_of_seeds(
     workers: int,
     progress: Progress = no_progress,
     *,
-    clicked_again: bool = False,
+    kind: Kind = "reading",
 ) -> F64:
-    """Features [count, F] of the phantoms from seed ``first`` on, at the usual click; continues what is in ``work``.
+    """Features [count, F] of the phantoms from seed ``first`` on; continues what is in ``work``.
 
     Args:
-        directory: of the bundle. work: folder of the parts, of this bundle's trunk only. first, count: seeds. workers: processes.
-        progress: called with phantoms done and in all. clicked_again: at the click of another reader, see `twins.second_click`.
+        directory: of the bundle. work: folder of the parts, of this kind and this bundle's trunk only. first, count: seeds.
+        workers: processes. progress: called with phantoms done and in all. kind: at which click, and at how many heights.
     """
-    draw = _draw_again if clicked_again else _draw
+    draw = partial(_draw, kind)
     paths = in_parts(draw, directory, work, range(first, first + count), _PER_FILE, workers, progress)
     features: F64 = np.concatenate([np.load(path)["f"] for path in paths])
     return features

@@ -25,7 +25,7 @@ from hyrisk_desktop.risk.network import HyRiskNet, log_odds
 from hyrisk_desktop.risk.spread import Spread
 from model_training.card import SPREAD_LINE, exchange_line, exchange_section, spread_line, stability_section
 from model_training.fuse import fit_linear, forget_image_head
-from model_training.looks import SEEN, features_of_seeds
+from model_training.looks import LOOK, SEEN, features_of_seeds
 from model_training.phantom.subject import make_subject
 from model_training.stability import Takes, gather
 
@@ -183,14 +183,14 @@ def stability_of(model: HyRiskNet, bundle: ModelBundle, takes: Takes) -> dict[st
 def stage_two_cases(
     directory: Path, bundle: ModelBundle, work: Path, workers: int, progress: Progress = no_progress
 ) -> tuple[F64, F64, F64]:
-    """Features [n, F], score inputs [n] and expected risks [n] of the phantoms of the bundle's stage two.
+    """Features [n, F] of single looks, score inputs [n] and expected risks [n] of the phantoms of the bundle's stage two.
 
     Args:
         directory, bundle: whose features. work: folder of the parts. workers, progress: of the rendering.
     """
     first, last = map(int, bundle.training["seeds"]["stage-two"])
     count = last - first + 1
-    features = features_of_seeds(directory, work, first, count, workers, progress)
+    features = features_of_seeds(directory, work, first, count, workers, progress, kind="look")
     subjects = [make_subject(seed) for seed in range(first, first + count)]
     scores = np.array([bundle.score_rule.value(float(subject.grade)) for subject in subjects])
     return features, scores, np.array([subject.expected_risk for subject in subjects])
@@ -213,7 +213,7 @@ def add_spread(
     bundle, model = load_bundle(directory)
     takes = gather(directory, work / "takes", FIRST_SEED, count, workers, progress)
     # Those that the heads were fitted on, and seen already where the bundle was made: fewer would tell of too large a doubt.
-    cases = stage_two_cases(directory, bundle, work / SEEN / "stage-two", workers, progress)
+    cases = stage_two_cases(directory, bundle, work / SEEN / LOOK, workers, progress)
     spreads, facts = fit_spread(model, bundle, takes, cases)
     facts["stability"] = stability_of(model, bundle, takes)
     changes = {
