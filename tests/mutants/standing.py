@@ -7,6 +7,7 @@ from tests.mutants.mutant import mutants
 _RULES = "tests/unit/test_standing.py"
 _FILES = "tests/unit/exchange/test_withheld.py"
 _WINDOW = "tests/gui/test_withheld.py"
+_LOOKS = "tests/training/test_looks.py"
 
 STANDING = [
     *mutants(
@@ -153,7 +154,6 @@ STANDING = [
         ("cross_val_predict(Ridge(a), x, shifts, groups=subjects, cv=folds)", "Ridge(a).fit(x, shifts).predict(x)"),
         ("np.quantile(seems[meant == 0], LIMIT_QUANTILE)", "np.quantile(seems, LIMIT_QUANTILE)"),
         ("fitted.intercept_ - weights @ mean", "fitted.intercept_"),
-        ("slice(reach + y, reach + y + side), slice(reach + x, reach + x + side)", "slice(reach + x, reach + x + side), slice(reach + y, reach + y + side)"),
         ("clicks.append((round(x / pixel), round(y / pixel), round(z / step)))", "clicks.append((round(x / pixel), round(y / pixel), round(z / pixel)))"),
     ),
     *mutants(
@@ -184,8 +184,31 @@ STANDING = [
         "tests/training/test_spread.py",
         ("np.sqrt(scanner.increment_mm / increment)", "np.sqrt(increment / scanner.increment_mm)"),
         ("scanner.noise_hu * kernel.noise_hu / scanner.kernel.noise_hu", "scanner.noise_hu"),
-        ("first = (x - side // 2, y - side // 2, z - slices // 2)", "first = (y - side // 2, x - side // 2, z - slices // 2)"),
+        ("[levels[view.slice_shift] for view in views]", "[levels[-view.slice_shift] for view in views]", _LOOKS),
+        ("[change.shift], change.hu)", "[change.shift])", "tests/training/test_spread.py"),
+        ("np.concatenate([own, others])", "np.concatenate([others, own])", _LOOKS),
         ("(0, 0, sign * round(Z_MM / scanner.increment_mm))", "(0, 0, round(Z_MM / scanner.increment_mm))"),
+    ),
+    *mutants(
+        "model_training/looks.py",
+        _LOOKS,
+        ("slice(reach + y, reach + y + side), slice(reach + x, reach + x + side)", "slice(reach + x, reach + x + side), slice(reach + y, reach + y + side)"),
+        ("looks = [(x, y, z + dz) for", "looks = [(x, y, z - dz) for"),
+        ("patch + np.float32(hu)", "patch + np.float32(0)"),
+        ("reshape(len(clicks), len(levels), -1)", "reshape(len(levels), len(clicks), -1).swapaxes(0, 1)"),
+        ("        p = replace(p, levels_mm=None)\n", "        pass\n"),
+        ('if kind == "second look":', "if False:"),
+    ),
+    *mutants(
+        "model_training/compare.py",
+        "tests/training/test_validate.py",
+        ("look.patches(look.own)", "look.patches(look.own[:1] * len(look.own))"),
+        ("if p.levels_mm is None:", "if True:"),
+    ),
+    *mutants(
+        "model_training/demonstration.py",
+        "tests/training/test_demonstration.py",
+        ("preprocessing = replace(preprocessing, levels_mm=LEVELS_MM)", "preprocessing = replace(preprocessing)"),
     ),
     *mutants(
         "model_training/parts.py",

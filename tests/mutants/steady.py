@@ -39,7 +39,6 @@ STEADY = [
         ("risks = 1 / (1 + np.exp(-(seen + RISK_WEIGHTS[\"hidden\"] * _NODES)))", "risks = 1 / (1 + np.exp(-(seen + 0 * _NODES)))"),
         ("rng.uniform(-SHIFT_Z_MM, SHIFT_Z_MM) / increment", "rng.uniform(-SHIFT_Z_MM, SHIFT_Z_MM)"),
         ("round(z * again.scanner.increment_mm / phantom.scanner.increment_mm)", "z"),
-        ("    return _gathered(_draw_clicks, work,", "    return _gathered(_draw, work,"),
     ),
     *mutants(
         "model_training/jitter.py",
