@@ -9,6 +9,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import safe_open
@@ -20,6 +21,7 @@ from hyrisk_desktop.risk.bundle import (
     parse_description,
     read_description,
     read_sealed,
+    read_weights,
     write_bundle,
 )
 from hyrisk_desktop.risk.calibration import PlattCalibration
@@ -111,6 +113,23 @@ def _copied(source: str, target: str) -> str:
             os.link(source, target)
             return target
     return str(shutil.copy2(source, target))
+
+
+class HashedOnce:
+    """Stands in for `bundle.read_weights` where many windows read the same file: what was sound is hashed again once it has changed."""
+
+    def __init__(self) -> None:
+        self._sound: set[tuple[object, ...]] = set()
+
+    def __call__(self, directory: Path, data: dict[str, Any]) -> bytes:
+        path = directory / WEIGHTS
+        if not path.is_file():
+            return read_weights(directory, data)
+        now = path.stat()
+        state = (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, data.get("sha256"))
+        weights = path.read_bytes() if state in self._sound else read_weights(directory, data)
+        self._sound.add(state)
+        return weights
 
 
 def write_chance_bundle(folder: Path, *, seed: int = 5, name: str = "Chance network") -> None:

@@ -11,11 +11,13 @@ import alembic.command
 import numpy as np
 import pytest
 
+from hyrisk_desktop.errors import BundleError
+from hyrisk_desktop.risk import bundle
 from hyrisk_desktop.risk.bundle import ModelBundle, verify_bundle
 from hyrisk_desktop.worklist.database import Database
 from hyrisk_desktop.worklist.store import Store
 from tests.helpers import bundles, empty_worklist
-from tests.helpers.bundles import make_tiny_bundle, write_tiny_bundle
+from tests.helpers.bundles import HashedOnce, make_tiny_bundle, write_tiny_bundle
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -27,8 +29,8 @@ def same(one: ModelBundle, other: ModelBundle) -> bool:
     return True
 
 
-def vars_of(bundle: ModelBundle) -> dict[str, object]:
-    plain = {field.name: getattr(bundle, field.name) for field in fields(bundle)}
+def vars_of(one: ModelBundle) -> dict[str, object]:
+    plain = {field.name: getattr(one, field.name) for field in fields(one)}
     novelty = plain.pop("novelty")
     return plain | {f"novelty.{field.name}": getattr(novelty, field.name) for field in fields(novelty)}
 
@@ -55,6 +57,34 @@ def test_what_a_test_does_to_its_bundle_no_other_sees(tmp_path: Path, place: str
     write_tiny_bundle(folder)
     assert contents(folder) == sound
     assert verify_bundle(folder).name == "Tiny test network"
+
+
+def test_weights_are_hashed_again_once_they_have_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = HashedOnce()
+    monkeypatch.setattr(bundle, "read_weights", read)
+    write_tiny_bundle(tmp_path / "tiny")
+    weights = tmp_path / "tiny" / "weights.safetensors"
+    content = weights.read_bytes()
+    sealed = bundle.read_sealed(tmp_path / "tiny")
+    assert read(tmp_path / "tiny", sealed) == content
+    assert read(tmp_path / "tiny", sealed) == content
+    verify_bundle(tmp_path / "tiny")
+    with pytest.raises(BundleError):
+        read(tmp_path / "tiny", sealed | {"sha256": "0" * 64})
+    damaged = content[:-1] + bytes([content[-1] ^ 1])
+    with weights.open("r+b") as file:
+        file.write(damaged)
+    for _ in range(2):
+        with pytest.raises(BundleError):
+            verify_bundle(tmp_path / "tiny")
+    weights.unlink()
+    with pytest.raises(BundleError):
+        verify_bundle(tmp_path / "tiny")
+    weights.write_bytes(damaged)
+    with pytest.raises(BundleError):
+        verify_bundle(tmp_path / "tiny")
+    weights.write_bytes(content)
+    verify_bundle(tmp_path / "tiny")
 
 
 def dump(path: Path) -> list[str]:
