@@ -19,7 +19,17 @@ def weighted_auc(score: F64, positive: F64, negative: F64) -> float:
     Args:
         score: [n]. positive, negative: weights [n].
     """
-    _, level = np.unique(score, return_inverse=True)
+    return _auc_of_levels(_levels(score), positive, negative)
+
+
+def _levels(score: F64) -> NDArray[np.int64]:
+    """Which of the different values of ``score``, from the lowest, each case has [n]."""
+    level: NDArray[np.int64] = np.unique(score, return_inverse=True)[1]
+    return level
+
+
+def _auc_of_levels(level: NDArray[np.int64], positive: F64, negative: F64) -> float:
+    """`weighted_auc` of cases whose `_levels` are known, which costs most of it."""
     positives = np.bincount(level, positive)
     negatives = np.bincount(level, negative)
     below = np.cumsum(negatives) - negatives
@@ -55,7 +65,9 @@ def auc_over_draws(score: F64, risk: F64, draws: int, seed: int) -> tuple[float,
         score, risk: [n]. draws: how many. seed: of the draws.
     """
     rng = np.random.default_rng(seed)
-    values = [auc(score, (rng.random(len(risk)) < risk).astype(np.int64)) for _ in range(draws)]
+    ranked = _levels(score)
+    drawn = ((rng.random(len(risk)) < risk).astype(np.float64) for _ in range(draws))
+    values = [_auc_of_levels(ranked, positive, 1.0 - positive) for positive in drawn]
     return float(np.mean(values)), float(np.std(values))
 
 
@@ -77,9 +89,10 @@ def bootstrap_ci(
     count = int(codes.max()) + 1
     positive = outcome.astype(np.float64)
     values = np.empty(resamples)
+    ranked = _levels(score)
     for i in range(resamples):
         weight = np.bincount(rng.integers(0, count, count), minlength=count)[codes].astype(np.float64)
-        values[i] = weighted_auc(score, positive * weight, (1.0 - positive) * weight)
+        values[i] = _auc_of_levels(ranked, positive * weight, (1.0 - positive) * weight)
     tail = 50.0 * (1.0 - level)
     low, high = np.nanpercentile(values, (tail, 100.0 - tail))
     return float(low), float(high)

@@ -226,10 +226,12 @@ def fit(job: Fit, folder: Path, start: Callable[[], HyRiskNet], watch: Watch | N
             state.step += 1
             state.loss_sum, state.loss_count = state.loss_sum + loss, state.loss_count + 1
             last = state.step == plan.steps
-            if state.step % plan.steps_per_epoch == 0 or last:
+            ends_epoch = state.step % plan.steps_per_epoch == 0 or last
+            if ends_epoch:
                 watch.epoch(job.stage, _evaluate(job, model, plan, state, keeper))
-                keeper.checkpoint(model, optimiser, state)
-            elif state.step % job.config.checkpoint_every == 0:
+            # The end of a fit needs none: it would be dropped in the next moment.
+            goes_on = not (last or state.stopped)
+            if goes_on and (ends_epoch or state.step % job.config.checkpoint_every == 0):
                 keeper.checkpoint(model, optimiser, state)
             watch.step(job.stage, (state.step - 1) // plan.steps_per_epoch + 1, state.step, plan.steps, loss)
     except BaseException:

@@ -497,7 +497,7 @@ def test(arguments: list[str]) -> int:
         ends = {name: pool.submit(call_quietly, *how) for name, how in beside.items()}
         say(f"Running pytest, and beside it {', '.join(beside)}, which are shown afterwards")
         # What takes longest comes first, or one core would wait for the other at the end.
-        command = [*tests, *side_by_side(), "tests/training", "tests/gui", "tests/unit", "tests/test_house.py"]
+        command = [*tests, *side_by_side(), "tests/training", "tests/gui", "tests/test_house.py", "tests/unit"]
         if subprocess.call(command, cwd=ROOT, env=offscreen):
             failed.append("pytest")
         for name, end in ends.items():

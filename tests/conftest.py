@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from tests.helpers.once import shared_folder
+
 # Before anything imports Qt or torch.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen") if not os.environ.get("DISPLAY") else None
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -95,6 +97,19 @@ def isolated_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path.with_name(f"{tmp_path.name}-home")
     monkeypatch.setenv("HYRISK_HOME", str(home))
     return home
+
+
+@pytest.fixture(scope="session", autouse=True)
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What many tests begin with: `tests/unit/test_helpers.py` says that it is what each would have made."""
+    import alembic.command
+
+    from tests.helpers import bundles, empty_worklist
+
+    bundles.KEPT = shared_folder(tmp_path_factory)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(alembic.command, "upgrade", empty_worklist.upgrade)
+        yield
 
 
 @pytest.fixture(scope="session")

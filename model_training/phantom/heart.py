@@ -229,8 +229,9 @@ class Heart:
             nodes = nodes + self._rng_paths[index, : len(nodes)] * np.linspace(0.3, 1.0, len(nodes))[:, None]
             dense = _resample(nodes, 1.5)
             for _ in range(4):
-                value = self._epicardium(dense)
-                gradient = np.stack([self._epicardium(dense + step) - value for step in 0.5 * np.eye(3)], axis=1) / 0.5
+                around = np.concatenate([dense, *(dense + step for step in 0.5 * np.eye(3))])
+                value, *beside = np.split(self._epicardium(around), 4)
+                gradient = np.stack([distance - value for distance in beside], axis=1) / 0.5
                 norm = np.linalg.norm(gradient, axis=1, keepdims=True) + 1e-6
                 dense = dense - np.clip(value - 2.2, -6, 6)[:, None] * gradient / norm**2 * 0.8
             dense[1:-1] = 0.25 * dense[:-2] + 0.5 * dense[1:-1] + 0.25 * dense[2:]

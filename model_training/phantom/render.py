@@ -309,10 +309,8 @@ def _paint_lung(phantom: Phantom, canvas: _Canvas, distance: F32, fine: F32, med
     holes = np.clip((np.float32(0.75) * medium + np.float32(0.66) * fine - np.float32(cut)) * 3.0, 0, 1)
     tissue += holes * (np.float32(-975.0) - tissue) * np.float32(0.85)
     canvas.cover(inside, tissue)
-    lung = np.flatnonzero(inside.any(axis=(1, 2)))
-    if len(lung):
-        for row in phantom.tree:
-            _stroke(canvas.image, canvas.grid, row, 38.0, inside)
+    if inside.any():
+        _strokes(canvas.image, canvas.grid, phantom.tree, 38.0, inside)
 
 
 def _paint_tubes(phantom: Phantom, canvas: _Canvas) -> None:
@@ -320,9 +318,10 @@ def _paint_tubes(phantom: Phantom, canvas: _Canvas) -> None:
     grid = canvas.grid
     for name, path in phantom.heart.coronaries.items():
         radii = np.linspace(2.1, 1.0, len(path)) * (0.9 if name == "vein" else 1.0)
-        for i in range(0, len(path) - 1, 2):
-            end = min(i + 2, len(path) - 1)
-            _stroke(canvas.image, grid, np.array([*path[i], *path[end], radii[i], radii[end]]), phantom.tissue["blood"])
+        starts = np.arange(0, len(path) - 1, 2)
+        ends = np.minimum(starts + 2, len(path) - 1)
+        rows = np.column_stack([path[starts], path[ends], radii[starts], radii[ends]])
+        _strokes(canvas.image, grid, rows, phantom.tissue["blood"])
 
 
 def _window(axis: F32, low: float, high: float) -> slice:
@@ -330,17 +329,28 @@ def _window(axis: F32, low: float, high: float) -> slice:
     return slice(int(np.searchsorted(axis, low)), int(np.searchsorted(axis, high, side="right")))
 
 
-def _stroke(image: F32, grid: Grid, row: F64, hu: float, inside: F32 | None = None) -> None:
-    """Draw one tapered segment [8] into ``image``, only where ``inside`` allows it."""
-    reach = max(row[6], row[7]) + 1.5
+def _windows(axis: F32, low: F64, high: F64) -> list[slice]:
+    """`_window` of many [n] at once."""
+    first, last = np.searchsorted(axis, low), np.searchsorted(axis, high, side="right")
+    return [slice(a, b) for a, b in zip(first.tolist(), last.tolist(), strict=True)]
+
+
+def _strokes(image: F32, grid: Grid, rows: F64, hu: float, inside: F32 | None = None) -> None:
+    """Draw tapered segments [n, 8] into ``image``, only where ``inside`` allows it; most lie in other slices."""
+    low, high = np.minimum(rows[:, :3], rows[:, 3:6]), np.maximum(rows[:, :3], rows[:, 3:6])
+    reach = rows[:, 6:].max(axis=1) + 1.5
     slice_reach = reach + 0.5 * grid.increment_mm
-    zs = _window(grid.z, min(row[2], row[5]) - slice_reach, max(row[2], row[5]) + slice_reach)
-    if zs.start >= zs.stop:
-        return
-    ys = _window(grid.y, min(row[1], row[4]) - reach, max(row[1], row[4]) + reach)
-    xs = _window(grid.x, min(row[0], row[3]) - reach, max(row[0], row[3]) + reach)
-    if ys.start >= ys.stop or xs.start >= xs.stop:
-        return
+    zs = _windows(grid.z, low[:, 2] - slice_reach, high[:, 2] + slice_reach)
+    ys = _windows(grid.y, low[:, 1] - reach, high[:, 1] + reach)
+    xs = _windows(grid.x, low[:, 0] - reach, high[:, 0] + reach)
+    for row, where in zip(rows, zip(zs, ys, xs, strict=True), strict=True):
+        if all(window.start < window.stop for window in where):
+            _stroke(image, grid, row, hu, where, inside)
+
+
+def _stroke(image: F32, grid: Grid, row: F64, hu: float, where: tuple[slice, slice, slice], inside: F32 | None) -> None:
+    """Draw one segment [8] into the window ``where`` [z, y, x] of ``image``."""
+    zs, ys, xs = where
     x, y = grid.x[None, None, xs] - np.float32(row[0]), grid.y[None, ys, None] - np.float32(row[1])
     ax, ay, az = (np.float32(row[3 + i] - row[i]) for i in range(3))
     per_length = np.float32(1.0) / (ax * ax + ay * ay + az * az + np.float32(1e-6))

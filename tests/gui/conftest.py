@@ -16,12 +16,12 @@ from hyrisk_desktop.gui.main_window import MainWindow
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Exam
 from hyrisk_desktop.imaging import CTVolume, Kind, SeriesRecord, shutdown_decoders
-from hyrisk_desktop.risk import engine_choice, predictor
+from hyrisk_desktop.risk import bundle, engine_choice, predictor
 from hyrisk_desktop.risk.bundle import ModelBundle, load_bundle, verify_bundle
 from hyrisk_desktop.risk.network import HyRiskNet
 from hyrisk_desktop.risk.predictor import Predictor
 from hyrisk_desktop.settings import Settings
-from tests.helpers.bundles import shelve, write_tiny_bundle
+from tests.helpers.bundles import HashedOnce, shelve, write_tiny_bundle
 
 
 @dataclass
@@ -91,8 +91,15 @@ def networks() -> dict[str, tuple[ModelBundle, HyRiskNet]]:
     return {}
 
 
+@pytest.fixture(scope="session")
+def hashed_once() -> HashedOnce:
+    return HashedOnce()
+
+
 @pytest.fixture
-def built_once(networks: dict[str, tuple[ModelBundle, HyRiskNet]], monkeypatch: pytest.MonkeyPatch) -> None:
+def built_once(
+    networks: dict[str, tuple[ModelBundle, HyRiskNet]], hashed_once: HashedOnce, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A bundle's files are checked for each window; the network, which nobody changes, is built and warmed once."""
 
     warm_up = Predictor.warm_up
@@ -107,6 +114,7 @@ def built_once(networks: dict[str, tuple[ModelBundle, HyRiskNet]], monkeypatch: 
     # ONNX Runtime would make its sessions anew for each window; `tests/unit/risk/test_engines.py` has one that reads with it.
     monkeypatch.setattr(engine_choice, "_cpu_reads", lambda _: False)
     monkeypatch.setattr(predictor, "load_bundle", load)
+    monkeypatch.setattr(bundle, "read_weights", hashed_once)
     monkeypatch.setattr(Predictor, "warm_up", lambda _: None)
 
 

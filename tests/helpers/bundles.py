@@ -9,16 +9,27 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from safetensors import safe_open
 
 from hyrisk_desktop.paths import models_dir
-from hyrisk_desktop.risk.bundle import WEIGHTS, ModelBundle, read_description, write_bundle
+from hyrisk_desktop.risk.bundle import (
+    WEIGHTS,
+    ModelBundle,
+    parse_description,
+    read_description,
+    read_sealed,
+    read_weights,
+    write_bundle,
+)
 from hyrisk_desktop.risk.calibration import PlattCalibration
 from hyrisk_desktop.risk.model_store import folder_name
 from hyrisk_desktop.risk.novelty import Novelty
 from hyrisk_desktop.risk.preprocessing import Preprocessing
 from hyrisk_desktop.risk.self_test import KNOWN_ANSWER, known_answer
+from tests.helpers.once import once
 
 CALIBRATION = {"risknet": PlattCalibration(0.8, 0.1, 0.4), "hyrisknet": PlattCalibration(1.1, -0.3, 0.3)}
 """Different for the two heads, and of no prevalence whose logit is 0: neither curve can stand in for the other."""
@@ -26,7 +37,33 @@ REFERENCE = {"risknet": np.linspace(0, 1, 51) ** 2, "hyrisknet": np.linspace(0, 
 """Risks of the reference cohort, to the five digits that a bundle keeps."""
 
 
+KEPT: Path | None = None
+"""Where a run of tests keeps what `write_tiny_bundle` has made, for all of its processes."""
+
+
 def write_tiny_bundle(folder: Path, *, seed: int = 0, name: str = "Tiny test network") -> ModelBundle:
+    """`make_tiny_bundle`, or a copy of what it made before: nobody is given the original, so what a test does to its own is its own."""
+    import torch
+
+    if KEPT is None:
+        return make_tiny_bundle(folder, seed=seed, name=name)
+    key = hashlib.sha256(f"{seed} {name}".encode()).hexdigest()[:16]
+    original = once(KEPT, f"tiny-bundle-{key}", lambda made: make_tiny_bundle(made, seed=seed, name=name))
+    # As making one leaves it: what a test draws must not hang on whether it was the first.
+    torch.manual_seed(seed)
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(original, folder)
+    return _with_statistics(folder)
+
+
+def _with_statistics(folder: Path) -> ModelBundle:
+    """What `load_bundle` says of a sound bundle, without the time for its weights."""
+    with safe_open(folder / WEIGHTS, "numpy") as weights:
+        statistics = {key: weights.get_tensor(key) for key in weights.keys() if key.startswith("novelty.")}  # noqa: SIM118
+    return parse_description(folder, read_sealed(folder), statistics)
+
+
+def make_tiny_bundle(folder: Path, *, seed: int = 0, name: str = "Tiny test network") -> ModelBundle:
     """ResNet-18 at 64 pixels whose grade matters."""
     import torch
 
@@ -76,6 +113,23 @@ def _copied(source: str, target: str) -> str:
             os.link(source, target)
             return target
     return str(shutil.copy2(source, target))
+
+
+class HashedOnce:
+    """Stands in for `bundle.read_weights` where many windows read the same file: what was sound is hashed again once it has changed."""
+
+    def __init__(self) -> None:
+        self._sound: set[tuple[object, ...]] = set()
+
+    def __call__(self, directory: Path, data: dict[str, Any]) -> bytes:
+        path = directory / WEIGHTS
+        if not path.is_file():
+            return read_weights(directory, data)
+        now = path.stat()
+        state = (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, data.get("sha256"))
+        weights = path.read_bytes() if state in self._sound else read_weights(directory, data)
+        self._sound.add(state)
+        return weights
 
 
 def write_chance_bundle(folder: Path, *, seed: int = 5, name: str = "Chance network") -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hyrisk_desktop.imaging.volume import CTVolume
 
@@ -21,16 +23,7 @@ def block_volume(
     seed: int = 0,
 ) -> CTVolume:
     """A heart-sized ellipsoid of 40 HU in lung, in a body, with boxes of given HU put into it."""
-    rng = np.random.default_rng(seed)
-    z, y, x = np.ogrid[: shape[0], : shape[1], : shape[2]]
-    cx, cy, cz = HEART_CENTRE
-    hu = np.full(shape, -850, np.int16)
-    body = ((x - shape[2] / 2) / (shape[2] / 2.1)) ** 2 + ((y - shape[1] / 2) / (shape[1] / 2.2)) ** 2
-    hu[np.broadcast_to((body > 0.8) & (body < 1.0), shape)] = 50
-    hu[np.broadcast_to(body >= 1.0, shape)] = -1000
-    heart = ((x - cx) / 65) ** 2 + ((y - cy) / 60) ** 2 + ((z - cz) / 20) ** 2
-    hu[heart < 1] = 40
-    hu += rng.normal(0, 8, shape).astype(np.int16)
+    hu = _chest(shape, seed).copy()
     for where, value in lesions:
         hu[where] = value
     return CTVolume(
@@ -48,6 +41,23 @@ def block_volume(
             "WindowWidth": "360",
         },
     )
+
+
+@lru_cache(maxsize=8)
+def _chest(shape: tuple[int, int, int], seed: int) -> NDArray[np.int16]:
+    """Its HU without the boxes, drawn once and never changed: many tests begin with the same noise."""
+    rng = np.random.default_rng(seed)
+    z, y, x = np.ogrid[: shape[0], : shape[1], : shape[2]]
+    cx, cy, cz = HEART_CENTRE
+    hu = np.full(shape, -850, np.int16)
+    body = ((x - shape[2] / 2) / (shape[2] / 2.1)) ** 2 + ((y - shape[1] / 2) / (shape[1] / 2.2)) ** 2
+    hu[np.broadcast_to((body > 0.8) & (body < 1.0), shape)] = 50
+    hu[np.broadcast_to(body >= 1.0, shape)] = -1000
+    heart = ((x - cx) / 65) ** 2 + ((y - cy) / 60) ** 2 + ((z - cz) / 20) ** 2
+    hu[heart < 1] = 40
+    hu += rng.normal(0, 8, shape).astype(np.int16)
+    hu.flags.writeable = False
+    return hu
 
 
 def box(centre: tuple[int, int, int], size: tuple[int, int, int]) -> tuple[slice, slice, slice]:

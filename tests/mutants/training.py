@@ -43,7 +43,7 @@ TRAINING = [
         ("difference - 1.959964 * error", "difference - 1.644854 * error"),
         ("math.erfc(abs(difference) / error / math.sqrt(2.0))", "math.erfc(abs(difference) / error) "),
         ("weight = np.bincount(rng.integers(0, count, count), minlength=count)[codes]", "weight = np.bincount(rng.integers(0, len(codes), len(codes)), minlength=len(codes))"),
-        ("weighted_auc(score, positive * weight, (1.0 - positive) * weight)", "weighted_auc(score, positive * weight, 1.0 - positive)"),
+        ("_auc_of_levels(ranked, positive * weight, (1.0 - positive) * weight)", "_auc_of_levels(ranked, positive * weight, 1.0 - positive)"),
         ("return weighted_auc(score, risk, 1.0 - risk)", "return weighted_auc(score, risk, np.ones(len(risk)))"),
         ("acted = risk >= threshold", "acted = risk > threshold"),
         ("return true - false * threshold / (1.0 - threshold)", "return true - false * (1.0 - threshold)"),

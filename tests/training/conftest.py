@@ -3,42 +3,29 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from model_training.dataset import load_cohort
 from model_training.phantom.cohort import write_cohort
+from tests.helpers.once import once, shared_folder
 from tests.helpers.training_runs import finish, start
 
 FIRST_SEED, COUNT = 5_100_000, 24
 
 
-def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
-    """The folder ``name`` that ``make`` fills: the first of pytest's processes makes it, the others wait for it."""
-    root = factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        root = root.parent
-    folder, made = root / name, root / f"{name}.made"
-    with FileLock(root / f"{name}.lock"):
-        if not made.exists():
-            make(folder)
-            made.touch()
-    return folder
-
-
 @pytest.fixture(scope="session")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return once(tmp_path_factory, "cohort", lambda folder: write_cohort(folder, COUNT, FIRST_SEED, workers=1))
+    return once(
+        shared_folder(tmp_path_factory), "cohort", lambda folder: write_cohort(folder, COUNT, FIRST_SEED, workers=1)
+    )
 
 
 @pytest.fixture(scope="session")
 def cache(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its patches, cut already: runs beside each other would cut into one file."""
-    return once(tmp_path_factory, "patches", lambda folder: load_cohort(cohort, folder))
+    return once(shared_folder(tmp_path_factory), "patches", lambda folder: load_cohort(cohort, folder))
 
 
 @pytest.fixture(scope="session")
@@ -51,4 +38,4 @@ def finished(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         lines = [json.loads(line) for line in out.splitlines()]
         assert (lines[-1]["event"], lines[-1]["bundle"]) == ("finished", "bundle")
 
-    return once(tmp_path_factory, "whole", train)
+    return once(shared_folder(tmp_path_factory), "whole", train)

@@ -18,7 +18,7 @@ from hyrisk_desktop.risk import bundle as bundle_module
 from hyrisk_desktop.risk.bundle import load_bundle, read_description, seal_description
 from hyrisk_desktop.risk.preprocessing import Preprocessing
 from tests.helpers import bundles
-from tests.helpers.bundles import edit_description, write_tiny_bundle
+from tests.helpers.bundles import edit_description, make_tiny_bundle
 
 PLATT = {"slope": 1.0, "intercept": 0.0, "prevalence": 0.5}
 
@@ -26,7 +26,7 @@ PLATT = {"slope": 1.0, "intercept": 0.0, "prevalence": 0.5}
 @pytest.fixture(scope="module")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pristine") / "tiny"
-    write_tiny_bundle(folder)
+    make_tiny_bundle(folder)
     return folder
 
 
@@ -185,7 +185,7 @@ def test_two_calibrations_of_the_same_weights_differ(folder: Path) -> None:
 
 def test_replacing_leaves_no_remains(folder: Path) -> None:
     first = load_bundle(folder)[0].sha256
-    write_tiny_bundle(folder, seed=1)
+    make_tiny_bundle(folder, seed=1)
     assert load_bundle(folder)[0].sha256 != first
     assert [p.name for p in folder.parent.iterdir() if p.name.startswith("tiny")] == ["tiny"]
 
@@ -202,7 +202,7 @@ def test_writing_after_such_a_crash_keeps_the_old_one_to_the_end(folder: Path, m
     os.replace(folder, folder.with_name("tiny.previous"))
     monkeypatch.setattr(bundle_module, "replace_folder", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
-        write_tiny_bundle(folder, seed=1)
+        make_tiny_bundle(folder, seed=1)
     assert load_bundle(folder)[0].name == "Tiny test network"
     assert not folder.with_name("tiny.staging").exists()
 
@@ -212,7 +212,7 @@ def test_an_unusable_new_bundle_does_not_replace_the_last_good_one(
 ) -> None:
     before = (folder / "model.json").read_bytes()
     monkeypatch.setitem(bundles.REFERENCE, "hyrisknet", np.array([0.5, 1.5]))
-    assert code_of(lambda f: write_tiny_bundle(f, seed=1), folder) == "bundle_malformed"
+    assert code_of(lambda f: make_tiny_bundle(f, seed=1), folder) == "bundle_malformed"
     assert (folder / "model.json").read_bytes() == before
 
 
