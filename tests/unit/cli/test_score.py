@@ -311,6 +311,7 @@ def test_the_window_is_up_before_torch() -> None:
         "requests",
         "pynetdicom",
         "fpdf",
+        "pyqtgraph",
     ]
     code = (
         "import sys; from hyrisk_desktop.app import build_window, make_application\n"
