@@ -31,9 +31,20 @@ from hyrisk_desktop.unfinished import sweep
 
 _log = logging.getLogger(__name__)
 SEEN_LATER = (
+    "dialogs.about",
+    "dialogs.manual",
+    "dialogs.shortcuts",
+    "export.deidentified_dialog",
+    "export.dialog",
+    "export.printing",
+    "models.dialog",
+    "pacs.send_dialog",
+    "pacs.window",
+    "preferences.dialog",
     "retrain.window",
     "retrain.wizard",
     "worklist.dialogs.agreement",
+    "worklist.dialogs.choose_list",
     "worklist.dialogs.export_cohort",
     "worklist.dialogs.score_all",
 )

@@ -14,7 +14,6 @@ from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Tool
 from hyrisk_desktop.gui.viewer.desk import Desk
 from hyrisk_desktop.gui.worklist.controller import Worklist
-from hyrisk_desktop.gui.worklist.dialogs.choose_list import ChooseListDialog
 from hyrisk_desktop.gui.worklist.dialogs.conflict import conflict_question
 from hyrisk_desktop.gui.worklist.scoring import Scoring
 from hyrisk_desktop.i18n import tr, trn
@@ -77,6 +76,8 @@ class WorklistCommands(QObject):
         """Choose one of the lists made before."""
 
         def done(lists: list[ReadingList]) -> None:
+            from hyrisk_desktop.gui.worklist.dialogs.choose_list import ChooseListDialog
+
             dialog = ChooseListDialog(lists, self._worklist.reading_list, self._window)
             dialog.chosen.connect(self._worklist.open_list)
             dialog.open()
