@@ -79,7 +79,7 @@ class SliceView(PlaneArea):
     # --- what to show
 
     @property
-    def geometry(self) -> PlaneGeometry | None:
+    def geometry(self) -> PlaneGeometry | None:  # type: ignore[override]
         """How the plane cuts the volume; None without one."""
         return self._geometry
 
