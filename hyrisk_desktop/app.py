@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-import pyqtgraph as pg
 from PySide6.QtCore import (
     QLibraryInfo,
     QLocale,
@@ -59,7 +58,6 @@ def make_application(arguments: list[str], settings: Settings | None = None) -> 
     settings = settings or Settings(None)
     _speak(application, settings["language"])
     apply_appearance(application, settings)
-    pg.setConfigOptions(background="k", foreground="w", antialias=False, imageAxisOrder="row-major")
     return application
 
 

@@ -14,11 +14,13 @@ import secrets
 import shutil
 import threading
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING
 
 from hyrisk_desktop.paths import unfinished_dir
 from hyrisk_desktop.private_files import FILE_MODE, make_private, private_opener
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 # Nothing else is ever deleted, whatever a list says.
 _NAMES = re.compile(r"\..+\.part|demonstration-\w{8}")
@@ -40,7 +42,7 @@ def note(path: Path) -> Path:
 
 
 def _write_down(path: Path) -> bool:
-    with contextlib.suppress(OSError, NotImplementedError, Timeout), _guard:
+    with contextlib.suppress(OSError, NotImplementedError), _guard:
         # As JSON: a path on Linux may hold bytes that are no text, and line ends.
         line = json.dumps(str(path.absolute())).encode("ascii") + b"\n"
         with open(_own_list(), "ab", opener=private_opener) as stream:
@@ -65,6 +67,8 @@ def part_beside(target: Path) -> Path:
 
 def sweep() -> int:
     """Delete what processes left that are dead; returns how many files and folders that were."""
+    from filelock import FileLock
+
     swept = 0
     folder = unfinished_dir()
     with contextlib.suppress(OSError, NotImplementedError), _guard:
@@ -72,7 +76,7 @@ def sweep() -> int:
             lock = FileLock(lock_file, mode=FILE_MODE, thread_local=False)
             try:
                 lock.acquire(timeout=0)
-            except Timeout:
+            except TimeoutError:
                 continue
             try:
                 swept += _sweep_list(lock_file.with_suffix(".list"))
@@ -110,6 +114,8 @@ def _delete(path: Path) -> bool:
 
 
 def _own_list() -> Path:
+    from filelock import FileLock
+
     folder = unfinished_dir()
     owner, _, listed = _lists.get(folder, (0, None, None))
     # After a fork the lock is the parent's.

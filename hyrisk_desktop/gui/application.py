@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +30,25 @@ from hyrisk_desktop.settings import Settings, store_place
 from hyrisk_desktop.unfinished import sweep
 
 _log = logging.getLogger(__name__)
+SEEN_LATER = (
+    "dialogs.about",
+    "dialogs.manual",
+    "dialogs.shortcuts",
+    "export.deidentified_dialog",
+    "export.dialog",
+    "export.printing",
+    "models.dialog",
+    "pacs.send_dialog",
+    "pacs.window",
+    "preferences.dialog",
+    "retrain.window",
+    "retrain.wizard",
+    "worklist.dialogs.agreement",
+    "worklist.dialogs.choose_list",
+    "worklist.dialogs.export_cohort",
+    "worklist.dialogs.score_all",
+)
+"""Modules of `gui` for what nobody sees at the start; where one is opened before it is there, it is imported then."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +88,8 @@ class Services:
             HeartService(session, runner),
         )  # fmt: skip
         services.shelf.chosen.connect(lambda _: services.load_model())
+        # Not beside torch: while that is mapped, other native imports stop the window, see `StoreThread.preload`.
+        risk.model_loaded.connect(lambda _: services.get_rest_ready())
         return services
 
     def model_dir(self) -> Path:
@@ -83,6 +105,11 @@ class Services:
         self.runner.run_io(Job("tidying up", lambda _: _tidy_up(), lambda _: None, lambda _: None))
         prepare_decoders()
         self.runner.run_io(Job("starting the decoders", lambda _: warm_decoders(), lambda _: None, lambda _: None))
+
+    def get_rest_ready(self) -> None:
+        """Import what is seen later, so that no first look at it waits."""
+        job = Job("importing the other windows", lambda _: _import_rest(), lambda _: None, lambda _: None)
+        self.runner.run_background(job)
 
     def load_model(self, directory: Path | None = None) -> None:
         """Load the store's model in use, or another; the one loaded stays until the other is ready, and is then replaced."""
@@ -111,6 +138,11 @@ class Services:
         self.risk.release()
         self.store.close()
         shutdown_decoders()
+
+
+def _import_rest() -> None:
+    for name in SEEN_LATER:
+        importlib.import_module(f"hyrisk_desktop.gui.{name}")
 
 
 def _tidy_up() -> None:

@@ -21,7 +21,6 @@ from hyrisk_desktop.gui.export.restoring import Restoring
 from hyrisk_desktop.gui.export.writer import Exporting
 from hyrisk_desktop.gui.heart.commands import HeartCommands
 from hyrisk_desktop.gui.leaving import ask_to_leave
-from hyrisk_desktop.gui.models.dialog import ModelsDialog
 from hyrisk_desktop.gui.notes.commands import NoteCommands
 from hyrisk_desktop.gui.pacs.commands import PacsCommands
 from hyrisk_desktop.gui.pacs.sending_reading import SendingReading
@@ -350,6 +349,8 @@ class Commands(QObject):
 
     def show_models(self) -> None:
         """The installed models: compare, choose, import, export."""
+        from hyrisk_desktop.gui.models.dialog import ModelsDialog
+
         services = self._services
         self._open(ModelsDialog(services.shelf, self._session, self._settings["device"] or None, self._window))
 

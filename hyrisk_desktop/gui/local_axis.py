@@ -6,6 +6,8 @@ import pyqtgraph as pg
 
 from hyrisk_desktop.i18n import trc
 
+pg.setConfigOptions(foreground="w")
+
 
 class LocalAxis(pg.AxisItem):
     """As pyqtgraph's own, with the language's decimal mark."""

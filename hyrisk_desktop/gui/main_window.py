@@ -102,6 +102,7 @@ class MainWindow(QMainWindow):
                 Part(self.calcium_panel, 3, tr("Lesions"), self.calcium_panel.details),
             ),
             rest=findings,
+            parent=central,
         )
         row.addWidget(self.reading_panel)
         self.grade_panel.vessels.setVisible(self._services.settings["per_vessel"])

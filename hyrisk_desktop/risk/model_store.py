@@ -18,8 +18,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from hyrisk_desktop import paths
 from hyrisk_desktop.bounded_json import read_json
 from hyrisk_desktop.errors import BundleError, HyRiskError, InputError
@@ -300,6 +298,8 @@ class ModelStore:
     @contextmanager
     def _staging(self) -> Iterator[Path]:
         """An empty folder on the shelf's own disk, gone afterwards."""
+        from filelock import FileLock
+
         staging = self._directory / f"{_HIDDEN}staging-{uuid.uuid4().hex}"
         # The system releases it when this process dies; what it stands for is then swept.
         lock = FileLock(staging.with_name(staging.name + _LOCK), mode=FILE_MODE, thread_local=False)
@@ -319,9 +319,11 @@ class ModelStore:
 
     def sweep(self) -> None:
         """Delete what a crash has left: staged copies of dead processes, and old folders whose new ones took their place."""
+        from filelock import FileLock
+
         for held in self._directory.glob(f"{_HIDDEN}staging-*{_LOCK}"):
             lock = FileLock(held, mode=FILE_MODE, thread_local=False)
-            with contextlib.suppress(Timeout, OSError):
+            with contextlib.suppress(OSError):
                 lock.acquire(timeout=0)
                 shutil.rmtree(held.with_name(held.name.removesuffix(_LOCK)), ignore_errors=True)
                 lock.release()

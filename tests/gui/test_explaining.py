@@ -310,3 +310,10 @@ def test_colours_leave_the_image_readable() -> None:
     lightness = table @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(lightness) > -1).all()
     assert lightness[-1] - lightness[0] > 80
+
+
+def test_the_colours_are_the_library_s_own() -> None:
+    import pyqtgraph
+
+    expected = pyqtgraph.colormap.get("viridis").getLookupTable(0.2, 0.85, 256)
+    assert np.array_equal(heat_table(), expected)

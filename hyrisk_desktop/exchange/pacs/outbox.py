@@ -14,16 +14,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hyrisk_desktop.errors import PacsError
 from hyrisk_desktop.exchange.dicom_values import plain
 from hyrisk_desktop.exchange.pacs.query import is_uid
-from hyrisk_desktop.exchange.pacs.receiver import Confirmation
 from hyrisk_desktop.files import move, sync_folder
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.headers.damage import parsing_errors
 from hyrisk_desktop.private_files import make_private, private_opener, tighten
+
+if TYPE_CHECKING:
+    from hyrisk_desktop.exchange.pacs.receiver import Confirmation
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (

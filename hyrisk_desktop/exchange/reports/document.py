@@ -6,7 +6,6 @@ The CLI, the window and (later) batches and reports all build it here, so that t
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import math
 import platform
 import sys
@@ -127,6 +126,8 @@ def versions(risk: RiskReading | None = None) -> dict[str, str]:
 
 @functools.cache
 def _versions() -> dict[str, str]:
+    import importlib.metadata
+
     found = {"hyrisk_desktop": __version__, "python": platform.python_version(), "platform": sys.platform}
     for name in _LIBRARIES:
         try:

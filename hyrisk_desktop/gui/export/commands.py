@@ -9,10 +9,7 @@ from PySide6.QtCore import QObject, QUrl, Signal, Slot
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFileDialog, QPushButton, QWidget
 
-from hyrisk_desktop.gui.export.deidentified_dialog import DeidentifiedCopyDialog
 from hyrisk_desktop.gui.export.deidentified_writer import Deidentifying
-from hyrisk_desktop.gui.export.dialog import ExportReadingDialog
-from hyrisk_desktop.gui.export.printing import Printing
 from hyrisk_desktop.gui.export.restore_bar import RestoreBar
 from hyrisk_desktop.gui.export.restoring import Restoring
 from hyrisk_desktop.gui.export.writer import Exported, Exporting
@@ -24,6 +21,7 @@ from hyrisk_desktop.settings import Settings
 
 if TYPE_CHECKING:
     from hyrisk_desktop.exchange.deidentified.export import DeidentifiedExport
+    from hyrisk_desktop.gui.export.printing import Printing
 
 
 class ReadingFiles(QObject):
@@ -51,9 +49,7 @@ class ReadingFiles(QObject):
         self._session, self._settings, self._desk, self._window = session, settings, desk, window
         self.exporting, self.deidentifying = exporting, deidentifying
         self.exporting.ended.connect(self._tell_export)
-        self._printing = Printing(session, exporting, exporting.runner, window)
-        self._printing.message.connect(self.message)
-        self._printing.failed.connect(self.failed)
+        self._printing: Printing | None = None
         self.deidentifying.ended.connect(self._tell_copy)
         self.restoring = restoring
         self.restoring.told.connect(self.message)
@@ -74,15 +70,25 @@ class ReadingFiles(QObject):
     def export_reading(self) -> None:
         """Ask what to write of the reading on screen, and where."""
         if not self.exporting.running:
+            from hyrisk_desktop.gui.export.dialog import ExportReadingDialog
+
             ExportReadingDialog(self._session, self.exporting, self._settings, self._window).open()
 
     def print_reading(self) -> None:
         """Print the reading on screen."""
+        if self._printing is None:
+            from hyrisk_desktop.gui.export.printing import Printing
+
+            self._printing = Printing(self._session, self.exporting, self.exporting.runner, self._window)
+            self._printing.message.connect(self.message)
+            self._printing.failed.connect(self.failed)
         self._printing.print_reading()
 
     def deidentified_copy(self) -> None:
         """Ask where to write exam and reading without identity."""
         if not self.deidentifying.running:
+            from hyrisk_desktop.gui.export.deidentified_dialog import DeidentifiedCopyDialog
+
             dialog = DeidentifiedCopyDialog(self._session, self.deidentifying, self._settings, self._window)
             dialog.folder_wanted.connect(self._show_folder)
             dialog.open()

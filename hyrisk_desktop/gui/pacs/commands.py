@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
-from hyrisk_desktop.exchange.pacs.association import require_pacs
-from hyrisk_desktop.gui.pacs.send_dialog import SendReadingDialog
 from hyrisk_desktop.gui.pacs.sending_reading import SendingReading
 from hyrisk_desktop.gui.pacs.service import Pacs
-from hyrisk_desktop.gui.pacs.window import PacsWindow
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.settings import Settings
+
+if TYPE_CHECKING:
+    from hyrisk_desktop.gui.pacs.window import PacsWindow
 
 
 class PacsCommands(QObject):
@@ -47,6 +48,9 @@ class PacsCommands(QObject):
             InputError: the libraries for the PACS are not installed.
         """
         if self._shown is None:
+            from hyrisk_desktop.exchange.pacs.association import require_pacs
+            from hyrisk_desktop.gui.pacs.window import PacsWindow
+
             require_pacs()
             self._shown = PacsWindow(self._pacs, self._window)
         self._shown.show()
@@ -60,6 +64,9 @@ class PacsCommands(QObject):
         Raises:
             InputError: the libraries for the PACS are not installed.
         """
+        from hyrisk_desktop.exchange.pacs.association import require_pacs
+        from hyrisk_desktop.gui.pacs.send_dialog import SendReadingDialog
+
         require_pacs()
         if not self._writer.running:
             SendReadingDialog(self._session, self._writer, self._pacs.nodes, self._settings, self._window).open()

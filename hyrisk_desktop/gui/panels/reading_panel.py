@@ -53,8 +53,11 @@ class ReadingPanel(QScrollArea):
     """
 
     def __init__(self, parts: tuple[Part, ...], rest: QWidget, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__()
         self.setObjectName("readingScroll")
+        # Now, as the style sheet looks at names when a part comes to its place; and before the panel is filled, as each new
+        # place of a part styles all that the part holds anew.
+        self.setParent(parent)
         self.setWidgetResizable(True)
         self.setFrameShape(QScrollArea.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -71,6 +74,14 @@ class ReadingPanel(QScrollArea):
         self.tabs.tabBar().setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.tabs.tabBar().setExpanding(False)
         self._pages: dict[QWidget, QWidget] = {}
+        self._moving = False
+        self._tall: dict[QWidget, int] = {}
+        self.compact = False
+        """Whether the rest is in tabs."""
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.timeout.connect(self._arrange)
+        self.setWidget(self._inner)
         for part in parts:
             if part.title:
                 page = QWidget()
@@ -83,14 +94,6 @@ class ReadingPanel(QScrollArea):
             self._column.addWidget(part.widget, part.stretch)
             part.widget.installEventFilter(self)
         self._column.addWidget(self.tabs, 1)
-        self._moving = False
-        self._tall: dict[QWidget, int] = {}
-        self.compact = False
-        """Whether the rest is in tabs."""
-        self._later = QTimer(self)
-        self._later.setSingleShot(True)
-        self._later.timeout.connect(self._arrange)
-        self.setWidget(self._inner)
         self.fit_width()
 
     def fit_width(self) -> None:

@@ -11,8 +11,6 @@ from PySide6.QtWidgets import QApplication, QWidget
 from hyrisk_desktop.exchange.reports.template import use_template
 from hyrisk_desktop.files import keep_exports_private
 from hyrisk_desktop.gui.appearance import apply_theme
-from hyrisk_desktop.gui.preferences.dialog import SettingsDialog
-from hyrisk_desktop.gui.preferences.rows import setting_rows
 from hyrisk_desktop.gui.viewer.desk import Desk
 from hyrisk_desktop.gui.worklist.controller import account_name
 from hyrisk_desktop.i18n import listed, tr
@@ -41,6 +39,8 @@ class SettingsCommands(QObject):
 
     def show_settings(self, first: str = "") -> None:
         """The dialog, with the page of the setting ``first``."""
+        from hyrisk_desktop.gui.preferences.dialog import SettingsDialog
+
         dialog = SettingsDialog(self._services.settings, first, self._window)
         dialog.applied.connect(self._follow)
         dialog.open()
@@ -51,6 +51,8 @@ class SettingsCommands(QObject):
 
     @Slot(object)
     def _follow(self, changed: frozenset[str]) -> None:
+        from hyrisk_desktop.gui.preferences.rows import setting_rows
+
         settings, services = self._services.settings, self._services
         application = QApplication.instance()
         if "theme" in changed and isinstance(application, QApplication):

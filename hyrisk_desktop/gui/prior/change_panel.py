@@ -84,7 +84,7 @@ class ChangePanel(QGroupBox):
                 label.setVisible(shown)
             beyond = change is not None and change.beyond_noise
             mark = self._cells[row.key][2]
-            if mark.property("beyond") != beyond:
+            if bool(mark.property("beyond")) != beyond:
                 mark.setProperty("beyond", beyond)
                 mark.style().unpolish(mark)
                 mark.style().polish(mark)

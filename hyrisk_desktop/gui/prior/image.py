@@ -190,13 +190,12 @@ class PriorImage(SliceView):
 
     # --- painting
 
-    def resizeEvent(self, event: QResizeEvent | None) -> None:
+    def resizeEvent(self, event: QResizeEvent) -> None:
         """Another size shows the same place in its middle; the leader's own size is no affair of this one."""
         self._following = True
         super().resizeEvent(event)
         self._following = False
-        if hasattr(self, "_later"):
-            self._follow_soon()
+        self._follow_soon()
 
     def showEvent(self, event: QShowEvent) -> None:
         """What was missed while hidden."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from PySide6.QtWidgets import QWidget
@@ -10,14 +11,16 @@ from PySide6.QtWidgets import QWidget
 from hyrisk_desktop.gui.models.shelf import ModelShelf
 from hyrisk_desktop.gui.retrain.run_files import find_runs
 from hyrisk_desktop.gui.retrain.training_process import Command, Launcher, Run, RunState
-from hyrisk_desktop.gui.retrain.window import RetrainWindow
-from hyrisk_desktop.gui.retrain.wizard import RetrainWizard
 from hyrisk_desktop.gui.services.job_runner import JobRunner
 from hyrisk_desktop.gui.services.risk import RiskService
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.paths import bundled_model_dir, runs_dir, training_process
 from hyrisk_desktop.settings import Settings
 from hyrisk_desktop.training_run import REPRODUCTION, VALIDATION
+
+if TYPE_CHECKING:
+    from hyrisk_desktop.gui.retrain.window import RetrainWindow
+    from hyrisk_desktop.gui.retrain.wizard import RetrainWizard
 
 _WATCH_MS = 4000
 
@@ -102,6 +105,8 @@ class Retraining(QObject):
     @Slot(object)
     def _show_runs(self, wanted: Path | None = None) -> None:
         if self.window is None:
+            from hyrisk_desktop.gui.retrain.window import RetrainWindow
+
             self.window = RetrainWindow(
                 self._runner, self._shelf, self.launcher, runs_dir(), self._settings["device"], self._parent
             )
@@ -116,6 +121,8 @@ class Retraining(QObject):
     @Slot()
     def _show_wizard(self) -> None:
         if self.wizard is None:
+            from hyrisk_desktop.gui.retrain.wizard import RetrainWizard
+
             model = self._risk.model_dir or bundled_model_dir()
             self.wizard = RetrainWizard(self._runner, self.launcher, runs_dir(), model, self._parent)
             self.wizard.started.connect(self._show_runs)

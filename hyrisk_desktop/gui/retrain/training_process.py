@@ -19,8 +19,6 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from hyrisk_desktop.bounded_json import parse_json
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.gui.retrain.run_files import read_tail
@@ -102,6 +100,8 @@ def lock_is_held(run: Path) -> bool:
     path = run / LOCK
     if not path.exists():
         return False
+    from filelock import FileLock, Timeout
+
     try:
         with FileLock(path).acquire(timeout=0):
             return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent
@@ -21,9 +20,25 @@ from hyrisk_desktop.risk.factors import factor_words
 PATCH_SLICES = 3
 _MOST_FACTORS = 4
 """The largest; the box must not hide what it explains. The JSON of a reading has them all."""
-_MAP, _COLDEST, _HOTTEST = "viridis", 0.2, 0.85
-"""Rises evenly in lightness, so it reads the same with any colour vision and in print. Without its yellow end: yellow to
-pink are the lesions' colours, and those are measurements."""
+_COLOURS = bytes.fromhex(
+    "4144874044874045884045883f46883f47883f47883e48893e49893e49893e4b893d4c8a3d4c8a3d4d8a3c4e8a3c4e8a3c4f8a3b508b3b508b"
+    "3b518b3b528b3a528b3a538b3a538b39548c39558c39558c38578c38588c38588c37598c375a8c375a8c365b8d365c8d365c8d355d8d355e8d"
+    "355e8d345f8d34608d34608d33618d33618d33628d32638d32638d32648e31658e31658e31668e31678e31678e30688e30698e30698e2f6a8e"
+    "2f6b8e2f6b8e2e6c8e2e6d8e2e6d8e2e6e8e2e6e8e2d6f8e2d708e2d708e2c718e2c718e2c718e2c728e2b738e2b738e2b748e2a758e2a758e"
+    "2a768e2a778e2a778e29788e29798e29798e297a8e297a8e287b8e287c8e287c8e277d8e277e8e277e8e277f8e26808e26808e26818e26828e"
+    "26828e25828e25838e25838e25848e25858e24858e24868e24868e23878e23888e23888e23898d228a8d228a8d228b8d228c8d228c8d218d8d"
+    "218e8d218e8d218f8d21908c21908c20918c20928c20928c20928c20928c1f938c1f948b1f948b1f958b1f968b1f968b1f978b1f988a1f988a"
+    "1f998a1e9a8a1e9a8a1e9b891e9c891e9c891e9d891f9e891f9e881f9f881f9f881fa0881fa1871fa1871fa1871fa2861fa28620a38620a485"
+    "20a48521a58521a68521a68522a78422a88322a88323a98324aa8324aa8225ab8225ab8225ac8126ad8126ad8127ad8028ae7f28ae7f29af7f"
+    "2ab07e2bb07e2cb17d2db27c2db27c2eb37c2fb47b30b47b31b57a31b57a33b67934b67934b67936b77837b87737b87739b9763aba753aba75"
+    "3cbb743dbc733ebc733fbc7240bd7141bd7142be7044bf6f45bf6f46c06e47c06e49c16d4ac16c4bc16c4dc26b4ec36a4fc36a51c46952c568"
+    "53c56855c56756c66657c66558c7645ac8635bc8635cc8625ec9615fc96061ca5f63cb5f64cb5e65cb5d66cb5c68cc5b69cd5a6bcd5a6dcd58"
+    "6ece576fce5771cf5673d05574d05475d05377d15279d1517ad1507cd24f7ed24e7fd34d81d34d82d34b84d44a85d44987d54889d5478ad546"
+    "8cd6458ed6448fd64391d74293d74094d74096d83f98d83d9ad83c"
+)
+"""RGB of the colour map viridis (matplotlib's, CC0) from 0.2 to 0.85, in 256 steps. It rises evenly in lightness, so it reads
+the same with any colour vision and in print. Without its dark end, which looks like air on an image, and its yellow one: yellow
+to pink are the lesions' colours, and those are measurements."""
 _FRAME = (220, 228, 235, 90)
 """RGBA of the line around what the network saw."""
 _FAINT = 0.15
@@ -31,9 +46,8 @@ _FAINT = 0.15
 
 
 def heat_table() -> NDArray[np.uint8]:
-    """RGB [256, 3] of the colour map, its dark end left out: dark on an image looks like air."""
-    table: NDArray[np.uint8] = pg.colormap.get(_MAP).getLookupTable(_COLDEST, _HOTTEST, 256)[:, :3].astype(np.uint8)
-    return table
+    """RGB [256, 3] of the colour map."""
+    return np.frombuffer(_COLOURS, np.uint8).reshape(256, 3)
 
 
 def heat_colours(heat: NDArray[np.float32], opacity: float) -> NDArray[np.uint8]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import (
@@ -33,12 +32,13 @@ from hyrisk_desktop.gui.viewer.display import PlaneGeometry, overlay_colours
 from hyrisk_desktop.gui.viewer.heat import HeatOverlay
 from hyrisk_desktop.gui.viewer.lettering import Lettering
 from hyrisk_desktop.gui.viewer.picture import Picture, paint_ground
+from hyrisk_desktop.gui.viewer.plane_area import PlaneArea
 from hyrisk_desktop.imaging import CTVolume, Voxel
 
 FOCUS = QColor("#4da3ff")
 
 
-class SliceView(pg.GraphicsView):
+class SliceView(PlaneArea):
     """Shows one slice (or slab) of a volume in one plane.
 
     Attributes:
@@ -58,14 +58,11 @@ class SliceView(pg.GraphicsView):
     zoomed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent, background="k")
+        super().__init__(parent)
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(120, 120)
-        self._box = pg.ViewBox(enableMouse=False, enableMenu=False, invertY=True, lockAspect=1.0, border=None)
-        self._box.setDefaultPadding(0)
         self._image, self._calcium, self.heat = Picture(), Picture(), HeatOverlay()
-        self.setCentralItem(self._box)
         # Every pixel is painted here: Qt need not fill the ground first.
         self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self._volume: CTVolume | None = None
@@ -82,7 +79,7 @@ class SliceView(pg.GraphicsView):
     # --- what to show
 
     @property
-    def geometry(self) -> PlaneGeometry | None:
+    def geometry(self) -> PlaneGeometry | None:  # type: ignore[override]
         """How the plane cuts the volume; None without one."""
         return self._geometry
 
@@ -161,45 +158,38 @@ class SliceView(pg.GraphicsView):
         self._fitted = True
         self._ruler = None
         if self._geometry is not None:
-            self._box.setRange(self._image.area, padding=0, disableAutoRange=True)
+            self._show_mm(self._image.area)
             self.zoomed.emit()
 
     @property
     def zoom(self) -> float:
         """Screen pixels per image pixel along x."""
-        if self._geometry is None:
-            return 1.0
-        pixel_mm = self._box.viewPixelSize()[0]
-        return float(self._geometry.spacing_uv[0] / pixel_mm) if pixel_mm else 1.0
+        return 1.0 if self._geometry is None else self._geometry.spacing_uv[0] / self.mm_per_pixel
 
     def show_area(self, area: QRectF) -> None:
         """Show this part of the plane, in mm from its upper left corner; the widget has its shape."""
         self._fitted = False
-        self._box.setRange(area, padding=0, disableAutoRange=True)
+        self._show_mm(area)
         self.zoomed.emit()
 
     @property
     def zoomed_area(self) -> tuple[float, float, float, float] | None:
         """Left, top, width and height in mm of what is shown; None for the whole slice."""
-        area = self._box.viewRect()
+        area = self.visible_mm
         return None if self._fitted else (area.left(), area.top(), area.width(), area.height())
 
     def _zoom(self, factor: float, around: QPointF) -> None:
         self._fitted = False
-        self._box.scaleBy((1 / factor, 1 / factor), center=self._to_mm(around))
+        self._scale_around(self._to_mm(around), 1 / factor)
         self.zoomed.emit()
 
-    def resizeEvent(self, event: QResizeEvent | None) -> None:
+    def resizeEvent(self, event: QResizeEvent) -> None:
         """Keep the whole slice in view unless the reader has zoomed."""
         super().resizeEvent(event)
-        # pyqtgraph calls this from its own constructor, before ours has run.
-        if getattr(self, "_fitted", False):
+        if self._fitted:
             self.fit()
 
     # --- places
-
-    def _to_mm(self, position: QPointF) -> QPointF:
-        return self._box.mapSceneToView(self.mapToScene(position.toPoint()))
 
     def _to_uv(self, position: QPointF) -> tuple[float, float] | None:
         if self._geometry is None:
@@ -218,17 +208,12 @@ class SliceView(pg.GraphicsView):
         """Widget position of the centre of ``voxel`` (x, y, z), or of a part of one, whatever slice is on show."""
         return QPointF() if self._geometry is None else _placed(self._to_widget(), *self._geometry.place_mm(voxel))
 
-    def _to_widget(self) -> QTransform:
-        """From mm of the plane to widget pixels."""
-        self._box.updateMatrix()
-        return self._box.childGroup.sceneTransform() * self.viewportTransform()
-
     # --- painting
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """The slice, the colours on it, and marks and texts in widget pixels so that their lines and letters keep their size.
 
-        Painted by hand: the scene's own way fills the ground twice and costs more than the picture.
+        Painted by hand: a scene's own way fills the ground twice and costs more than the picture.
         """
         to_widget = self._to_widget()
         painter = QPainter(self.viewport())
@@ -284,7 +269,7 @@ class SliceView(pg.GraphicsView):
             self._ruler, self._ruler_index = ((mm.x(), mm.y()), (mm.x(), mm.y())), self.index
         elif self._tool is not Tool.PLACE_CENTRE and self._marks.box is not None and uv and self._geometry:
             rectangle, (su, sv) = self._geometry.rectangle(self._marks.box), self._geometry.spacing_uv
-            reach = interaction.HANDLE_TOLERANCE_PX * self._box.viewPixelSize()[0]
+            reach = interaction.HANDLE_TOLERANCE_PX * self.mm_per_pixel
             corner = interaction.hit_corner(rectangle=rectangle, point=uv, tolerance=(reach / su, reach / sv))
             if corner is not None:
                 drag.corner = corner
@@ -304,8 +289,7 @@ class SliceView(pg.GraphicsView):
         drag.last = position
         if drag.button == Qt.MouseButton.MiddleButton:
             self._fitted = False
-            pixel_w, pixel_h = self._box.viewPixelSize()
-            self._box.translateBy(x=-dx * pixel_w, y=-dy * pixel_h)
+            self._show_mm(self._area.translated(-dx * self.mm_per_pixel, -dy * self.mm_per_pixel))
             self.zoomed.emit()
         elif drag.button == Qt.MouseButton.RightButton:
             self._zoom(interaction.zoom_factor(dy_px=-dy), drag.start)

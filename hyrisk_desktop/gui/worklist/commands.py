@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QFileDialog, QInputDialog, QLineEdit, QMessageBox, QWidget
@@ -13,15 +14,14 @@ from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Tool
 from hyrisk_desktop.gui.viewer.desk import Desk
 from hyrisk_desktop.gui.worklist.controller import Worklist
-from hyrisk_desktop.gui.worklist.dialogs.agreement import AgreementDialog
-from hyrisk_desktop.gui.worklist.dialogs.choose_list import ChooseListDialog
 from hyrisk_desktop.gui.worklist.dialogs.conflict import conflict_question
-from hyrisk_desktop.gui.worklist.dialogs.export_cohort import ExportCohortDialog
-from hyrisk_desktop.gui.worklist.dialogs.score_all import ScoreAllDialog
 from hyrisk_desktop.gui.worklist.scoring import Scoring
 from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.settings import Settings
 from hyrisk_desktop.worklist.records import Read, Reader, ReadingList
+
+if TYPE_CHECKING:
+    from hyrisk_desktop.gui.worklist.dialogs.score_all import ScoreAllDialog
 
 
 class WorklistCommands(QObject):
@@ -76,6 +76,8 @@ class WorklistCommands(QObject):
         """Choose one of the lists made before."""
 
         def done(lists: list[ReadingList]) -> None:
+            from hyrisk_desktop.gui.worklist.dialogs.choose_list import ChooseListDialog
+
             dialog = ChooseListDialog(lists, self._worklist.reading_list, self._window)
             dialog.chosen.connect(self._worklist.open_list)
             dialog.open()
@@ -279,6 +281,8 @@ class WorklistCommands(QObject):
                 )
             )
             return
+        from hyrisk_desktop.gui.worklist.dialogs.agreement import AgreementDialog
+
         dialog = AgreementDialog(worklist, self._window)
         dialog.exam_wanted.connect(worklist.open_exam)
         dialog.failed.connect(worklist.failed)
@@ -300,6 +304,8 @@ class WorklistCommands(QObject):
             )
             return
         if self._score_all is None:
+            from hyrisk_desktop.gui.worklist.dialogs.score_all import ScoreAllDialog
+
             self._score_all = ScoreAllDialog(worklist, self._scoring, self._window)
         self._score_all.show()
         self._score_all.raise_()
@@ -310,6 +316,8 @@ class WorklistCommands(QObject):
         if reading_list is None or reader is None:
             self.message.emit(tr("Open a folder of exams first (Ctrl+E)."))
             return
+        from hyrisk_desktop.gui.worklist.dialogs.export_cohort import ExportCohortDialog
+
         dialog = ExportCohortDialog(self._worklist, reading_list, reader, self._window)
         dialog.retrain_wanted.connect(self.retrain_wanted)
         dialog.open()

@@ -9,12 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
-from hyrisk_desktop.batch.exam import BatchExam, batch_exams
-from hyrisk_desktop.batch.pace import BatchProgress
-from hyrisk_desktop.batch.reads_file import BatchRead
-from hyrisk_desktop.batch.row import BatchRow, BatchSettings
-from hyrisk_desktop.batch.run import run_batch
-from hyrisk_desktop.batch.table import open_table
 from hyrisk_desktop.calcium import Region
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.exchange.reports.document import versions
@@ -24,12 +18,15 @@ from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.imaging import ScannedExam
 from hyrisk_desktop.jobs import PauseToken
 from hyrisk_desktop.measurement import Measurement, numbers
-from hyrisk_desktop.risk.loading import load_predictor
 from hyrisk_desktop.risk.model_store import ModelStore
 from hyrisk_desktop.settings import Settings
 from hyrisk_desktop.worklist.records import Read, Reader, ReadingList, now
 
 if TYPE_CHECKING:
+    from hyrisk_desktop.batch.exam import BatchExam
+    from hyrisk_desktop.batch.pace import BatchProgress
+    from hyrisk_desktop.batch.reads_file import BatchRead
+    from hyrisk_desktop.batch.row import BatchRow
     from hyrisk_desktop.worklist.store import Store
 
 
@@ -146,6 +143,8 @@ class Scoring(QObject):
         """
         if self.running:
             return
+        from hyrisk_desktop.batch.row import BatchRow
+
         self._pause = PauseToken()
 
         def partial(news: BatchRow | BatchProgress) -> None:
@@ -175,6 +174,11 @@ class Scoring(QObject):
     def _work(
         self, reading_list: ReadingList, reader: Reader, out: Path, wanted: Wanted, keeping: Keeping | None
     ) -> Callable[[JobContext], BatchProgress]:
+        from hyrisk_desktop.batch.row import BatchSettings
+        from hyrisk_desktop.batch.run import run_batch
+        from hyrisk_desktop.batch.table import open_table
+        from hyrisk_desktop.risk.loading import load_predictor
+
         pause, models = self._pause, self._models
         device, prevalence = self._settings["device"] or None, self._settings["prevalence"] or None
         engine = self._settings["engine"]
@@ -219,6 +223,8 @@ def listed_exams(
     Args:
         store: the worklist's. reading_list, reader: as said. proposed: also exams without a read.
     """
+    from hyrisk_desktop.batch.exam import batch_exams
+
     mine = {
         read.exam_id: read
         for read in store.reads(list_id=reading_list.list_id)
@@ -240,5 +246,7 @@ def listed_exams(
 
 def batch_read(read: Read, reader: Reader) -> BatchRead:
     """A stored read as `run_batch` takes it, with everything that decides its numbers."""
+    from hyrisk_desktop.batch.reads_file import BatchRead
+
     box = None if read.box is None else Region(*read.box)
     return BatchRead(read.centre, read.grade, reader.name, excluded=read.excluded, box=box, profile=read.profile)
