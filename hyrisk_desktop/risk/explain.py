@@ -57,7 +57,7 @@ class Explanation:
         series_uid, centre, grade, agatston, bundle_sha256: what was asked of which model, as in `RiskReading`.
         model, demonstration, score_input: of the bundle.
         heat: [rows, columns] of the patch, 0 to 1 (1 raises the log odds most), NaN outside the crop that the network
-            saw. The same for all three slices: they are the network's three input channels.
+            saw. The same for all three slices: they are the network's three input channels. Of a bundle with levels it is their mean.
         raising, lowering: sums of the map's positive and negative cells, in uncalibrated log odds; together ``split.image``.
         split: uncalibrated. calibrated: the parts of the risk on screen's own log odds.
         explained_by, explained: as in `RiskReading`. fat_cm3: fat around the heart, measured in the exam, see `fat_near`.

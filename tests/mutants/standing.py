@@ -185,7 +185,7 @@ STANDING = [
         ("np.sqrt(scanner.increment_mm / increment)", "np.sqrt(increment / scanner.increment_mm)"),
         ("scanner.noise_hu * kernel.noise_hu / scanner.kernel.noise_hu", "scanner.noise_hu"),
         ("[levels[view.slice_shift] for view in views]", "[levels[-view.slice_shift] for view in views]", _LOOKS),
-        ("[change.shift], change.hu)", "[change.shift])", "tests/training/test_spread.py"),
+        ("[change.shift], change.hu)", "[change.shift])", _LOOKS),
         ("np.concatenate([own, others])", "np.concatenate([others, own])", _LOOKS),
         ("(0, 0, sign * round(Z_MM / scanner.increment_mm))", "(0, 0, round(Z_MM / scanner.increment_mm))"),
     ),

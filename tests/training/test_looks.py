@@ -14,7 +14,7 @@ from hyrisk_desktop.risk.bundle import load_bundle, write_bundle
 from hyrisk_desktop.risk.predictor import Predictor
 from model_training.looks import features_at, features_of_seeds, patches_at
 from model_training.phantom.render import make_phantom, render
-from model_training.stability import features_of
+from model_training.stability import changes_of, features_of
 from model_training.twins import second_click
 from tests.helpers.bundles import write_tiny_bundle
 
@@ -73,6 +73,13 @@ def test_the_readings_views_are_those_of_its_interval(folder: Path) -> None:
     )
     read = Predictor(folder, "cpu").features_at(volume, (80, 80, z)).numpy()
     np.testing.assert_allclose(views, read, rtol=0, atol=0.02 * np.abs(read[1:] - read[0]).max())
+    # After each change it is the reading that is told, at the click of the change.
+    p, shift = bundle.preprocessing, next(c.shift for c in changes_of(phantom) if c.name == "click 1")
+    assert shift != (0, 0, 0)
+    warm, clicked = features_at(model, p, phantom, hu=10)[0], features_at(model, p, phantom, [shift])[0]
+    np.testing.assert_allclose(changed[names.index("HU +10")], warm, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(changed[names.index("click 1")], clicked, rtol=0, atol=1e-5)
+    assert min(np.abs(warm - views[0]).max(), np.abs(clicked - views[0]).max()) > 1e-3
 
 
 def test_seeds_are_seen_at_the_usual_click_or_at_another_readers(folder: Path, tmp_path: Path) -> None:
