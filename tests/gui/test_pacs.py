@@ -26,10 +26,10 @@ from PySide6.QtWidgets import (
 )
 
 from hyrisk_desktop.errors import InputError
+from hyrisk_desktop.exchange.pacs import association
 from hyrisk_desktop.exchange.pacs.find import DimseArchive
 from hyrisk_desktop.exchange.pacs.outbox import State
 from hyrisk_desktop.exchange.pacs.query import StudyMatch
-from hyrisk_desktop.gui.pacs import commands as pacs_commands
 from hyrisk_desktop.gui.pacs import sending_reading
 from hyrisk_desktop.gui.pacs.service import Pacs
 from hyrisk_desktop.gui.pacs.transfers import TransferState
@@ -341,7 +341,7 @@ def test_without_the_libraries_one_sentence_says_what_to_install(
     def missing() -> None:
         raise InputError("no_pacs_libraries", "Run: pip install hyrisk-desktop[pacs]")
 
-    monkeypatch.setattr(pacs_commands, "require_pacs", missing)
+    monkeypatch.setattr(association, "require_pacs", missing)
     ready.window.actions_by_key["show_pacs"].trigger()
     dialog = ready.window.findChild(QDialog, "errorDialog")
     assert dialog is not None
