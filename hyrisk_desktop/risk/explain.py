@@ -61,6 +61,7 @@ class Explanation:
         raising, lowering: sums of the map's positive and negative cells, in uncalibrated log odds; together ``split.image``.
         split: uncalibrated. calibrated: the parts of the risk on screen's own log odds.
         explained_by, explained: as in `RiskReading`. fat_cm3: fat around the heart, measured in the exam, see `fat_near`.
+        levels_mm: heights along z that the network looked at, where it is more than the click's.
     """
 
     series_uid: str
@@ -79,6 +80,7 @@ class Explanation:
     explained_by: tuple[FactorShare, ...] = ()
     explained: float | None = None
     fat_cm3: float = 0.0
+    levels_mm: tuple[float, ...] = ()
 
 
 def explain(
@@ -125,6 +127,7 @@ def explain(
         explained_by=reading.explained_by,
         explained=reading.explained,
         fat_cm3=fat_near(volume, centre),
+        levels_mm=bundle.preprocessing.levels_mm or (),
     )
 
 

@@ -112,6 +112,9 @@ def test_the_legend_says_what_the_image_part_comes_from(ready: Program) -> None:
     box = ready.window.desk.heat_legend
     box.show_explanation(explanation)
     assert ready.text("heatDetail").endswith("\n".join(comes_from(explanation)))
+    assert "along z" not in ready.text("heatDetail")
+    box.show_explanation(replace(explanation, levels_mm=(-6.5, 0.0, 4.0)))
+    assert "\nLooked at -6.5, 0, +4 mm along z; the map is the mean\n" in ready.text("heatDetail")
     # A model that nobody studied shows none of it.
     assert comes_from(of(session)) == []
     box.show_explanation(of(session))

@@ -174,3 +174,4 @@ def test_an_explanation_is_of_the_mean_that_was_read(high_and_low: Path) -> None
     features = at(several, volume, HEART_CENTRE[2]).astype(np.float64)
     assert found.split.image == pytest.approx(float(weight[:512] @ features), abs=1e-9)
     assert found.raising + found.lowering == pytest.approx(found.split.image, abs=1e-5)
+    assert found.levels_mm == LEVELS
