@@ -10,8 +10,8 @@ from hyrisk_desktop.paths import bundled_model_dir
 from hyrisk_desktop.risk.bundle import read_description
 from model_training.card import demonstration_card, demonstration_deviations
 from model_training.config import TRAINED_HEAD_RATE, demonstration_config, paper_config, parse_phases, steady_config
-from model_training.demonstration import PHASES, STEADY_PHASES
-from model_training.deviations import deviations
+from model_training.demonstration import LEVELS_MM, PHASES, STEADY_PHASES
+from model_training.deviations import deviations, of_levels
 
 ALWAYS = [
     "Gradients are shortened to a norm of 2.",
@@ -56,6 +56,8 @@ def test_the_bundled_card_says_so_in_its_first_sentence_and_lists_them() -> None
     assert first.startswith("**A demonstration model with the paper's architecture and not its training")
     listed = demonstration_deviations(bundle.training)
     configs = (demonstration_config(PHASES), steady_config(STEADY_PHASES))
-    assert listed.splitlines() == list(dict.fromkeys(f"- {text}" for one in configs for text in deviations(one)))
+    said = [*(text for one in configs for text in deviations(one)), of_levels(LEVELS_MM)]
+    assert listed.splitlines() == list(dict.fromkeys(f"- {text}" for text in said))
+    assert "at -6, 0, +6 mm" in listed
     assert listed in card
     assert listed in demonstration_card(bundle)
