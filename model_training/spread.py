@@ -40,8 +40,9 @@ KINDS = {
     "pixel": ("pixel 0.55 mm", "pixel 0.86 mm"),
 }
 """Changes that an interval has to hold, by kind."""
-WANTED = 0.92
-"""Share of each kind on the phantoms that the widths are chosen on, so that nine of ten are left on fresh ones."""
+WANTED = 0.95
+"""Share of each kind on the phantoms that the widths are chosen on, so that nine of ten are left on fresh ones: of .92 there were .86 to .88
+left for z (twice 60 phantoms, measured)."""
 RESAMPLED = 12
 _VIEWS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 
