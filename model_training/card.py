@@ -9,8 +9,9 @@ from typing import Any
 
 from hyrisk_desktop.files import replace_file
 from hyrisk_desktop.risk.bundle import CARD, ModelBundle
+from hyrisk_desktop.risk.model_summary import levels_text
 from model_training.config import Phase, TrainConfig
-from model_training.deviations import deviations, levels_text, of_levels
+from model_training.deviations import deviations, of_levels
 
 _NAMES = {
     "risknet": "RiskNet (image only)",

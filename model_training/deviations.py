@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hyrisk_desktop.i18n import tr, trn
+from hyrisk_desktop.risk.model_summary import levels_text
 from model_training.config import LARGEST_GRADIENT, TrainConfig
 
 _PAPER_RATES = {"scratch": 1e-4, "finetune": 1e-5, "frozen": 1e-5}
@@ -74,8 +75,3 @@ def of_levels(levels_mm: Sequence[float]) -> str:
     return tr(
         "A reading is of the features' mean at {levels} mm along z from the click.", levels=levels_text(levels_mm)
     )
-
-
-def levels_text(levels_mm: Sequence[float]) -> str:
-    """E.g. ``"-6, 0, +6"``."""
-    return ", ".join(f"{level:+g}" if level else "0" for level in levels_mm)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hyrisk_desktop.i18n import day_text, listed, tr, trn
+from hyrisk_desktop.i18n import day_text, decimal, listed, tr, trn
 from hyrisk_desktop.risk.bundle import ModelBundle
 
 _CHANCE = 0.5
@@ -43,6 +43,11 @@ def summarise(bundle: ModelBundle) -> ModelSummary:
         aucs=_aucs(bundle),
         sha256=bundle.sha256,
     )
+
+
+def levels_text(levels_mm: Iterable[float]) -> str:
+    """Heights along z as people write them, e.g. ``"-6, 0, +6"``."""
+    return listed(decimal(level, "+g") if level else "0" for level in levels_mm)
 
 
 def _day(text: str) -> str:

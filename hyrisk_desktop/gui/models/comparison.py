@@ -20,11 +20,11 @@ from hyrisk_desktop.gui.letters import LetteredDialog
 from hyrisk_desktop.gui.models.shelf import Comparison
 from hyrisk_desktop.gui.plain_table import ItemTable
 from hyrisk_desktop.gui.session import Session
-from hyrisk_desktop.i18n import decimal, listed, tr
+from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.risk import RiskReading
 from hyrisk_desktop.risk.bundle import ModelBundle
 from hyrisk_desktop.risk.model_store import InstalledModel
-from hyrisk_desktop.risk.model_summary import auc_of, summarise, synthetic
+from hyrisk_desktop.risk.model_summary import auc_of, levels_text, summarise, synthetic
 from hyrisk_desktop.risk.preprocessing import Preprocessing
 from hyrisk_desktop.standing import SHOWN, Standing, risk_standing
 
@@ -181,8 +181,7 @@ def _crop(p: Preprocessing) -> str:
 def _levels(p: Preprocessing) -> str:
     if p.levels_mm is None:
         return tr("the slice of the click and its neighbours")
-    levels = listed([decimal(level, "+g") if level else "0" for level in p.levels_mm])
-    return tr("three slices each at {levels} mm from the click, averaged", levels=levels)
+    return tr("three slices each at {levels} mm from the click, averaged", levels=levels_text(p.levels_mm))
 
 
 def _auc(bundle: ModelBundle, head: str) -> str:

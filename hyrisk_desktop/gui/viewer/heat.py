@@ -11,11 +11,12 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QSlider, QWidget
 from hyrisk_desktop.calcium import Region
 from hyrisk_desktop.gui.viewer.display import Plane, PlaneGeometry
 from hyrisk_desktop.gui.viewer.picture import Picture
-from hyrisk_desktop.i18n import decimal, listed, tr
+from hyrisk_desktop.i18n import decimal, tr
 from hyrisk_desktop.imaging import Voxel
 from hyrisk_desktop.imaging.fat import NEAR_MM
 from hyrisk_desktop.risk.explain import Explanation
 from hyrisk_desktop.risk.factors import factor_words
+from hyrisk_desktop.risk.model_summary import levels_text
 
 PATCH_SLICES = 3
 _MOST_FACTORS = 4
@@ -192,7 +193,7 @@ class HeatLegend(QFrame):
         first, last = z - PATCH_SLICES // 2, z + PATCH_SLICES // 2
         lines = [tr("Slices {first} to {last}; the thin frame is what the network saw", first=first, last=last)]
         if explanation.levels_mm:
-            levels = listed([decimal(level, "+g") if level else "0" for level in explanation.levels_mm])
+            levels = levels_text(explanation.levels_mm)
             lines.append(tr("Looked at {levels} mm along z; the map is the mean", levels=levels))
         if not explanation.raising > 0:
             lines = [tr("Nothing in this patch raised the risk.")]
