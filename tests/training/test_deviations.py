@@ -58,6 +58,6 @@ def test_the_bundled_card_says_so_in_its_first_sentence_and_lists_them() -> None
     configs = (demonstration_config(PHASES), steady_config(STEADY_PHASES))
     said = [*(text for one in configs for text in deviations(one)), of_levels(LEVELS_MM)]
     assert listed.splitlines() == list(dict.fromkeys(f"- {text}" for text in said))
-    assert "at -6, 0, +6 mm" in listed
+    assert "at −6, 0, +6 mm" in listed
     assert listed in card
     assert listed in demonstration_card(bundle)
