@@ -12,6 +12,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+# Before it is imported, as it begins at once: as its publishers build it, it reports its use to them over the network,
+# and keeps a number of the machine and what it could not send yet in the home folder.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
@@ -22,6 +26,9 @@ from hyrisk_desktop.risk.onnx_graph import INPUT, OUTPUT, Part, trunk_parts
 from hyrisk_desktop.risk.preprocessing import Crop, Preprocessing
 
 F32 = NDArray[np.float32]
+
+# Older builds for Windows know nothing of the variable and give their events to the system.
+onnxruntime.disable_telemetry_events()
 
 
 class OnnxEngine:

@@ -79,6 +79,13 @@ ENGINES = [
         ("np.concatenate([first, rest])", "np.concatenate([rest, first])", _VIEWS),
         ("if weight.shape != (2, width) or bias.shape != (2,):", "if False:", _REFUSED),
         ("        if arrays:\n", "        if False:\n", _REFUSED),
+        ('"ORT_DISABLE_TELEMETRY"', '"ORT_DISABLE"', _one("test_onnx_runtime_tells_nobody_and_keeps_nothing")),
+        (
+            "onnxruntime.disable_telemetry_events()\n",
+            "",
+            "",
+            "builds that know the variable do nothing that it could stop; those that do not are for Windows",
+        ),
         (
             '    options.add_session_config_entry("session.intra_op.allow_spinning", "0")\n',
             "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -394,6 +395,16 @@ print(predictor.engine.split()[0], "torch" in sys.modules)
 def test_a_reading_imports_no_torch(kept: Path) -> None:
     done = subprocess.run([sys.executable, "-c", READ, str(kept)], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["onnxruntime", "False"]
+
+
+def test_onnx_runtime_tells_nobody_and_keeps_nothing(kept: Path, tmp_path: Path) -> None:
+    # It is silent by itself where it takes a run for a test of its own.
+    others = {k: v for k, v in os.environ.items() if k not in ("CI", "GITHUB_ACTIONS", "ORT_DISABLE_TELEMETRY")}
+    home = dict.fromkeys(("HOME", "USERPROFILE", "LOCALAPPDATA", "XDG_CACHE_HOME", "XDG_DATA_HOME"), str(tmp_path))
+    command = [sys.executable, "-c", READ, str(kept)]
+    subprocess.run(command, env=others | home, capture_output=True, text=True, check=True)
+    # The folder with the machine's number is made before the first event is sent.
+    assert [path for path in tmp_path.rglob("*") if "onnx" in path.name.lower() or "Microsoft" in path.parts] == []
 
 
 SCORE = """
