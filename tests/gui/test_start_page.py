@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -302,6 +303,27 @@ def test_a_start_listens_before_it_builds_and_the_demonstration_takes_no_place(
 
 
 # --- the demonstration
+
+
+def test_it_is_made_while_nothing_is_open_and_an_exam_stops_that(
+    ready: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[CancelToken] = []
+    seen = threading.Event()
+
+    def prepare(_: object, token: CancelToken) -> None:
+        asked.append(token)
+        seen.wait(60)
+
+    monkeypatch.setattr("hyrisk_desktop.gui.application.prepare_demonstration", prepare)
+    ready.services.make_demonstration()
+    ready.wait(lambda: len(asked) == 1)
+    assert not asked[0].cancelled
+    ready.show(block_volume())
+    assert asked[0].cancelled
+    seen.set()
+    ready.services.make_demonstration()
+    assert len(asked) == 1, "an exam is open"
 
 
 def test_it_is_made_once_however_many_ask(isolated_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

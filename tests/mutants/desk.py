@@ -142,6 +142,11 @@ DESK = [
         ),
     ),
     *mutants(
+        "hyrisk_desktop/gui/services/job_runner.py",
+        f"{_START}::test_it_is_made_while_nothing_is_open_and_an_exam_stops_that",
+        (", weakref_slot=True)", ")"),
+    ),
+    *mutants(
         "hyrisk_desktop/imaging/oblique.py",
         _OBLIQUE,
         (

@@ -37,7 +37,8 @@ class JobContext:
     partial: Callable[[Any], None]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+# Qt's signals hold the object of a method that they call by a weak reference.
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Job:
     """One piece of work and where its end is told."""
 
