@@ -5,7 +5,7 @@
     python3 packaging/build.py nsis    for Windows, per user; elsewhere its parts are only checked
     python3 packaging/build.py dmg     for macOS, on macOS only
 
-The program is frozen by PyInstaller as hyrisk.spec and contents.py say, with torch for the CPU, in an environment of its
+The program is frozen by PyInstaller as hyrisk.spec and contents.py say, with torch for the CPU and ONNX Runtime, in an environment of its
 own in build/. What is made lies in dist/. A system's installer is made on that system. Standard library only.
 """
 
@@ -70,7 +70,7 @@ def freeze() -> Path:
     run([python, "-m", "PyInstaller", "--noconfirm", "--clean", "--log-level", "WARN",
          "--distpath", FOLDER.parent, "--workpath", BUILD / "work", HERE / "hyrisk.spec"])  # fmt: skip
     inside = FOLDER / "_internal"
-    if missing := [name for name in contents.NEEDED if not (inside / name).exists()]:
+    if missing := [name for name in contents.NEEDED if not any(inside.glob(name))]:
         raise SetupError(f"The frozen program lacks {', '.join(missing)}: see contents.py and hyrisk.spec.")
     tidy(FOLDER)
     say(f"{FOLDER} takes {size_of(FOLDER) / 1e6:.0f} MB")
@@ -178,7 +178,9 @@ def stage(folder: Path, root: Path) -> None:
         "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\nUpstream-Name: HyRisk Desktop\n\n"
         "Files: *\nCopyright: the authors of HyRisk Desktop\nLicense: Apache-2.0\n"
         " On Debian systems the text is in /usr/share/common-licenses/Apache-2.0.\n"
-        " The libraries in /opt/hyrisk-desktop/_internal keep their own licences, in the folders *.dist-info.\n",
+        " The libraries in /opt/hyrisk-desktop/_internal keep their own licences, most of them in the folders *.dist-info:\n"
+        " their texts, and in METADATA the names of those that a system has, such as the LGPL of Qt and PySide6\n"
+        " (/usr/share/common-licenses/LGPL-3).\n",
         encoding="utf-8",
     )
     with open(doc / "changelog.gz", "wb") as file, gzip.GzipFile("", "wb", 9, file, mtime=0) as packed:

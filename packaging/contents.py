@@ -60,6 +60,9 @@ EXCLUDED = (
 )  # fmt: skip
 """What libraries would use where it is there, and the program does not need."""
 
+BUILDERS = ("pip", "setuptools", "pkg_resources", "pyinstaller", "_pyinstaller", "altgraph")
+"""Packages, by the beginning of their folder, that freeze the program and are no part of it."""
+
 UNNEEDED = (
     # Only compilers and torch's own tests use these.
     "torch/include/", "torch/share/", "torch/test/", "torch/lib/libtorchbind_test",
@@ -69,22 +72,46 @@ UNNEEDED = (
     "PySide6/Qt/plugins/platformthemes/libqgtk3", "libgtk-", "libgdk", "libatk", "libatspi", "libpango", "libcairo",
     "libpixman", "libthai", "libdatrie", "libfribidi", "libgraphite2", "libharfbuzz.so", "libgio-", "libgmodule-",
     "libmount", "libblkid",
+    # For programs in C: Python's module holds ONNX Runtime itself, and opens only the small library beside it.
+    "onnxruntime/capi/libonnxruntime.so",
 )  # fmt: skip
 """Files, by the beginning of their path in the frozen program, that are left out."""
 
 NEEDED = (
     "torch/bin/torch_shm_manager",
+    "onnxruntime/capi/onnxruntime_pybind11_state.*",
     "hyrisk_desktop/resources/models/hyrisknet-34-demo/weights.safetensors",
     "hyrisk_desktop/resources/locale/de/LC_MESSAGES/hyrisk.mo",
     "hyrisk_desktop/resources/locale/zh_CN/LC_MESSAGES/hyrisk.mo",
 )
-"""What must lie in the finished folder, looked up before anything is packed."""
+"""What must lie in the finished folder, by patterns that are looked up before anything is packed."""
 
 
 def version() -> str:
     """The program's version, read and not imported."""
     text = (ROOT / "hyrisk_desktop" / "__init__.py").read_text(encoding="utf-8")
     return re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE)[1]
+
+
+def licences(packages: Path) -> list[tuple[str, str]]:
+    """The libraries' licence texts, and what else their descriptions say of them.
+
+    Args:
+        packages: the folder of installed packages that is frozen.
+
+    Returns:
+        Files, each with its folder of the frozen program: the same as in ``packages``.
+    """
+    texts = re.compile(
+        r"(licen[cs]e|copying|notice|third.?party.?notices)(?!.*\.(py|pyc|pyi|h|so|dll)$)", re.IGNORECASE
+    )
+    found = []
+    for path in sorted(packages.rglob("*")):
+        place = path.relative_to(packages).parent.as_posix()
+        described = path.name == "METADATA" and place.endswith(".dist-info")
+        if path.is_file() and (described or texts.match(path.name)) and not place.lower().startswith(BUILDERS):
+            found.append((str(path), place))
+    return found
 
 
 def is_needed(destination: str) -> bool:

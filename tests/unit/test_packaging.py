@@ -84,6 +84,9 @@ def test_versions_that_are_asked_for_go_along(build: ModuleType) -> None:
         ("torch/lib/libtorch_cpu.so", True),
         ("torch/lib/libtorchbind_test.so", False),
         ("torch/include/ATen/ATen.h", False),
+        ("onnxruntime/capi/libonnxruntime.so.1.32.0", False),
+        ("onnxruntime/capi/libonnxruntime_providers_shared.so", True),
+        ("onnxruntime/capi/onnxruntime_pybind11_state.cpython-311-x86_64-linux-gnu.so", True),
         ("torch/lib/libfoo.a", False),
         ("highdicom/data.h", True),
         ("torch/nn/__pycache__/init.cpython-311.pyc", False),
@@ -103,12 +106,30 @@ def test_what_is_left_out(build: ModuleType, monkeypatch: pytest.MonkeyPatch, pl
     assert build.contents.is_needed(place.replace("/", "\\")) == needed, "as Windows writes it"
 
 
+def test_licence_texts_go_along(build: ModuleType, tmp_path: Path) -> None:
+    wanted = (
+        "onnxruntime/LICENSE", "onnxruntime/ThirdPartyNotices.txt", "torch-2.dist-info/METADATA",
+        "torch-2.dist-info/licenses/NOTICE", "torch-2.dist-info/licenses/third_party/a/COPYING.txt",
+        "scipy/_lib/licence.md",
+    )  # fmt: skip
+    unwanted = (
+        "onnxruntime/Privacy.md", "torch-2.dist-info/RECORD", "torch/METADATA", "pip/_vendor/idna/LICENSE.md",
+        "PyInstaller-6.dist-info/METADATA", "packaging/licenses/__init__.py", "a/license_tools.py", "a/notice.h",
+    )  # fmt: skip
+    for name in (*wanted, *unwanted):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = build.contents.licences(tmp_path)
+    assert {place + "/" + Path(file).name for file, place in found} == set(wanted)
+    assert all(Path(file) == tmp_path / place / Path(file).name for file, place in found)
+
+
 def test_the_spec_reads_the_lists(build: ModuleType) -> None:
     spec = (PACKAGING / "hyrisk.spec").read_text(encoding="utf-8")
     compile(spec, "hyrisk.spec", "exec")
     for name in re.findall(r"contents\.(\w+)", spec):
         assert hasattr(build.contents, name), name
-    assert {"DATA", "DATA_OF", "METADATA_OF", "MODULES_OF", "HIDDEN", "EXCLUDED", "is_needed"} <= set(
+    assert {"DATA", "DATA_OF", "METADATA_OF", "MODULES_OF", "HIDDEN", "EXCLUDED", "licences", "is_needed"} <= set(
         re.findall(r"contents\.(\w+)", spec)
     )
 
@@ -305,13 +326,21 @@ def test_the_script_for_windows_gets_every_name(
 def test_wheels_for_windows_are_those_of_this_environment_without_linuxs_own(build: ModuleType) -> None:
     locked = build.bootstrap.locked_torch()
     names = ("torch", "pyside6_essentials", "jeepney", "SecretStorage", "nvidia_nccl_cu13", "triton", "not_locked")
-    found = build.locked_for_windows(names)
-    assert found == ["PySide6_Essentials==6.11.3", f"torch=={locked}"]
+    found = build.locked_for_windows([*names, "onnxruntime"])
+    assert found == ["onnxruntime==1.32.0", "PySide6_Essentials==6.11.3", f"torch=={locked}"]
 
 
 def test_the_program_needs_neither_torchvision_nor_parquet() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert not [r for r in project["dependencies"] if "torchvision" in r or "pyarrow" in r], "half the weight"
+
+
+def test_an_installer_holds_what_the_source_installs(build: ModuleType) -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    own = next(r for r in extras["installer"] if r.startswith("hyrisk-desktop["))
+    frozen = set(own.removeprefix("hyrisk-desktop[").removesuffix("]").split(","))
+    assert {*build.bootstrap.EXTRAS.split(","), "onnx"} <= frozen
+    assert "parquet" not in frozen
 
 
 def test_a_dmg_is_made_on_macos_only(build: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,8 +357,10 @@ def test_a_frozen_folder_that_lacks_something_is_not_packed(
     monkeypatch.setattr(build, "run", lambda *_: None)
     first, *others = build.contents.NEEDED
     for name in others:
-        (tmp_path / "hyrisk" / "_internal" / name).parent.mkdir(parents=True)
-        (tmp_path / "hyrisk" / "_internal" / name).touch()
+        # As a pattern would meet it.
+        path = tmp_path / "hyrisk" / "_internal" / name.replace("*", "so")
+        path.parent.mkdir(parents=True)
+        path.touch()
     with pytest.raises(build.SetupError, match=first):
         build.freeze()
     (tmp_path / "hyrisk" / "_internal" / first).parent.mkdir(parents=True)
