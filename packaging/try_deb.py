@@ -4,8 +4,9 @@
 
 EXAM is a DICOM folder and X Y Z its heart centre. Needs debootstrap, Xvfb, xdotool, ImageMagick and poppler-utils. The root
 holds what the package depends on and nothing of Python. Tried there, as an ordinary user: libraries, `hyrisk doctor`, the
-demonstration in a window (a screenshot), score with its reports, the exam in JPEG-LS and in plain pixels, batch, a training of two folds to an
-installed model, a Dask worker of the environment, start-up, and the package's removal.
+demonstration in a window (a screenshot), score with its reports, the exam in JPEG-LS and in plain pixels, time and memory by
+ONNX Runtime and by torch, batch, a training of two folds to an installed model, a Dask worker of the environment, start-up, a
+worklist on PostgreSQL, Orthanc with a password out of a keyring (see try_servers.py), and the package's removal.
 """
 
 from __future__ import annotations
@@ -23,8 +24,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import try_servers
+from bare_debian import Bare, Ended, done, measured, say
+
 ROOT = Path(__file__).resolve().parents[1]
-SUITE, DISPLAY = "bookworm", ":87"
+DISPLAY = ":87"
 # What differs from one export of the same reading to the next.
 CHANGING = re.compile(
     r"\b\d(?:\.\d+){5,}\b|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT[\d:.+Z-]+|(?<![0-9a-f])[0-9a-f]{64}"
@@ -55,58 +59,12 @@ for path in sorted(Path(sys.argv[1]).iterdir()):
 """
 
 
-def say(*words: object) -> None:
-    print(*words, flush=True)
-
-
-class Bare:
-    """A Debian of nothing but the package and what it depends on, in a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def make(self) -> None:
-        if not (self.folder / "usr/bin/dpkg").exists():
-            subprocess.run(["debootstrap", "--variant=minbase", SUITE, self.folder], check=True, capture_output=True)
-            self.root("useradd", "--create-home", "--uid", "1000", "reader")
-        for name in ("sources.list.d", "trusted.gpg.d", "apt.conf.d"):
-            for path in Path("/etc/apt", name).glob("*debian*" if name != "apt.conf.d" else "99art*"):
-                shutil.copy(path, self.folder / "etc/apt" / name)
-
-    def command(self, *words: object, user: str = "1000:1000", **variables: str) -> list[str]:
-        mounts = f'mount --bind /proc "{self.folder}/proc" && mount --rbind /dev "{self.folder}/dev"'
-        home = "/home/reader" if user.startswith("1000") else "/root"
-        known = {"HOME": home, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", **variables}
-        inside = ["chroot", f"--userspec={user}", str(self.folder), "/usr/bin/env", "-i"]
-        inside += [
-            *(f"{k}={v}" for k, v in known.items()),
-            "sh",
-            "-c",
-            'cd "$HOME" && exec "$@"',
-            "sh",
-            *map(str, words),
-        ]
-        return ["unshare", "--mount", "sh", "-c", f'{mounts} && exec "$@"', "sh", *inside]
-
-    def root(self, *words: object) -> str:
-        return done(self.command(*words, user="0:0", DEBIAN_FRONTEND="noninteractive"))
-
-    def user(self, *words: object, **variables: str) -> str:
-        return done(self.command(*words, **variables))
-
-
-def done(command: list[object], environment: dict[str, str] | None = None, *, check: bool = True) -> str:
-    ended = subprocess.run([str(c) for c in command], capture_output=True, text=True, env=environment, errors="replace")
-    if check and ended.returncode:
-        raise SystemExit(
-            f"{command[-6:]} ended with {ended.returncode}:\n{ended.stdout[-2000:]}\n{ended.stderr[-3000:]}"
-        )
-    return ended.stdout
-
-
 @contextlib.contextmanager
 def display() -> Iterator[None]:
-    server = subprocess.Popen(["Xvfb", DISPLAY, "-screen", "0", "1600x1000x24", "-ac"], stderr=subprocess.DEVNULL)
+    # Otherwise it begins anew when its last program ends, and turns away one that starts at that moment.
+    server = subprocess.Popen(
+        ["Xvfb", DISPLAY, "-screen", "0", "1600x1000x24", "-ac", "-noreset"], stderr=subprocess.DEVNULL
+    )
     try:
         yield
     finally:
@@ -129,6 +87,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def install(bare: Bare, package: Path) -> None:
+    bare.make()
     shutil.copy(package, bare.folder / "tmp")
     bare.root("apt-get", "update", "-qq")
     began = time.monotonic()
@@ -213,6 +172,34 @@ def compare_reports(bare: Bare, environment: Path, exam: Path, centre: list[str]
         "JPEG-LS by the decoder children against plain pixels: the same calcium and risk:",
         all(other[k] == plain[k] for k in ("calcium", "risk")),
     )
+
+
+def engines(bare: Bare, environment: Path, centre: list[str], work: Path, times: int) -> None:
+    """`hyrisk score` by either engine, frozen and from the environment in turns: its JSON, its time and its memory."""
+    own = os.environ | {"HYRISK_HOME": str(work / "home")}
+    own.pop("PYTHONDONTWRITEBYTECODE", None)
+    for engine in ("onnx", "torch"):
+        words = ["--center", *centre, "--grade", "2", "--json", "--engine", engine]
+        ways = {
+            "frozen": (bare.command("hyrisk", "score", "/home/reader/exam", *words), None),
+            "environment": (
+                [environment, "-P", "-m", "hyrisk_desktop.cli", "score", bare.folder / "home/reader/exam", *words],
+                own,
+            ),
+        }
+        ended: dict[str, list[Ended]] = {name: [] for name in ways}
+        for _ in range(times + 1):
+            for name, (command, variables) in ways.items():
+                ended[name].append(measured(command, variables))
+        here, there = (json.loads(runs[0].printed) for runs in ended.values())
+        say(here["versions"]["engine"], "- JSON the same as the environment's:", here == there)
+        for name, runs in ended.items():
+            seconds, megabytes = statistics.median(r.seconds for r in runs[1:]), max(r.megabytes for r in runs)
+            say(
+                f"  {name}: median {seconds:.2f} s of {times}, first {runs[0].seconds:.2f} s, at most {megabytes:.0f} MB"
+            )
+    kept = [str(path) for path in (bare.folder / "home/reader").rglob("*onnx*")]
+    say("kept by ONNX Runtime in the home folder:", kept or "nothing")
 
 
 def names(folder: Path) -> list[str]:
@@ -310,10 +297,14 @@ def main() -> None:
     steps: dict[str, Callable[[], None]] = {
         "install": lambda: install(bare, options.package),
         "reports": lambda: compare_reports(bare, options.environment, exam, options.centre, options.work),
+        "engines": lambda: engines(bare, options.environment, options.centre, options.work, options.times),
         "batch": lambda: batch(bare, options.environment),
         "training": lambda: training(bare),
         "demonstration": lambda: demonstration(bare, options.work / "demonstration.png"),
         "start": lambda: start_up(bare, options.environment, options.work, options.times),
+        "postgresql": lambda: try_servers.postgresql(bare, options.work),
+        # Installs a keyring, so that the root is no longer bare.
+        "pacs": lambda: try_servers.pacs(bare, options.work),
         "remove": lambda: remove(bare),
     }
     with display():
