@@ -25,11 +25,13 @@ from hyrisk_desktop.batch.row import (
     empty_row,
     failed_row,
     load_exam,
+    looked_at,
     predict_row,
 )
 from hyrisk_desktop.errors import Cancelled, InputError
 from hyrisk_desktop.findings import Finding
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging import SlicesSeen
 from hyrisk_desktop.jobs import CancelToken, PauseToken
 
 if TYPE_CHECKING:
@@ -100,7 +102,8 @@ def run_batch(
     pace = Pace(sum(len(exam.slots) for exam in exams))
     is_done = done_with(done or {}, predictor.bundle.bundle_sha256 if predictor else "")
     progress(pace.progress)
-    for items in read_ahead(exams, settings, is_done, also, cancel, pause, workers or default_workers(), pace):
+    seen, workers = looked_at(predictor), workers or default_workers()
+    for items in read_ahead(exams, settings, is_done, also, cancel, pause, workers, pace, seen):
         for item in items:
             if cancel:
                 cancel.raise_if_cancelled()
@@ -126,11 +129,12 @@ def read_ahead(
     pause: PauseToken | None,
     workers: int,
     pace: Pace | None = None,
+    seen: SlicesSeen | None = None,
 ) -> Iterator[list[Item]]:
     """What `load_exam` makes of each exam, in their order, read by ``workers`` threads a few exams ahead.
 
     Args:
-        exams, settings, is_done, also, cancel: as of `load_exam`. workers: how many threads read.
+        exams, settings, is_done, also, cancel, seen: as of `load_exam`. workers: how many threads read.
         pause: makes the reading wait. pace: is told how long it waited.
 
     Raises:
@@ -145,7 +149,7 @@ def read_ahead(
         while True:
             _hold(pause, cancel, pace)
             for exam in queue:
-                waiting.append(pool.submit(_load, exam, settings, is_done, also, stop))
+                waiting.append(pool.submit(_load, exam, settings, is_done, also, stop, seen))
                 if len(waiting) >= _AHEAD * workers:
                     break
             if not waiting:
@@ -174,10 +178,15 @@ def _await(future: Future[list[Item]], cancel: CancelToken | None) -> list[Item]
 
 
 def _load(
-    exam: BatchExam, settings: BatchSettings, is_done: IsDone, also: tuple[Finding, ...], stop: CancelToken
+    exam: BatchExam,
+    settings: BatchSettings,
+    is_done: IsDone,
+    also: tuple[Finding, ...],
+    stop: CancelToken,
+    seen: SlicesSeen | None,
 ) -> list[Item]:
     try:
-        return list(load_exam(exam, settings, is_done, also, stop))
+        return list(load_exam(exam, settings, is_done, also, stop, seen))
     except Cancelled:
         raise
     except Exception as e:  # noqa: BLE001  the batch row: one bad exam never stops the run

@@ -17,6 +17,7 @@ _AGATSTON = "tests/unit/risk/test_predictor.py::test_a_model_that_takes_the_agat
 _FINITE = "tests/unit/risk/test_predictor.py::test_an_answer_that_is_no_number_is_refused"
 _PIXELS = "tests/unit/risk/test_predictor.py::test_features_belong_to_pixels_and_not_to_names"
 _FIRST = "tests/unit/risk/test_predictor.py::test_the_first_answer_is_the_reading_without_its_interval"
+_SEEN = "tests/unit/risk/test_levels.py -k shown"
 _STEADY, _LEVELS = "tests/unit/risk/test_steady_input.py", "tests/unit/risk/test_levels.py"
 _BUNDLE = "tests/unit/risk/test_bundle.py"
 _SCORE = "tests/unit/risk/test_score_input.py"
@@ -125,6 +126,10 @@ RISK = [
         "hyrisk_desktop/risk/look.py",
         _ENDS,
         ("first + view.slice_shift)", "first - view.slice_shift)", _CLICKS),
+        ("for view in (*own, *interval_views(preprocessing, 1.0))}", "for view in own}", _SEEN),
+        ("for view in (*own, *interval_views(preprocessing, 1.0))}", "for view in interval_views(preprocessing, 1.0)}", _SEEN),
+        ("range(middle - half, middle + half + 1)", "range(middle - half, middle + half)", _SEEN),
+        ("(centre_z, depth - 1 - centre_z))\n    half", "(depth, depth))\n    half", _SEEN),
         ("inside = min(max(z - half + i, 0), depth - 1)", "inside = min(max(z - half + i, 0), depth - 2)"),
         ("            block = _repeat_edge_slices(block, depth, centre[2])", "            pass"),
         ("outside = cut_patch(volume.hu, centre, preprocessing)[1]", "outside = True", _PATCH),
