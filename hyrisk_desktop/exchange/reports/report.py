@@ -99,7 +99,7 @@ def grade_text(grade: float | None) -> str:
     """``2 (moderate)``, ``1.5``, or that there is none."""
     if grade is None:
         return tr("not graded")
-    return f"{grade:g} ({grade_word(int(grade))})" if grade == int(grade) else f"{grade:g}"
+    return f"{grade:g} ({grade_word(int(grade))})" if grade == int(grade) else decimal(grade, "g")
 
 
 def percent(risk: float, digits: int = 0) -> str:
