@@ -328,7 +328,7 @@ def _risk_assessment(report: Report, about: Mapping[str, Any], results: list[dic
     outcome = {"text": "All-cause mortality"}
     low, high = map(_percent, risk.interval)
     head = "RiskNet (image alone)" if risk.hyrisknet is None else "HyRiskNet (image and score)"
-    share = f"assumes {100 * risk.prevalence:.1f} % non-survivors"
+    share = f"assumes {100 * risk.prevalence:.1f} % non-survivors" + ("" if risk.calibrated else ", not calibrated")
     within = f"time horizon {horizon_words(risk)}"
     assessment: Resource = {
         "resourceType": "RiskAssessment",
