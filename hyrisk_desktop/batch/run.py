@@ -55,11 +55,13 @@ def default_workers() -> int:
     return max(2, min(4, (os.cpu_count() or 2) // 2))
 
 
-def _check_workers(workers: int) -> None:
+def _checked(workers: int) -> int:
+    """How many threads read: ``workers``, or what suits for 0. Raises InputError for what is no number of them."""
     if not 0 <= workers <= _MOST_WORKERS:
         raise InputError(
             "workers", tr("The number of reading threads must lie between 1 and {most}.", most=_MOST_WORKERS)
         )
+    return workers or default_workers()
 
 
 def run_batch(
@@ -97,13 +99,12 @@ def run_batch(
         Cancelled: ``cancel`` was set; all rows made so far went to ``on_row``.
         InputError: ``workers`` is out of range, or the profile is unknown.
     """
-    _check_workers(workers)
+    workers = _checked(workers)
     settings.check()
     pace = Pace(sum(len(exam.slots) for exam in exams))
     is_done = done_with(done or {}, predictor.bundle.bundle_sha256 if predictor else "")
     progress(pace.progress)
-    seen, workers = looked_at(predictor), workers or default_workers()
-    for items in read_ahead(exams, settings, is_done, also, cancel, pause, workers, pace, seen):
+    for items in read_ahead(exams, settings, is_done, also, cancel, pause, workers, pace, looked_at(predictor)):
         for item in items:
             if cancel:
                 cancel.raise_if_cancelled()
