@@ -168,7 +168,7 @@ STANDING = [
         "hyrisk_desktop/risk/predictor.py",
         "tests/unit/risk/test_spread.py",
         ("if spread is None or len(odds) == 1:", "if spread is None:"),
-        ("np.array([odds[0] - half, odds[0] + half])", "np.array([odds.min() - half, odds.max() + half])"),
+        ("np.array([middle - half, middle + half])", "np.array([odds.min() - half, odds.max() + half])"),
         ("spread.half_width(odds, features, score)", "spread.half_width(odds, features, 0.0)"),
     ),
     *mutants(
