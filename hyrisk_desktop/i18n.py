@@ -93,7 +93,15 @@ def kept_sentence(in_english: str, language: str = "en", text: str = "") -> str:
 
 def decimal(value: float, spec: str) -> str:
     """``value`` as people write it, by a format such as ``".1f"``; `english` knows it with a point."""
-    text = format(value, spec)
+    return _with_decimal_mark(format(value, spec))
+
+
+def typeset(value: float, spec: str) -> str:
+    """`decimal` with a minus sign as wide as a plus, for figures in sentences and tables."""
+    return _with_decimal_mark(format(value, spec).replace("-", "−"))
+
+
+def _with_decimal_mark(text: str) -> str:
     return text if is_english() else _Sentence(text.replace(".", trc("decimal mark", ".")), text)
 
 

@@ -51,7 +51,7 @@ INNER = 500
 """Last cases of the training part, kept for choosing the weights."""
 LEVELS_MM = (-6.0, 0.0, 6.0)
 """Where a reading looks: what a click's height decides by chance is averaged out (measured; see CONTRIBUTING)."""
-CLICKED_TWICE, STILL = 1600, 0.25
+CLICKED_TWICE, STILL = 1600, 0.3
 """Phantoms of stage two that are clicked once more, and what the mean squared difference of their log odds counts."""
 OUTCOME_DRAWS = 60
 NAME = "HyRiskNet-34 demonstration"

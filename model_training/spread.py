@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import copy
 import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,10 @@ from hyrisk_desktop.risk.network import HyRiskNet, log_odds
 from hyrisk_desktop.risk.spread import Spread
 from model_training.card import SPREAD_LINE, exchange_line, exchange_section, spread_line, stability_section
 from model_training.fuse import fit_linear, forget_image_head
-from model_training.looks import LOOK, SEEN, features_of_seeds
+from model_training.looks import AGAIN, LOOK, SEEN, features_of_seeds
 from model_training.phantom.subject import make_subject
 from model_training.stability import Takes, gather
+from model_training.twins import visible_risk
 
 F64 = NDArray[np.float64]
 
@@ -45,6 +47,29 @@ WANTED = 0.95
 left for z (twice 60 phantoms, measured)."""
 RESAMPLED = 12
 _VIEWS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Cases:
+    """What stage two's heads were fitted on: features [n, F], score inputs [n], targets [n], and how far the first m cases' features
+    moved [m, F] with a second click, the mean squared change of whose log odds counted ``still``."""
+
+    features: F64
+    score: F64
+    target: F64
+    twice: F64
+    still: float
+
+    def drawn(self, numbers: NDArray[np.int64]) -> Cases:
+        """These cases, some more than once; a case's second click goes with it.
+
+        Args:
+            numbers: [n].
+        """
+        twice = self.twice[numbers[numbers < len(self.twice)]]
+        return replace(
+            self, features=self.features[numbers], score=self.score[numbers], target=self.target[numbers], twice=twice
+        )
 
 
 @torch.no_grad()
@@ -74,19 +99,20 @@ def start_of_heads(model: HyRiskNet, stage_two: dict[str, Any]) -> tuple[HyRiskN
     return start, float(stage_two["image_pull"])
 
 
-def resampled_heads(model: HyRiskNet, features: F64, score: F64, target: F64, pull: float) -> NDArray[np.float32]:
-    """Heads [B, F + 2] fitted to cases drawn with replacement, less their mean.
+def resampled_heads(model: HyRiskNet, cases: Cases, pull: float) -> NDArray[np.float32]:
+    """Heads [B, F + 2] fitted as stage two fits them to cases drawn with replacement, less their mean.
 
     Args:
-        model: whose heads are pulled to. features: [n, F] of cases that the trunk has not seen. score: [n] inputs, all 0 for RiskNet's head. target: [n].
-        pull: of the fit, see `fuse`.
+        model: whose heads are pulled to. cases: that the trunk has not seen, with scores of 0 for RiskNet's head. pull: of the fit, see `fuse`.
     """
     rng = np.random.default_rng(12)
-    x, s, y = (torch.from_numpy(a.astype(np.float32)) for a in (features, score, target))
     heads = []
     for _ in range(RESAMPLED):
-        drawn = torch.from_numpy(rng.integers(0, len(features), len(features)))
-        line = fit_linear(model, x[drawn], s[drawn], y[drawn], pull)
+        drawn = cases.drawn(rng.integers(0, len(cases.target), len(cases.target)))
+        x, s, y, twice = (
+            torch.from_numpy(a.astype(np.float32)) for a in (drawn.features, drawn.score, drawn.target, drawn.twice)
+        )
+        line = fit_linear(model, x, s, y, pull, twice=twice if len(twice) else None, still=drawn.still)
         heads.append(np.concatenate([line.weight.numpy(), [float(line.score_weight), float(line.bias)]]))
     found = np.array(heads)
     centred: NDArray[np.float32] = (found - found.mean(axis=0)).astype(np.float32)
@@ -136,20 +162,19 @@ def half_widths(spread: Spread, takes: Takes, views: F64, score: F64) -> F64:
 
 
 def fit_spread(
-    model: HyRiskNet, bundle: ModelBundle, takes: Takes, cases: tuple[F64, F64, F64]
+    model: HyRiskNet, bundle: ModelBundle, takes: Takes, cases: Cases
 ) -> tuple[dict[str, Spread], dict[str, Any]]:
     """The widths of both heads, and what they hold of the phantoms they were chosen on.
 
     Args:
-        model, bundle: of the model. takes: phantoms and their changes. cases: features [n, F], score inputs [n] and targets [n] of stage two.
+        model, bundle: of the model. takes: phantoms and their changes. cases: of stage two.
     """
-    features, scores, target = cases
     start, pull = start_of_heads(model, bundle.training["stage_two"])
     spreads, facts = {}, {}
     for head in ("risknet", "hyrisknet"):
         fused = head == "hyrisknet"
         score = np.array([bundle.score_rule.value(g) for g in takes.grades]) if fused else np.zeros(len(takes.grades))
-        heads = resampled_heads(start, features, scores if fused else 0 * scores, target, pull)
+        heads = resampled_heads(start, cases if fused else replace(cases, score=0 * cases.score), pull)
         views = odds_of(model, head, takes.views, score[:, None])
         changed = odds_of(model, head, takes.changed, score[:, None])
         doubt = half_widths(Spread(0.0, 0.0, heads), takes, views, score)
@@ -183,18 +208,24 @@ def stability_of(model: HyRiskNet, bundle: ModelBundle, takes: Takes) -> dict[st
 
 def stage_two_cases(
     directory: Path, bundle: ModelBundle, work: Path, workers: int, progress: Progress = no_progress
-) -> tuple[F64, F64, F64]:
-    """Features [n, F] of single looks, score inputs [n] and expected risks [n] of the phantoms of the bundle's stage two.
+) -> Cases:
+    """The phantoms of the bundle's stage two, seen by single looks and fitted to as they were there.
 
     Args:
-        directory, bundle: whose features. work: folder of the parts. workers, progress: of the rendering.
+        directory, bundle: whose features. work: folder of the parts by kind. workers, progress: of the rendering.
     """
     first, last = map(int, bundle.training["seeds"]["stage-two"])
-    count = last - first + 1
-    features = features_of_seeds(directory, work, first, count, workers, progress, kind="look")
-    subjects = [make_subject(seed) for seed in range(first, first + count)]
-    scores = np.array([bundle.score_rule.value(float(subject.grade)) for subject in subjects])
-    return features, scores, np.array([subject.expected_risk for subject in subjects])
+    count, told = last - first + 1, bundle.training["stage_two"]
+    features = features_of_seeds(directory, work / LOOK, first, count, workers, progress, kind="look")
+    twice = np.zeros((0, features.shape[1]))
+    if again := int(told.get("clicked_twice", 0)):
+        seen = features_of_seeds(directory, work / AGAIN, first, again, workers, progress, kind="second look")
+        twice = seen - features[:again]
+    subjects = [make_subject(seed) for seed in range(first, last + 1)]
+    score = np.array([bundle.score_rule.value(float(subject.grade)) for subject in subjects])
+    steady = "steady_config" in bundle.training
+    target = np.array([visible_risk(subject) if steady else subject.expected_risk for subject in subjects])
+    return Cases(features, score, target, twice, float(told.get("still", 0.0)))
 
 
 def add_spread(
@@ -214,7 +245,7 @@ def add_spread(
     bundle, model = load_bundle(directory)
     takes = gather(directory, work / "takes", FIRST_SEED, count, workers, progress)
     # Those that the heads were fitted on, and seen already where the bundle was made: fewer would tell of too large a doubt.
-    cases = stage_two_cases(directory, bundle, work / SEEN / LOOK, workers, progress)
+    cases = stage_two_cases(directory, bundle, work / SEEN, workers, progress)
     spreads, facts = fit_spread(model, bundle, takes, cases)
     facts["stability"] = stability_of(model, bundle, takes)
     changes = {

@@ -175,7 +175,16 @@ def test_functions_of_many_arguments_say_what_these_are() -> None:
 
 def _has_help(argument: ast.arg) -> bool:
     """An option of the command line is described where `--help` finds it."""
+    if isinstance(argument.annotation, ast.Name):
+        return argument.annotation.id in _shared_options()
     return argument.annotation is not None and "help=" in ast.unparse(argument.annotation)
+
+
+@functools.cache
+def _shared_options() -> frozenset[str]:
+    """Options of several commands; each has its help where they stand together."""
+    assigned = [node for node in parsed(ROOT / "hyrisk_desktop/cli/options.py").body if isinstance(node, ast.Assign)]
+    return frozenset(ast.unparse(node.targets[0]) for node in assigned if "help=" in ast.unparse(node.value))
 
 
 def _is_override(f: Function) -> bool:

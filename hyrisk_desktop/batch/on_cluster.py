@@ -256,11 +256,11 @@ def _allow_decoders() -> None:
 def _predictor(job: _Job, settings: BatchSettings) -> Predictor:
     from hyrisk_desktop.risk.engine_choice import open_predictor
 
-    key = (job.model, job.bundle_sha256, settings.device, settings.prevalence)
+    key = (job.model, job.bundle_sha256, settings.device, settings.prevalence, settings.engine)
     if key not in _predictors:
         # A worker's memory is for one model.
         _predictors.clear()
-        predictor = open_predictor(Path(job.model), settings.device, settings.prevalence)
+        predictor = open_predictor(Path(job.model), settings.device, settings.prevalence, settings.engine)
         if predictor.bundle.bundle_sha256 != job.bundle_sha256:
             message = tr("A worker has another model under this path; install the same one everywhere.")
             raise BundleError("other_model", message)

@@ -30,6 +30,7 @@ from hyrisk_desktop.imaging import (
 )
 from hyrisk_desktop.jobs import CancelToken
 from hyrisk_desktop.measurement import Measurement, Survey, conclude, survey
+from hyrisk_desktop.risk.engine_choice import check_engine
 from hyrisk_desktop.risk.look import slices_seen
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class BatchSettings:
         profile: scoring profile.
         prevalence: share of non-survivors that the risk assumes; None for the model's own.
         device: "cpu", "cuda" or None to choose.
+        engine: as of `engine_choice.open_predictor`.
         whole: read the whole series also where the heart centre is known, for the findings that need all pixels.
         whole_heart: score the whole heart as well, which needs the whole series.
     """
@@ -58,11 +60,14 @@ class BatchSettings:
     device: str | None = None
     whole: bool = False
     whole_heart: bool = False
+    engine: str = "auto"
 
     @property
     def fingerprint(self) -> str:
         """Text that is the same for settings that give the same rows."""
         text = f"{__version__}|{self.profile}|{self.prevalence}|{self.device}|{self.whole}"
+        if self.engine != "auto":
+            text += f"|{self.engine}"
         return f"{text}|whole heart" if self.whole_heart else text
 
     def check(self) -> None:
@@ -70,6 +75,7 @@ class BatchSettings:
         get_profile(self.profile)
         if self.device not in (None, "cpu", "cuda"):
             raise InputError("device", tr("The device must be cpu or cuda."))
+        check_engine(self.engine, self.device)
         if self.prevalence is not None and not 0 < self.prevalence < 1:
             raise InputError("prevalence", tr("The prevalence must lie between 0 and 100 %, both excluded."))
 

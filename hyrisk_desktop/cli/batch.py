@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hyrisk_desktop.cli.options import Device, Engine, Model, Prevalence, Profile
 from hyrisk_desktop.cli.worklist import use_export_settings
 from hyrisk_desktop.errors import Cancelled, ExamError, InputError
 from hyrisk_desktop.i18n import tr, trn
@@ -39,13 +40,11 @@ def batch(
     out: Annotated[
         Path, typer.Option(help=tr("Table to write or to go on with: .csv, or .parquet (needs the extra [parquet])."))
     ] = Path(DEFAULT_OUT),
-    model: Annotated[Path | None, typer.Option(help=tr("Model bundle folder; default: the model in use."))] = None,
-    device: Annotated[str | None, typer.Option(help=tr("cpu or cuda; default: cuda when there is one."))] = None,
-    profile: Annotated[str, typer.Option(help=tr("standard, four_connected or no_spacing_correction."))] = "standard",
-    prevalence: Annotated[
-        float | None,
-        typer.Option(help=tr("Share of non-survivors that the risk assumes, 0 to 1; default: the model's.")),
-    ] = None,
+    model: Model = None,
+    device: Device = None,
+    profile: Profile = "standard",
+    engine: Engine = "auto",
+    prevalence: Prevalence = None,
     whole_heart: Annotated[
         bool,
         typer.Option(
@@ -64,7 +63,7 @@ def batch(
     """Score every exam below a folder; exit code 0, or 4 when some failed."""
     from hyrisk_desktop.batch.row import BatchSettings
 
-    settings = BatchSettings(profile, prevalence, device, whole_heart=whole_heart)
+    settings = BatchSettings(profile, prevalence, device, whole_heart=whole_heart, engine=engine)
     settings.check()
     if scheduler is None and (tls_ca or tls_cert or tls_key):
         raise InputError("tls", tr("--tls-ca, --tls-cert and --tls-key need --scheduler."))
@@ -87,7 +86,7 @@ def _here(workers: int) -> Run:
     from hyrisk_desktop.risk.loading import load_predictor
 
     def run(exams: Any, settings: BatchSettings, model: Path | None, **how: Any) -> BatchProgress:
-        predictor, also = load_predictor(model, settings.device, settings.prevalence)
+        predictor, also = load_predictor(model, settings.device, settings.prevalence, engine=settings.engine)
         for finding in also:
             typer.echo(finding.message, err=True)
         return run_batch(exams, settings, predictor, also=also, workers=workers, **how)

@@ -10,6 +10,7 @@ import typer
 
 from hyrisk_desktop.cli.failures import json_errors
 from hyrisk_desktop.cli.findings import as_read, lines_of
+from hyrisk_desktop.cli.options import Device, Engine, Model
 from hyrisk_desktop.errors import ExamError, InputError
 from hyrisk_desktop.i18n import decimal, english, tr, trn
 
@@ -28,8 +29,9 @@ def compare(
     ] = None,
     grade: Annotated[float | None, typer.Option(help=tr("CAC grade of the current exam, 0 to 3."))] = None,
     prior_grade: Annotated[float | None, typer.Option(help=tr("CAC grade of the earlier exam, 0 to 3."))] = None,
-    model: Annotated[Path | None, typer.Option(help=tr("Model bundle folder; default: the model in use."))] = None,
-    device: Annotated[str | None, typer.Option(help=tr("cpu or cuda; default: cuda when there is one."))] = None,
+    model: Model = None,
+    device: Device = None,
+    engine: Engine = "auto",
     same_patient: Annotated[
         bool, typer.Option("--same-patient", help=tr("Although the headers do not say that it is one patient."))
     ] = False,
@@ -42,8 +44,11 @@ def compare(
     with json_errors(as_json):
         if device not in (None, "cpu", "cuda"):
             raise InputError("device", tr("--device must be cpu or cuda."))
+        from hyrisk_desktop.risk.engine_choice import check_engine
+
+        check_engine(engine, device)
         document, findings = _document(
-            current, prior, center, (grade, prior_grade), model, device,
+            current, prior, center, (grade, prior_grade), model, device, engine,
             same_patient=same_patient, whole_heart=whole_heart,
         )  # fmt: skip
     if as_json:
@@ -59,6 +64,7 @@ def _document(
     grades: tuple[float | None, float | None],
     model: Path | None,
     device: str | None,
+    engine: str,
     *,
     same_patient: bool,
     whole_heart: bool,
@@ -74,7 +80,7 @@ def _document(
         raise InputError("same_series", tr("Both are the same series; give the current exam and an earlier one."))
     if not same_patient:
         check_same_patient(now.attributes, then.attributes)
-    predictor, trouble = load_predictor(model, device, None)
+    predictor, trouble = load_predictor(model, device, None, engine=engine)
     found = compare_exams(now, then, center, own, earlier, predictor, whole_heart=whole_heart)
     findings = (*found.findings, *trouble)
     rows = [{"code": f.code, "severity": str(f.severity), "message": english(f.message)} for f in findings]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hyrisk_desktop.cli.options import Device
 from hyrisk_desktop.errors import BundleError
 from hyrisk_desktop.i18n import english, tr
 
@@ -21,7 +22,6 @@ models_cli = typer.Typer(
 )
 _NAME = typer.Argument(help=tr("Folder name, model name or the hash's beginning, as “hyrisk models list” shows them."))
 _OPTIONAL_NAME = typer.Argument(help=tr("As “hyrisk models list” shows it; left out: the model in use."))
-_DEVICE = typer.Option(help=tr("cpu or cuda; default: cuda when there is one."))
 
 
 def _store() -> ModelStore:
@@ -118,7 +118,7 @@ def export_model(name: Annotated[str, _NAME], zip_path: Annotated[Path, typer.Ar
 @models_cli.command("import", help=tr("Test a model (a zip, or a bundle's folder), install it and use it."))
 def import_model(
     source: Annotated[Path, typer.Argument()],
-    device: Annotated[str | None, _DEVICE] = None,
+    device: Device = None,
     anyway: Annotated[
         bool, typer.Option("--anyway", help=tr("Also a model that by its own results is no better than chance."))
     ] = False,
@@ -145,7 +145,7 @@ def remove(name: Annotated[str, _NAME]) -> None:
 @models_cli.command(help=tr("Test a model: hashes, finite numbers, and its known answer on this machine."))
 def check(
     name: Annotated[str | None, typer.Argument(help=tr("An installed model, or a bundle's folder."))] = None,
-    device: Annotated[str | None, _DEVICE] = None,
+    device: Device = None,
 ) -> None:
     """Run the self-test."""
     from hyrisk_desktop.risk.self_test import self_test

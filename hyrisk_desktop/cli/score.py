@@ -11,6 +11,7 @@ import typer
 
 from hyrisk_desktop.cli.failures import json_errors
 from hyrisk_desktop.cli.findings import as_read, line_of, lines_of
+from hyrisk_desktop.cli.options import Device, Engine, Prevalence, Profile
 from hyrisk_desktop.cli.worklist import use_export_settings
 from hyrisk_desktop.errors import ExamError, InputError
 from hyrisk_desktop.i18n import tr, trn
@@ -34,26 +35,16 @@ def score(
     ] = None,
     grade: Annotated[float | None, typer.Option(help=tr("CAC grade 0 to 3; fractions allowed."))] = None,
     region: Annotated[tuple[int, int, int], typer.Option(help=tr("Score region W H D in voxels."))] = (65, 65, 5),
-    profile: Annotated[str, typer.Option(help=tr("standard, four_connected or no_spacing_correction."))] = "standard",
+    profile: Profile = "standard",
     whole_heart: Annotated[
         bool, typer.Option("--whole-heart", help=tr("Also score the whole heart, with suggested vessels."))
     ] = False,
     model: Annotated[
         Path | None, typer.Option(help=tr("Model bundle folder; default: the model in use, see “hyrisk models”."))
     ] = None,
-    device: Annotated[str | None, typer.Option(help=tr("cpu or cuda; default: cuda when there is one."))] = None,
-    engine: Annotated[
-        str,
-        typer.Option(
-            help=tr(
-                "auto, torch or onnx (ONNX Runtime, CPU only); auto takes it where it gives the model's known answer."
-            )
-        ),
-    ] = "auto",
-    prevalence: Annotated[
-        float | None,
-        typer.Option(help=tr("Share of non-survivors that the risk assumes, 0 to 1; default: the model's.")),
-    ] = None,
+    device: Device = None,
+    engine: Engine = "auto",
+    prevalence: Prevalence = None,
     as_json: Annotated[bool, typer.Option("--json", help=tr("Print one JSON object."))] = False,
     sr: Annotated[
         Path | None, typer.Option(help=tr("Write a DICOM structured report (TID 1500) to this file."))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hyrisk_desktop.i18n import day_text, decimal, listed, tr, trn
+from hyrisk_desktop.i18n import day_text, listed, tr, trn, typeset
 from hyrisk_desktop.risk.bundle import ModelBundle
 
 _CHANCE = 0.5
@@ -46,8 +46,8 @@ def summarise(bundle: ModelBundle) -> ModelSummary:
 
 
 def levels_text(levels_mm: Iterable[float]) -> str:
-    """Heights along z as people write them, e.g. ``"-6, 0, +6"``."""
-    return listed(decimal(level, "+g") if level else "0" for level in levels_mm)
+    """Heights along z as people write them, e.g. ``"−6, 0, +6"``."""
+    return listed(typeset(level, "+g") if level else "0" for level in levels_mm)
 
 
 def _day(text: str) -> str:

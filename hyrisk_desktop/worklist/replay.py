@@ -74,7 +74,7 @@ def replay(store: Store, read_id: int, find_predictor: FindPredictor) -> Replay:
     digest = content_sha256(record)
     volume = read_volume(record)
     stored_risk = read.results.get("risk")
-    predictor = find_predictor(read.bundle_sha256, read.prevalence) if stored_risk else None
+    predictor = _predictor(read, find_predictor) if stored_risk else None
     box = Region(*read.box) if read.box else None
     if read.centre is None and box is None:
         raise InputError("no_results", tr("Read {n} holds no numbers yet: no heart centre was placed.", n=read_id))
@@ -99,6 +99,17 @@ def replay(store: Store, read_id: int, find_predictor: FindPredictor) -> Replay:
     )
     same = digest == read.content_sha256 if read.content_sha256 else None
     return Replay(read, same, not stored_risk or predictor is not None, len(stored), differences)
+
+
+def _predictor(read: Read, find_predictor: FindPredictor) -> Predictor | None:
+    """The model that answered, assuming what it assumed then: its own prevalences, or the one that was asked for."""
+    predictor = find_predictor(read.bundle_sha256, None)
+    if predictor is None or read.prevalence is None:
+        return predictor
+    # A read stores the prevalence of the head that its risk is of; the other head's own may be another.
+    risknet, hyrisknet = predictor.prevalences
+    own = risknet if read.results["risk"].get("hyrisknet") is None else hyrisknet
+    return predictor if read.prevalence == own else find_predictor(read.bundle_sha256, read.prevalence)
 
 
 def _middle(box: Region | None) -> tuple[int, int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,22 @@ from hyrisk_desktop.app import build_window, make_application
 from hyrisk_desktop.paths import bundled_model_dir
 from hyrisk_desktop.settings import Settings
 from tests.gui.conftest import Program
+
+PATIENCE_S = 1800
+"""Processes that the program starts are nice: beside two that are not, a story's training had a twentieth of a core."""
+
+
+class Story(Program):
+    """The program in a real window, with whoever uses it waiting for the processes that it starts."""
+
+    def wait(self, condition: Callable[[], bool], timeout: int = 900 * PATIENCE_S) -> None:
+        super().wait(condition, timeout)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(PATIENCE_S))
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +47,7 @@ def program(qtbot: QtBot, qapp: object, demonstration_home: Path, monkeypatch: p
     qtbot.waitExposed(window)
     window.activateWindow()
     qtbot.waitUntil(window.isActiveWindow)
-    yield Program(window, services, qtbot)
+    yield Story(window, services, qtbot)
     window.close()
     window.deleteLater()
     qtbot.wait(1)

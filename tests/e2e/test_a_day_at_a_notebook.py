@@ -16,6 +16,7 @@ from hyrisk_desktop.gui.appearance import apply_appearance
 from hyrisk_desktop.gui.preferences.dialog import SettingsDialog
 from hyrisk_desktop.gui.viewer.display import Plane
 from hyrisk_desktop.settings import Settings
+from tests.e2e.conftest import Story
 from tests.gui.conftest import Program
 from tests.gui.test_appearance import NUMBERS, inside
 from tests.helpers.exams import write_exam
@@ -46,7 +47,7 @@ def start(days: list[Program], home: Path, qtbot: QtBot) -> Program:
     qtbot.waitExposed(window)
     window.activateWindow()
     qtbot.waitUntil(window.isActiveWindow)
-    program = Program(window, services, qtbot)
+    program = Story(window, services, qtbot)
     days.append(program)
     program.wait(lambda: program.session.model is not None and services.worklist.reader is not None)
     return program

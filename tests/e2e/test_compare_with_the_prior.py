@@ -50,20 +50,20 @@ def press(program: Program, key: Qt.Key, modifier: Qt.KeyboardModifier = NONE) -
 
 def test_story(program: Program, folder: Path, later: FollowUp) -> None:
     session, window, priors = program.session, program.window, program.services.priors
-    program.wait(lambda: session.model is not None, timeout=60_000)
+    program.wait(lambda: session.model is not None)
     program.services.worklist.set_reader("Ada Mueller")
     program.wait(lambda: session.reader == "Ada Mueller")
     program.services.worklist.open_path(folder)
-    program.wait(lambda: session.can_measure and not program.services.worklist.scanning.running, timeout=60_000)
+    program.wait(lambda: session.can_measure and not program.services.worklist.scanning.running)
     if session.volume is not None and session.volume.attributes["StudyDate"] < "2019":
         press(program, Qt.Key.Key_N)
-    program.wait(lambda: session.can_measure and len(priors.found) == 1, timeout=60_000)
-    program.wait(lambda: session.proposal is not None, timeout=60_000)
+    program.wait(lambda: session.can_measure and len(priors.found) == 1)
+    program.wait(lambda: session.proposal is not None)
 
     # Beside it, at first by the heart centres, then exactly.
     press(program, Qt.Key.Key_D)
     assert priors.layout is Layout.BESIDE
-    program.wait(lambda: priors.placing is not None and priors.placing.exact, timeout=120_000)
+    program.wait(lambda: priors.placing is not None and priors.placing.exact)
     assert priors.placing is not None
     click = later.phantom.heart.click - [later.phantom.thorax.midline, 0.0, 0.0]
     there = priors.placing.current.mm_to_place(tuple(later.lying(click)))
@@ -72,15 +72,13 @@ def test_story(program: Program, folder: Path, later: FollowUp) -> None:
 
     press(program, Qt.Key.Key_Return)
     press(program, Qt.Key.Key_2, ALT)
-    program.wait(lambda: session.risk is not None, timeout=60_000)
+    program.wait(lambda: session.risk is not None)
     press(program, Qt.Key.Key_A)
-    program.wait(lambda: session.settled_heart is not None, timeout=60_000)
-    program.wait(lambda: session.comparison is not None, timeout=60_000)
+    program.wait(lambda: session.settled_heart is not None)
+    program.wait(lambda: session.comparison is not None)
     press(program, Qt.Key.Key_T)
     press(program, Qt.Key.Key_A)
-    program.wait(
-        lambda: session.comparison is not None and "heart_agatston" in session.comparison.changes, timeout=60_000
-    )
+    program.wait(lambda: session.comparison is not None and "heart_agatston" in session.comparison.changes)
     assert session.comparison is not None
     change = session.comparison.changes["heart_agatston"]
     assert change.difference is not None

@@ -17,13 +17,13 @@ from tests.gui.conftest import Program
 def test_explain_the_demonstration_exam(program: Program) -> None:
     demonstration = prepare_demonstration()
     program.services.loader.open_path(demonstration.folder)
-    program.wait(lambda: program.session.can_measure, timeout=120_000)
+    program.wait(lambda: program.session.can_measure)
     program.session.place_centre(demonstration.centre)
     program.session.set_grade(demonstration.grade)
-    program.wait(lambda: program.session.risk is not None, timeout=120_000)
+    program.wait(lambda: program.session.risk is not None)
     axial = program.window.desk.views[Plane.AXIAL]
     QTest.keyClick(axial, Qt.Key.Key_G)
-    program.wait(lambda: axial.heat.shown, timeout=120_000)
+    program.wait(lambda: axial.heat.shown)
     assert program.window.findChild(QFrame, "heatLegend").isVisible()
     assert program.text("heatTitle") == "Grad-CAM, HyRiskNet-34 demonstration, research use only"
     total = program.session.explanation.calibrated.total

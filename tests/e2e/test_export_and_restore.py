@@ -17,6 +17,7 @@ from hyrisk_desktop.app import build_window, make_application
 from hyrisk_desktop.exchange.reports.formats import formats
 from hyrisk_desktop.gui.viewer.display import Plane
 from hyrisk_desktop.settings import Settings
+from tests.e2e.conftest import Story
 from tests.gui.conftest import Program
 from tests.helpers import dicom_series, readings
 from tests.helpers.pictures import picture
@@ -50,9 +51,9 @@ def sit_down(desks: list[Program], home: Path, qtbot: QtBot, monkeypatch: pytest
     qtbot.waitExposed(window)
     window.activateWindow()
     qtbot.waitUntil(window.isActiveWindow)
-    program = Program(window, services, qtbot)
+    program = Story(window, services, qtbot)
     desks.append(program)
-    program.wait(lambda: program.session.model is not None, timeout=60_000)
+    program.wait(lambda: program.session.model is not None)
     return program
 
 
@@ -78,7 +79,7 @@ def read(program: Program, exam: Path) -> None:
     """Click the heart, grade 2, take a lesion out."""
     session = program.session
     program.services.loader.open_path(exam)
-    program.wait(lambda: session.can_measure and session.stored_id is not None, timeout=60_000)
+    program.wait(lambda: session.can_measure and session.stored_id is not None)
     while session.view.position[2] != readings.CENTRE[2]:
         up = session.view.position[2] < readings.CENTRE[2]
         QTest.keyClick(view(program), Qt.Key.Key_PageUp if up else Qt.Key.Key_PageDown)
@@ -108,7 +109,7 @@ def export_all(program: Program, folder: Path) -> None:
     type_into(dialog, "exportStem", "case")
     type_into(dialog, "exportReader", "Ada Mueller")
     QTest.keyClick(dialog, Qt.Key.Key_Return)
-    program.wait(lambda: program.window.findChild(QDialog, "exportReadingDialog") is None, timeout=60_000)
+    program.wait(lambda: program.window.findChild(QDialog, "exportReadingDialog") is None)
     assert sorted(p.name for p in folder.iterdir()) == sorted(f"case{f.ending}" for f in formats())
     label = program.window.findChild(QLabel, "statusMessage")
     assert label.toolTip().startswith("9 files written to exported")
@@ -138,7 +139,7 @@ def test_story(desks: list[Program], tmp_path: Path, qtbot: QtBot, monkeypatch: 
     program = sit_down(desks, tmp_path / "home 2", qtbot, monkeypatch)
     program.services.worklist.open_path(tmp_path / "study")
     bar = program.window.findChild(QWidget, "restoreBar")
-    program.wait(bar.isVisible, timeout=60_000)
+    program.wait(bar.isVisible)
     assert "Ada Mueller" in program.text("restoreText")
     assert QApplication.focusWidget() is view(program), "the images keep the keyboard"
     assert program.session.read.centre is None

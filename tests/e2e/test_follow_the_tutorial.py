@@ -52,8 +52,8 @@ def test_story(program: Program, tutorial: Tutorial, tmp_path: Path) -> None:
 
     # 1 and 2: open it, look around.
     window.actions_by_key["open_demonstration"].trigger()
-    program.wait(lambda: session.can_measure and session.proposal is not None, timeout=180_000)
-    program.wait(lambda: session.model is not None, timeout=60_000)
+    program.wait(lambda: session.can_measure and session.proposal is not None)
+    program.wait(lambda: session.model is not None)
     assert tutorial.says("Enter takes the proposed heart centre; or click the centre of the heart.")
     program.wait(lambda: "Enter takes the proposed heart centre" in status(program))
     picture(window, "proposed")
@@ -111,7 +111,7 @@ def test_story(program: Program, tutorial: Tutorial, tmp_path: Path) -> None:
 
     # 6: why, and the whole heart.
     press(program, Qt.Key.Key_G)
-    program.wait(lambda: axial.heat.shown, timeout=120_000)
+    program.wait(lambda: axial.heat.shown)
     program.wait(lambda: " to " in program.text("riskInterval"))
     picture(window, "explain")
     press(program, Qt.Key.Key_G)
@@ -132,7 +132,7 @@ def test_story(program: Program, tutorial: Tutorial, tmp_path: Path) -> None:
     program.wait(dialog.findChild(QPushButton, "startExport").isEnabled)
     picture(dialog, "export", {"exportFolder": "~/reports", "exportReader": "Ada Mueller"})
     QTest.keyClick(dialog, Qt.Key.Key_Return)
-    program.wait(lambda: len(list(tmp_path.iterdir())) == 3, timeout=60_000)
+    program.wait(lambda: len(list(tmp_path.iterdir())) == 3)
     program.wait(lambda: status(program).startswith("3 files written to "))
 
 

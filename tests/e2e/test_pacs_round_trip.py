@@ -59,7 +59,7 @@ def fetch(program: Program, window: PacsWindow) -> None:
     program.wait(lambda: studies.model().rowCount() == 1 and studies.hasFocus())
     picture(window, "pacs")
     QTest.keyClick(studies, Qt.Key.Key_Return)
-    program.wait(lambda: program.session.can_measure and program.session.stored_id is not None, timeout=60_000)
+    program.wait(lambda: program.session.can_measure and program.session.stored_id is not None)
     window.close()
     program.window.activateWindow()
     program.wait(program.window.isActiveWindow)
@@ -91,7 +91,7 @@ def send(program: Program) -> None:
     type_into(dialog, "sendReader", "Ada Mueller")
     QTest.keyClick(dialog, Qt.Key.Key_Return)
     status = program.window.findChild(QLabel, "statusMessage")
-    program.wait(lambda: "of these confirmed: 3" in status.toolTip(), timeout=60_000)
+    program.wait(lambda: "of these confirmed: 3" in status.toolTip())
 
 
 def test_story(
@@ -121,7 +121,7 @@ def test_story(
     program = sit_down(desks, tmp_path / "home 2", qtbot, monkeypatch)
     fetch(program, set_up(program, pacs))
     bar = program.window.findChild(QWidget, "restoreBar")
-    program.wait(bar.isVisible, timeout=60_000)
+    program.wait(bar.isVisible)
     assert "Ada Mueller" in program.text("restoreText")
     QTest.mouseClick(program.window.findChild(QPushButton, "restoreOffered"), LEFT)
     program.wait(lambda: program.session.read.centre == readings.CENTRE)

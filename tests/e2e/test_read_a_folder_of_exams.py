@@ -19,6 +19,7 @@ from hyrisk_desktop.gui.viewer.display import Plane
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.settings import Settings
 from hyrisk_desktop.worklist.records import Status
+from tests.e2e.conftest import Story
 from tests.gui.conftest import Program
 from tests.helpers.exams import write_exam
 from tests.helpers.pictures import picture
@@ -64,9 +65,9 @@ def start(day: list[Program], home: Path, qtbot: QtBot) -> Program:
     qtbot.waitExposed(window)
     window.activateWindow()
     qtbot.waitUntil(window.isActiveWindow)
-    program = Program(window, services, qtbot)
+    program = Story(window, services, qtbot)
     day.append(program)
-    program.wait(lambda: program.session.model is not None, timeout=60_000)
+    program.wait(lambda: program.session.model is not None)
     return program
 
 
@@ -99,8 +100,8 @@ def test_story(day: list[Program], folder: Path, isolated_home: Path, qtbot: QtB
     program = start(day, isolated_home, qtbot)
     worklist, session = program.services.worklist, program.session
     drop(program, folder)
-    program.wait(lambda: ready(program), timeout=60_000)
-    program.wait(lambda: not worklist.scanning.running, timeout=60_000)
+    program.wait(lambda: ready(program))
+    program.wait(lambda: not worklist.scanning.running)
     counts = worklist.model.counts()
     expected = 12 + (len(REAL) if "HYRISK_TEST_DATA" in os.environ else 0)
     assert (counts[Status.NEW], counts[Status.FAILED]) == (expected, 2)
@@ -108,7 +109,7 @@ def test_story(day: list[Program], folder: Path, isolated_home: Path, qtbot: QtB
     # Five exams: take the proposed centre, grade, Enter.
     centres = {}
     for grade in (0, 1, 2, 3, 1):
-        program.wait(lambda: ready(program), timeout=60_000)
+        program.wait(lambda: ready(program))
         program.wait(lambda: program.window.desk.tool is Tool.PLACE_CENTRE)
         here = session.stored_id
         press(program, Qt.Key.Key_Return)
@@ -117,7 +118,7 @@ def test_story(day: list[Program], folder: Path, isolated_home: Path, qtbot: QtB
         assert session.risk.series_uid == session.volume.series_uid
         centres[here] = session.read.centre
         press(program, Qt.Key.Key_Return)
-        program.wait(lambda before=here: session.stored_id != before and ready(program), timeout=60_000)
+        program.wait(lambda before=here: session.stored_id != before and ready(program))
     assert len(centres) == 5
     place = session.stored_id
     # A proposed centre may lie where the model does not know the heart: such a read is done, and its risk withheld.
@@ -132,10 +133,10 @@ def test_story(day: list[Program], folder: Path, isolated_home: Path, qtbot: QtB
     assert done(worklist) == 5
     assert worklist.current == place
     press(program, Qt.Key.Key_Return)
-    program.wait(lambda: session.stored_id == place and ready(program), timeout=60_000)
+    program.wait(lambda: session.stored_id == place and ready(program))
     press(program, Qt.Key.Key_P)
     last = list(centres)[-1]
-    program.wait(lambda: session.stored_id == last and session.read.centre is not None, timeout=60_000)
+    program.wait(lambda: session.stored_id == last and session.read.centre is not None)
     assert session.read.centre == centres[last]
     assert session.read.grade == 1.0
     program.wait_for_risk()

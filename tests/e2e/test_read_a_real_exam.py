@@ -31,9 +31,9 @@ def place_and_grade(program: Program, centre: tuple[int, int, int]) -> None:
 @pytest.mark.real_data
 def test_story(program: Program, real_data: Path) -> None:
     session = program.session
-    program.wait(lambda: session.model is not None, timeout=60_000)
+    program.wait(lambda: session.model is not None)
     program.services.loader.open_path(real_data / "nlst_101287_T0")
-    program.wait(lambda: session.can_measure, timeout=60_000)
+    program.wait(lambda: session.can_measure)
     assert not session.exam.synthetic
     place_and_grade(program, CENTRE)
     program.wait_for_risk()
@@ -52,7 +52,7 @@ def test_story(program: Program, real_data: Path) -> None:
     session.nudge_centre(5, 0, 0)
     assert session.risk is None
     program.services.loader.open_path(real_data / "lidc_idri_0001")
-    program.wait(lambda: session.can_measure and session.volume.shape_zyx[0] == 133, timeout=60_000)
+    program.wait(lambda: session.can_measure and session.volume.shape_zyx[0] == 133)
     assert session.risk is None
     assert program.text("riskValue") == "–"
     place_and_grade(program, CENTRE)

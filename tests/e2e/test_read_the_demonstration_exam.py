@@ -17,7 +17,7 @@ LEFT = Qt.MouseButton.LeftButton
 def test_story(program: Program) -> None:
     session = program.session
     program.window.actions_by_key["open_demonstration"].trigger()
-    program.wait(lambda: session.can_measure, timeout=180_000)
+    program.wait(lambda: session.can_measure)
     assert session.exam.synthetic
     truth = prepare_demonstration()
     view = program.window.desk.views[Plane.AXIAL]

@@ -60,7 +60,7 @@ def start_training(program: Program, retraining: Retraining, cohort: Path) -> No
     assert wizard is not None
     QTest.keyClicks(wizard.findChild(QLineEdit, "cohortPath"), str(cohort))
     click(wizard, "wizardNext")
-    program.wait(lambda: wizard.check_page.ready, timeout=120_000)
+    program.wait(lambda: wizard.check_page.ready)
     assert wizard.findChild(QLabel, "check_rows").text() == "24 (24 usable)"
     assert "synthetic" in wizard.check_page._box.title()
     click(wizard, "wizardNext")
@@ -70,7 +70,7 @@ def start_training(program: Program, retraining: Retraining, cohort: Path) -> No
     for name, value in (("folds", 2), ("epochs", 1), ("inputSize", 64)):
         wizard.findChild(QSpinBox, name).setValue(value)
     estimate = wizard.findChild(QLabel, "estimate")
-    program.wait(lambda: estimate.text().startswith("Estimate: "), timeout=120_000)
+    program.wait(lambda: estimate.text().startswith("Estimate: "))
     name = wizard.findChild(QLineEdit, "runName")
     name.clear()
     QTest.keyClicks(name, "My cohort")
@@ -81,20 +81,20 @@ def start_training(program: Program, retraining: Retraining, cohort: Path) -> No
 
 def test_story(program: Program, cohort: Path) -> None:
     session = program.session
-    program.wait(lambda: session.model is not None, timeout=120_000)
+    program.wait(lambda: session.model is not None)
     before = session.model
     retraining = program.window.commands.retraining
     start_training(program, retraining, cohort)
     window = retraining.window
     assert window is not None
-    program.wait(lambda: window._run is not None and window._run.state is RunState.RUNNING, timeout=120_000)
+    program.wait(lambda: window._run is not None and window._run.state is RunState.RUNNING)
 
     # Closed and opened again, the window shows the same training, which went on.
     click(window, "closeRetrain")
     assert not window.isVisible()
     program.window.actions_by_key["retrain"].trigger()
     assert window.isVisible()
-    program.wait(lambda: window._run.state is RunState.FINISHED, timeout=250_000)
+    program.wait(lambda: window._run.state is RunState.FINISHED)
     aucs = window.findChild(QTableWidget, "aucTable")
     program.wait(lambda: aucs.rowCount() >= 8)
     assert 0.0 <= float(aucs.item(0, 1).text()) <= 1.0
@@ -111,7 +111,7 @@ def test_story(program: Program, cohort: Path) -> None:
     if question := window.findChild(QMessageBox, "retrainQuestion"):
         assert "not better than chance" in question.text()
         click(question, "questionYes")
-    program.wait(lambda: session.model != before, timeout=120_000)
+    program.wait(lambda: session.model != before)
     assert session.model[0] == "My cohort"
     click(window, "closeRetrain")
     program.window.commands.run("show_models")

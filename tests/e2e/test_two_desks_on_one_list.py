@@ -15,7 +15,7 @@ from hyrisk_desktop.app import build_window, make_application
 from hyrisk_desktop.gui.services.risk import RiskService
 from hyrisk_desktop.gui.viewer.display import Plane
 from hyrisk_desktop.settings import Settings
-from tests.gui.conftest import Program
+from tests.e2e.conftest import Story
 from tests.gui.test_worklist import ALT
 from tests.helpers import postgres
 from tests.helpers.exams import write_exam
@@ -32,7 +32,7 @@ class Desk:
         window, services = build_window(settings, None)
         window.resize(1280, 720)
         window.show()
-        self.program = Program(window, services, qtbot)
+        self.program = Story(window, services, qtbot)
         self.worklist, self.session, self.store = services.worklist, services.session, services.store
         self.wait(lambda: self.worklist.reader is not None)
 

@@ -114,7 +114,7 @@ def test_the_legend_says_what_the_image_part_comes_from(ready: Program) -> None:
     assert ready.text("heatDetail").endswith("\n".join(comes_from(explanation)))
     assert "along z" not in ready.text("heatDetail")
     box.show_explanation(replace(explanation, levels_mm=(-6.5, 0.0, 4.0)))
-    assert "\nLooked at -6.5, 0, +4 mm along z; the map is the mean\n" in ready.text("heatDetail")
+    assert "\nLooked at −6.5, 0, +4 mm along z; the map is the mean\n" in ready.text("heatDetail")
     # A model that nobody studied shows none of it.
     assert comes_from(of(session)) == []
     box.show_explanation(of(session))
@@ -240,7 +240,7 @@ def test_without_a_centre_the_status_says_what_to_do(ready: Program) -> None:
     ready.show(block_volume())
     ready.window.commands.run("explain_risk")
     assert "heart centre" in ready.window.findChild(QLabel, "statusMessage").toolTip()
-    assert ready.text("riskSplit") == "–"
+    assert ready.text("riskSplit") == ""
     ready.session.place_centre(HEART_CENTRE)
     ready.wait(lambda: heat(ready).shown, timeout=60_000)
     assert "grade" not in ready.text("riskSplit")

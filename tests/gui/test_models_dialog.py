@@ -309,7 +309,7 @@ def test_compare_says_what_each_model_looks_at() -> None:
     paper, other = Preprocessing(input_size=96), Preprocessing(input_size=160, crop_mm=84.0, levels_mm=(-6.5, 0.0, 4.0))
     assert [comparison._crop(p) for p in (paper, other)] == ["0.7 of the patch, 96 px", "84 mm, 160 px"]
     assert comparison._levels(paper) == "the slice of the click and its neighbours"
-    assert comparison._levels(other) == "three slices each at -6.5, 0, +4 mm from the click, averaged"
+    assert comparison._levels(other) == "three slices each at −6.5, 0, +4 mm from the click, averaged"
 
 
 def test_a_comparison_that_comes_late_says_no_risk_of_another_exam(two: Program) -> None:

@@ -56,6 +56,17 @@ def test_what_is_under_the_pointer_stays_there_while_it_is_enlarged(shown: Shown
     assert view._to_widget().map(place) == QPointF(300, 40)
 
 
+@pytest.mark.parametrize("size", [(400, 0), (0, 200), (0, 0)])
+def test_a_widget_without_room_still_knows_its_area(shown: Shown, size: tuple[int, int]) -> None:
+    view = shown(10, 30, 50, 100)
+    view.resize(*size)
+    assert view.visible_mm.contains(QRectF(10, 30, 50, 100))
+    assert view.mm_per_pixel > 0
+    assert view.visible_mm.contains(view._to_mm(QPointF(0, 0)))
+    view.resize(400, 200)
+    assert view.visible_mm == QRectF(-65, 30, 200, 100)
+
+
 def test_another_size_shows_the_same_area_and_not_what_was_seen_beside_it(shown: Shown) -> None:
     view = shown(10, 30, 50, 100)
     view.resize(200, 400)

@@ -40,12 +40,12 @@ def test_from_nothing_to_a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "A test." in card
     assert "| steady | 16 | 5110050 to 5110065 |" in card
     assert (
-        "centred crop of\n84 mm, HU moved so that the exam's own blood has 45; the mean of its features at -6, 0, +6 mm along z, 48 px"
+        "centred crop of\n84 mm, HU moved so that the exam's own blood has 45; the mean of its features at −6, 0, +6 mm along z, 48 px"
         in card
     )
-    assert "- A reading is of the features' mean at -6, 0, +6 mm along z from the click." in card
+    assert "- A reading is of the features' mean at −6, 0, +6 mm along z from the click." in card
     assert "1 x all cases at 48 px; peak rate" in card
-    assert "counted 0.25.\nHeads learned from looks at the click's own height; a reading is their mean." in card
+    assert "counted 0.3.\nHeads learned from looks at the click's own height; a reading is their mean." in card
     # Started once more, nothing is trained again, and the weights are the same.
     again = build_demonstration(*arguments, steady=steady, parts=PARTS, inner=8, notes="A test.")
     assert again.sha256 == bundle.sha256

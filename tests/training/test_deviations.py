@@ -68,7 +68,7 @@ def test_the_bundled_card_says_so_in_its_first_sentence_and_lists_them() -> None
     configs = (demonstration_config(PHASES), steady_config(STEADY_PHASES))
     said = [*(text for one in configs for text in deviations(one)), of_levels(LEVELS_MM)]
     assert listed.splitlines() == list(dict.fromkeys(f"- {text}" for text in said))
-    assert "at -6, 0, +6 mm" in listed
+    assert "at −6, 0, +6 mm" in listed
     assert listed in card
     assert listed in demonstration_card(bundle)
 
@@ -92,4 +92,4 @@ def test_a_site_s_card_is_english_whatever_the_language() -> None:
     (card,) = made
     assert "RiskNet is not better than chance" in card
     assert "Weight decay 0.5." in card
-    assert "-7.5, 0, +6 mm along z" in card
+    assert "−7.5, 0, +6 mm along z" in card

@@ -12,8 +12,21 @@ from hyrisk_desktop.risk.bundle import load_bundle
 from model_training.card import stability_section
 from model_training.fuse import fit_linear
 from model_training.phantom.render import make_phantom
-from model_training.spread import KINDS, WANTED, choose, held, odds_of, resampled_heads, stability_of, start_of_heads
+from model_training.phantom.subject import make_subject
+from model_training.spread import (
+    KINDS,
+    WANTED,
+    Cases,
+    choose,
+    held,
+    odds_of,
+    resampled_heads,
+    stability_of,
+    stage_two_cases,
+    start_of_heads,
+)
 from model_training.stability import Takes, changes_of, gather
+from model_training.twins import visible_risk
 from tests.helpers.bundles import write_tiny_bundle
 
 SEED = 5_500_002
@@ -87,12 +100,57 @@ def test_resampled_heads_differ_where_the_cases_are_few(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     features, score = rng.normal(size=(400, 512)), rng.uniform(-1, 1, 400)
     target = 1 / (1 + np.exp(-2 * score))
-    few, many = (resampled_heads(model, features[:n], score[:n], target[:n], 0.1) for n in (40, 400))
+    cases = Cases(features, score, target, np.zeros((0, 512)), 0.25)
+    few, many = (resampled_heads(model, cases.drawn(np.arange(n)), 0.1) for n in (40, 400))
     assert few.shape == many.shape == (12, 514)
     np.testing.assert_allclose(few.mean(axis=0), 0, atol=1e-5)
     assert few[:, -2].std() > 1.5 * many[:, -2].std()
-    plain = resampled_heads(model, features, 0 * score, target, 0.1)
+    plain = resampled_heads(model, replace(cases, score=0 * score), 0.1)
     assert np.abs(plain[:, -2]).max() < 1e-9, "a head without a score doubts no score"
+
+
+def test_resampled_heads_are_held_as_still_as_the_head_they_doubt(tmp_path: Path) -> None:
+    write_tiny_bundle(tmp_path / "tiny")
+    _, model = load_bundle(tmp_path / "tiny")
+    rng = np.random.default_rng(4)
+    features, moved = rng.normal(size=(200, 512)), np.zeros((50, 512))
+    moved[:, 7] = 3.0
+    cases = Cases(features, np.zeros(200), rng.uniform(size=200), moved, 0.25)
+    loose, held_still = (np.abs(resampled_heads(model, replace(cases, still=s), 0.01)[:, 7]).max() for s in (0.0, 0.25))
+    assert held_still < loose / 3, "what a second click moves has a head of less weight"
+
+
+def test_a_drawn_case_brings_its_second_click_and_no_others() -> None:
+    cases = Cases(np.arange(4.0)[:, None], np.arange(4.0) + 10, np.arange(4.0) + 20, np.arange(2.0)[:, None] + 30, 0.5)
+    drawn = cases.drawn(np.array([3, 1, 1, 0]))
+    assert drawn.features[:, 0].tolist() == [3, 1, 1, 0]
+    assert (drawn.score.tolist(), drawn.target.tolist()) == ([13, 11, 11, 10], [23, 21, 21, 20])
+    assert (drawn.twice[:, 0].tolist(), drawn.still) == ([31, 31, 30], 0.5)
+
+
+@pytest.mark.parametrize("steady", [False, True])
+def test_cases_are_those_of_stage_two_as_it_saw_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, steady: bool
+) -> None:
+    asked = {}
+
+    def features_of_seeds(directory: Path, work: Path, first: int, count: int, *_: object, kind: str) -> np.ndarray:
+        asked[kind] = (work.name, first, count)
+        return np.full((count, 3), 5.0 if kind == "second look" else 2.0)
+
+    monkeypatch.setattr("model_training.spread.features_of_seeds", features_of_seeds)
+    write_tiny_bundle(tmp_path / "tiny")
+    bundle, _ = load_bundle(tmp_path / "tiny")
+    told = {"seeds": {"stage-two": [2_000_000, 2_000_003]}, "stage_two": {"clicked_twice": 2, "still": 0.25}}
+    bundle = replace(bundle, training=told | ({"steady_config": {}} if steady else {}))
+    cases = stage_two_cases(tmp_path, bundle, tmp_path, 1)
+    assert asked == {"look": ("stage-two-look", 2_000_000, 4), "second look": ("stage-two-again", 2_000_000, 2)}
+    assert (cases.twice.tolist(), cases.still) == ([[3.0] * 3] * 2, 0.25)
+    subjects = [make_subject(seed) for seed in range(2_000_000, 2_000_004)]
+    assert cases.target.tolist() == [visible_risk(s) if steady else s.expected_risk for s in subjects]
+    assert cases.score.tolist() == [bundle.score_rule.value(float(s.grade)) for s in subjects]
+    loose = stage_two_cases(tmp_path, replace(bundle, training=told | {"stage_two": {}}), tmp_path, 1)
+    assert (loose.twice.shape, loose.still) == ((0, 3), 0.0)
 
 
 def test_heads_are_resampled_from_where_stage_two_began(tmp_path: Path) -> None:

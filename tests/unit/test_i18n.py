@@ -25,6 +25,7 @@ from hyrisk_desktop.i18n import (
     said,
     tr,
     trn,
+    typeset,
 )
 
 MOMENT = datetime(2031, 2, 3, 14, 5)
@@ -59,6 +60,8 @@ def test_numbers_of_a_sentence_are_written_as_its_language_writes_them(german: N
     )
     assert decimal(-1234.56, "+.1f") == "-1234,6"
     assert english(decimal(-1234.56, "+.1f")) == "-1234.6"
+    assert typeset(-1234.56, "+.1f") == "−1234,6"
+    assert english(typeset(-1234.56, "+.1f")) == "−1234.6"
     # What a value already says is not a number: versions and addresses keep their points.
     assert tr("withheld: {why}", why="1.2.840 at 10.0.0.1") == "zurückgehalten: 1.2.840 at 10.0.0.1"
 
@@ -72,6 +75,7 @@ def test_things_in_a_row_keep_their_english(german: None) -> None:
 
 def test_english_numbers_keep_their_point() -> None:
     assert decimal(2.5, ".2f") == "2.50"
+    assert typeset(-2.5, ".2f") == "−2.50"
     assert tr("Slice increment {mm:.2f} mm, {n} slices", mm=2.5, n=7) == "Slice increment 2.50 mm, 7 slices"
 
 

@@ -13,7 +13,7 @@ from hyrisk_desktop.gui.appearance import colour, scaled
 from hyrisk_desktop.gui.hints import Place, hint_text, situation
 from hyrisk_desktop.gui.panels.caption import Caption
 from hyrisk_desktop.gui.session import Session
-from hyrisk_desktop.i18n import decimal, listed, tr
+from hyrisk_desktop.i18n import listed, tr, typeset
 from hyrisk_desktop.risk.explain import Explanation
 from hyrisk_desktop.risk.risk_reading import RiskReading
 from hyrisk_desktop.risk.spread import COVERS
@@ -151,7 +151,7 @@ def _because(standing: Standing, *, hidden: bool, demonstration: bool) -> str:
 
 def _signed(value: float) -> str:
     """Two digits with a real minus, and never -0.00."""
-    return decimal(round(value, 2) + 0.0, "+.2f").replace("-", "−")
+    return typeset(round(value, 2) + 0.0, "+.2f")
 
 
 def split_text(explanation: Explanation) -> str:
@@ -305,6 +305,6 @@ class RiskPanel(QGroupBox):
             return
         self._split.setToolTip("")
         if session.risk is None or session.hides(session.risk_standing):
-            self._split.setText(NOTHING)
+            self._split.setText("")
         else:
             self._split.setText(tr("Explaining…") if session.explaining else tr("G: what the risk comes from"))

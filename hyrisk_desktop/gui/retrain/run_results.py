@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hyrisk_desktop.bounded_json import read_json
 from hyrisk_desktop.errors import InputError
-from hyrisk_desktop.i18n import decimal, tr
+from hyrisk_desktop.i18n import decimal, tr, typeset
 
 F64 = NDArray[np.float64]
 Results = TypeVar("Results")
@@ -223,7 +223,7 @@ def number(value: object) -> str:
 def signed(value: object) -> str:
     """A difference of AUCs, with its sign."""
     found = _float(value)
-    return NOTHING if found is None else decimal(found, "+.3f").replace("-", "−")
+    return NOTHING if found is None else typeset(found, "+.3f")
 
 
 def interval(ci: object, *, plus: bool = False) -> str:

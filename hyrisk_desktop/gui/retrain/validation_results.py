@@ -19,7 +19,7 @@ from hyrisk_desktop.gui.retrain.run_results import (
     score_name,
     signed,
 )
-from hyrisk_desktop.i18n import decimal, tr
+from hyrisk_desktop.i18n import decimal, tr, typeset
 
 _HEADS = {"hyrisknet": "HyRiskNet", "risknet": "RiskNet"}
 _CURVES = ("hyrisknet", "risknet", "grade", "agatston")
@@ -108,7 +108,7 @@ def _calibration_cells(row: dict[str, Any]) -> tuple[str, ...]:
 def _shift(value: float) -> str:
     """With its sign, and nothing but 0 where it rounds to that."""
     rounded = round(value, 2)
-    return decimal(rounded, "+.2f").replace("-", "−") if rounded else "0.00"
+    return typeset(rounded, "+.2f") if rounded else "0.00"
 
 
 def _of(row: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QSlider, QWidget
 from hyrisk_desktop.calcium import Region
 from hyrisk_desktop.gui.viewer.display import Plane, PlaneGeometry
 from hyrisk_desktop.gui.viewer.picture import Picture
-from hyrisk_desktop.i18n import decimal, tr
+from hyrisk_desktop.i18n import tr, typeset
 from hyrisk_desktop.imaging import Voxel
 from hyrisk_desktop.imaging.fat import NEAR_MM
 from hyrisk_desktop.risk.explain import Explanation
@@ -224,7 +224,7 @@ def comes_from(explanation: Explanation) -> list[str]:
     lines = [tr("The image part, in log odds beside an average phantom:")]
     shown = explanation.explained_by[:_MOST_FACTORS]
     for share in shown:
-        amount = decimal(share.log_odds, "+.2f").replace("-", "−")
+        amount = typeset(share.log_odds, "+.2f")
         lines.append(
             tr("{amount}  {factor} (R² {r2:.2f})", amount=amount, factor=factor_words(share.factor), r2=share.r2)
         )

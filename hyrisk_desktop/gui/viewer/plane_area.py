@@ -36,7 +36,8 @@ class PlaneArea(QAbstractScrollArea):
     @property
     def visible_mm(self) -> QRectF:
         """All that can be seen: the area, and on two sides what the widget's shape leaves room for."""
-        area, ratio = self._area, self.viewport().width() / self.viewport().height()
+        size = self._size_px
+        area, ratio = self._area, size.width() / size.height()
         more = QPointF(0, (area.width() / ratio - area.height()) / 2)
         if area.width() / area.height() <= ratio:
             more = QPointF((area.height() * ratio - area.width()) / 2, 0)
@@ -45,7 +46,12 @@ class PlaneArea(QAbstractScrollArea):
     @property
     def mm_per_pixel(self) -> float:
         """Millimetres that a widget pixel covers, in both directions."""
-        return self.visible_mm.width() / self.viewport().width()
+        return self.visible_mm.width() / self._size_px.width()
+
+    @property
+    def _size_px(self) -> QSize:
+        """Of the widget; never nothing, as of one that a neighbour left no room."""
+        return self.viewport().size().expandedTo(QSize(1, 1))
 
     def _to_mm(self, position: QPointF) -> QPointF:
         """The place under a widget pixel."""
@@ -53,7 +59,7 @@ class PlaneArea(QAbstractScrollArea):
 
     def _to_widget(self) -> QTransform:
         """From mm of the plane to widget pixels."""
-        size, shown = self.viewport().size(), self.visible_mm
+        size, shown = self._size_px, self.visible_mm
         middle, scale = shown.center(), (size.width() / shown.width(), size.height() / shown.height())
         return (
             QTransform.fromTranslate(size.width() / 2, size.height() / 2)

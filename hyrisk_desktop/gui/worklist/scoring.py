@@ -182,7 +182,7 @@ class Scoring(QObject):
         pause, models = self._pause, self._models
         device, prevalence = self._settings["device"] or None, self._settings["prevalence"] or None
         engine = self._settings["engine"]
-        settings = BatchSettings(prevalence=prevalence, device=device, whole_heart=wanted.whole_heart)
+        settings = BatchSettings(prevalence=prevalence, device=device, whole_heart=wanted.whole_heart, engine=engine)
 
         def work(context: JobContext) -> BatchProgress:
             store = self._store.open()

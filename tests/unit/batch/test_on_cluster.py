@@ -22,6 +22,7 @@ from hyrisk_desktop.batch.run import run_batch
 from hyrisk_desktop.dask_client import Cluster
 from hyrisk_desktop.errors import BundleError, Cancelled, InputError
 from hyrisk_desktop.jobs import CancelToken
+from hyrisk_desktop.risk.bundle import load_bundle
 from hyrisk_desktop.risk.engine_choice import open_predictor
 from tests.helpers.batch import exams_in, reads_of, timeless, write_exams
 from tests.helpers.bundles import write_tiny_bundle
@@ -202,6 +203,13 @@ def test_what_concerns_all_exams_ends_the_run(exams: list[BatchExam], future: Fa
     with pytest.raises(InputError) as error:
         answers(FakeClient(future), exams)
     assert error.value.code == code
+
+
+def test_a_worker_reads_with_the_engine_asked_for(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_predictors", {})
+    job = module._Job({}, str(model), load_bundle(model)[0].bundle_sha256, "1", [])
+    for engine, name in (("torch", "torch"), ("onnx", "onnxruntime"), ("torch", "torch")):
+        assert module._predictor(job, BatchSettings(device="cpu", engine=engine)).engine.startswith(name)
 
 
 def test_a_worker_of_another_version_refuses() -> None:

@@ -222,6 +222,7 @@ def test_everything_that_decides_a_row_is_in_its_fingerprint(exam: Path) -> None
     ))]  # fmt: skip
     settings = [BatchSettings(), *(BatchSettings(**change) for change in (
         {"profile": "four_connected"}, {"prevalence": 0.1}, {"device": "cpu"}, {"whole": True},
+        {"engine": "torch"}, {"engine": "onnx"}, {"whole_heart": True},
     ))]  # fmt: skip
     prints = [one.fingerprint(read, settings[0].fingerprint) for read in reads]
     prints += [one.fingerprint(base, s.fingerprint) for s in settings[1:]]

@@ -17,6 +17,7 @@ from hyrisk_desktop.cli import main
 from hyrisk_desktop.cli.batch import _stoppable
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.jobs import CancelToken
+from hyrisk_desktop.risk import loading
 from tests.helpers.batch import CENTRE, series_uid, write_exams, write_reads
 from tests.helpers.bundles import shelve, write_tiny_bundle
 from tests.helpers.command_line import hyrisk
@@ -229,11 +230,25 @@ def test_parquet(
     assert row["hyrisknet"] is None
 
 
+def test_the_engine_asked_for_reads(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], exams: Path, model: Path, tmp_path: Path
+) -> None:
+    asked = []
+    load = loading.load_predictor
+    monkeypatch.setattr(loading, "load_predictor", lambda *a, **k: (asked.append(k["engine"]), load(*a, **k))[1])
+    ask = ("batch", exams / "exam002", "--out", tmp_path / "out.csv", "--model", model)
+    assert hyrisk(monkeypatch, capsys, *ask, "--engine", "torch")[0] == 0
+    _, _, err = hyrisk(monkeypatch, capsys, *ask)
+    assert asked == ["torch", "auto"]
+    assert "1 scored, 0 failed, 0 there already" in err, "another engine's rows are not taken for these"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
         (["--profile", "agatstone"], 2, "no scoring profile"),
         (["--device", "tpu"], 2, "cpu or cuda"),
+        (["--engine", "tensor"], 2, "auto, torch or onnx"),
         (["--prevalence", 2], 2, "prevalence"),
         (["--workers", 1000], 2, "1 and 64"),
         (["--model", "/nowhere"], 3, ""),

@@ -24,6 +24,7 @@ from hyrisk_desktop.errors import ExamError, InputError
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.imaging import CTVolume, Voxel
 from hyrisk_desktop.imaging.registration import Registration, _matrix, _residual, laid_by_centres, register
+from hyrisk_desktop.risk import loading
 from model_training.phantom.heart import Heart
 from model_training.phantom.render import Phantom, make_phantom, render
 from model_training.phantom.thorax import Thorax
@@ -249,6 +250,8 @@ def test_the_command_prints_one_object(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    asked, load = [], loading.load_predictor
+    monkeypatch.setattr(loading, "load_predictor", lambda *a, **k: (asked.append(k["engine"]), load(*a, **k))[1])
     run: Callable[..., tuple[int, str, str]] = lambda *words: hyrisk(monkeypatch, capsys, "compare", *words)  # noqa: E731
     current, prior = written(now, tmp_path / "now.nrrd"), written(then, tmp_path / "then.nrrd")
     code, out, _ = run(current, prior, "--center", *CENTRE, "--grade", "2", "--json")
@@ -264,8 +267,8 @@ def test_the_command_prints_one_object(
     assert found["exams"]["current"]["synthetic"] is True
     assert (found["model"]["demonstration"], len(found["model"]["sha256"])) == (True, 64)
     assert not math.isnan(found["change"]["agatston"]["noise"])
-    code, out, _ = run(current, prior, "--center", *CENTRE)
-    assert code == 0
+    code, out, _ = run(current, prior, "--center", *CENTRE, "--engine", "torch")
+    assert (code, asked) == (0, ["auto", "torch"])
     assert "synthetic phantom" in out
     # Whose risk it is stands beside it.
     assert f"{found['model']['name']} {found['model']['sha256'][:12]}\n" in out
@@ -274,6 +277,8 @@ def test_the_command_prints_one_object(
         ((current, current), 2),
         ((current, tmp_path / "none"), 3),
         ((current, prior, "--grade", "7"), 2),
+        ((current, prior, "--engine", "tensor"), 2),
+        ((current, prior, "--engine", "onnx", "--device", "cuda"), 2),
     ):
         code, out, _ = run(*wrong, "--json")
         assert code == expected

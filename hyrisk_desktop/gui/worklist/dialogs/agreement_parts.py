@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem
 
 from hyrisk_desktop.gui.appearance import colour, contrast
 from hyrisk_desktop.gui.local_axis import local_axes
-from hyrisk_desktop.i18n import decimal, tr
+from hyrisk_desktop.i18n import tr, typeset
 from hyrisk_desktop.worklist.agreement import Agreement, Estimate
 
 NOTHING = "–"
@@ -29,7 +29,7 @@ def estimate_text(e: Estimate, digits: int = 2) -> str:
 
 
 def minus(value: float, digits: int) -> str:
-    return decimal(value, f".{digits}f").replace("-", "−")
+    return typeset(value, f".{digits}f")
 
 
 class GradeMatrix(QTableWidget):
