@@ -95,7 +95,11 @@ def read_slab(
 
 
 def thin(volume: CTVolume, centre_z: int, half_slices: int = 2, seen: SlicesSeen | None = None) -> CTVolume:
-    """``volume`` without the memory of the slices that a prediction at ``centre_z`` doesn't look at; the others as of `read_slab`."""
+    """``volume`` without the memory of the slices that a prediction at ``centre_z`` doesn't look at.
+
+    Args:
+        volume: the exam. centre_z, half_slices, seen: as of `read_slab`.
+    """
     first, stop = max(0, centre_z - half_slices), max(0, centre_z + half_slices + 1)
     hu = sparse_array(volume.shape_zyx, volume.hu.dtype)
     hu[first:stop] = volume.hu[first:stop]
