@@ -156,6 +156,13 @@ def test_what_shows_no_chest_is_one_sentence(now: CTVolume) -> None:
         compare(now, air, CENTRE)
 
 
+@pytest.mark.parametrize("centre", [(9999, 9999, 9999), (-1, 3, 3)])
+def test_a_centre_outside_the_exam_is_what_is_told(now: CTVolume, then: CTVolume, centre: Voxel) -> None:
+    with pytest.raises(InputError) as e:
+        compare(now, then, centre)
+    assert e.value.code == "centre_outside"
+
+
 def test_scores_are_compared_at_the_same_place(now: CTVolume, then: CTVolume) -> None:
     found = compare(now, then, CENTRE, grade=2, prior_grade=1)
     assert found.interval_days == 365
