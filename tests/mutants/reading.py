@@ -169,7 +169,6 @@ READING = [
         ("|{self.prevalence}|{self.device}|{self.whole}", "|{self.prevalence}|{self.device}"),
         ("|{self.profile}|{self.prevalence}|", "|{self.profile}|"),
         ("agatston=s.region_agatston)", "agatston=s.scores.agatston)"),
-        ("kept = thin(volume, z, seen=seen) if whole else volume", "kept = thin(volume, z, 1, seen=seen) if whole else volume"),
         ("kept = thin(volume, z, seen=seen) if whole else volume", "kept = thin(volume, z) if whole else volume", _HEIGHTS),
         ("read_slab(record, centre[2], seen=seen, cancel=cancel)", "read_slab(record, centre[2], cancel=cancel)", _HEIGHTS),
         ('findings_checked="whole" if whole else "slab"', 'findings_checked="whole"'),
