@@ -335,19 +335,12 @@ def _run(command: Callable[[argparse.Namespace], None], arguments: argparse.Name
     from hyrisk_desktop.errors import HyRiskError, InputError
 
     try:
-        command(arguments)
+        _explained(command, arguments)
     except HyRiskError as e:
         if arguments.json:
             print(json.dumps({"error": {"code": e.code, "message": e.message}}))
         print(e.message, file=sys.stderr)
         raise SystemExit(EXIT_ARGUMENTS if isinstance(e, InputError) else EXIT_FAILED) from e
-    except OSError as e:
-        name = f"“{Path(e.filename).name}”" if isinstance(e.filename, str) else tr("A file")
-        print(
-            tr("{name} can't be read or written: {reason}.", name=name, reason=e.strerror or type(e).__name__),
-            file=sys.stderr,
-        )
-        raise SystemExit(EXIT_FAILED) from e
     except ModuleNotFoundError as e:
         if e.name not in ("sklearn", "matplotlib", "threadpoolctl"):
             raise
@@ -356,6 +349,18 @@ def _run(command: Callable[[argparse.Namespace], None], arguments: argparse.Name
             file=sys.stderr,
         )
         raise SystemExit(EXIT_ARGUMENTS) from e
+
+
+def _explained(command: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> None:
+    """Run ``command``; raises HyRiskError for what the disk refuses."""
+    from hyrisk_desktop.errors import HyRiskError
+
+    try:
+        command(arguments)
+    except OSError as e:
+        name = f"“{Path(e.filename).name}”" if isinstance(e.filename, str) else tr("A file")
+        message = tr("{name} can't be read or written: {reason}.", name=name, reason=e.strerror or type(e).__name__)
+        raise HyRiskError("disk", message) from e
 
 
 if __name__ == "__main__":
