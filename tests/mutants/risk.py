@@ -37,6 +37,8 @@ RISK = [
         "hyrisk_desktop/risk/novelty.py",
         _CALIBRATION,
         (":= novelty.distance(features)) > novelty.threshold:", ":= novelty.distance(features)) > 1.5 * novelty.threshold:"),
+        ('"pixel_mm": volume.spacing_mm[:2]', '"pixel_mm": volume.spacing_mm[:1]'),
+        ("for value in beyond[:1]:", "for value in beyond:"),
         ("np.sqrt(np.mean(white**2))", "np.sqrt(np.sum(white**2))"),
         ("not low - 0.01 <= value <= high + 0.01", "not low - 0.02 <= value <= high + 0.01"),
         ("not low - 0.01 <= value <= high + 0.01", "not low - 0.01 <= value <= high"),
