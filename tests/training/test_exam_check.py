@@ -62,8 +62,9 @@ def test_the_same_files_under_another_path_and_patient_are_named(rows: list[dict
 def test_a_copy_whose_files_have_other_names_is_named_and_has_the_same_mark(tmp_path: Path) -> None:
     exam = dicom_series.write(dicom_series.slices(11, 40, 40), tmp_path / "exam")
     (tmp_path / "copy").mkdir()
-    for number, path in enumerate(sorted(exam.iterdir(), reverse=True)):
-        shutil.copy(path, tmp_path / "copy" / f"Z{number:03d}.dcm")
+    for number, path in enumerate(sorted(exam.iterdir())):
+        # In another order, and another one in the middle.
+        shutil.copy(path, tmp_path / "copy" / f"Z{(number + 3) % 11:03d}.dcm")
     rows = [
         {"exam": name, "x": "20", "y": "20", "z": "5", "outcome": "0", "patient_id": name} for name in ("exam", "copy")
     ]
