@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hyrisk_desktop.i18n import tr
 from model_training.cluster_options import add_cluster_options, cluster_of
-from model_training.options import positive, tell_progress
+from model_training.options import amount, not_negative, positive, seed, tell_progress
 from model_training.phantom.command import add_command as add_phantom
 from model_training.reproduction.command import add_commands
 from model_training.study.command import add_command as add_study
@@ -81,7 +81,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     device = choose_device(arguments.device)
     precision = arguments.precision or ("bf16" if has_native_bfloat16(device) else "fp32")
     init = arguments.init or ("" if arguments.strategy == "scratch" else IMAGENET)
-    return Settings(
+    settings = Settings(
         cohort=str(find_table(arguments.cohort).absolute()),
         cache=str((arguments.cache or cache_dir() / "patches").absolute()),
         depths=tuple(dict.fromkeys(parse_network(name) for name in arguments.network.split(","))),
@@ -100,6 +100,10 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         threads=arguments.threads,
         checkpoint_s=arguments.checkpoint_seconds,
     )
+    for depth in settings.depths:
+        # A number that no training takes is said before the cohort is read.
+        settings.config(depth)
+    return settings
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -216,19 +220,22 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=positive, default=224, help=tr("input size in pixels"))
     parser.add_argument("--batch", type=positive, default=16)
     parser.add_argument(
-        "--patience", type=int, default=0, help=tr("epochs without a better inner loss before a fit stops")
+        "--patience", type=not_negative, default=0, help=tr("epochs without a better inner loss before a fit stops")
     )
     parser.add_argument(
-        "--permutation-folds", type=int, default=3, help=tr("folds trained on shuffled outcomes, as a self-test")
+        "--permutation-folds",
+        type=not_negative,
+        default=3,
+        help=tr("folds trained on shuffled outcomes, as a self-test"),
     )
-    parser.add_argument("--seed", type=int, default=20180617)
+    parser.add_argument("--seed", type=seed, default=20180617)
     parser.add_argument("--device", choices=("cpu", "cuda"))
     parser.add_argument("--precision", choices=("fp32", "bf16"), help=tr("default: bf16 where the device has it"))
-    parser.add_argument("--threads", type=int, default=0, help=tr("CPU threads; 0: all"))
+    parser.add_argument("--threads", type=not_negative, default=0, help=tr("CPU threads; 0: all"))
     parser.add_argument("--cache", type=Path, help=tr("where patches are kept; default: the user's cache"))
     parser.add_argument(
         "--checkpoint-seconds",
-        type=float,
+        type=amount,
         default=CHECKPOINT_S,
         help=tr("fewest between two checkpoints (default: %(default)g)"),
     )
@@ -290,7 +297,7 @@ def _add_nlst(commands: Any) -> None:
     )
     nlst.add_argument("series", type=Path, help=tr("CSV list of series that came with the images"))
     nlst.add_argument("--stages", default="I=49,II=19,III=22", help=tr("pairs by stage (AJCC 6)"))
-    nlst.add_argument("--seed", type=int, default=20180617)
+    nlst.add_argument("--seed", type=seed, default=20180617)
     nlst.add_argument("--root", type=Path, help=tr("folder that the list's folders start from"))
     nlst.add_argument("--out", type=Path, required=True, metavar="CSV")
     nlst.add_argument("--missing", type=Path, metavar="CSV", help=tr("write who can't be used, and why"))
@@ -328,7 +335,7 @@ def _run(command: Callable[[argparse.Namespace], None], arguments: argparse.Name
     from hyrisk_desktop.errors import HyRiskError, InputError
 
     try:
-        command(arguments)
+        _explained(command, arguments)
     except HyRiskError as e:
         if arguments.json:
             print(json.dumps({"error": {"code": e.code, "message": e.message}}))
@@ -342,6 +349,18 @@ def _run(command: Callable[[argparse.Namespace], None], arguments: argparse.Name
             file=sys.stderr,
         )
         raise SystemExit(EXIT_ARGUMENTS) from e
+
+
+def _explained(command: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> None:
+    """Run ``command``; raises HyRiskError for what the disk refuses."""
+    from hyrisk_desktop.errors import HyRiskError
+
+    try:
+        command(arguments)
+    except OSError as e:
+        name = f"“{Path(e.filename).name}”" if isinstance(e.filename, str) else tr("A file")
+        message = tr("{name} can't be read or written: {reason}.", name=name, reason=e.strerror or type(e).__name__)
+        raise HyRiskError("disk", message) from e
 
 
 if __name__ == "__main__":

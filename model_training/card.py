@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hyrisk_desktop.files import replace_file
+from hyrisk_desktop.i18n import english, for_machines
 from hyrisk_desktop.risk.bundle import CARD, ModelBundle
 from hyrisk_desktop.risk.model_summary import levels_text
 from model_training.config import Phase, TrainConfig
@@ -31,8 +32,9 @@ SPREAD_LINE = "- The interval covers"
 """How these lines begin, so that a new one takes the place of the old."""
 
 
+@for_machines()
 def run_card(bundle: ModelBundle, results: dict[str, Any]) -> str:
-    """``CARD.md`` of a site's own training; ``{sha256}`` is left for the bundle writer."""
+    """``CARD.md`` of a site's own training; ``{sha256}`` is left for the bundle writer. English: a card travels."""
     settings, protocol = results["settings"], results["protocol"]
     rows = {**{head: results["pooled"][head] for head in ("hyrisknet", "risknet")}, **results["baselines"]}
     table = "\n".join(
@@ -48,7 +50,7 @@ def run_card(bundle: ModelBundle, results: dict[str, Any]) -> str:
     low, high = bundle.preprocessing.hu_window
     score = "visual grade 0-3" if bundle.score_input == "grade" else "region Agatston score"
     start = bundle.training["settings"]["init"] or "random weights"
-    warning, cautions = results.get("warning"), " ".join(results.get("cautions", ()))
+    warning, cautions = english(results.get("warning") or ""), " ".join(map(english, results.get("cautions", ())))
     held_out = f"**{warning}**" if warning else "Every prediction comes from a network that had not seen the patient."
     held_out = f"**{cautions}** {held_out}" if cautions else held_out
     return f"""# {bundle.name}
@@ -83,7 +85,7 @@ Platt's method on the out-of-fold predictions. The risk assumes {100 * bundle.ca
 the cohort; for a population with fewer it is too high.
 
 ## Where it left the paper
-{_list(results.get("deviations", ()))}
+{_list(map(english, results.get("deviations", ())))}
 
 ## Limits
 - One cohort, and no test on another one: expect less elsewhere.
@@ -181,6 +183,7 @@ def _figure(value: float | None) -> str:
     return "not known" if value is None else f"{value:.3f}"
 
 
+@for_machines()
 def demonstration_card(bundle: ModelBundle) -> str:
     """``CARD.md`` of the bundle trained on synthetic phantoms; ``{sha256}`` is left for the bundle writer."""
     training = bundle.training

@@ -310,7 +310,7 @@ def _case(folder: Path, line: int, cells: dict[str, str]) -> tuple[Case | None, 
     exam = folder / name if name else folder
     if not name and not uid:
         complain("exam", tr("no exam is named; give a path in “exam” or a UID in “series_uid”."))
-    elif not exam.exists():
+    elif not _exists(exam):
         complain("exam", tr("this file or folder does not exist."))
     x, y, z = centre
     if any(p.severity == "error" for p in problems) or x is None or y is None or z is None or outcome is None:
@@ -328,6 +328,13 @@ def _case(folder: Path, line: int, cells: dict[str, str]) -> tuple[Case | None, 
         extra={k: v for k, v in cells.items() if k not in COLUMNS},
     )
     return case, problems
+
+
+def _exists(exam: Path) -> bool:
+    try:
+        return exam.exists()
+    except OSError:  # a name that is too long, or a folder that may not be looked into
+        return False
 
 
 def _duplicates(cases: tuple[Case, ...] | list[Case]) -> list[Case]:

@@ -157,7 +157,9 @@ class CohortData:
                 raise InputError("other_score", text)
             return self.region_agatston if quantity == "region" else self.agatston
         if not np.isfinite(self.grade).all():
-            refuse_ungraded(int(np.flatnonzero(~np.isfinite(self.grade))[0]) + 2)
+            first = int(np.flatnonzero(~np.isfinite(self.grade))[0])
+            # Lines of the file, of which blank ones and cells of several lines take some.
+            refuse_ungraded(self.cases[first].row if self.cases else first + 2)
         return self.grade
 
 

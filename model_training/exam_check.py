@@ -55,9 +55,9 @@ def _copies(seen: list[tuple[Case, SeriesRecord]]) -> Iterator[Problem]:
     """Exams with the files of another patient's: those alike in number and size are told apart by the hash of one file."""
     alike: dict[tuple[int, int], list[tuple[Case, Path]]] = defaultdict(list)
     for case, record in seen:
-        middle = record.files[len(record.files) // 2]
+        one = _one_file(record)
         try:
-            alike[len(record.files), middle.stat().st_size].append((case, middle))
+            alike[len(record.files), one.stat().st_size].append((case, one))
         except OSError:
             continue
     for group in alike.values():
@@ -71,6 +71,13 @@ def _copies(seen: list[tuple[Case, SeriesRecord]]) -> Iterator[Problem]:
                 if case.patient != first.patient:
                     text = tr("the exam has the files of the exam in row {row}, of another patient; a training keeps both in one fold.", row=first.row)  # fmt: skip
                     yield Problem(case.row, "exam", "warning", text)
+
+
+def _one_file(record: SeriesRecord) -> Path:
+    """A file that a copy of the exam has as well, whatever its files are called: of DICOM the slice whose UID is the first."""
+    if record.headers:
+        return min(record.headers, key=lambda header: header.text("SOPInstanceUID")).path
+    return record.files[len(record.files) // 2]
 
 
 def _digest(path: Path) -> str:

@@ -26,8 +26,8 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import (
     CTVolume,
     SeriesRecord,
+    content_sha256,
     find_series,
-    hash_files,
     read_volume,
     shutdown_decoders,
 )
@@ -109,12 +109,13 @@ def _identify(
             cancel.raise_if_cancelled()
         try:
             record = series_of(case)
-            files = hash_files(record, cancel=cancel)
+            # Whatever the files are called: a renamed copy is the same exam, here and for who has learned from it.
+            digest = content_sha256(record, cancel=cancel)
         except HyRiskError as e:
             problems.append(Problem(case.row, "exam", "error", e.message))
             continue
         records.append(record)
-        digests.append(hashlib.sha256("".join(files.values()).encode()).hexdigest())
+        digests.append(digest)
         # Identifying is the smaller part: the first tenth of the bar.
         progress(index // 10, len(cases))
     refuse_problems(problems)

@@ -181,7 +181,7 @@ def _differences(results: dict[str, Any]) -> str:
     rows = [
         [f"{name_of(d['a'], score, depth)} − {name_of(d['b'], score, depth)}", d["difference"],
          "–" if d["ci"][0] is None else tr("{low:.3f} to {high:.3f}", low=d["ci"][0], high=d["ci"][1]),
-         None if d["p"] is None else f"{d['p']:.2g}"]
+         None if d["p"] is None else decimal(d["p"], ".2g")]
         for d in results["differences"]
     ]  # fmt: skip
     return table([tr("AUC difference"), tr("Value"), tr("95 % CI"), "p"], rows)
@@ -216,11 +216,16 @@ def _subgroups(results: dict[str, Any]) -> str:
         *(name_of(key, results["settings"]["score"], depth_of(results)) for key in keys),
     ]
     body: list[list[Cell]] = [
-        [f"{names[row['by']]}: {row['group']}", row["n"], row["non_survivors"], *(row[key] for key in keys)]
+        [f"{names[row['by']]}: {group_words(row)}", row["n"], row["non_survivors"], *(row[key] for key in keys)]
         for row in rows
     ]
     note = tr("No AUC where a group has fewer than ten of either outcome.")
     return table(header, body) + f"<p class='note'>{escape(note)}</p>"
+
+
+def group_words(row: dict[str, Any]) -> str:
+    """What a subgroup's cases share."""
+    return decimal(float(row["group"]), "g") if row["by"] == "increment_mm" else str(row["group"])
 
 
 def _folds(results: dict[str, Any]) -> str:
@@ -259,7 +264,7 @@ def _comparison(results: dict[str, Any]) -> str:
     body: list[list[Cell]] = [
         [found["model"], found["installed"]["hyrisknet_auc"], found["installed"]["risknet_auc"]],
         [tr("New network (out of fold)"), found["new"]["hyrisknet_auc"], found["new"]["risknet_auc"]],
-        [tr("Difference, p (DeLong)"), found["difference"], "–" if found["p"] is None else f"{found['p']:.2g}"],
+        [tr("Difference, p (DeLong)"), found["difference"], "–" if found["p"] is None else decimal(found["p"], ".2g")],
     ]
     return warning + table(header, body)
 

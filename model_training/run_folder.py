@@ -108,13 +108,21 @@ class RunFolder:
         echo: also gets every event.
 
     Raises:
-        InputError: another process works in it, or it holds a run started otherwise.
+        InputError: it can't be made, or another process works in it.
     """
 
     def __init__(self, path: Path, arguments: list[str], facts: dict[str, Any], echo: TextIO | None = None) -> None:
         # A killed training leaves half a checkpoint, which may be a hundred megabytes.
         sweep()
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as e:
+            message = tr(
+                "“{name}” can't be the folder of a run: {reason}. Name another one.",
+                name=path.name,
+                reason=e.strerror or type(e).__name__,
+            )
+            raise InputError("run_folder", message) from e
         self.path = path
         self._lock = FileLock(path / LOCK)
         try:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,12 @@ TIED_P = 1e-3
 """Below this probability of chance a column is called tied: of a dozen columns of chance hardly one will be."""
 FEWEST = 20
 """Fewer cases say nothing of it."""
+_ORDERS = (("year", "month", "day"), ("day", "month", "year"), ("month", "day", "year"))
+_DATE = {
+    True: re.compile(r"(\d{4})(?:\D(?=\d{1,2}\D)|(?=\d{4}))(\d{1,2})\D?(\d{1,2})", re.ASCII),
+    False: re.compile(r"(\d{1,2})\D(\d{1,2})\D(\d{4})(?!\d)", re.ASCII),
+}
+"""Whether the year stands first: DICOM's and ISO's days, and those with a point or stroke between their parts."""
 _RARE = 5
 """Values with fewer cases count as one."""
 
@@ -36,15 +44,31 @@ def chance_of_kinds(values: Sequence[str], outcome: NDArray[np.int64]) -> float:
 
 
 def chance_of_dates(values: Sequence[str], outcome: NDArray[np.int64]) -> float:
-    """The same for ``values`` [n] that are dates, by their order, and ``outcome`` [n] (Mann-Whitney); 1 where they are no dates."""
-    digits = [re.sub(r"\D", "", value)[:8] for value in values]
-    if not all(len(d) == 8 for d in digits):
-        return 1.0
-    days = np.array([int(d) for d in digits])
-    first, second = days[outcome == 0], days[outcome == 1]
-    if not len(first) or not len(second) or len(set(digits)) < 2:
+    """The same for those of ``values`` [n] that are dates, by their order, and ``outcome`` [n] (Mann-Whitney); 1 where too few are.
+
+    Some exams without a date, as de-identified ones are, must not hide what the others tell.
+    """
+    found = [_days(values, order) for order in _ORDERS]
+    # Where 01/02/2020 can't be told from itself, all are read in the one order that most of them allow.
+    days = max(found, key=lambda read: np.isfinite(read).sum())
+    known = np.isfinite(days)
+    first, second = days[known & (outcome == 0)], days[known & (outcome == 1)]
+    if known.sum() < FEWEST or not len(first) or not len(second) or len(set(days[known].tolist())) < 2:
         return 1.0
     return float(mannwhitneyu(first, second).pvalue)
+
+
+def _days(values: Sequence[str], order: tuple[str, str, str]) -> NDArray[np.float64]:
+    """Days by the calendar [n] of texts that begin with a date whose parts stand in this ``order``, NaN for others."""
+    found = np.full(len(values), np.nan)
+    for i, value in enumerate(values):
+        match = _DATE[order[0] == "year"].match(value.strip())
+        if match is None:
+            continue
+        parts = {name: int(text) for name, text in zip(order, match.groups(), strict=True)}
+        with contextlib.suppress(ValueError):
+            found[i] = date(**parts).toordinal()
+    return found
 
 
 def tied(columns: Mapping[str, Sequence[str]], outcome: NDArray[np.int64]) -> Iterator[tuple[str, str]]:

@@ -25,6 +25,7 @@ from hyrisk_desktop.batch.row import (
     IsDone,
     Loaded,
     load_exam,
+    looked_at,
     predict_row,
     row_from,
 )
@@ -223,14 +224,14 @@ def score_remotely(job: _Job, task: _Task) -> dict[str, Any]:
     exam = dataclasses.replace(BatchExam.from_plain(task.exam), problem=task.problem)
     try:
         with _owner:
-            _predictor(job, settings)
+            seen = looked_at(_predictor(job, settings))
     except BundleError as e:
         return {"refusal": ("bundle", e.code, e.message)}
     except InputError as e:
         return {"refusal": ("input", e.code, e.message)}
     rows = []
     try:
-        for item in load_exam(exam, settings, lambda *_: False, findings_from(job.also), None):
+        for item in load_exam(exam, settings, lambda *_: False, findings_from(job.also), None, seen):
             if isinstance(item, Loaded):
                 with _owner:
                     rows.append(predict_row(item, _predictor(job, settings)))

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hyrisk_desktop import __version__
@@ -16,10 +17,21 @@ from hyrisk_desktop.calcium import Doubt, HeartMarks, get_profile
 from hyrisk_desktop.errors import Cancelled, ExamError, HyRiskError, InputError, safe_traceback
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging import CTVolume, SeriesRecord, Voxel, propose_centre, read_slab, read_volume, reopen, thin
+from hyrisk_desktop.imaging import (
+    CTVolume,
+    SeriesRecord,
+    SlicesSeen,
+    Voxel,
+    propose_centre,
+    read_slab,
+    read_volume,
+    reopen,
+    thin,
+)
 from hyrisk_desktop.jobs import CancelToken
 from hyrisk_desktop.measurement import Measurement, Survey, conclude, survey
 from hyrisk_desktop.risk.engine_choice import check_engine
+from hyrisk_desktop.risk.look import slices_seen
 
 if TYPE_CHECKING:
     from hyrisk_desktop.risk import Predictor
@@ -212,6 +224,7 @@ def load_exam(
     is_done: IsDone,
     also: tuple[Finding, ...],
     cancel: CancelToken | None,
+    seen: SlicesSeen | None = None,
 ) -> Iterator[Loaded | BatchRow | None]:
     """Read an exam for each of its reads.
 
@@ -222,6 +235,7 @@ def load_exam(
         settings: what decides the numbers beside exam and model.
         is_done: whether the row of that id and fingerprint is there already.
         also: findings that stand beside every row, such as another model than the chosen one.
+        seen: the slices that the model looks at, see `looked_at`; None without one.
 
     Raises:
         Cancelled: ``cancel`` was set. Nothing else: a bad exam is a row.
@@ -246,7 +260,7 @@ def load_exam(
         began = time.perf_counter()
         try:
             record = record or reopen(exam.record, exam.source)
-            yield _load(record, row, read, settings, also, cancel, began)
+            yield _load(record, row, read, settings, also, cancel, began, seen)
         except Cancelled:
             raise
         except Exception as e:  # noqa: BLE001  the batch row
@@ -267,6 +281,7 @@ def _load(
     also: tuple[Finding, ...],
     cancel: CancelToken | None,
     began: float,
+    seen: SlicesSeen | None,
 ) -> Loaded:
     if read.centre is None:
         volume, whole = read_volume(record, cancel=cancel), True
@@ -277,7 +292,7 @@ def _load(
         if settings.whole or settings.whole_heart or read.box is not None:
             volume, whole = read_volume(record, cancel=cancel), True
         else:
-            slab = read_slab(record, centre[2], cancel=cancel)
+            slab = read_slab(record, centre[2], seen=seen, cancel=cancel)
             volume, whole = slab.volume, slab.whole
     profile = get_profile(read.profile or settings.profile)
     surveyed = survey(
@@ -291,7 +306,7 @@ def _load(
         patient_id=row.patient_id or volume.attributes.get("PatientID", ""),
     )  # fmt: skip
     # A few of these wait for the model at a time; whole volumes would fill the memory.
-    kept = thin(volume, z) if whole else volume
+    kept = thin(volume, z, seen=seen) if whole else volume
     if surveyed.whole_heart is not None:
         surveyed = replace(surveyed, whole_heart=surveyed.whole_heart.without_labels())
     return Loaded(replace(row, seconds=time.perf_counter() - began), kept, surveyed)
@@ -304,6 +319,11 @@ def _proposed(volume: CTVolume, row: BatchRow) -> tuple[Voxel, BatchRow]:
         raise ExamError("no_proposal", message)
     centre_from = PROPOSED if proposal.confident else UNSURE
     return proposal.voxel, replace(row, centre_from=centre_from, centre_note=proposal.reason)
+
+
+def looked_at(predictor: Predictor | None) -> SlicesSeen | None:
+    """Which slices ``predictor`` needs of an exam, for threads that read without owning it; None without one."""
+    return None if predictor is None else partial(slices_seen, predictor.bundle.preprocessing)
 
 
 OnMeasured = Callable[[BatchRow, Measurement], None]

@@ -25,11 +25,13 @@ from hyrisk_desktop.batch.row import (
     empty_row,
     failed_row,
     load_exam,
+    looked_at,
     predict_row,
 )
 from hyrisk_desktop.errors import Cancelled, InputError
 from hyrisk_desktop.findings import Finding
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.imaging import SlicesSeen
 from hyrisk_desktop.jobs import CancelToken, PauseToken
 
 if TYPE_CHECKING:
@@ -53,11 +55,13 @@ def default_workers() -> int:
     return max(2, min(4, (os.cpu_count() or 2) // 2))
 
 
-def _check_workers(workers: int) -> None:
+def _checked(workers: int) -> int:
+    """How many threads read: ``workers``, or what suits for 0. Raises InputError for what is no number of them."""
     if not 0 <= workers <= _MOST_WORKERS:
         raise InputError(
             "workers", tr("The number of reading threads must lie between 1 and {most}.", most=_MOST_WORKERS)
         )
+    return workers or default_workers()
 
 
 def run_batch(
@@ -95,12 +99,12 @@ def run_batch(
         Cancelled: ``cancel`` was set; all rows made so far went to ``on_row``.
         InputError: ``workers`` is out of range, or the profile is unknown.
     """
-    _check_workers(workers)
+    workers = _checked(workers)
     settings.check()
     pace = Pace(sum(len(exam.slots) for exam in exams))
     is_done = done_with(done or {}, predictor.bundle.bundle_sha256 if predictor else "")
     progress(pace.progress)
-    for items in read_ahead(exams, settings, is_done, also, cancel, pause, workers or default_workers(), pace):
+    for items in read_ahead(exams, settings, is_done, also, cancel, pause, workers, pace, looked_at(predictor)):
         for item in items:
             if cancel:
                 cancel.raise_if_cancelled()
@@ -126,11 +130,12 @@ def read_ahead(
     pause: PauseToken | None,
     workers: int,
     pace: Pace | None = None,
+    seen: SlicesSeen | None = None,
 ) -> Iterator[list[Item]]:
     """What `load_exam` makes of each exam, in their order, read by ``workers`` threads a few exams ahead.
 
     Args:
-        exams, settings, is_done, also, cancel: as of `load_exam`. workers: how many threads read.
+        exams, settings, is_done, also, cancel, seen: as of `load_exam`. workers: how many threads read.
         pause: makes the reading wait. pace: is told how long it waited.
 
     Raises:
@@ -145,7 +150,7 @@ def read_ahead(
         while True:
             _hold(pause, cancel, pace)
             for exam in queue:
-                waiting.append(pool.submit(_load, exam, settings, is_done, also, stop))
+                waiting.append(pool.submit(_load, exam, settings, is_done, also, stop, seen))
                 if len(waiting) >= _AHEAD * workers:
                     break
             if not waiting:
@@ -174,10 +179,15 @@ def _await(future: Future[list[Item]], cancel: CancelToken | None) -> list[Item]
 
 
 def _load(
-    exam: BatchExam, settings: BatchSettings, is_done: IsDone, also: tuple[Finding, ...], stop: CancelToken
+    exam: BatchExam,
+    settings: BatchSettings,
+    is_done: IsDone,
+    also: tuple[Finding, ...],
+    stop: CancelToken,
+    seen: SlicesSeen | None,
 ) -> list[Item]:
     try:
-        return list(load_exam(exam, settings, is_done, also, stop))
+        return list(load_exam(exam, settings, is_done, also, stop, seen))
     except Cancelled:
         raise
     except Exception as e:  # noqa: BLE001  the batch row: one bad exam never stops the run

@@ -12,7 +12,7 @@ from hyrisk_desktop.cli.failures import json_errors
 from hyrisk_desktop.cli.findings import as_read, lines_of
 from hyrisk_desktop.cli.options import Device, Engine, Model
 from hyrisk_desktop.errors import ExamError, InputError
-from hyrisk_desktop.i18n import english, tr, trn
+from hyrisk_desktop.i18n import decimal, english, tr, trn
 
 if TYPE_CHECKING:
     from hyrisk_desktop.comparison import Comparison
@@ -118,8 +118,23 @@ def document_of(found: Comparison, now: CTVolume, then: CTVolume) -> dict[str, A
             for name, volume, m in (("current", now, found.current), ("prior", then, found.prior))
         },
         **change_document(found),
+        "model": _model(found),
         "research_use_only": True,
     }
+
+
+def _model(found: Comparison) -> dict[str, Any] | None:
+    """Whose the risks are."""
+    risk = found.current.risk
+    if risk is None:
+        return None
+    hashes = {"sha256": risk.sha256, "bundle_sha256": risk.bundle_sha256}
+    return {"name": risk.model, **hashes, "demonstration": risk.demonstration, "prevalence": risk.prevalence}
+
+
+def _number(value: float, sign: str = "") -> str:
+    """Three digits, and all of those before the point: 1234 and not 1.23e+03."""
+    return decimal(value, f"{sign}.0f" if abs(value) >= 999.5 else f"{sign}.3g")
 
 
 def _print(document: dict[str, Any]) -> None:
@@ -132,10 +147,14 @@ def _print(document: dict[str, Any]) -> None:
             continue
         beyond = row["noise"] is not None and abs(row["difference"]) > row["noise"]
         lines.append(
-            tr("{name:17s} {prior:.3g} -> {current:.3g}, {difference:+.3g} ({noise})",
-               name=name, prior=row["prior"], current=row["current"], difference=row["difference"],
+            tr("{name:17s} {prior} -> {current}, {difference} ({noise})",
+               name=name, prior=_number(row["prior"]), current=_number(row["current"]), difference=_number(row["difference"], "+"),
                noise=tr("more than noise makes") if beyond else tr("within what noise makes"))
         )  # fmt: skip
+    if document["model"] is not None:
+        lines.append(tr("Model             {m} {s}", m=document["model"]["name"], s=document["model"]["sha256"][:12]))
+        if document["model"]["demonstration"]:
+            lines.append(tr("                  demonstration model, trained on synthetic phantoms"))
     lines += lines_of(document)
     if any(exam["synthetic"] for exam in document["exams"].values()):
         lines.append(tr("Exam: synthetic phantom, not a patient"))

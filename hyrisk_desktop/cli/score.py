@@ -238,14 +238,11 @@ def _risk_lines(risk: dict[str, Any], why: str) -> Iterator[str]:
         yield tr("Risk              withheld: {why}", why=why)
         yield tr("Model             {m} {s}", m=risk["model"], s=risk["sha256"][:12])
         return
+    from hyrisk_desktop.exchange.reports.report import percent
+
     head = risk["risknet"] if risk["hyrisknet"] is None else risk["hyrisknet"]
-    low, high = risk["interval"]
-    yield tr(
-        "Risk              {r:.1f} %, interval {low:.1f} % to {high:.1f} %",
-        r=100 * head,
-        low=100 * low,
-        high=100 * high,
-    )
+    low, high = (percent(end, 1) for end in risk["interval"])
+    yield tr("Risk              {r}, interval {low} to {high}", r=percent(head, 1), low=low, high=high)
     if risk["demonstration"]:
         yield tr("                  demonstration model, trained on synthetic phantoms")
     if risk["calibrated"]:
@@ -258,5 +255,5 @@ def _risk_lines(risk: dict[str, Any], why: str) -> Iterator[str]:
         yield tr("                  no time horizon: the model's training data state none")
     else:
         yield tr("                  time horizon {h}", h=risk["horizon"])
-    yield tr("RiskNet           {r:.1f} % (image alone)", r=100 * risk["risknet"])
+    yield tr("RiskNet           {r} (image alone)", r=percent(risk["risknet"], 1))
     yield tr("Model             {m} {s}", m=risk["model"], s=risk["sha256"][:12])

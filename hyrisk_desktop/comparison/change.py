@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hyrisk_desktop.calcium import CORONARIES, NO_MARKS, REGION_SIZE_XYZ, WholeHeartScores
 from hyrisk_desktop.comparison.noise import noise_of
 from hyrisk_desktop.comparison.same_patient import days_between
-from hyrisk_desktop.errors import ExamError
+from hyrisk_desktop.errors import ExamError, InputError
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume, SeriesRecord, Voxel, propose_centre
@@ -96,6 +96,9 @@ def compare(
     # Before minutes are spent on exams in the wrong order.
     days_between(current.attributes, prior.attributes)
     here = centre if centre is not None else _proposed(current)
+    if not current.contains(here):
+        # The registration around it would find no chest, and blame the exams.
+        raise InputError("centre_outside", tr("The heart centre lies outside the volume; place it on the image."))
     there = propose_centre(prior)
     laid = register(current, prior, here, None if there is None else there.voxel)
     back = prior.mm_to_voxel(laid.to_prior(current.voxel_to_mm(here)))

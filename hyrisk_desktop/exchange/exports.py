@@ -20,6 +20,7 @@ from hyrisk_desktop.i18n import listed, tr
 from hyrisk_desktop.imaging import CTVolume, Kind, SeriesRecord
 from hyrisk_desktop.jobs import Check, Progress, no_check, no_progress
 from hyrisk_desktop.measurement import Measurement
+from hyrisk_desktop.risk.look import slices_seen
 from hyrisk_desktop.worklist.notes import NO_NOTES, Notes
 
 if TYPE_CHECKING:
@@ -219,11 +220,15 @@ def report_of(
         read_at: when the read took this state, with a time zone; None for now. comparison: with an earlier exam.
         notes: key images and measures of the reader.
     """
-    patch = (161, 161, 3) if predictor is None else predictor.bundle.preprocessing.patch_xyz
+    seen: frozenset[int] = frozenset()
+    patch = Report.patch_xyz
+    if predictor is not None:
+        p, centre = predictor.bundle.preprocessing, measurement.centre
+        patch, seen = p.patch_xyz, slices_seen(p, centre[2], volume.shape_zyx[0], volume.spacing_mm[2])
     lines = _model_lines(predictor)
     return Report(
         record, volume, measurement, reader=reader, read_at=read_at or datetime.now(UTC), model_lines=lines,
-        patch_xyz=patch, heat=heat, comparison=comparison, notes=notes,
+        patch_xyz=patch, looked_at=seen, heat=heat, comparison=comparison, notes=notes,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from hyrisk_desktop.imaging.read import read_volume
 from hyrisk_desktop.imaging.records import SeriesRecord
 from hyrisk_desktop.imaging.scan import ScannedExam, reopen, scan_exams, scanned_exam
 from hyrisk_desktop.imaging.series import find_series
-from hyrisk_desktop.imaging.slab import Slab, read_slab, thin
+from hyrisk_desktop.imaging.slab import Slab, SlicesSeen, read_slab, thin
 from hyrisk_desktop.imaging.temporary import sweep
 from hyrisk_desktop.imaging.volume import CTVolume, Voxel
 
@@ -27,6 +27,7 @@ __all__ = [
     "SeriesRecord",
     "Severity",
     "Slab",
+    "SlicesSeen",
     "Voxel",
     "check_centre",
     "check_volume",

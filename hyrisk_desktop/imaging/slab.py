@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from hyrisk_desktop.imaging.checks import slices_of_ball
@@ -22,6 +22,8 @@ from hyrisk_desktop.imaging.slices import Stack
 from hyrisk_desktop.imaging.volume import CTVolume
 from hyrisk_desktop.jobs import CancelToken
 
+SlicesSeen = Callable[[int, int, float], Collection[int]]
+"""The slices that a network looks at around the centre's slice, of that many slices of that increment in mm."""
 _NEIGHBOURS = 1
 NEAR_Z_MM = 5.0
 """How far above and below the scored slices is looked for calcium that a slightly different click would count: as far as
@@ -57,13 +59,21 @@ def slices_needed(centre_z: int, depth: int, spacing_z_mm: float, half_slices: i
     return tuple(sorted({*near, *ball}))
 
 
-def read_slab(record: SeriesRecord, centre_z: int, *, half_slices: int = 2, cancel: CancelToken | None = None) -> Slab:
+def read_slab(
+    record: SeriesRecord,
+    centre_z: int,
+    *,
+    half_slices: int = 2,
+    seen: SlicesSeen | None = None,
+    cancel: CancelToken | None = None,
+) -> Slab:
     """Read what a measurement at slice ``centre_z`` looks at; the whole series is checked by its headers.
 
     Args:
         record: a series that `find_series` found.
         centre_z: the heart centre's slice; outside the series no slice is read, and measuring says so.
         half_slices: slices needed to either side: 2 for a region of five and for the patch with its interval.
+        seen: what a network looks at beside these, at other heights; None for one that looks at the click's alone.
         cancel: polled between slices.
 
     Raises:
@@ -72,7 +82,9 @@ def read_slab(record: SeriesRecord, centre_z: int, *, half_slices: int = 2, canc
     """
 
     def choose(stack: Stack) -> Sequence[int]:
-        return slices_needed(centre_z, len(stack.headers), stack.grid.spacing_mm[2], half_slices)
+        depth, spacing_z_mm = len(stack.headers), stack.grid.spacing_mm[2]
+        needed = slices_needed(centre_z, depth, spacing_z_mm, half_slices)
+        return sorted({*needed, *_also(seen, centre_z, depth, spacing_z_mm)})
 
     if record.kind is Kind.AXIAL:
         with readable():
@@ -82,9 +94,20 @@ def read_slab(record: SeriesRecord, centre_z: int, *, half_slices: int = 2, canc
     return Slab(volume, tuple(range(volume.shape_zyx[0])), whole=True)
 
 
-def thin(volume: CTVolume, centre_z: int, half_slices: int = 2) -> CTVolume:
-    """``volume`` without the memory of the slices that a prediction at ``centre_z`` doesn't look at."""
+def thin(volume: CTVolume, centre_z: int, half_slices: int = 2, seen: SlicesSeen | None = None) -> CTVolume:
+    """``volume`` without the memory of the slices that a prediction at ``centre_z`` doesn't look at.
+
+    Args:
+        volume: the exam. centre_z, half_slices, seen: as of `read_slab`.
+    """
     first, stop = max(0, centre_z - half_slices), max(0, centre_z + half_slices + 1)
     hu = sparse_array(volume.shape_zyx, volume.hu.dtype)
     hu[first:stop] = volume.hu[first:stop]
+    for z in _also(seen, centre_z, volume.shape_zyx[0], volume.spacing_mm[2]):
+        hu[z] = volume.hu[z]
     return dataclasses.replace(volume, hu=hu)
+
+
+def _also(seen: SlicesSeen | None, centre_z: int, depth: int, spacing_z_mm: float) -> Collection[int]:
+    """What ``seen`` adds; nothing around a centre outside the volume, which measuring refuses."""
+    return () if seen is None or not 0 <= centre_z < depth else seen(centre_z, depth, spacing_z_mm)

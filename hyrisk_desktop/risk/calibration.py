@@ -46,6 +46,12 @@ class PlattCalibration:
         """Whether ``log_odds`` lie outside of what was calibrated."""
         return self.lowest is not None and self.highest is not None and not self.lowest <= log_odds <= self.highest
 
+    def within(self, log_odds: float) -> float:
+        """``log_odds``, or the end of what was calibrated where they lie beyond it."""
+        if self.lowest is None or self.highest is None:
+            return log_odds
+        return min(max(log_odds, self.lowest), self.highest)
+
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON types."""
         return {key: value for key, value in asdict(self).items() if value is not None}

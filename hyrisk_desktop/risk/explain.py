@@ -42,10 +42,14 @@ class Split:
         return self.image + (self.score or 0.0) + self.constant
 
     def calibrated(self, calibration: PlattCalibration, prevalence: float | None = None) -> Split:
-        """The same parts after Platt's rule: slope times each; intercept and prior shift go into the constant."""
+        """The same parts after Platt's rule: slope times each; the rest goes into the constant.
+
+        That is intercept and prior shift, and what the rule leaves out beyond its range: the parts add up to the risk that is shown.
+        """
         slope = calibration.slope
         score = None if self.score is None else slope * self.score
-        constant = slope * self.constant + calibration.intercept + calibration.prior_shift(prevalence)
+        left = self.constant + calibration.within(self.total) - self.total
+        constant = slope * left + calibration.intercept + calibration.prior_shift(prevalence)
         return Split(slope * self.image, score, constant)
 
 

@@ -64,6 +64,19 @@ def look_at(volume: CTVolume, centre: Voxel, preprocessing: Preprocessing) -> Lo
     return Look(block, slices, own, others, outside)
 
 
+def slices_seen(preprocessing: Preprocessing, centre_z: int, depth: int, increment_mm: float) -> frozenset[int]:
+    """The slices of ``depth`` that `look_at` shows the network around slice ``centre_z``: all that it needs to be read.
+
+    Args:
+        preprocessing: of the bundle. increment_mm: distance of slices.
+    """
+    # Heights don't hang on the pixel size, only crops do.
+    own = own_views(preprocessing, 1.0, increment_mm, (centre_z, depth - 1 - centre_z))
+    half = preprocessing.patch_xyz[2] // 2
+    middles = {centre_z + view.slice_shift for view in (*own, *interval_views(preprocessing, 1.0))}
+    return frozenset(z for middle in middles for z in range(middle - half, middle + half + 1) if 0 <= z < depth)
+
+
 def _repeat_edge_slices(block: HuArray, depth: int, z: int) -> HuArray:
     """Fill the interval's slices beyond the volume's ends with the nearest slice: there is no click beyond them."""
     half = block.shape[0] // 2

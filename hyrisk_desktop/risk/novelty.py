@@ -78,12 +78,14 @@ def novelty_findings(novelty: Novelty | None, features: NDArray[np.float32], vol
                 ),
             )
         )
-    actual = {"pixel_mm": volume.spacing_mm[0], "increment_mm": volume.spacing_mm[2]}
+    # Pixels need not be square, and either side may be one that no case had.
+    actual = {"pixel_mm": volume.spacing_mm[:2], "increment_mm": volume.spacing_mm[2:]}
     names = {"pixel_mm": tr("pixel spacing"), "increment_mm": tr("slice increment")}
-    for key, value in actual.items():
+    for key, values in actual.items():
         low, high = novelty.ranges.get(key, (-np.inf, np.inf))
         # A hundredth of a millimetre is rounding, not another protocol.
-        if not low - 0.01 <= value <= high + 0.01:
+        beyond = [value for value in values if not low - 0.01 <= value <= high + 0.01]
+        for value in beyond[:1]:
             found.append(
                 Finding(
                     f"{key.removesuffix('_mm')}_outside_training",

@@ -317,7 +317,9 @@ class Predictor:
         if spread is None or len(odds) == 1:
             return self._risks(head, np.array([odds.min(), odds.max()])), OF_VIEWS if spread is None else COVERS
         half = spread.half_width(odds, features, score)
-        return self._risks(head, np.array([odds[0] - half, odds[0] + half])), COVERS
+        # Around the reading, which goes no further than what was calibrated: from beyond, both ends would be that one number.
+        middle = self._calibration(head).within(float(odds[0]))
+        return self._risks(head, np.array([middle - half, middle + half])), COVERS
 
     def _fused(self, features: Any, score: float) -> NDArray[np.float64]:
         return self._odds(self._engine.logits(features, score))

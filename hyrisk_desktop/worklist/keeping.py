@@ -61,5 +61,9 @@ def completed(stored: Read | None, made: Read) -> Read | None:
     if "whole_heart" in lacks:
         read = replace(read, whole_heart=True)
     if "risk" in lacks:
-        read = replace(read, model=made.model, bundle_sha256=made.bundle_sha256, prevalence=made.prevalence)
+        # What ran the network decides the last digits, by which a replay compares.
+        versions = {**stored.versions, **{k: v for k, v in made.versions.items() if k == "engine"}}
+        read = replace(
+            read, model=made.model, bundle_sha256=made.bundle_sha256, prevalence=made.prevalence, versions=versions
+        )
     return read

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hyrisk_desktop.i18n import tr
-from model_training.options import positive, tell_progress
+from model_training.options import amount, positive, seed, tell_progress, years
 
 
 def add_command(commands: Any) -> None:
@@ -16,22 +16,22 @@ def add_command(commands: Any) -> None:
     phantom = commands.add_parser("phantom", help=tr("synthetic LDCT")).add_subparsers(required=True)
     cohort = phantom.add_parser("cohort", help=tr("a cohort of heart slabs with grades, scores and outcomes"))
     cohort.add_argument("-n", type=positive, required=True, help=tr("number of phantoms"))
-    cohort.add_argument("--seed", type=int, required=True, help=tr("first seed; the others follow it"))
+    cohort.add_argument("--seed", type=seed, required=True, help=tr("first seed; the others follow it"))
     cohort.add_argument("--balanced", action="store_true", help=tr("as many survivors as non-survivors"))
     cohort.add_argument("--out", type=Path, required=True)
     cohort.add_argument("--workers", type=positive, default=os.cpu_count() or 1)
     cohort.set_defaults(run=_phantom_cohort, one_thread=True)
 
     exam = phantom.add_parser("exam", help=tr("a whole chest as a DICOM series"))
-    exam.add_argument("--seed", type=int, help=tr("default: the demonstration exam"))
+    exam.add_argument("--seed", type=seed, help=tr("default: the demonstration exam"))
     exam.add_argument("--out", type=Path, required=True)
     exam.add_argument("--workers", type=positive, default=2)
     exam.set_defaults(run=_phantom_exam, one_thread=True)
 
     pair = phantom.add_parser("pair", help=tr("two exams of one subject as DICOM series: prior and current"))
-    pair.add_argument("--seed", type=int, help=tr("default: the demonstration exam"))
-    pair.add_argument("--years", type=float, default=1.0, help=tr("from the prior to the current exam"))
-    pair.add_argument("--growth", type=float, help=tr("of the volume of the coronary lesions; default: drawn"))
+    pair.add_argument("--seed", type=seed, help=tr("default: the demonstration exam"))
+    pair.add_argument("--years", type=years, default=1.0, help=tr("from the prior to the current exam"))
+    pair.add_argument("--growth", type=amount, help=tr("of the volume of the coronary lesions; default: drawn"))
     pair.add_argument("--out", type=Path, required=True)
     pair.add_argument("--workers", type=positive, default=2)
     pair.set_defaults(run=_phantom_pair, one_thread=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from hyrisk_desktop.i18n import tr
 from model_training.cluster_options import add_cluster_options
+from model_training.options import not_negative, seed
 
 
 def add_commands(commands: Any) -> None:
@@ -23,9 +24,9 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("--epochs", type=float, default=20.0, help=tr("of each stage"))
     parser.add_argument("--size", type=int, default=224, help=tr("input size in pixels"))
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--seed", type=int, default=20180617)
+    parser.add_argument("--seed", type=seed, default=20180617)
     parser.add_argument(
-        "--patience", type=int, default=0, help=tr("epochs without a better inner loss before a fit stops")
+        "--patience", type=not_negative, default=0, help=tr("epochs without a better inner loss before a fit stops")
     )
     parser.add_argument("--strategies", default="scratch,finetune,frozen", help=tr("of the paper's three, by commas"))
     parser.add_argument(
@@ -34,7 +35,9 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"))
     parser.add_argument("--precision", choices=("fp32", "bf16"), help=tr("default: bf16 where the device has it"))
     parser.add_argument("--workers", type=int, default=1, help=tr("processes on this machine that share the device"))
-    parser.add_argument("--threads", type=int, default=0, help=tr("CPU threads of each process; 0: its share of all"))
+    parser.add_argument(
+        "--threads", type=not_negative, default=0, help=tr("CPU threads of each process; 0: its share of all")
+    )
     parser.add_argument("--cache", type=Path, help=tr("where patches are kept; default: the user's cache"))
     parser.add_argument(
         "--no-bundles", action="store_true", help=tr("leave out the fits on everybody and their bundles")

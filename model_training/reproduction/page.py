@@ -156,7 +156,8 @@ def _curve_rows(results: dict[str, Any], which: str) -> Rows:
     names = curve_names(results)[which]
     for key, row in results["details"][which].items():
         low, high = row["ci"]
-        all_folds = "–" if row["pooled"] is None else f"{row['pooled']:.2f} ({low:.2f}–{high:.2f})"
+        interval = f"({decimal(low, '.2f')}–{decimal(high, '.2f')})"
+        all_folds = "–" if row["pooled"] is None else f"{decimal(row['pooled'], '.2f')} {interval}"
         rows.append([names[key], figure(row["mean"], row["sd"]), all_folds, decimal(row["paper_auc"], ".2f")])
     return rows
 

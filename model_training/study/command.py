@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hyrisk_desktop.i18n import tr
+from model_training.options import not_negative, seed
 
 
 def add_command(commands: Any) -> None:
@@ -18,8 +19,8 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--pairs", type=int, default=150, help=tr("phantoms of which one factor after another is changed")
     )
-    parser.add_argument("--seed", type=int, default=5_600_000, metavar="FIRST")
-    parser.add_argument("--workers", type=int, default=0, help=tr("processes; default: one for each core"))
+    parser.add_argument("--seed", type=seed, default=5_600_000, metavar="FIRST")
+    parser.add_argument("--workers", type=not_negative, default=0, help=tr("processes; default: one for each core"))
     parser.add_argument("--in-place", action="store_true", help=tr("put probes and study into the bundle itself"))
     parser.add_argument("--events", action="store_true", help=tr("print events as JSON lines"))
     parser.set_defaults(run=_study)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from hyrisk_desktop.i18n import decimal, language_tag, tr
+from hyrisk_desktop.i18n import decimal, for_machines, language_tag, tr
 from hyrisk_desktop.risk.factors import factor_words
 from model_training.report import STYLE, Cell, table
 from model_training.report import section as page_section
@@ -62,8 +62,9 @@ def _together(results: dict[str, Any]) -> str:
     return tr("All of these together explain {share:.0f} % of the image's log odds.", share=100 * results["together"]["hyrisknet"])  # fmt: skip
 
 
+@for_machines()
 def section(results: dict[str, Any]) -> str:
-    """The study in a model card."""
+    """The study in a model card, which is English."""
     rows = "\n".join(
         f"| {factor_words(row['factor'])} | {row['r2']:.2f} | {row['share']['hyrisknet']['alone']:.2f} "
         f"| {row['share']['hyrisknet']['unique']:.2f} | {row['intervention']['log_odds']:+.2f} | {row['truth']:+.2f} |"

@@ -33,7 +33,7 @@ def run_study(arguments: argparse.Namespace) -> None:
     Raises:
         HyRiskError: what can't be done, in one sentence. SystemExit: it was cancelled.
     """
-    if arguments.n < FEWEST or arguments.pairs < 1 or arguments.seed < 0:
+    if arguments.n < FEWEST or arguments.pairs < 1:
         raise InputError("numbers", tr("A study needs -n {n} or more, and --pairs 1 or more.", n=FEWEST))
     facts = {"name": "", "cohort": "", "synthetic": True, "kind": STUDY}
     with held_run(arguments.out, arguments.words, facts, events=arguments.events) as folder:

@@ -15,7 +15,7 @@ from hyrisk_desktop.i18n import decimal, language_tag, tr
 from hyrisk_desktop.standing import words_of
 from hyrisk_desktop.training_run import REPORT
 from model_training.figures import COLOURS, STYLES, SYNTHETIC, diagonal, lettering, name_of
-from model_training.report import STYLE, Cell, pictures_in, section, table
+from model_training.report import STYLE, Cell, group_words, pictures_in, section, table
 from model_training.validation.tripod import SITE, items
 
 
@@ -57,12 +57,16 @@ def _summary(results: dict[str, Any]) -> str:
 
 
 def _span(ci: Sequence[float] | None, digits: int = 3) -> str:
-    return "–" if ci is None else tr("{low} to {high}", low=f"{ci[0]:.{digits}f}", high=f"{ci[1]:.{digits}f}")
+    return (
+        "–"
+        if ci is None
+        else tr("{low} to {high}", low=decimal(ci[0], f".{digits}f"), high=decimal(ci[1], f".{digits}f"))
+    )
 
 
 def _with(row: dict[str, Any]) -> str:
     """A value and its interval."""
-    return f"{row['value']:.2f} ({_span(row['ci'], 2)})"
+    return f"{decimal(row['value'], '.2f')} ({_span(row['ci'], 2)})"
 
 
 def _share(row: dict[str, Any]) -> str:
@@ -82,7 +86,7 @@ def _discrimination(results: dict[str, Any]) -> str:
         header, rows = header[:3], [row[:3] for row in rows]
     differences: list[list[Cell]] = [
         [f"{_name(d['a'], results)} − {_name(d['b'], results)}", d["difference"],
-         "–" if d["ci"][0] is None else _span(d["ci"]), None if d["p"] is None else f"{d['p']:.2g}"]
+         "–" if d["ci"][0] is None else _span(d["ci"]), None if d["p"] is None else decimal(d["p"], ".2g")]
         for d in results["differences"]
     ]  # fmt: skip
     return table(header, rows) + table([tr("AUC difference (DeLong)"), tr("Value"), tr("95 % CI"), "p"], differences)
@@ -122,7 +126,9 @@ def _recalibration(results: dict[str, Any]) -> str:
         for key, v in found["heads"].items()
     ]  # fmt: skip
     said = tr("{lines}. The ranking, and with it the AUC, stays.", lines="; ".join(lines))
-    made = tr("The recalibrated model lies in “bundle”; it is installed by Tools > Models or the results page.")
+    made = tr("No recalibrated model was written, as --no-recalibration asks for.")
+    if results["bundle"] is not None:
+        made = tr("The recalibrated model lies in “bundle”; it is installed by Tools > Models or the results page.")
     caution = f"<p class='synthetic'>{escape(found['caution'])}</p>" if found["caution"] else ""
     return caution + table(header, rows) + f"<p>{escape(said)}</p><p>{escape(made)}</p>"
 
@@ -135,8 +141,8 @@ def _subgroups(results: dict[str, Any]) -> str:
     heads = list(results["calibration"])
     header = [tr("Group"), tr("Cases"), tr("Non-survivors"), tr("Mean risk"), tr("Observed"), *(_name(h, results) for h in heads)]  # fmt: skip
     rows: list[list[Cell]] = [
-        [f"{names[row['by']]}: {row['group']}", row["n"], row["non_survivors"], row["mean_risk"], row["observed"],
-         *("–" if row[h]["auc"] is None else f"{row[h]['auc']:.3f} ({_span(row[h]['ci'])})" for h in heads)]
+        [f"{names[row['by']]}: {group_words(row)}", row["n"], row["non_survivors"], row["mean_risk"], row["observed"],
+         *("–" if row[h]["auc"] is None else f"{decimal(row[h]['auc'], '.3f')} ({_span(row[h]['ci'])})" for h in heads)]
         for row in results["subgroups"]
     ]  # fmt: skip
     note = tr("No AUC where a group has fewer than ten of either outcome.")
@@ -157,7 +163,7 @@ def _guard(results: dict[str, Any]) -> str:
         [tr("Mean width of the interval"), decimal(interval["mean_width"], ".3f")],
     ]
     for key, row in guard["auc_of_what_is_not_withheld"].items():
-        rows.append([tr("AUC of {name} where nothing is withheld", name=_name(key, results)), "–" if row["auc"] is None else f"{row['auc']:.3f} ({_span(row['ci'])})"])  # fmt: skip
+        rows.append([tr("AUC of {name} where nothing is withheld", name=_name(key, results)), "–" if row["auc"] is None else f"{decimal(row['auc'], '.3f')} ({_span(row['ci'])})"])  # fmt: skip
     reasons: list[list[Cell]] = [[words_of(code), count] for code, count in guard["decisive"].items()]
     found = table([tr("What"), tr("Value (95 % CI)")], rows)
     return found + (table([tr("Decisive reason"), tr("Cases")], reasons) if reasons else "")

@@ -133,9 +133,12 @@ def _ages(cases: Sequence[Case]) -> F64 | None:
     """Ages [n] in years, where the table has them for everybody."""
     for column in ("age", "age_years"):
         try:
-            return np.array([float(case.extra[column]) for case in cases])
+            ages = np.array([float(case.extra[column]) for case in cases])
         except (KeyError, ValueError):
             continue
+        # Nobody is older than 70 for want of an age.
+        if np.isfinite(ages).all():
+            return ages
     return None
 
 

@@ -26,7 +26,7 @@ import psutil
 
 from hyrisk_desktop.batch.exam import BatchExam, list_exams
 from hyrisk_desktop.batch.reads_file import BatchRead
-from hyrisk_desktop.batch.row import BatchSettings, Loaded, predict_row
+from hyrisk_desktop.batch.row import BatchSettings, Loaded, looked_at, predict_row
 from hyrisk_desktop.batch.run import default_workers, read_ahead, run_batch
 from hyrisk_desktop.imaging import read_slab, read_volume, reopen
 from hyrisk_desktop.paths import bundled_model_dir
@@ -71,7 +71,7 @@ def throughput(name: str, exams: Sequence[BatchExam], settings: BatchSettings, p
     count = len(exams)
 
     def load_only() -> list[Loaded]:
-        found = read_ahead(exams, settings, lambda *_: False, (), None, None, workers)
+        found = read_ahead(exams, settings, lambda *_: False, (), None, None, workers, seen=looked_at(predictor))
         return [item for items in found for item in items if isinstance(item, Loaded)]
 
     def timed(work: object) -> float:

@@ -12,6 +12,7 @@ _AGREEMENT = "tests/unit/worklist/test_agreement.py"
 _REPLAY = "tests/unit/worklist/test_replay.py::test_whatever_decides_the_numbers_is_replayed"
 _ROWS = "tests/unit/batch/test_rows.py"
 _RUN = "tests/unit/batch/test_run.py"
+_HEIGHTS = "tests/unit/batch/test_heights.py"
 _TABLE = "tests/unit/batch/test_table.py"
 _READS = "tests/unit/batch/test_rows.py tests/unit/batch/test_reads_file.py"
 
@@ -168,7 +169,8 @@ READING = [
         ("|{self.prevalence}|{self.device}|{self.whole}", "|{self.prevalence}|{self.device}"),
         ("|{self.profile}|{self.prevalence}|", "|{self.profile}|"),
         ("agatston=s.region_agatston)", "agatston=s.scores.agatston)"),
-        ("kept = thin(volume, z) if whole else volume", "kept = thin(volume, z, 1) if whole else volume"),
+        ("kept = thin(volume, z, seen=seen) if whole else volume", "kept = thin(volume, z) if whole else volume", _HEIGHTS),
+        ("read_slab(record, centre[2], seen=seen, cancel=cancel)", "read_slab(record, centre[2], cancel=cancel)", _HEIGHTS),
         ('findings_checked="whole" if whole else "slab"', 'findings_checked="whole"'),
         ("any(f.severity is Severity.UNFIT for", "all(f.severity is Severity.UNFIT for"),
         ("            if is_done(slot, row.fingerprint):", "            if False:", _RUN),

@@ -17,6 +17,7 @@ _AGATSTON = "tests/unit/risk/test_predictor.py::test_a_model_that_takes_the_agat
 _FINITE = "tests/unit/risk/test_predictor.py::test_an_answer_that_is_no_number_is_refused"
 _PIXELS = "tests/unit/risk/test_predictor.py::test_features_belong_to_pixels_and_not_to_names"
 _FIRST = "tests/unit/risk/test_predictor.py::test_the_first_answer_is_the_reading_without_its_interval"
+_SEEN = "tests/unit/risk/test_levels.py -k shown"
 _STEADY, _LEVELS = "tests/unit/risk/test_steady_input.py", "tests/unit/risk/test_levels.py"
 _BUNDLE = "tests/unit/risk/test_bundle.py"
 _SCORE = "tests/unit/risk/test_score_input.py"
@@ -36,11 +37,13 @@ RISK = [
         "hyrisk_desktop/risk/novelty.py",
         _CALIBRATION,
         (":= novelty.distance(features)) > novelty.threshold:", ":= novelty.distance(features)) > 1.5 * novelty.threshold:"),
+        ('"pixel_mm": volume.spacing_mm[:2]', '"pixel_mm": volume.spacing_mm[:1]'),
+        ("for value in beyond[:1]:", "for value in beyond:"),
         ("np.sqrt(np.mean(white**2))", "np.sqrt(np.sum(white**2))"),
         ("not low - 0.01 <= value <= high + 0.01", "not low - 0.02 <= value <= high + 0.01"),
         ("not low - 0.01 <= value <= high + 0.01", "not low - 0.01 <= value <= high"),
-        ('"pixel_mm": volume.spacing_mm[0]', '"pixel_mm": volume.spacing_mm[1]'),
-        ('"increment_mm": volume.spacing_mm[2]', '"increment_mm": volume.spacing_mm[1]'),
+        ('"pixel_mm": volume.spacing_mm[:2]', '"pixel_mm": volume.spacing_mm[1:2]'),
+        ('"increment_mm": volume.spacing_mm[2:]', '"increment_mm": volume.spacing_mm[1:2]'),
         ("if not (np.isfinite(self.mean).all() and np.isfinite(self.whitening).all()):", "if not np.isfinite(self.whitening).all():"),
         ("self.whitening @ (features - self.mean)", "self.whitening @ features"),
     ),
@@ -125,6 +128,10 @@ RISK = [
         "hyrisk_desktop/risk/look.py",
         _ENDS,
         ("first + view.slice_shift)", "first - view.slice_shift)", _CLICKS),
+        ("for view in (*own, *interval_views(preprocessing, 1.0))}", "for view in own}", _SEEN),
+        ("for view in (*own, *interval_views(preprocessing, 1.0))}", "for view in interval_views(preprocessing, 1.0)}", _SEEN),
+        ("range(middle - half, middle + half + 1)", "range(middle - half, middle + half)", _SEEN),
+        ("(centre_z, depth - 1 - centre_z))\n    half", "(depth, depth))\n    half", _SEEN),
         ("inside = min(max(z - half + i, 0), depth - 1)", "inside = min(max(z - half + i, 0), depth - 2)"),
         ("            block = _repeat_edge_slices(block, depth, centre[2])", "            pass"),
         ("outside = cut_patch(volume.hu, centre, preprocessing)[1]", "outside = True", _PATCH),

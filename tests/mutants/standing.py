@@ -168,7 +168,7 @@ STANDING = [
         "hyrisk_desktop/risk/predictor.py",
         "tests/unit/risk/test_spread.py",
         ("if spread is None or len(odds) == 1:", "if spread is None:"),
-        ("np.array([odds[0] - half, odds[0] + half])", "np.array([odds.min() - half, odds.max() + half])"),
+        ("np.array([middle - half, middle + half])", "np.array([odds.min() - half, odds.max() + half])"),
         ("spread.half_width(odds, features, score)", "spread.half_width(odds, features, 0.0)"),
     ),
     *mutants(
@@ -224,12 +224,15 @@ STANDING = [
         ("odds = np.clip(odds, self.lowest, self.highest)", "odds = np.minimum(odds, self.highest)"),
         ("not self.lowest <= log_odds <= self.highest", "not self.lowest <= log_odds < self.highest"),
         ("if value is not None}", "}"),
+        ("return min(max(log_odds, self.lowest), self.highest)", "return max(log_odds, self.lowest)", "tests/unit/risk/test_spread.py"),
+        ("return min(max(log_odds, self.lowest), self.highest)", "return min(log_odds, self.highest)", "tests/unit/risk/test_spread.py"),
     ),
     *mutants(
         "hyrisk_desktop/risk/predictor.py",
         "tests/unit/risk/test_beyond_calibration.py",
         ("if any(self._calibration(head).beyond(value) for", "if all(self._calibration(head).beyond(value) for"),
         ('        if self.bundle.score_quantity != "region":\n            return None\n', ""),
+        ("middle = self._calibration(head).within(float(odds[0]))", "middle = float(odds[0])", "tests/unit/risk/test_spread.py"),
     ),
     *mutants(
         "model_training/dataset.py",

@@ -165,6 +165,7 @@ STEADY = [
         ("if case.patient != first.patient:", "if True:"),
         ("hashlib.file_digest(stream, \"sha256\").hexdigest()", "str(path.stat().st_size)"),
         ("        if name not in table.columns\n", ""),
+        ("    if record.headers:\n", "    if False:\n"),
     ),
     *mutants(
         "hyrisk_desktop/risk/model_summary.py",

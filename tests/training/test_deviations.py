@@ -6,12 +6,22 @@ from dataclasses import replace
 
 import pytest
 
+from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.paths import bundled_model_dir
 from hyrisk_desktop.risk.bundle import read_description
-from model_training.card import demonstration_card, demonstration_deviations
-from model_training.config import TRAINED_HEAD_RATE, demonstration_config, paper_config, parse_phases, steady_config
+from model_training.card import demonstration_card, demonstration_deviations, run_card
+from model_training.cautions import no_better_than_chance
+from model_training.config import (
+    TRAINED_HEAD_RATE,
+    TrainConfig,
+    demonstration_config,
+    paper_config,
+    parse_phases,
+    steady_config,
+)
 from model_training.demonstration import LEVELS_MM, PHASES, STEADY_PHASES
 from model_training.deviations import deviations, of_levels
+from tests.helpers.languages import LANGUAGES, speaking
 
 ALWAYS = [
     "Gradients are shortened to a norm of 2.",
@@ -61,3 +71,25 @@ def test_the_bundled_card_says_so_in_its_first_sentence_and_lists_them() -> None
     assert "at −6, 0, +6 mm" in listed
     assert listed in card
     assert listed in demonstration_card(bundle)
+
+
+def test_a_site_s_card_is_english_whatever_the_language() -> None:
+    bundle = read_description(bundled_model_dir())
+    seen = replace(bundle.preprocessing, levels_mm=(-7.5, 0.0, 6.0))
+    bundle = replace(bundle, preprocessing=seen, training={"settings": {"init": ""}, "date": "2026-11-30"})
+    row = {"auc": 0.6, "ci": [0.5, 0.7], "fold_mean": 0.6, "fold_sd": None}
+    results = {
+        "settings": {"strategy": "scratch"}, "protocol": {"folds": 2}, "pooled": {"risknet": row, "hyrisknet": row}, "baselines": {},
+        "synthetic": True, "n": 24, "patients": 24, "non_survivors": 12, "permutation_auc": 0.5,
+        "calibration": {"hyrisknet": {"brier": 0.2, "brier_of_prevalence": 0.25}},
+    }  # fmt: skip
+    made = set()
+    for language in ("en", *LANGUAGES):
+        with speaking(language):
+            said = no_better_than_chance({"risknet": {"auc": 0.51, "ci": [0.4, 0.6]}})
+            worded = {"warning": tr("Risk"), "cautions": said, "deviations": deviations(TrainConfig(weight_decay=0.5))}
+            made.add(run_card(bundle, results | worded))
+    (card,) = made
+    assert "RiskNet is not better than chance" in card
+    assert "Weight decay 0.5." in card
+    assert "−7.5, 0, +6 mm along z" in card

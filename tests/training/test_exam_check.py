@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 
 from hyrisk_desktop.imaging import SeriesRecord, find_series
+from hyrisk_desktop.jobs import no_progress
 from model_training import exam_check
 from model_training.cohort_table import Case, Problem, read_table
 from model_training.exam_check import look_at_exams
+from model_training.patches import _identify
+from tests.helpers import dicom_series
 from tests.training.test_run import run_here
 
 
@@ -54,6 +57,21 @@ def test_the_same_files_under_another_path_and_patient_are_named(rows: list[dict
     code, out, _ = run_here("check", str(tmp_path / "c.csv"), "--json")
     assert code == 0
     assert any("of another patient" in p["message"] for p in json.loads(out)["problems"])
+
+
+def test_a_copy_whose_files_have_other_names_is_named_and_has_the_same_mark(tmp_path: Path) -> None:
+    exam = dicom_series.write(dicom_series.slices(11, 40, 40), tmp_path / "exam")
+    (tmp_path / "copy").mkdir()
+    for number, path in enumerate(sorted(exam.iterdir())):
+        # In another order, and another one in the middle.
+        shutil.copy(path, tmp_path / "copy" / f"Z{(number + 3) % 11:03d}.dcm")
+    rows = [
+        {"exam": name, "x": "20", "y": "20", "z": "5", "outcome": "0", "patient_id": name} for name in ("exam", "copy")
+    ]
+    path = written(tmp_path / "c.csv", rows)
+    assert [p.row for p in found(path) if "of another patient" in p.message] == [3]
+    _, (one, other) = _identify(read_table(path).cases, no_progress, None)
+    assert one == other
 
 
 def test_files_of_the_same_size_are_no_copies(rows: list[dict[str, str]], tmp_path: Path) -> None:

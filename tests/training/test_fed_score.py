@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,13 @@ def test_a_phantoms_column_is_the_region_score_and_a_missing_one_too(folder: Pat
         assert (data.quantity, data.unscored) == ("region", ())
         np.testing.assert_allclose(data.agatston, data.region_agatston)
         assert GIVEN not in data.scores()
+
+
+def test_a_missing_grade_is_named_by_its_line_of_the_file(folder: Path, tmp_path: Path) -> None:
+    path = table(folder, tmp_path, {3: {"grade": ""}})
+    path.write_text(path.read_text().replace("\n", "\n\n", 1))
+    with pytest.raises(InputError, match="Row 6, column grade"):
+        data_of(path, tmp_path).score_values("grade")
 
 
 def test_another_quantity_is_fed_as_it_is_and_stands_among_the_baselines(folder: Path, tmp_path: Path) -> None:
@@ -203,7 +211,7 @@ def test_chance_is_that_of_the_tables() -> None:
     assert chance_of_kinds(kinds, np.array([0] * 15 + [1] * 15)) == pytest.approx(0.01041, abs=1e-4)
     days = [f"20{10 + n // 2 + 20 * (n % 2)}-01-01" for n in range(30)]
     assert chance_of_dates(days, outcome) < 1e-4
-    assert chance_of_dates(["unknown", *days[1:]], outcome) == 1.0
+    assert chance_of_dates(["unknown"] * len(days), outcome) == 1.0
     assert [name for name, _ in tied({"kernel": tied_to, "note": tied_to, "study_date": days}, outcome)] == [
         "kernel",
         "study_date",
@@ -240,3 +248,15 @@ def test_the_calibration_keeps_the_range_it_was_fitted_on() -> None:
     assert 0 <= odds.min() - platt.lowest < 1e-5
     assert 0 <= platt.highest - odds.max() < 1e-5
     assert not any(platt.beyond(float(o)) for o in odds)
+
+
+@pytest.mark.parametrize("pattern", ["%Y%m%d", "%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%Y%m%d%H%M%S", "%Y-%m-%d %H:%M"])
+def test_a_date_is_told_in_whatever_order_it_is_written_and_although_some_exams_have_none(pattern: str) -> None:
+    outcome = np.arange(60) % 2
+    # The survivors' years come first, and neither day nor month tells anything.
+    days = [datetime(2016 + o, 1 + i * 7 % 12, 1 + i * 11 % 28, tzinfo=UTC) for i, o in enumerate(outcome)]
+    texts = [day.strftime(pattern) for day in days]
+    assert chance_of_dates(texts, outcome) < 1e-6
+    assert chance_of_dates(["", "", *texts[2:]], outcome) < 1e-6
+    assert chance_of_dates([*texts[:19], *([""] * 41)], outcome) == 1.0, "too few"
+    assert chance_of_dates(texts, np.arange(60) // 2 % 2) > 0.01

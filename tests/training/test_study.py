@@ -19,10 +19,11 @@ from model_training.phantom.subject import RISK_WEIGHTS
 from model_training.study import gather
 from model_training.study.factors import FACTORS, SCANNER, TRAITS, interventions, known
 from model_training.study.gather import NAMES, Pairs, Seen
-from model_training.study.page import HEADING
+from model_training.study.page import HEADING, section
 from model_training.study.probes import image_odds, r_squared, study
 from model_training.study.run import run_study
 from tests.helpers.bundles import write_tiny_bundle
+from tests.helpers.languages import speaking
 
 SEED = 5_950_000
 
@@ -183,3 +184,10 @@ def test_a_section_of_the_card_is_exchanged_where_it_stands(tmp_path: Path) -> N
     assert (tmp_path / "CARD.md").read_text(encoding="utf-8") == "# A\n\n## What it sees\nnew\n\n## Limits\n- one\n"
     exchange_section(tmp_path, "## Another\ntext\n")
     assert (tmp_path / "CARD.md").read_text(encoding="utf-8").endswith("- one\n\n## Another\ntext\n")
+
+
+def test_the_section_of_a_card_is_english_whatever_the_language() -> None:
+    row = {"factor": "epicardial_fat", "r2": 0.5, "share": {"hyrisknet": {"alone": 0.1, "unique": 0.2}}, "intervention": {"log_odds": 1.5}, "truth": 1.0}  # fmt: skip
+    results = {"n": 60, "pairs": 3, "seeds": [1, 63], "factors": [row], "shortcuts": [], "together": {"hyrisknet": 0.5}}
+    with speaking("de"):
+        assert "| epicardial fat | 0.50 | 0.10 | 0.20 | +1.50 | +1.00 |" in section(results)

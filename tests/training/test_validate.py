@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from scipy.special import expit, logit
 
 from hyrisk_desktop.errors import Cancelled, InputError
+from hyrisk_desktop.i18n import decimal
 from hyrisk_desktop.imaging import find_series, read_volume
 from hyrisk_desktop.risk.bundle import ModelBundle, load_bundle, read_description, seal_description, write_bundle
 from hyrisk_desktop.risk.calibration import PlattCalibration
@@ -25,13 +27,15 @@ from model_training.dataset import load_cohort
 from model_training.seen_cases import MARKS, case_marks
 from model_training.validation import cases as cases_module
 from model_training.validation.cases import CaseRead, read_cases
+from model_training.validation.page import write_page
 from model_training.validation.recalibrate import recalibrate, recalibrated
-from model_training.validation.results import conclude, shown_risks
+from model_training.validation.results import _ages, conclude, shown_risks
 from model_training.validation.run import validate
 from model_training.validation.statistics import in_the_large, judged, line, share
 from model_training.validation.tripod import SITE, items
 from tests.helpers.bundles import write_tiny_bundle
 from tests.helpers.fake_training import validation_document
+from tests.helpers.languages import LANGUAGES, speaking
 from tests.helpers.training_runs import run_here
 from tests.helpers.volumes import block_volume
 
@@ -275,6 +279,32 @@ def test_a_missing_grade_leaves_the_image_alone(cohort: Path, cache: Path, model
     found = conclude(data, table.cases, reads, read_description(model))
     assert set(found["calibration"]) == {"risknet"}
     assert found["guard"]["clicks_off"]["caught"]["share"] is None
+
+
+def test_no_model_is_promised_that_was_not_written(results: dict[str, Any], tmp_path: Path) -> None:
+    for bundle, lies in ((results["bundle"], True), (None, False)):
+        write_page(tmp_path, results | {"bundle": bundle})
+        page = (tmp_path / "report.html").read_text(encoding="utf-8")
+        assert ("The recalibrated model lies in" in page) is lies
+        assert ("No recalibrated model was written" in page) is not lies
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_page_has_one_decimal_mark(language: str, results: dict[str, Any], tmp_path: Path) -> None:
+    with speaking(language):
+        write_page(tmp_path, results)
+        mark = decimal(0.5, ".1f")[1]
+    page = re.sub(r"<style>.*?</style>|data:image[^']*", "", (tmp_path / "report.html").read_text(encoding="utf-8"))
+    cells = re.findall(r"<td>([^<]*)</td>", page)
+    numbers = [n for cell in cells for n in re.findall(r"(?<![\w.])[-+]?\d+([.,])\d{2,4}(?![\w.])", cell)]
+    assert numbers
+    assert set(numbers) == {mark}
+
+
+def test_an_age_that_is_no_number_makes_nobody_old(cohort: Path) -> None:
+    cases = read_table(cohort).cases
+    assert _ages(cases) is not None
+    assert _ages([*cases[:-1], replace(cases[-1], extra={**cases[-1].extra, "age": "nan", "age_years": "nan"})]) is None
 
 
 def test_guard_and_subgroups_count_what_there_is(cohort: Path, cache: Path, model: Path) -> None:

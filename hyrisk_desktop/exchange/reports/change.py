@@ -38,7 +38,7 @@ def change_rows() -> tuple[ChangeRow, ...]:
         ChangeRow("agatston", tr("Region Agatston"), lambda x: decimal(x, ".1f")),
         ChangeRow("volume_mm3", tr("Volume, mm³"), lambda x: decimal(x, ".1f")),
         ChangeRow("sqrt_volume", tr("√ Volume"), lambda x: decimal(x, ".2f")),
-        ChangeRow("grade", tr("Grade"), lambda x: f"{x:g}"),
+        ChangeRow("grade", tr("Grade"), lambda x: decimal(x, "g")),
         ChangeRow("hyrisknet", tr("HyRiskNet"), lambda x: f"{decimal(100 * x, '.1f')} %"),
         ChangeRow("risknet", tr("RiskNet"), lambda x: f"{decimal(100 * x, '.1f')} %"),
     )

@@ -228,11 +228,13 @@ def _change(report: Report, compared: Comparison, about: Mapping[str, Any], entr
     if compared.interval_days is not None:
         rows.insert(0, _component(c.INTERVAL, valueInteger=compared.interval_days))
     said = (*change_lines(compared), *warnings_of(report), research_use())
+    # FHIR knows no empty list.
+    known = {"component": rows} if rows else _absent("No number is known of both exams.")
     return _observation(
         report,
         about,
         c.CHANGE,
-        component=rows,
+        **known,
         derivedFrom=[about["study"], prior],
         note=[{"text": v.plain(text)} for text in said],
     )
@@ -246,8 +248,12 @@ def _measured(standing: Standing, value: float, unit: Code) -> Resource:
     """The element of an observation that holds its number, or says why there is none."""
     if not standing.withheld:
         return {"valueQuantity": _quantity(value, unit)}
+    return _absent(v.plain(f"Withheld: {said(standing.reasons[0].message)}"))
+
+
+def _absent(why: str) -> Resource:
     absent = {"system": f"{_HL7}/data-absent-reason", "code": "unknown", "display": "Unknown"}
-    return {"dataAbsentReason": {"coding": [absent], "text": v.plain(f"Withheld: {said(standing.reasons[0].message)}")}}
+    return {"dataAbsentReason": {"coding": [absent], "text": why}}
 
 
 def _state(standing: Standing) -> list[Resource]:
@@ -328,7 +334,7 @@ def _risk_assessment(report: Report, about: Mapping[str, Any], results: list[dic
     outcome = {"text": "All-cause mortality"}
     low, high = map(_percent, risk.interval)
     head = "RiskNet (image alone)" if risk.hyrisknet is None else "HyRiskNet (image and score)"
-    share = f"assumes {100 * risk.prevalence:.1f} % non-survivors"
+    share = f"assumes {100 * risk.prevalence:.1f} % non-survivors" + ("" if risk.calibrated else ", not calibrated")
     within = f"time horizon {horizon_words(risk)}"
     assessment: Resource = {
         "resourceType": "RiskAssessment",

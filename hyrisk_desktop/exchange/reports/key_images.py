@@ -56,7 +56,8 @@ def key_object_selection(report: Report, source: SourceImages) -> Dataset:
     chosen = key_images(report)
     slices = [image.z for image in chosen] or [report.measurement.centre[2]]
     said = [caption_of(report, image) for image in chosen] or [tr("Slice {z}: heart centre", z=slices[0])]
-    words = " ".join([*warnings_of(report)[:1], *(f"{line}." for line in said), research_use()])
+    # What nobody may miss first: a text has an end, and forty notes reach it.
+    words = " ".join([*warnings_of(report), research_use(), *(f"{line}." for line in said)])
     referenced = source.images(slices)
     with names_as_they_are():
         kos = KeyObjectSelectionDocument(

@@ -50,6 +50,7 @@ _FEWEST_LINES = 5
 """Of the findings, however much else there is to say."""
 _FINDING_MM = 4.0
 _RIGHT_HALF = 108.0
+_LONGEST_READER = 40
 
 
 def pdf_report(report: Report, template: PageTemplate = PLAIN) -> bytes:
@@ -175,7 +176,7 @@ class ReadingPage(Canvas):
 
     def _pair(self, x: float, y: float, name_width: float, width: float, pair: tuple[str, str]) -> None:
         with self.paragraph():
-            self.text(x, y, name_width, pair[0], 8, colour=SOFT)
+            self.text(x, y, name_width - 1.5, pair[0], 8, colour=SOFT)
             self.text(x + name_width, y, width, pair[1] or "–", 8.5)
 
     def numbers(self) -> None:
@@ -353,6 +354,9 @@ class ReadingPage(Canvas):
         y = _FOOT
         self.rule(y)
         reader = v.readable_name(self.report.reader) or tr("not named")
+        if len(reader) > _LONGEST_READER:
+            # The line is cut at its end, where the time stands.
+            reader = f"{reader[: _LONGEST_READER - 1]}…"
         moment = (
             f"{moment_text(self.report.read_at)} {self.report.read_at:%Z}" if self.report.dated else tr("date removed")
         )

@@ -43,7 +43,7 @@ class Report:
         reader: who read, "" for unknown. read_at: when the read took this state, not when it is written; with a time zone. dated: whether that is true, and no dummy.
         model_lines: the model card's summary, one plain line each.
         comparison: with an earlier exam; None where there was none on screen. notes: the reader's key images and measures.
-        patch_xyz: the model's patch in voxels. heat: [rows, columns] of the patch as in `risk.explain`, None for none.
+        patch_xyz: the model's patch in voxels. looked_at: slices that its network saw; empty without a model. heat: [rows, columns] of the patch as in `risk.explain`, None for none.
     """
 
     record: SeriesRecord
@@ -54,6 +54,7 @@ class Report:
     dated: bool = True
     model_lines: tuple[str, ...] = ()
     patch_xyz: tuple[int, int, int] = (161, 161, 3)
+    looked_at: frozenset[int] = frozenset()
     heat: NDArray[np.float32] | None = None
     comparison: Comparison | None = None
     notes: Notes = NO_NOTES
@@ -99,7 +100,7 @@ def grade_text(grade: float | None) -> str:
     """``2 (moderate)``, ``1.5``, or that there is none."""
     if grade is None:
         return tr("not graded")
-    return f"{grade:g} ({grade_word(int(grade))})" if grade == int(grade) else f"{grade:g}"
+    return f"{grade:g} ({grade_word(int(grade))})" if grade == int(grade) else decimal(grade, "g")
 
 
 def percent(risk: float, digits: int = 0) -> str:

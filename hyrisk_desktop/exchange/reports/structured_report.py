@@ -85,7 +85,7 @@ def structured_report(
         raise InputError("region_outside", tr("The region lies outside the volume, so there is nothing to report."))
     near = range(max(0, m.centre[2] - _NEAR_SLICES), min(len(source.slices), m.centre[2] + _NEAR_SLICES + 1))
     pointed_out = (image.z for image in key_images(report))
-    evidence = source.images(sorted({*slices, *near, *heart_slices(report), *pointed_out}))
+    evidence = source.images(sorted({*slices, *near, *report.looked_at, *heart_slices(report), *pointed_out}))
     content = MeasurementReport(
         observation_context=_observers(report.reader),
         procedure_reported=c.CALCIUM_SCORING,

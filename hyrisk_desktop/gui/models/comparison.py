@@ -20,7 +20,7 @@ from hyrisk_desktop.gui.letters import LetteredDialog
 from hyrisk_desktop.gui.models.shelf import Comparison
 from hyrisk_desktop.gui.plain_table import ItemTable
 from hyrisk_desktop.gui.session import Session
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import decimal, tr
 from hyrisk_desktop.risk import RiskReading
 from hyrisk_desktop.risk.bundle import ModelBundle
 from hyrisk_desktop.risk.model_store import InstalledModel
@@ -192,4 +192,4 @@ def _auc(bundle: ModelBundle, head: str) -> str:
     width = (
         "" if interval is None else tr(" (95 % interval {low:.3f} to {high:.3f})", low=interval[0], high=interval[1])
     )
-    return f"{value:.3f}{width}" + (tr(", synthetic") if synthetic(bundle) else "")
+    return f"{decimal(value, '.3f')}{width}" + (tr(", synthetic") if synthetic(bundle) else "")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hyrisk_desktop.exchange.reports.report import percent
 from hyrisk_desktop.findings import Severity
 from hyrisk_desktop.gui.viewer.overlay_text import person_name
-from hyrisk_desktop.i18n import day_text, listed, tr, trc
+from hyrisk_desktop.i18n import day_text, decimal, listed, tr, trc
 from hyrisk_desktop.standing import SHOWN, Standing, reason_words
 from hyrisk_desktop.worklist.records import ExamEntry, Status, status_word
 
@@ -136,7 +136,7 @@ def _grade(r: Row) -> str:
     read = r.entry.read
     if read is None or read.grade is None:
         return ""
-    return f"{read.grade:.3g}" + (tr(" locked") if read.locked else "")
+    return decimal(read.grade, ".3g") + (tr(" locked") if read.locked else "")
 
 
 def _agatston(r: Row) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hyrisk_desktop.cli import main
+from hyrisk_desktop.cli.score import _risk_lines
 from tests.helpers.bundles import write_tiny_bundle
 from tests.helpers.command_line import hyrisk
 from tests.helpers.volumes import HEART_CENTRE, block_volume, box
@@ -140,6 +141,14 @@ def test_without_a_usable_model_calcium_scores_go_on(
     assert code == 0
     assert "Risk              not available" in out
     assert missing["message"] in out
+
+
+def test_no_risk_for_people_is_nothing_or_certain() -> None:
+    risk = {"state": "shown", "risknet": 0.99999, "hyrisknet": 0.0001, "interval": [0.00001, 0.5], "demonstration": False, "calibrated": True,
+            "prevalence": 0.1, "percentile": None, "horizon": None, "model": "M", "sha256": "0" * 64}  # fmt: skip
+    lines = list(_risk_lines(risk, ""))
+    assert lines[0] == "Risk              <0.1 %, interval <0.1 % to 50.0 %"
+    assert "RiskNet           >99.9 % (image alone)" in lines
 
 
 def test_the_readout_for_people_is_complete(

@@ -15,7 +15,7 @@ import pytest
 import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
-from hyrisk_desktop.cli.compare import _print
+from hyrisk_desktop.cli.compare import _number, _print
 from hyrisk_desktop.cli.findings import as_read
 from hyrisk_desktop.comparison import check_same_patient, compare
 from hyrisk_desktop.comparison.change import Change, _change
@@ -156,6 +156,13 @@ def test_what_shows_no_chest_is_one_sentence(now: CTVolume) -> None:
         compare(now, air, CENTRE)
 
 
+@pytest.mark.parametrize("centre", [(9999, 9999, 9999), (-1, 3, 3)])
+def test_a_centre_outside_the_exam_is_what_is_told(now: CTVolume, then: CTVolume, centre: Voxel) -> None:
+    with pytest.raises(InputError) as e:
+        compare(now, then, centre)
+    assert e.value.code == "centre_outside"
+
+
 def test_scores_are_compared_at_the_same_place(now: CTVolume, then: CTVolume) -> None:
     found = compare(now, then, CENTRE, grade=2, prior_grade=1)
     assert found.interval_days == 365
@@ -265,10 +272,14 @@ def test_the_command_prints_one_object(
     assert set(found["change"]["agatston"]) == {"current", "prior", "difference", "per_year", "noise"}
     assert found["change"]["hyrisknet"]["prior"] is None
     assert found["exams"]["current"]["synthetic"] is True
+    assert (found["model"]["demonstration"], len(found["model"]["sha256"])) == (True, 64)
     assert not math.isnan(found["change"]["agatston"]["noise"])
     code, out, _ = run(current, prior, "--center", *CENTRE, "--engine", "torch")
     assert (code, asked) == (0, ["auto", "torch"])
     assert "synthetic phantom" in out
+    # Whose risk it is stands beside it.
+    assert f"{found['model']['name']} {found['model']['sha256'][:12]}\n" in out
+    assert "demonstration model, trained on synthetic phantoms" in out
     for wrong, expected in (
         ((current, current), 2),
         ((current, tmp_path / "none"), 3),
@@ -281,13 +292,21 @@ def test_the_command_prints_one_object(
         assert json.loads(out)["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("value", "sign", "said"),
+    [(1234.56, "", "1235"), (52025.3, "+", "+52025"), (-1234.0, "+", "-1234"), (999.6, "", "1000"), (12.34, "", "12.3"), (0.1234, "+", "+0.123")],
+)  # fmt: skip
+def test_a_score_in_the_thousands_is_no_power_of_ten(value: float, sign: str, said: str) -> None:
+    assert _number(value, sign) == said
+
+
 def test_the_command_prints_each_finding_as_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     findings = (
         Finding("unregistered", Severity.WARNING, "The exams lie apart."),
         Finding("dated", Severity.INFO, "No date."),
     )
     document = {
-        "interval_days": 1, "registration": {"residual_mm": None}, "change": {}, "findings": [],
+        "interval_days": 1, "registration": {"residual_mm": None}, "change": {}, "findings": [], "model": None,
         "exams": {"current": {"synthetic": True}, "prior": {"synthetic": False}},
     }  # fmt: skip
     _print(as_read(document, findings))

@@ -131,6 +131,18 @@ def test_the_structured_report_names_the_prior_study_and_is_read_back(compared: 
     assert read_report(path).calcium["agatston"] == compared.measurement.scores.agatston
 
 
+def test_fhir_has_no_empty_list_where_no_change_is_known(compared: Report) -> None:
+    from tests.unit.exchange.test_fhir import by_code, kinds, validated
+
+    assert compared.comparison is not None
+    nothing = dict.fromkeys(CHANGES, Change(None, None, None, None, None))
+    report = replace(compared, comparison=replace(compared.comparison, changes=nothing, interval_days=None))
+    made = fhir_bundle(report)
+    assert "[]" not in json.dumps(made)
+    change = by_code(kinds(validated(made), "Observation"))[c.CHANGE.value]
+    assert change["dataAbsentReason"]["text"] == "No number is known of both exams."
+
+
 def test_fhir_links_both_studies(compared: Report) -> None:
     from tests.unit.exchange.test_fhir import by_code, kinds, validated
 

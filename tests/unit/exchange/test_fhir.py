@@ -87,6 +87,7 @@ def test_valid_and_the_numbers_to_the_twelfth_digit(reading: Report) -> None:
     (assessment,) = kinds(resources, "RiskAssessment")
     assert assessment["prediction"][0]["probabilityDecimal"] == same(100 * m.risk.risk)
     assert "time horizon none" in assessment["prediction"][0]["rationale"]
+    assert "not calibrated" not in assessment["prediction"][0]["rationale"]
     assert m.risk.sha256 in assessment["method"]["text"]
 
 
@@ -152,6 +153,14 @@ def test_a_horizon_is_said_where_the_model_has_one(reading: Report) -> None:
     assert parts[codes.HORIZON.value]["valueString"] == "6 years"
     (assessment,) = kinds(resources, "RiskAssessment")
     assert assessment["prediction"][0]["rationale"].endswith("time horizon 6 years")
+
+
+def test_a_risk_that_nobody_calibrated_says_so_where_it_stands(reading: Report) -> None:
+    risk = reading.measurement.risk
+    assert risk is not None
+    report = replace(reading, measurement=replace(reading.measurement, risk=replace(risk, calibrated=False)))
+    (assessment,) = kinds(validated(fhir_bundle(report)), "RiskAssessment")
+    assert "% non-survivors, not calibrated; " in assessment["prediction"][0]["rationale"]
 
 
 def test_everything_referred_to_is_there(reading: Report) -> None:

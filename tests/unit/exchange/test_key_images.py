@@ -103,6 +103,15 @@ def test_a_key_object_selection_names_them_or_the_heart_centre(
     assert kos.StudyInstanceUID == report.record.study_uid
 
 
+def test_however_much_was_noted_a_key_object_selection_is_for_research_only(reading: Report) -> None:
+    notes = Notes(tuple(KeyImage(z, "x" * 400) for z in range(5)))
+    report = dataclasses.replace(reading, notes=notes)
+    kos = key_object_selection(report, source_images(report.record, report.volume))
+    (words,) = (i.TextValue for i in kos.ContentSequence if i.ValueType == "TEXT")
+    assert "Research use only" in words
+    assert "xxx" in words
+
+
 def test_a_multi_frame_exam_is_referred_to_as_well(judge: Judge, tmp_path: Path) -> None:
     from tests.helpers import dicom_series
 

@@ -21,10 +21,11 @@ from hyrisk_desktop.exchange.deidentified.folder import FHIR, READING, SEG, SR
 from hyrisk_desktop.exchange.exports import Targets, report_of, write_exports
 from hyrisk_desktop.exchange.reports import formats as kinds
 from hyrisk_desktop.exchange.reports import pdf_canvas
+from hyrisk_desktop.exchange.reports.change import change_rows
 from hyrisk_desktop.exchange.reports.formats import Making
 from hyrisk_desktop.exchange.reports.pdf import pdf_report
 from hyrisk_desktop.exchange.reports.pdf_canvas import Canvas
-from hyrisk_desktop.exchange.reports.report import Report, finding_lines
+from hyrisk_desktop.exchange.reports.report import Report, finding_lines, grade_text
 from hyrisk_desktop.exchange.restoring import restore
 from hyrisk_desktop.i18n import english
 from hyrisk_desktop.measurement import measure
@@ -127,6 +128,14 @@ def test_a_copy_without_identity_is_english_for_machines(
     wanted = without_identity(tmp_path / "english", measured_anew(reading, predictor))
     with speaking(language):
         assert without_identity(tmp_path / language, measured_anew(reading, predictor)) == wanted
+
+
+def test_a_mean_grade_has_the_languages_decimal_mark() -> None:
+    (grade,) = [row for row in change_rows() if row.key == "grade"]
+    for language, mark in (("de", ","), ("zh_CN", ".")):
+        with speaking(language):
+            assert (grade_text(1.33), grade.write(0.5)) == (f"1{mark}33", f"0{mark}5")
+            assert grade_text(2.0).startswith("2 (")
 
 
 def test_findings_keep_their_english(reading: Report, predictor: Predictor) -> None:

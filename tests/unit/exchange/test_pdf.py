@@ -57,6 +57,16 @@ def picture_of(pdf: bytes, folder: Path) -> np.ndarray:
     return np.asarray(Image.open(page).convert("RGB"))
 
 
+def test_however_long_a_readers_name_is_the_time_of_the_reading_stands_behind_it(
+    reading: Report, tmp_path: Path
+) -> None:
+    moment = datetime(2024, 5, 6, 7, 8, tzinfo=UTC)
+    report = dataclasses.replace(reading, reader="Dr. " + "Q" * 90, read_at=moment)
+    text = text_of(pdf_report(report), tmp_path)
+    assert "Reader: Dr. QQQQ" in text
+    assert "Read: 2024-05-06 07:08 UTC." in text
+
+
 def test_the_text_holds_the_numbers_of_the_screen(reading: Report, tmp_path: Path) -> None:
     text = text_of(pdf_report(reading), tmp_path)
     scores, risk = reading.measurement.scores, reading.measurement.risk

@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr._concepts_dict import concepts
 
 from hyrisk_desktop.errors import ExamError
+from hyrisk_desktop.exchange.exports import report_of
 from hyrisk_desktop.exchange.reports import codes
 from hyrisk_desktop.exchange.reports.formats import dicom_bytes
 from hyrisk_desktop.exchange.reports.report import Report
@@ -23,7 +24,9 @@ from hyrisk_desktop.exchange.reports.structured_report import structured_report
 from hyrisk_desktop.exchange.reports.structured_report_reader import read_report
 from hyrisk_desktop.measurement import calcium_numbers, measure, risk_numbers
 from hyrisk_desktop.paths import resources_dir
+from hyrisk_desktop.risk import Predictor
 from tests.helpers import dicom_series, readings
+from tests.helpers.bundles import edit_description, write_tiny_bundle
 from tests.unit.exchange.conftest import Judge
 
 
@@ -99,6 +102,23 @@ def test_evidence_names_the_images_that_were_scored(reading: Report, written: Pa
     assert named == {ds.SOPInstanceUID for ds in by_height[4:9]}
     assert series.SeriesInstanceUID == reading.volume.series_uid
     assert sr.StudyInstanceUID == files[0].StudyInstanceUID
+
+
+def test_evidence_names_what_a_model_saw_at_other_heights(
+    reading: Report, predictor: Predictor, tmp_path: Path
+) -> None:
+    bundle = predictor.bundle
+    write_tiny_bundle(tmp_path)
+    edit_description(tmp_path, preprocessing=bundle.preprocessing.to_json() | {"levels_mm": [-7.5, 0.0, 10.0]})
+    model = Predictor(tmp_path, "cpu")
+    m = measure(reading.volume, reading.measurement.centre, 2.0, model)
+    report = report_of(reading.record, reading.volume, m, model)
+    source = source_images(report.record, report.volume)
+    sr = structured_report(report, source)
+    (series,) = sr.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
+    named = {ref.ReferencedSOPInstanceUID for ref in series.ReferencedSOPSequence}
+    # The centre lies on slice 6 of increments of 2.5 mm: the levels on 3 and 10, each with a neighbour to either side.
+    assert named == {source.slices[z].sop_instance_uid for z in range(2, 12)}
 
 
 def test_lesions_are_regions_of_the_very_image(written: Path, reading: Report) -> None:

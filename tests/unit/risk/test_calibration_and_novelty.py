@@ -96,10 +96,15 @@ def test_the_limit_is_the_threshold_itself(distance: float, unlike: bool) -> Non
 @pytest.mark.parametrize(
     ("spacing", "code"),
     [
-        ((0.591, 5, 1.5), None),
-        ((0.589, 5, 1.5), "pixel_outside_training"),
-        ((0.809, 0.1, 1.5), None),
-        ((0.811, 0.1, 1.5), "pixel_outside_training"),
+        ((0.591, 0.7, 1.5), None),
+        ((0.589, 0.7, 1.5), "pixel_outside_training"),
+        ((0.809, 0.7, 1.5), None),
+        ((0.811, 0.7, 1.5), "pixel_outside_training"),
+        # Pixels that are not square: either side counts, and is told once.
+        ((0.7, 0.591, 1.5), None),
+        ((0.7, 0.589, 1.5), "pixel_outside_training"),
+        ((0.7, 0.811, 1.5), "pixel_outside_training"),
+        ((0.5, 0.9, 1.5), "pixel_outside_training"),
         ((0.7, 0.7, 0.991), None),
         ((0.7, 0.7, 0.989), "increment_outside_training"),
         ((0.7, 0.7, 2.009), None),

@@ -68,6 +68,16 @@ def test_calibration_scales_the_parts() -> None:
     assert Split(1.0, None, 0.5).calibrated(PlattCalibration(2.0, 0.0)).total == 3.0
 
 
+@pytest.mark.parametrize(("image", "beyond"), [(9.0, True), (-9.0, True), (0.2, False)])
+def test_the_parts_sum_to_the_risk_on_screen_also_beyond_what_was_calibrated(image: float, beyond: bool) -> None:
+    calibration = PlattCalibration(2.0, 0.1, 0.3, -1.0, 1.5)
+    split = Split(image, 0.5, -0.25)
+    parts = split.calibrated(calibration, 0.1)
+    assert parts.total == pytest.approx(logit(float(calibration.risk(split.total, 0.1))))
+    assert (parts.image, parts.score) == (2 * image, 1.0)
+    assert calibration.beyond(split.total) is beyond
+
+
 def test_the_heat_fills_the_crop_and_nothing_else(predictor: Predictor) -> None:
     heat = explain(predictor, block_volume(), HEART_CENTRE, 1.0).heat
     assert heat.shape == (161, 161)

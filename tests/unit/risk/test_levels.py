@@ -12,6 +12,7 @@ from hyrisk_desktop.imaging.volume import CTVolume
 from hyrisk_desktop.risk.bundle import load_bundle, read_description, write_bundle
 from hyrisk_desktop.risk.engine_choice import open_predictor
 from hyrisk_desktop.risk.explain import explain
+from hyrisk_desktop.risk.look import look_at, slices_seen
 from hyrisk_desktop.risk.predictor import Predictor
 from hyrisk_desktop.risk.preprocessing import Preprocessing
 from hyrisk_desktop.risk.self_test import KNOWN_ANSWER, known_answer, self_test
@@ -175,3 +176,14 @@ def test_an_explanation_is_of_the_mean_that_was_read(high_and_low: Path) -> None
     assert found.split.image == pytest.approx(float(weight[:512] @ features), abs=1e-9)
     assert found.raising + found.lowering == pytest.approx(found.split.image, abs=1e-5)
     assert found.levels_mm == LEVELS
+
+
+@pytest.mark.parametrize("increment_mm", [0.7, 1.25, 3.0])
+@pytest.mark.parametrize("z", [0, 1, 6, 18, 19])
+def test_what_is_shown_to_the_network_is_known_before_it_is_read(z: int, increment_mm: float) -> None:
+    p, volume = Preprocessing(levels_mm=LEVELS), scan(increment_mm)
+    volume = replace(volume, hu=np.arange(20, dtype=np.int16)[:, None, None] + np.zeros((20, 3, 3), np.int16))
+    look = look_at(volume, (1, 1, z), replace(p, patch_xyz=(1, 1, 3), inference_crop=1.0, training_crop=(1.0, 1.0)))
+    shown = np.unique(look.patches([*look.own, *look.others])[:, :, 0, 0])
+    seen = slices_seen(p, z, 20, increment_mm)
+    assert set(seen) == set(shown[shown >= 0].astype(int))

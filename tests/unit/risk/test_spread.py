@@ -86,6 +86,23 @@ def test_the_reading_lies_in_the_middle_of_its_interval(folder: Path, prevalence
     assert high - risk == pytest.approx(calibration.slope * half, rel=1e-5)
 
 
+@pytest.mark.parametrize("above", [True, False])
+def test_beyond_what_was_calibrated_the_interval_is_no_single_number(folder: Path, above: bool) -> None:
+    seen, (bundle, model) = Predictor(folder, "cpu"), load_bundle(folder)
+    with torch.inference_mode():
+        odds = seen._fused(seen.features_at(block_volume(), HEART_CENTRE), bundle.score_rule.value(3))
+    # The reading lies 2 beyond the one end, and the other end is far away.
+    ends = (odds[0] - 20.0, odds[0] - 2.0) if above else (odds[0] + 2.0, odds[0] + 20.0)
+    platt = replace(bundle.calibration["hyrisknet"], lowest=float(ends[0]), highest=float(ends[1]))
+    write_bundle(folder, replace(bundle, calibration=bundle.calibration | {"hyrisknet": platt}), model, "card")
+    m = Predictor(folder, "cpu").predict(block_volume(), HEART_CENTRE, 3)
+    half = math.sqrt((3 * np.std(odds)) ** 2 + 0.1**2 + (NINE_OF_TEN * 0.2) ** 2)
+    end, inner = (ends[1], ends[1] - half) if above else (ends[0], ends[0] + half)
+    assert "beyond_calibration" in [f.code for f in m.findings]
+    assert m.risk == pytest.approx(float(platt.risk(end)))
+    assert m.interval == pytest.approx(sorted([float(platt.risk(end)), float(platt.risk(inner))]), rel=1e-5)
+
+
 def test_the_first_number_and_a_head_without_a_width_keep_to_their_views(folder: Path) -> None:
     predictor = Predictor(folder, "cpu")
     first = []

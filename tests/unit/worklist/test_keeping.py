@@ -37,6 +37,18 @@ def test_only_what_is_missing_is_added() -> None:
     assert (with_risk.model, with_risk.results["risk"]) == ("Mine", {"hyrisknet": 0.1})
 
 
+def test_a_risk_that_is_added_brings_what_ran_its_network() -> None:
+    mine = replace(MINE, versions={"numpy": "1", "engine": ""})
+    made = replace(MADE, versions={"numpy": "2", "engine": "onnxruntime 9"})
+    read = completed(mine, made)
+    assert read is not None
+    assert read.versions == {"numpy": "1", "engine": "onnxruntime 9"}
+    mine = replace(mine, results={**MINE.results, "risk": {"hyrisknet": 0.1}})
+    read = completed(mine, made)
+    assert read is not None
+    assert read.versions == mine.versions, "its own risk was there"
+
+
 @pytest.mark.parametrize(
     "change",
     [

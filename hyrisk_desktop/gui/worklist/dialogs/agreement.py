@@ -35,7 +35,7 @@ from hyrisk_desktop.gui.worklist.dialogs.agreement_parts import (
     estimate_text,
     minus,
 )
-from hyrisk_desktop.i18n import tr, trn
+from hyrisk_desktop.i18n import decimal, tr, trn
 from hyrisk_desktop.worklist.agreement import Agreement, adjudicated_read, compare, is_adjudicated, mean_read
 from hyrisk_desktop.worklist.agreement_table import CONSENSUS
 from hyrisk_desktop.worklist.records import ExamEntry, Read, Reader
@@ -287,9 +287,9 @@ class AgreementDialog(LetteredDialog):
             decided = consensus.get(exam_id)
             cells = (
                 names.get(exam_id, str(exam_id)),
-                *(f"{g:g}" for g in grades[exam_id]),
+                *(decimal(g, "g") for g in grades[exam_id]),
                 *(NOTHING if s is None else f"{s:.0f}" for s in scores),
-                NOTHING if decided is None else f"{decided:g}",
+                NOTHING if decided is None else decimal(decided, "g"),
             )
             for column, text in enumerate(cells):
                 item = QTableWidgetItem(text)

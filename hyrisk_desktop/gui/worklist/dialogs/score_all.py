@@ -60,7 +60,7 @@ def row_texts(named: tuple[str, BatchRow]) -> tuple[str, ...]:
         name,
         tr("scored"),
         _centre_words(row.centre_from),
-        "" if row.grade is None else f"{row.grade:g}",
+        "" if row.grade is None else decimal(row.grade, "g"),
         withheld
         if row.calcium_state == State.WITHHELD
         else ""
