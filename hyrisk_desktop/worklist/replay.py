@@ -14,6 +14,7 @@ from hyrisk_desktop.measurement import measure, numbers
 from hyrisk_desktop.worklist.records import Read
 
 if TYPE_CHECKING:
+    from hyrisk_desktop.imaging import CTVolume
     from hyrisk_desktop.risk import Predictor
     from hyrisk_desktop.worklist.store import Store
 
@@ -73,11 +74,22 @@ def replay(store: Store, read_id: int, find_predictor: FindPredictor) -> Replay:
     record = reopen(record, source)
     digest = content_sha256(record)
     volume = read_volume(record)
-    stored_risk = read.results.get("risk")
-    predictor = _predictor(read, find_predictor) if stored_risk else None
-    box = Region(*read.box) if read.box else None
-    if read.centre is None and box is None:
+    if read.centre is None and read.box is None:
         raise InputError("no_results", tr("Read {n} holds no numbers yet: no heart centre was placed.", n=read_id))
+    stored_risk = read.results.get("risk")
+    found: list[tuple[int, tuple[Difference, ...]]] = []
+    for predictor in _predictors(read, find_predictor) if stored_risk else ():
+        found.append(_compared(read, volume, predictor))
+        if not found[-1][1]:
+            break
+    compared, differences = min(found, key=lambda one: len(one[1])) if found else _compared(read, volume, None)
+    same = digest == read.content_sha256 if read.content_sha256 else None
+    return Replay(read, same, not stored_risk or bool(found), compared, differences)
+
+
+def _compared(read: Read, volume: CTVolume, predictor: Predictor | None) -> tuple[int, tuple[Difference, ...]]:
+    """How many stored numbers were compared with those of now, and which differ."""
+    box = Region(*read.box) if read.box else None
     m = measure(
         volume,
         read.centre or _middle(box),
@@ -90,26 +102,33 @@ def replay(store: Store, read_id: int, find_predictor: FindPredictor) -> Replay:
     )
     stored = dict(_flat(read.results))
     now = dict(_flat(numbers(m.scores, m.risk, m.whole_heart)))
-    if stored_risk and predictor is None:
+    if predictor is None:
         stored = {k: v for k, v in stored.items() if not k.startswith("risk.")}
     differences = tuple(
         Difference(name, value, now.get(name))
         for name, value in stored.items()
         if name not in _NOT_COMPARED and now.get(name) != value
     )
-    same = digest == read.content_sha256 if read.content_sha256 else None
-    return Replay(read, same, not stored_risk or predictor is not None, len(stored), differences)
+    return len(stored), differences
 
 
-def _predictor(read: Read, find_predictor: FindPredictor) -> Predictor | None:
-    """The model that answered, assuming what it assumed then: its own prevalences, or the one that was asked for."""
+def _predictors(read: Read, find_predictor: FindPredictor) -> Iterator[Predictor]:
+    """The model that answered, assuming what it assumed then: its own prevalences, or the one that was asked for.
+
+    A read stores the prevalence of the head that its risk is of. Where that is this head's own, the other head may have
+    assumed its own as well or have been asked for the same: then both come.
+    """
     predictor = find_predictor(read.bundle_sha256, None)
-    if predictor is None or read.prevalence is None:
-        return predictor
-    # A read stores the prevalence of the head that its risk is of; the other head's own may be another.
-    risknet, hyrisknet = predictor.prevalences
-    own = risknet if read.results["risk"].get("hyrisknet") is None else hyrisknet
-    return predictor if read.prevalence == own else find_predictor(read.bundle_sha256, read.prevalence)
+    if predictor is None:
+        return
+    own = dict(zip(("risknet", "hyrisknet"), predictor.prevalences, strict=True))
+    head = "risknet" if read.results["risk"].get("hyrisknet") is None else "hyrisknet"
+    if read.prevalence in (None, own[head]):
+        yield predictor
+    if read.prevalence is not None and set(own.values()) != {read.prevalence}:
+        asked = find_predictor(read.bundle_sha256, read.prevalence)
+        if asked is not None:
+            yield asked
 
 
 def _middle(box: Region | None) -> tuple[int, int, int]:

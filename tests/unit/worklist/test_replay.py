@@ -150,7 +150,7 @@ def test_whatever_decides_the_numbers_is_replayed(name: str, model: Models, tmp_
     saved = store.save_read(dataclasses.replace(read, **made_by), reader)
 
     def find(asked: str, prevalence: float | None) -> Predictor:
-        assert (asked, prevalence) in {(sha, None), (sha, read.prevalence)}
+        assert (asked, prevalence) in {(sha, None), (sha, assumed)}
         return model(prevalence)
 
     result = replay(store, saved.read_id, find)
