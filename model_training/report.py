@@ -224,8 +224,14 @@ def _subgroups(results: dict[str, Any]) -> str:
 
 
 def group_words(row: dict[str, Any]) -> str:
-    """What a subgroup's cases share."""
-    return decimal(float(row["group"]), "g") if row["by"] == "increment_mm" else str(row["group"])
+    """What a subgroup's cases share: an increment in mm as people write it, anything else as it is."""
+    group = str(row["group"])
+    if row["by"] != "increment_mm":
+        return group
+    try:
+        return decimal(float(group), "g")
+    except ValueError:  # nothing in a file of results is sure to be a number
+        return group
 
 
 def _folds(results: dict[str, Any]) -> str:
