@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from hyrisk_desktop.i18n import english, kept_sentence, language_tag
@@ -23,6 +24,16 @@ class Finding:
     code: str
     severity: Severity
     message: str
+
+
+def one_per_code(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """One finding for each code, where its first one stood: what a later one says differently follows in the same finding."""
+    found: dict[str, Finding] = {}
+    for finding in findings:
+        known = found.setdefault(finding.code, finding)
+        if finding.message not in known.message:
+            found[finding.code] = replace(known, message=known.message + " " + finding.message)
+    return tuple(found.values())
 
 
 def finding_rows(findings: tuple[Finding, ...]) -> list[list[str]]:

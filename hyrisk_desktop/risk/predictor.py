@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyrisk_desktop.errors import BundleError, InputError
-from hyrisk_desktop.findings import Finding, Severity
+from hyrisk_desktop.findings import Finding, Severity, one_per_code
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.volume import CTVolume, Voxel
 from hyrisk_desktop.risk.bundle import ModelBundle, load_bundle, malformed
@@ -303,7 +303,8 @@ class Predictor:
                 "extreme of them."
             )
             found.append(Finding("beyond_calibration", Severity.WARNING, message))
-        return tuple(found)
+        # Both guards say "unlike the training", each for a reason of its own; the click's tells the reader what to do.
+        return one_per_code(found)
 
     def _ends(
         self, head: str, odds: NDArray[np.float64], features: NDArray[np.float32], score: float

@@ -17,14 +17,15 @@ _NAMES = tuple(column.name for column in COLUMNS if column.name not in _OF_A_RUN
 
 
 def _heart_cells(report: Report) -> dict[str, object]:
-    """The whole heart and its vessels; empty where it was not scored or is withheld."""
+    """The whole heart and its vessels, empty where it was not scored; as of every score, withheld or not is said beside the numbers."""
     m = report.measurement
-    heart = None if m.whole_heart is None or m.whole_heart_standing.withheld else m.whole_heart
+    heart = m.whole_heart
     cells: dict[str, object] = {
         "whole_heart_agatston": None if heart is None else heart.agatston,
         "whole_heart_volume_mm3": None if heart is None else heart.volume_mm3,
         "whole_heart_cac_drs": "" if heart is None else heart.cac_drs,
-        "whole_heart_state": "" if m.whole_heart is None else str(m.whole_heart_standing.state),
+        "whole_heart_state": "" if heart is None else str(m.whole_heart_standing.state),
+        "whole_heart_reasons": "" if heart is None else " ".join(m.whole_heart_standing.codes),
     }
     rows = {} if heart is None else {row.vessel: row for row in heart.vessels}
     for vessel in VESSELS:

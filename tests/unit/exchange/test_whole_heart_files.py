@@ -172,7 +172,7 @@ def test_pdf_and_table_name_the_vessels(whole: Report, reading: Report) -> None:
     assert other["whole_heart_agatston"] == other["rca_plaques"] == ""
 
 
-def test_a_withheld_heart_has_no_number_anywhere(whole: Report) -> None:
+def test_a_withheld_heart_has_no_number_but_in_the_table_whose_state_says_so(whole: Report) -> None:
     heart = whole.measurement.whole_heart
     assert heart is not None
     no_heart = Finding("no_heart", Severity.UNFIT, "There is no heart here.")
@@ -186,7 +186,9 @@ def test_a_withheld_heart_has_no_number_anywhere(whole: Report) -> None:
     found = by_code(kinds(validated(fhir_bundle(withheld)), "Observation"))[c.WHOLE_HEART.value]
     assert "valueQuantity" not in found
     (row,) = csv.DictReader(io.StringIO(reading_table(withheld).decode()))
-    assert (row["whole_heart_agatston"], row["whole_heart_state"]) == ("", "withheld")
+    # As of the region's score, and as in a batch and in the JSON.
+    assert float(row["whole_heart_agatston"]) == heart.agatston
+    assert (row["whole_heart_state"], row["whole_heart_reasons"]) == ("withheld", "no_heart")
 
 
 def test_the_segmentation_has_a_segment_for_each_vessel_and_is_read_back(

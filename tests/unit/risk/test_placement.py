@@ -12,6 +12,7 @@ from hyrisk_desktop.errors import BundleError
 from hyrisk_desktop.findings import Severity
 from hyrisk_desktop.risk import Predictor
 from hyrisk_desktop.risk.bundle import load_bundle, read_description, seal_description, write_bundle
+from hyrisk_desktop.risk.novelty import Novelty
 from hyrisk_desktop.risk.placement import Placement, placement_findings
 from tests.helpers.bundles import edit_description, write_tiny_bundle
 from tests.helpers.volumes import HEART_CENTRE, block_volume
@@ -83,6 +84,21 @@ def test_a_reading_asks_the_bundles_guard_about_the_readers_own_view(folder: Pat
     assert "unlike_training" not in codes(folder, HEART_CENTRE)
     x, y, z = HEART_CENTRE
     assert codes(folder, (x + 9, y, z)) == ["unlike_training"]
+
+
+def test_a_click_beside_the_heart_is_told_also_where_the_image_is_unlike_the_training(folder: Path) -> None:
+    bundle, model = load_bundle(folder)
+    far = Novelty(np.full(512, 1e3, np.float32), np.eye(3, 512, dtype=np.float32), 1.0)
+    write_bundle(folder, replace(bundle, novelty=far), model, "card")
+    x, y, z = HEART_CENTRE
+    (at_heart,), (beside,) = (
+        [f.message for f in Predictor(folder, "cpu").predict(block_volume(), centre, 2).findings]
+        for centre in (HEART_CENTRE, (x + 9, y, z))
+    )
+    assert "limit 1.0" in at_heart
+    assert "The click seems to lie" not in at_heart
+    assert "limit 1.0" in beside
+    assert "The click seems to lie" in beside
 
 
 def test_the_seal_takes_changes_along(folder: Path) -> None:
