@@ -221,14 +221,15 @@ def report_of(
         notes: key images and measures of the reader.
     """
     seen: frozenset[int] = frozenset()
-    patch = Report.patch_xyz
+    patch, levels = Report.patch_xyz, Report.levels_mm
     if predictor is not None:
         p, centre = predictor.bundle.preprocessing, measurement.centre
+        levels = p.levels_mm or ()
         patch, seen = p.patch_xyz, slices_seen(p, centre[2], volume.shape_zyx[0], volume.spacing_mm[2])
     lines = _model_lines(predictor)
     return Report(
         record, volume, measurement, reader=reader, read_at=read_at or datetime.now(UTC), model_lines=lines,
-        patch_xyz=patch, looked_at=seen, heat=heat, comparison=comparison, notes=notes,
+        patch_xyz=patch, looked_at=seen, levels_mm=levels, heat=heat, comparison=comparison, notes=notes,
     )  # fmt: skip
 
 

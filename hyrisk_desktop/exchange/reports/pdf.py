@@ -23,7 +23,14 @@ from hyrisk_desktop.exchange.reports.change import (
 from hyrisk_desktop.exchange.reports.key_images import caption_of, key_images, key_picture
 from hyrisk_desktop.exchange.reports.pdf_canvas import ALERT, BOTTOM, INK, LEFT, MARK, RIGHT, RULE, SOFT, TOP, Canvas
 from hyrisk_desktop.exchange.reports.pdf_identity import patient_rows, technique_rows
-from hyrisk_desktop.exchange.reports.pdf_pictures import Picture, close_up, heat_map, most_calcified, whole_slice
+from hyrisk_desktop.exchange.reports.pdf_pictures import (
+    Picture,
+    close_up,
+    heat_caption,
+    heat_map,
+    most_calcified,
+    whole_slice,
+)
 from hyrisk_desktop.exchange.reports.report import (
     PRODUCT,
     VERSION,
@@ -289,14 +296,16 @@ class ReadingPage(Canvas):
         shown: list[tuple[Picture, str]] = [(whole_slice(self.report), where), (close_up(self.report), lesions)]
         withheld = m.risk_standing.withheld
         if not withheld and (heat := heat_map(self.report)) is not None:
-            shown.append((heat, tr("What raised the risk for this network (Grad-CAM), within the frame; not a cause")))
+            shown.append((heat, heat_caption(self.report)))
+        # What a language needs: a caption that is cut would send the reader to look for it elsewhere.
+        rows = max(len(self.wrapped(caption, _PICTURE_MM, 6.3)) for _, caption in shown)
         for n, (picture, caption) in enumerate(shown):
             x = LEFT + n * (_PICTURE_MM + 4.5)
             if not self.measuring:
                 self.picture(picture, x, self.y, caption)
-            self.lines(x, self.y + self.picture_mm + 0.8, _PICTURE_MM, [caption], 6.3, SOFT, 2)
-        self.fixed += self.picture_mm + 8
-        self.end_block(self.y + self.picture_mm + 8)
+            self.lines(x, self.y + self.picture_mm + 0.8, _PICTURE_MM, [caption], 6.3, SOFT, rows)
+        self.fixed += self.picture_mm + 1.7
+        self.end_block(self.y + self.picture_mm + 1.7 + rows * self.step(3.15))
 
     def picture(self, picture: Picture, left: float, top: float, caption: str) -> None:
         """Fit a picture, true to scale in both directions, into a black square of ``picture_mm``.

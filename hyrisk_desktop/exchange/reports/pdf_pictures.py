@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from hyrisk_desktop.calcium import Region
 from hyrisk_desktop.exchange.reports.outline import outlines
 from hyrisk_desktop.exchange.reports.report import Report
+from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume
+from hyrisk_desktop.risk.model_summary import levels_text
 
 WINDOW_HU = (-160.0, 240.0)
 """Soft tissue: lungs black, muscle grey, calcium white."""
@@ -90,6 +92,16 @@ def heat_map(report: Report) -> Picture | None:
     )
     lines = (Line(_box(frame), PATCH), *_cross(m.centre))
     return Picture(_heated(grey, np.nan_to_num(report.heat)), (x0, y0), report.volume.spacing_mm[:2], lines)
+
+
+def heat_caption(report: Report) -> str:
+    """What is below `heat_map`; that it is the mean of several heights, too, where one slice lies below it."""
+    if not report.levels_mm:
+        return tr("What raised the risk for this network (Grad-CAM), within the frame; not a cause")
+    return tr(
+        "What raised the risk for this network (Grad-CAM, mean at {levels} mm along z), within the frame; not a cause",
+        levels=levels_text(report.levels_mm),
+    )
 
 
 def _grey(hu: NDArray[np.float64]) -> NDArray[np.uint8]:

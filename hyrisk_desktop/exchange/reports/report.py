@@ -43,7 +43,8 @@ class Report:
         reader: who read, "" for unknown. read_at: when the read took this state, not when it is written; with a time zone. dated: whether that is true, and no dummy.
         model_lines: the model card's summary, one plain line each.
         comparison: with an earlier exam; None where there was none on screen. notes: the reader's key images and measures.
-        patch_xyz: the model's patch in voxels. looked_at: slices that its network saw; empty without a model. heat: [rows, columns] of the patch as in `risk.explain`, None for none.
+        patch_xyz: the model's patch in voxels. looked_at: slices that its network saw; empty without a model.
+        levels_mm: heights along z that its reading is the mean of, where there are several. heat: [rows, columns] of the patch as in `risk.explain`, None for none.
     """
 
     record: SeriesRecord
@@ -55,6 +56,7 @@ class Report:
     model_lines: tuple[str, ...] = ()
     patch_xyz: tuple[int, int, int] = (161, 161, 3)
     looked_at: frozenset[int] = frozenset()
+    levels_mm: tuple[float, ...] = ()
     heat: NDArray[np.float32] | None = None
     comparison: Comparison | None = None
     notes: Notes = NO_NOTES

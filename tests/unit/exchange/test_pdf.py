@@ -21,7 +21,7 @@ from hyrisk_desktop.exchange.reports.encapsulated_pdf import encapsulated_pdf
 from hyrisk_desktop.exchange.reports.formats import dicom_bytes
 from hyrisk_desktop.exchange.reports.pdf import pdf_report
 from hyrisk_desktop.exchange.reports.pdf_identity import _age
-from hyrisk_desktop.exchange.reports.pdf_pictures import heat_map, whole_slice
+from hyrisk_desktop.exchange.reports.pdf_pictures import heat_caption, heat_map, whole_slice
 from hyrisk_desktop.exchange.reports.report import Report, category_words
 from hyrisk_desktop.exchange.reports.source_images import source_images
 from hyrisk_desktop.exchange.reports.template import PageTemplate
@@ -29,6 +29,7 @@ from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.imaging.registration import Registration
 from tests.helpers import dicom_series, readings
 from tests.helpers.hearts import heart_of
+from tests.helpers.languages import speaking
 from tests.unit.exchange.conftest import Judge
 
 
@@ -219,6 +220,20 @@ def test_the_heat_map_lies_where_the_patch_lies(reading: Report) -> None:
     assert coloured.tolist() == [[80, 80]]
     assert (whole_slice(reading).pixels[y, x + 1] == picture.pixels[80, 81]).all()
     assert heat_map(reading) is None
+
+
+@pytest.mark.parametrize("language", ["en", "de", "zh_CN"])
+def test_a_map_that_is_the_mean_of_several_heights_says_so_in_full(
+    reading: Report, tmp_path: Path, language: str
+) -> None:
+    heat = np.zeros((161, 161), np.float32)
+    with speaking(language):
+        one, three = (dataclasses.replace(reading, heat=heat, levels_mm=mm) for mm in ((), (-6.0, 0.0, 6.0)))
+        said = [heat_caption(report) for report in (one, three)]
+        assert ["−6" in caption for caption in said] == [False, True]
+        for report, caption in zip((one, three), said, strict=True):
+            # Lines may break between Chinese signs.
+            assert caption.replace(" ", "") in text_of(pdf_report(report), tmp_path).replace(" ", "")
 
 
 def test_encapsulated_in_dicom(reading: Report, judge: Judge, tmp_path: Path) -> None:
