@@ -23,6 +23,10 @@ OF_THE_HEART = frozenset({"heart_guessed", "heart_outline", "heart_small", "hear
 """Codes of the whole heart: they leave everything else alone."""
 SHOWN_ANYWAY = "shown_anyway"
 """Code of the finding that records that somebody asked to see a withheld risk."""
+OF_NO_RISK = ("bundle_", "no_known_answer", "other_answer")
+"""How codes of a model that can't be used begin: they say why there is no risk, and take nothing from another number."""
+_OF_NO_NUMBER = frozenset({SHOWN_ANYWAY, "no_segmentation"})
+"""Codes of what was asked for or written."""
 
 
 class State(StrEnum):
@@ -84,7 +88,7 @@ def whole_heart_standing(findings: Collection[Finding]) -> Standing:
 
 
 def _standing(findings: list[Finding], decisive: tuple[str, ...]) -> Standing:
-    by_code = {f.code: f for f in findings if f.code != SHOWN_ANYWAY}
+    by_code = {f.code: f for f in findings if f.code not in _OF_NO_NUMBER and not f.code.startswith(OF_NO_RISK)}
     against = [by_code[code] for code in decisive if code in by_code]
     against += [f for f in by_code.values() if f.severity is Severity.UNFIT and f not in against]
     doubts = [f for f in by_code.values() if f.severity is Severity.WARNING and f not in against]

@@ -11,6 +11,7 @@ from typing import Any
 
 from hyrisk_desktop.calcium import NO_MARKS
 from hyrisk_desktop.findings import Finding
+from hyrisk_desktop.standing import OF_NO_RISK
 from hyrisk_desktop.worklist.read_rows import row_of_read, write_read
 from hyrisk_desktop.worklist.records import Read, Reader
 from hyrisk_desktop.worklist.row_values import changes_of, read_of_row
@@ -61,6 +62,8 @@ def completed(stored: Read | None, made: Read) -> Read | None:
     if "whole_heart" in lacks:
         read = replace(read, whole_heart=True)
     if "risk" in lacks:
+        # Why there was no risk is over.
+        read = replace(read, findings=tuple(f for f in read.findings if not f.code.startswith(OF_NO_RISK)))
         # What ran the network decides the last digits, by which a replay compares.
         versions = {**stored.versions, **{k: v for k, v in made.versions.items() if k == "engine"}}
         read = replace(

@@ -68,6 +68,7 @@ DESKS = [
         ("if value and not stored.results.get(part)]", "if value]"),
         ('"whole_heart" in lacks and stored.heart != NO_MARKS', "False"),
         ('"excluded", "box", "profile")', '"excluded", "box")'),
+        ("if not f.code.startswith(OF_NO_RISK)))", "if f.code))"),
     ),
     *mutants(
         "hyrisk_desktop/worklist/unsaved.py",

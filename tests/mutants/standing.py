@@ -17,6 +17,8 @@ STANDING = [
         ('_NO_NUMBER = ("not_hu", "contrast", "contrast_suspected", "not_heart")', '_NO_NUMBER = ("not_heart", "not_hu", "contrast", "contrast_suspected")'),
         ('_NO_RISK = ("unlike_training", "pixel_outside_training", "increment_outside_training")', '_NO_RISK = ("unlike_training", "pixel_outside_training")'),
         ("    {*_NO_RISK, ", "    {"),
+        ('OF_NO_RISK = ("bundle_", "no_known_answer", "other_answer")', 'OF_NO_RISK = ("bundle_", "no_known_answer")'),
+        ('frozenset({SHOWN_ANYWAY, "no_segmentation"})', "frozenset({SHOWN_ANYWAY})"),
         ("OF_THE_SCORES = frozenset({*_NO_SCORES, ", "OF_THE_SCORES = frozenset({"),
         ("if f.severity is Severity.UNFIT and f not in against]", "if f.severity is Severity.UNFIT and f in against]"),
         ("if f.severity is Severity.WARNING and f not in against]", "if f.severity is not Severity.UNFIT and f not in against]"),

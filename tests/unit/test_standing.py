@@ -48,6 +48,11 @@ def said(code: str, severity: Severity = WARNING) -> Finding:
         ("calcium_nearby", WARNING, SHOWN, DOUBTFUL),
         ("partial_coverage", INFO, SHOWN, SHOWN),
         ("shown_anyway", INFO, SHOWN, SHOWN),
+        # Why there is no risk, or a file: nothing against the numbers that there are.
+        ("bundle_hash", WARNING, SHOWN, SHOWN),
+        ("no_known_answer", WARNING, SHOWN, SHOWN),
+        ("other_answer", WARNING, SHOWN, SHOWN),
+        ("no_segmentation", WARNING, SHOWN, SHOWN),
     ],
 )
 def test_what_a_finding_does_to_each_number(code: str, severity: Severity, risk: State, scores: State) -> None:

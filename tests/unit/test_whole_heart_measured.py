@@ -150,6 +150,8 @@ def test_what_is_not_counted_is_listed_with_its_reason_and_noise_is_summed_up() 
         ("region_outside", Severity.WARNING, State.SHOWN),
         ("unlike_training", Severity.WARNING, State.SHOWN),
         ("patch_outside", Severity.WARNING, State.SHOWN),
+        ("bundle_missing", Severity.WARNING, State.SHOWN),
+        ("no_segmentation", Severity.WARNING, State.SHOWN),
     ],
 )
 def test_its_state(code: str, severity: Severity, state: State) -> None:

@@ -137,6 +137,7 @@ def test_without_a_usable_model_calcium_scores_go_on(
     assert document["calcium"]["agatston"] == pytest.approx(36 * 0.7 * 0.8 * 3)
     missing = next(f for f in document["findings"] if f["code"] == "bundle_missing")
     assert missing["severity"] == "warning"
+    assert "bundle_missing" not in document["calcium"]["reasons"], "the scores are none the worse for it"
     code, out, _ = hyrisk(monkeypatch, capsys, "score", exam, "--center", CX, CY, CZ)
     assert code == 0
     assert "Risk              not available" in out

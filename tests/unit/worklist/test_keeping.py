@@ -49,6 +49,17 @@ def test_a_risk_that_is_added_brings_what_ran_its_network() -> None:
     assert read.versions == mine.versions, "its own risk was there"
 
 
+def test_why_there_was_no_risk_goes_when_one_is_added_and_not_before() -> None:
+    noisy = Finding("noise", Severity.WARNING, "Noisy.")
+    mine = replace(MINE, findings=(Finding("bundle_hash", Severity.WARNING, "No risk: the model is damaged."), noisy))
+    read = completed(mine, MADE)
+    assert read is not None
+    assert read.finding_codes == ("heart_doubted", "noise")
+    read = completed(mine, replace(MADE, results={**RESULTS, "risk": None}))
+    assert read is not None
+    assert read.finding_codes == ("bundle_hash", "heart_doubted", "noise")
+
+
 @pytest.mark.parametrize(
     "change",
     [
