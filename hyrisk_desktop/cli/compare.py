@@ -42,8 +42,6 @@ def compare(
 ) -> None:
     """Print what has changed."""
     with json_errors(as_json):
-        if device not in (None, "cpu", "cuda"):
-            raise InputError("device", tr("--device must be cpu or cuda."))
         from hyrisk_desktop.risk.engine_choice import check_engine
 
         check_engine(engine, device)

@@ -78,8 +78,6 @@ def score(
     with json_errors(as_json):
         if (center is None) == (center_mm is None):
             raise InputError("center", tr("Give the heart centre once: --center X Y Z, or --center-mm X Y Z."))
-        if device not in (None, "cpu", "cuda"):
-            raise InputError("device", tr("--device must be cpu or cuda."))
         from hyrisk_desktop.exchange.exports import Targets
         from hyrisk_desktop.risk.engine_choice import check_engine
 

@@ -46,11 +46,10 @@ class PlattCalibration:
         """Whether ``log_odds`` lie outside of what was calibrated."""
         return self.lowest is not None and self.highest is not None and not self.lowest <= log_odds <= self.highest
 
-    def within(self, log_odds: float) -> float:
-        """``log_odds``, or the end of what was calibrated where they lie beyond it."""
-        if self.lowest is None or self.highest is None:
-            return log_odds
-        return min(max(log_odds, self.lowest), self.highest)
+    def within(self, log_odds: ArrayLike) -> NDArray[np.float64]:
+        """``log_odds``, each moved to the end of what was calibrated where it lies beyond that."""
+        odds = np.asarray(log_odds, np.float64)
+        return odds if self.lowest is None else np.clip(odds, self.lowest, self.highest)
 
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON types."""
@@ -66,10 +65,7 @@ class PlattCalibration:
 
         ``log_odds`` beyond the calibrated range count as its end.
         """
-        odds = np.asarray(log_odds, np.float64)
-        if self.lowest is not None:
-            odds = np.clip(odds, self.lowest, self.highest)
-        z = self.slope * odds + self.intercept + self.prior_shift(prevalence)
+        z = self.slope * self.within(log_odds) + self.intercept + self.prior_shift(prevalence)
         # Beyond exp's range the risk is 0, which is right.
         with np.errstate(over="ignore"):
             risk: NDArray[np.float64] = 1.0 / (1.0 + np.exp(-z))

@@ -14,16 +14,21 @@ if TYPE_CHECKING:
     import torch
 
 
+def check_name(name: str | None) -> None:
+    """Raise InputError for what is no device's name; None is for whichever there is."""
+    if name not in (None, "cpu", "cuda"):
+        raise InputError("device", tr("The device must be cpu or cuda."))
+
+
 def choose_device(name: str | None = None) -> torch.device:
     """CUDA when there is one, else the CPU; or the named one.
 
     Raises:
         InputError: CUDA was asked for and there is none, or the name is neither "cpu" nor "cuda".
     """
+    check_name(name)
     import torch
 
-    if name not in (None, "cpu", "cuda"):
-        raise InputError("device", tr("The device must be cpu or cuda."))
     if name == "cuda" and not torch.cuda.is_available():
         raise InputError("no_cuda", tr("There is no CUDA device here; choose --device cpu, or leave it out."))
     return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))

@@ -48,7 +48,7 @@ class Split:
         """
         slope = calibration.slope
         score = None if self.score is None else slope * self.score
-        left = self.constant + calibration.within(self.total) - self.total
+        left = self.constant + float(calibration.within(self.total)) - self.total
         constant = slope * left + calibration.intercept + calibration.prior_shift(prevalence)
         return Split(slope * self.image, score, constant)
 

@@ -319,7 +319,7 @@ class Predictor:
             return self._risks(head, np.array([odds.min(), odds.max()])), OF_VIEWS if spread is None else COVERS
         half = spread.half_width(odds, features, score)
         # Around the reading, which goes no further than what was calibrated: from beyond, both ends would be that one number.
-        middle = self._calibration(head).within(float(odds[0]))
+        middle = self._calibration(head).within(odds[0])
         return self._risks(head, np.array([middle - half, middle + half])), COVERS
 
     def _fused(self, features: Any, score: float) -> NDArray[np.float64]:

@@ -30,7 +30,7 @@ RISK = [
         ("_logit(prevalence) - _logit(self.prevalence)", "_logit(self.prevalence) - _logit(prevalence)"),
         ("float(np.searchsorted(reference, risk)) / reference.size", 'float(np.searchsorted(reference, risk, side="right")) / reference.size'),
         ("float(np.searchsorted(reference, risk)) / reference.size", "float(np.searchsorted(reference, risk)) / (reference.size - 1)"),
-        ("self.slope * odds + self.intercept", "self.slope * (odds + self.intercept)"),
+        ("self.slope * self.within(log_odds) + self.intercept", "self.slope * (self.within(log_odds) + self.intercept)"),
         ('if not 0 < check_number("prevalence", self.prevalence) < 1:', 'if not 0 <= check_number("prevalence", self.prevalence) < 1:'),
     ),
     *mutants(
