@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.volume import Voxel
+from hyrisk_desktop.standing import scores_standing
 from hyrisk_desktop.worklist.records import Read
 
 GRADES = 4
@@ -51,8 +52,8 @@ class Agreement:
         exam_ids: the exams that both graded; grades: [n, 2].
         confusion: [4, 4] counts, rows the first reader's grade, columns the second's (fractions go to the nearest).
         linear, quadratic: weighted kappa; raw: share of equal grades.
-        agatston_ids, agatston: the exams whose region both scored by one profile, and [n, 2] region Agatston scores.
-        left_out: exams that both scored, but not alike: in a whole-heart box, or by different profiles.
+        agatston_ids, agatston: the exams whose region both scored alike, and [n, 2] region Agatston scores.
+        left_out: exams that both scored, but not alike: see `region_agatston` and `scored_alike`.
         icc: ICC(2,1) of these scores; bland_altman: of these scores, None with fewer than three.
         seconds: median seconds to the grade of either reader, NaN where unknown.
     """
@@ -85,9 +86,9 @@ def compare(first: Iterable[Read], second: Iterable[Read]) -> Agreement:
     graded = [i for i in both if one[i].grade is not None and two[i].grade is not None]
     grades = np.array([(one[i].grade, two[i].grade) for i in graded], np.float64).reshape(-1, 2)
     known = [i for i in both if _agatston(one[i]) is not None and _agatston(two[i]) is not None]
-    # A box is not a region, and another threshold is another score: such pairs say nothing of the readers.
-    scored = [i for i in known if one[i].box is None and two[i].box is None and one[i].profile == two[i].profile]
-    scores = np.array([(_agatston(one[i]), _agatston(two[i])) for i in scored], np.float64).reshape(-1, 2)
+    pairs = {i: (region_agatston(one[i]), region_agatston(two[i])) for i in known if scored_alike((one[i], two[i]))}
+    scored = [i for i, pair in pairs.items() if None not in pair]
+    scores = np.array([pairs[i] for i in scored], np.float64).reshape(-1, 2)
     a, b = (np.rint(grades[:, k]).astype(np.int64) for k in (0, 1))
     return Agreement(
         exam_ids=tuple(graded),
@@ -106,8 +107,13 @@ def compare(first: Iterable[Read], second: Iterable[Read]) -> Agreement:
 
 
 def region_agatston(read: Read) -> float | None:
-    """The region Agatston of a read; None where there is none, where it is of a box, or where no reader placed the centre."""
-    return None if read.box is not None else _agatston(read)
+    """The region Agatston of a read; None where there is none, where it is of a box or withheld, or where no reader placed the centre."""
+    return None if read.box is not None or scores_standing(read.findings).withheld else _agatston(read)
+
+
+def scored_alike(reads: Iterable[Read]) -> bool:
+    """Whether the scores differ by their readers alone: another series is another image, and another threshold another score."""
+    return len({(r.series_uid, r.profile) for r in reads}) <= 1
 
 
 def _agatston(read: Read) -> float | None:

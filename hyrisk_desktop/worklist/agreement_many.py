@@ -8,13 +8,14 @@ percentiles of a bootstrap over exams, always from the same seed; McGraw & Wong'
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.worklist.agreement import GRADES, Estimate, icc, region_agatston
+from hyrisk_desktop.standing import whole_heart_standing
+from hyrisk_desktop.worklist.agreement import GRADES, Estimate, icc, region_agatston, scored_alike
 from hyrisk_desktop.worklist.records import Read
 
 REGION, WHOLE_HEART = "region", "whole_heart"
@@ -45,7 +46,8 @@ class ManyAgreement:
     Attributes:
         readers: how many. complete: exams that all graded; fleiss: kappa of these (fractions go to the nearest grade).
         compared: exams that at least two graded; alpha: ordinal, of these. raw: share of the complete ones with one grade.
-        scores: by each of `QUANTITIES`. left_out: exams whose region was not scored alike, see `agreement`.
+        scores: by each of `QUANTITIES`, of exams that were scored alike, see `agreement`. left_out: exams whose region was not,
+            or is withheld.
     """
 
     readers: int
@@ -82,18 +84,23 @@ def compare_many(reads: Sequence[Mapping[int, Read]]) -> ManyAgreement:
     grades = table(lambda read: read.grade)
     complete = grades[~np.isnan(grades).any(axis=1)] if len(reads) > 1 else grades[:0]
     rounded = np.rint(complete).astype(np.int64)
-    unlike = {i for i in exams if len({r.profile for of_one in reads if (r := of_one.get(i))}) > 1}
-    alike = np.array([i not in unlike for i in exams], bool)
-    region = table(region_agatston)
-    known = (~np.isnan(region)).sum(axis=1) > 1
-    scores = {REGION: _score_agreement(region[alike])}
+
+    def alike(value: Callable[[Read], float | None]) -> Table:
+        rows = table(value)
+        for row, exam_id in zip(rows, exams, strict=True):
+            if not scored_alike(of_one[exam_id] for of_one, x in zip(reads, row, strict=True) if not np.isnan(x)):
+                row[:] = np.nan
+        return rows
+
+    region = alike(region_agatston)
+    scores = {REGION: _score_agreement(region)}
     for name in QUANTITIES[1:]:
-        scores[name] = _score_agreement(table(lambda read, name=name: _heart_agatston(read, name)))  # type: ignore[misc]
+        scores[name] = _score_agreement(alike(lambda read, name=name: _heart_agatston(read, name)))  # type: ignore[misc]
     return ManyAgreement(
         readers=len(reads), complete=len(complete), fleiss=fleiss_with_interval(rounded),
         compared=_compared(grades), alpha=alpha_with_interval(grades, ordinal=True),
         raw=float((rounded == rounded[:, :1]).all(axis=1).mean()) if len(rounded) else _NAN,
-        scores=scores, left_out=int((known & ~alike).sum()),
+        scores=scores, left_out=_compared(table(_any_region)) - _compared(region),
     )  # fmt: skip
 
 
@@ -114,8 +121,13 @@ def _number(value: Callable[[Read], float | None], read: Read | None) -> float:
     return _NAN if found is None else float(found)
 
 
+def _any_region(read: Read) -> float | None:
+    return region_agatston(replace(read, findings=()))
+
+
 def _heart_agatston(read: Read, name: str) -> float | None:
-    heart = None if read.centre_proposed else read.results.get("whole_heart")
+    withheld = whole_heart_standing(read.findings).withheld
+    heart = None if read.centre_proposed or withheld else read.results.get("whole_heart")
     if not heart:
         return None
     if name == WHOLE_HEART:

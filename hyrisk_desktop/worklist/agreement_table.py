@@ -76,7 +76,7 @@ def _row(statistic: str, quantity: str, exams: int, e: Estimate) -> dict[str, An
 
 def _note(found: ManyAgreement, row: dict[str, Any]) -> str:
     if row["quantity"] == f"agatston_{REGION}" and found.left_out:
-        return f"left out, scored by different profiles: {found.left_out}"
+        return f"left out, scored from different series or by different profiles, or withheld: {found.left_out}"
     return "" if row["value"] is not None else "too few exams, or no differences"
 
 

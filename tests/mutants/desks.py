@@ -95,8 +95,14 @@ DESKS = [
             "return other | {r.exam_id: r for r in mine if r.blinded == blinded}",
             "return {r.exam_id: r for r in mine if r.blinded == blinded} | other",
         ),
-        ("None if read.centre_proposed else read.results", "read.results"),
-        ("_score_agreement(region[alike])", "_score_agreement(region)"),
+        ("None if read.centre_proposed or withheld else read.results", "None if withheld else read.results"),
+        (
+            "None if read.centre_proposed or withheld else read.results",
+            "None if read.centre_proposed else read.results",
+        ),
+        ("                row[:] = np.nan\n", "                pass\n"),
+        ("_score_agreement(alike(lambda", "_score_agreement(table(lambda"),
+        ("left_out=_compared(table(_any_region))", "left_out=_compared(table(region_agatston))"),
     ),
     *mutants(
         "hyrisk_desktop/gui/worklist/other_desks.py",

@@ -12,6 +12,7 @@ from scipy.stats import f
 from sklearn.metrics import cohen_kappa_score
 
 from hyrisk_desktop.errors import InputError
+from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.worklist.agreement import (
     adjudicated_read,
     bland_altman,
@@ -31,7 +32,8 @@ SHROUT = np.array([[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 
 
 def read(exam: int, grade: float | None, agatston: float | None = None, **changes: Any) -> Read:
     results = {} if agatston is None else {"calcium": {"agatston": agatston}}
-    return Read(exam, changes.pop("reader_id", 1), "1.2", grade=grade, results=results, **changes)
+    known = {"reader_id": 1, "series_uid": "1.2", "results": results}
+    return Read(exam, grade=grade, **(known | changes))
 
 
 @pytest.mark.parametrize("weights", ["linear", "quadratic"])
@@ -236,3 +238,15 @@ def test_scores_that_are_not_alike_are_left_out_of_the_agatston_figures() -> Non
     turned = compare(second, first)
     assert (turned.agatston_ids, turned.left_out) == ((1, 4), 2), "a box of either reader"
     assert agreement.exam_ids == (1, 2, 3, 4, 5), "grades are compared all the same"
+
+
+@pytest.mark.parametrize(
+    "change", [{"series_uid": "1.3"}, {"findings": (Finding("bone_counted", Severity.WARNING, "Bone is counted."),)}]
+)
+def test_neither_another_series_nor_a_withheld_score_says_anything_of_the_readers(change: dict[str, Any]) -> None:
+    noisy = (Finding("noise", Severity.WARNING, "Noisy."),)
+    first = [read(1, 1, 10.0), read(2, 2, 20.0), read(3, 1, 30.0, findings=noisy)]
+    second = [read(1, 1, 12.0), read(2, 1, 52025.0, **change), read(3, 1, 31.0)]
+    for agreement in (compare(first, second), compare(second, first)):
+        assert (agreement.agatston_ids, agreement.left_out) == ((1, 3), 1)
+        assert agreement.exam_ids == (1, 2, 3)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.worklist.agreement import icc
 from hyrisk_desktop.worklist.agreement_many import (
     QUANTITIES,
@@ -152,6 +153,25 @@ def test_a_box_another_profile_and_a_proposed_centre_are_not_compared() -> None:
     found = compare_many([one, two])
     assert (found.scores["region"].complete, found.scores["region"].compared, found.left_out) == (3, 3, 1)
     assert found.scores["region"].icc.value > 0.9
+
+
+def test_scores_are_compared_of_one_series_by_one_profile_and_where_they_are_not_withheld() -> None:
+    contrast = (Finding("contrast", Severity.UNFIT, "Contrast agent."),)
+
+    def reads(reader: int, **changes: dict[str, Any]) -> dict[int, Read]:
+        results = {"calcium": {"agatston": 5.0}} | heart(9.0, LAD=4.0)
+        names = ("alike", "profile", "series", "withheld")
+        return by_exam(*(read(n, reader, 1, results=results, **changes.get(k, {})) for n, k in enumerate(names)))
+
+    other = {"profile": {"profile": "mass"}, "series": {"series_uid": "2"}, "withheld": {"findings": contrast}}
+    for several in ([reads(1), reads(2, **other)], [reads(1, **other), reads(2)]):
+        found = compare_many(several)
+        assert [found.scores[q].compared for q in ("region", "whole_heart", "LAD")] == [1, 1, 1]
+        assert (found.left_out, found.compared) == (3, 4)
+    three = compare_many([reads(1), reads(2, withheld={"findings": contrast}), reads(3)])
+    assert [three.scores[q].compared for q in ("region", "LAD")] == [4, 4], "the other two have it"
+    assert [three.scores[q].complete for q in ("region", "LAD")] == [3, 3]
+    assert three.left_out == 0
 
 
 def test_each_vessel_is_compared_by_itself() -> None:

@@ -246,7 +246,7 @@ class AgreementDialog(LetteredDialog):
         said = [self._why_empty(one, two)]
         if agreement.left_out:
             said.append(
-                trn("{n} exam is left out of the Agatston figures: a whole-heart box, or different profiles.", "{n} exams are left out of the Agatston figures: a whole-heart box, or different profiles.", agreement.left_out)
+                trn("{n} exam is left out of the Agatston figures: a whole-heart box, different series or profiles, or withheld.", "{n} exams are left out of the Agatston figures: a whole-heart box, different series or profiles, or withheld.", agreement.left_out)
             )  # fmt: skip
         if any(e.synthetic for e in self._known.entries):
             said.append(tr("Some of these exams are synthetic phantoms, not patients."))

@@ -127,8 +127,8 @@ class AllReaders(QWidget):
         if found.left_out:
             said.append(
                 trn(
-                    "{n} exam is left out of the region Agatston: scored by different profiles.",
-                    "{n} exams are left out of the region Agatston: scored by different profiles.",
+                    "{n} exam is left out of the region Agatston: from different series, by different profiles, or withheld.",
+                    "{n} exams are left out of the region Agatston: from different series, by different profiles, or withheld.",
                     found.left_out,
                 )
             )
