@@ -1,4 +1,4 @@
-"""Tables that leave the program: CSV that no spreadsheet takes for formulas, and Parquet.
+"""Tables that leave the program, CSV that no spreadsheet takes for formulas and Parquet; and those that come into it.
 
 Cells hold text that others wrote (patient ids, file names, readers' names). A spreadsheet runs a cell that starts like a
 formula, so such text gets an apostrophe in front; numbers stay numbers.
@@ -10,9 +10,10 @@ import csv
 import io
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ _FORMULA = re.compile("(^|[;|])([\\s\"']*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])")
 # Line breaks, tabs and what cannot be seen: a row stays one line. Halves of surrogate pairs are in no UTF-8.
 _CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\u2028\u2029]")
 _SURROGATE = re.compile("[\\ud800-\\udfff]")
+_DECIMAL_COMMA = re.compile("[+-]?[0-9]+,[0-9]+")
 
 
 class Kind(StrEnum):
@@ -74,6 +76,50 @@ def csv_line(cells: Iterable[Cell]) -> str:
     stream = io.StringIO()
     csv.writer(stream, lineterminator=END).writerow([safe_cell(cell) for cell in cells])
     return stream.getvalue()
+
+
+def read_csv(
+    path: Path, code: str, numbers: Collection[str] = ()
+) -> tuple[tuple[str, ...], list[tuple[int, list[str]]]]:
+    """A table that somebody wrote, as their spreadsheet saves it: with commas, or with semicolons or tabs as in half of Europe.
+
+    Args:
+        path: of the table, in UTF-8. code: of the errors. numbers: columns whose decimal commas become points, where commas part
+            no cells.
+
+    Returns:
+        The columns in lower case, and the rows that are not empty: number as a spreadsheet counts, and stripped cells; a row may
+        have fewer or more of these than there are columns.
+
+    Raises:
+        InputError: the file can't be read, or is no CSV in UTF-8.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as stream:
+            head = stream.readline()
+            stream.seek(0)
+            separator = max(",;\t", key=head.count)
+            lines = [[cell.strip() for cell in cells] for cells in csv.reader(stream, delimiter=separator, strict=True)]
+    except OSError as e:
+        raise InputError(code, tr("{name} can't be read: {why}.", name=path.name, why=e.strerror or "")) from e
+    except (UnicodeDecodeError, csv.Error) as e:
+        raise InputError(
+            code, tr("{name} can't be read: it is no CSV table in UTF-8; save it as one.", name=path.name)
+        ) from e
+    header = tuple(cell.lower() for cell in lines[0]) if lines else ()
+    rows = [(number, cells) for number, cells in enumerate(lines[1:], 2) if any(cells)]
+    if separator != ",":
+        places = [at for at, name in enumerate(header) if name in numbers]
+        for _, cells in rows:
+            for at in places:
+                if at < len(cells) and _DECIMAL_COMMA.fullmatch(cells[at]):
+                    cells[at] = cells[at].replace(",", ".")
+    return header, rows
+
+
+def named(columns: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
+    """A row of `read_csv` by its columns' names; "" for a cell that it lacks, and nothing for what has no name."""
+    return {name: cell for name, cell in zip_longest(columns, cells, fillvalue="") if name}
 
 
 def write_csv(path: Path, columns: Sequence[Column], rows: Iterable[Mapping[str, Any]]) -> None:

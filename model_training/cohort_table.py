@@ -6,7 +6,6 @@ starts from the table's folder. Every complaint names the row (the line of the f
 
 from __future__ import annotations
 
-import csv
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.imaging.volume import Voxel
 from hyrisk_desktop.risk.bundle import LONGEST_HORIZON
+from hyrisk_desktop.tables import named, read_csv
 from model_training.tied import tied
 
 TABLE = "cohort.csv"
@@ -211,22 +211,8 @@ _Rows = list[tuple[int, dict[str, str]]]
 
 
 def _read_csv(path: Path) -> tuple[tuple[str, ...], _Rows]:
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            head = file.readline()
-            file.seek(0)
-            # Spreadsheets of half of Europe separate by semicolons.
-            reader = csv.DictReader(file, delimiter=max(",;\t", key=head.count), restkey="", restval="")
-            columns = tuple(_name(name) for name in reader.fieldnames or ())
-            rows = [
-                (reader.line_num, {_name(k): (v or "").strip() for k, v in row.items() if k and isinstance(v, str)})
-                for row in reader
-            ]
-    except (OSError, UnicodeDecodeError, csv.Error) as e:
-        raise InputError(
-            "cohort_unreadable", tr("“{name}” can't be read; save it as CSV in UTF-8.", name=path.name)
-        ) from e
-    return columns, rows
+    columns, rows = read_csv(path, "cohort_unreadable", numbers=("x", "y", "z", "grade", "agatston", "outcome"))
+    return columns, [(number, named(columns, cells)) for number, cells in rows]
 
 
 def _read_parquet(path: Path) -> tuple[tuple[str, ...], _Rows]:

@@ -24,6 +24,7 @@ from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.imaging.choice import rank
 from hyrisk_desktop.imaging.headers.kinds import Kind
 from hyrisk_desktop.imaging.records import SeriesRecord
+from hyrisk_desktop.tables import named, read_csv
 
 STAGES = {"I": (110, 120), "II": (210, 220), "III": (310, 320), "IV": (400,)}
 PAPER_STAGES = {"I": 49, "II": 19, "III": 22}
@@ -231,20 +232,8 @@ def parse_stages(text: str) -> dict[str, int]:
 
 
 def _read(path: Path) -> tuple[Sequence[str], list[dict[str, str]]]:
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = [name.strip().lower() for name in reader.fieldnames or ()]
-            rows = [
-                {
-                    name: (row.get(given) or "").strip()
-                    for name, given in zip(columns, reader.fieldnames or (), strict=True)
-                }
-                for row in reader
-            ]
-    except (OSError, UnicodeDecodeError, csv.Error) as e:
-        raise InputError("nlst_unreadable", tr("“{name}” can't be read as CSV in UTF-8.", name=path.name)) from e
-    return columns, rows
+    columns, rows = read_csv(path, "nlst_unreadable")
+    return columns, [named(columns, cells) for _, cells in rows]
 
 
 def _number(text: str) -> float | None:

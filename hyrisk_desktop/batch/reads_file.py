@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from hyrisk_desktop.calcium import Region
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import Voxel
+from hyrisk_desktop.tables import named, read_csv
 
 _NEEDED = ("series_uid", "x", "y", "z", "grade")
 _MAX_VOXEL = 1_000_000
@@ -60,14 +60,7 @@ def read_reads(path: Path) -> Mapping[str, tuple[BatchRead, ...]]:
         InputError: the file can't be read, or a cell is wrong; the sentence names its row, counted as a spreadsheet
             does, and its column.
     """
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as stream:
-            lines = list(csv.reader(stream, strict=True))
-    except OSError as e:
-        raise InputError("reads", tr("{name} can't be read: {why}.", name=path.name, why=e.strerror or "")) from e
-    except (UnicodeDecodeError, csv.Error) as e:
-        raise InputError("reads", tr("{name} is no CSV table in UTF-8.", name=path.name)) from e
-    header = [cell.strip().lower() for cell in lines[0]] if lines else []
+    header, rows = read_csv(path, "reads", numbers=("x", "y", "z", "grade"))
     for column in _NEEDED:
         if column not in header:
             raise InputError("reads", tr("{name}, row 1: column {column} is missing.", name=path.name, column=column))
@@ -76,21 +69,19 @@ def read_reads(path: Path) -> Mapping[str, tuple[BatchRead, ...]]:
             message = tr("{name}, row 1: column {column} is there twice.", name=path.name, column=column)
             raise InputError("reads", message)
     reads: dict[str, dict[str, BatchRead]] = {}
-    for number, cells in enumerate(lines[1:], 2):
-        if any(cell.strip() for cell in cells):
-            uid, read = _Row(path.name, number, header, cells).read()
-            mine = reads.setdefault(uid, {})
-            if read.reader in mine:
-                column = "reader" if "reader" in header else "series_uid"
-                raise _Row(path.name, number, header, cells).wrong(
-                    column, tr("this reader's read of this series is in an earlier row already")
-                )
-            mine[read.reader] = read
+    for number, cells in rows:
+        row = _Row(path.name, number, header, cells)
+        uid, read = row.read()
+        mine = reads.setdefault(uid, {})
+        if read.reader in mine:
+            column = "reader" if "reader" in header else "series_uid"
+            raise row.wrong(column, tr("this reader's read of this series is in an earlier row already"))
+        mine[read.reader] = read
     return {uid: tuple(mine.values()) for uid, mine in reads.items()}
 
 
 class _Row:
-    def __init__(self, file: str, number: int, header: list[str], cells: list[str]) -> None:
+    def __init__(self, file: str, number: int, header: Sequence[str], cells: Sequence[str]) -> None:
         self._file, self._row = file, number
         if len(cells) > len(header):
             raise InputError(
@@ -98,7 +89,7 @@ class _Row:
                 tr("{name}, row {n}, column {column}: there are more cells than columns.",
                    name=file, n=number, column=len(header) + 1),
             )  # fmt: skip
-        self._cells = {name: cell.strip() for name, cell in zip(header, cells, strict=False)}
+        self._cells = named(header, cells)
 
     def wrong(self, column: str, what: str) -> InputError:
         """The sentence for one wrong cell."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +9,10 @@ from typing import Any
 
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr, trn
+from hyrisk_desktop.tables import named, read_csv
 from hyrisk_desktop.worklist.records import ExamEntry, Read
 
 COLUMNS = ("exam", "series_uid", "x", "y", "z", "grade", "agatston", "outcome", "patient_id", "reader", "synthetic")
-_MAX_ROWS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +45,14 @@ def read_outcomes(path: Path) -> dict[str, int]:
     Raises:
         InputError: the file can't be read, lacks a column, or a row has another outcome or contradicts an earlier one.
     """
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.DictReader(stream))[: _MAX_ROWS + 1]
-    except (OSError, UnicodeDecodeError, csv.Error) as e:
-        raise InputError("outcomes", tr("{name} can't be read as a CSV table.", name=path.name)) from e
-    if not rows or not {"patient_id", "outcome"} <= set(rows[0]):
+    columns, rows = read_csv(path, "outcomes")
+    if not rows or not {"patient_id", "outcome"} <= set(columns):
         message = tr("{name} needs the columns patient_id and outcome, and at least one row.", name=path.name)
         raise InputError("outcomes", message)
     outcomes: dict[str, int] = {}
-    for number, row in enumerate(rows, 2):
-        patient, text = (row["patient_id"] or "").strip(), (row["outcome"] or "").strip()
+    for number, cells in rows:
+        row = named(columns, cells)
+        patient, text = row["patient_id"], row["outcome"]
         if not patient:
             raise InputError("outcomes", tr("{name}, row {n}: patient_id is empty.", name=path.name, n=number))
         if text not in ("0", "1"):

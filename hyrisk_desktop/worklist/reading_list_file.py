@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from hyrisk_desktop.errors import Cancelled, ExamError, InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import ScannedExam, scan_exams
 from hyrisk_desktop.jobs import CancelToken, Progress, no_progress
+from hyrisk_desktop.tables import named, read_csv
 
 
 def read_reading_table(path: Path) -> dict[Path, set[str]]:
@@ -19,15 +19,12 @@ def read_reading_table(path: Path) -> dict[Path, set[str]]:
     Raises:
         InputError: the file can't be read, has no such column, or names no exam.
     """
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError, csv.Error) as e:
-        raise InputError("reading_list", tr("{name} can't be read as a CSV table.", name=path.name)) from e
+    columns, rows = read_csv(path, "reading_list")
     wanted: dict[Path, set[str]] = {}
-    for row in rows:
-        if exam := (row.get("exam") or "").strip():
-            series = (row.get("series_uid") or "").strip()
+    for _, cells in rows:
+        row = named(columns, cells)
+        if exam := row.get("exam"):
+            series = row.get("series_uid")
             wanted.setdefault(path.parent / exam, set()).update({series} if series else ())
     if not wanted:
         message = tr("{name} names no exams: a reading list needs a column “exam” with their paths.", name=path.name)

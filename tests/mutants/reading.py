@@ -226,7 +226,15 @@ READING = [
         ('return self._voxel("x"), self._voxel("y"), self._voxel("z")', 'return self._voxel("y"), self._voxel("x"), self._voxel("z")'),
         ("_MAX_TEXT = 80", "_MAX_TEXT = 79"),
         ("sorted(self.excluded), box, self.profile]", "sorted(self.excluded), None, self.profile]"),
+    ),
+    *mutants(
+        "hyrisk_desktop/tables.py",
+        "tests/unit/test_tables.py",
         ("enumerate(lines[1:], 2)", "enumerate(lines[1:], 1)"),
+        ('max(",;\\t", key=head.count)', '","'),
+        ('if separator != ",":', "if True:"),
+        ("if name in numbers]", "]"),
+        ("_DECIMAL_COMMA.fullmatch(cells[at])", "True"),
     ),
     *mutants(
         "hyrisk_desktop/batch/pace.py",

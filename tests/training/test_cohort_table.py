@@ -62,8 +62,10 @@ def test_a_folder_names_its_table(tmp_path: Path) -> None:
 
 def test_semicolons_a_byte_order_mark_and_capitals_are_read(tmp_path: Path) -> None:
     path = write(tmp_path, *(row.replace(",", ";") for row in GOOD), header=HEADER.upper().replace(",", ";"))
-    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
-    assert read_table(path).ready
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b";2.5;", b";2,5;").replace(b";12.5;", b";12,5;"))
+    table = read_table(path)
+    assert table.ready
+    assert [(c.grade, c.agatston) for c in table.cases[:2]] == [(1, 12.5), (2.5, None)]
 
 
 @pytest.mark.parametrize(

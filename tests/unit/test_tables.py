@@ -15,6 +15,8 @@ from hyrisk_desktop.tables import (
     Column,
     Kind,
     csv_line,
+    named,
+    read_csv,
     require_parquet,
     safe_cell,
     safe_text,
@@ -65,6 +67,53 @@ def test_a_row_is_one_line_and_reads_back(cells: list[str]) -> None:
     (back,) = csv.reader([line.encode().decode()], strict=True)
     assert back == [safe_text(c) for c in cells]
     assert not any(b.lstrip(" \"'").startswith(tuple("=+-@")) and not b.lstrip(' "').startswith("'") for b in back)
+
+
+@pytest.mark.parametrize(("separator", "mark"), [(",", "."), (";", ","), ("\t", ",")])
+def test_a_table_is_read_as_a_spreadsheet_of_any_country_saves_it(tmp_path: Path, separator: str, mark: str) -> None:
+    cells = [
+        ["Exam", " X", "grade", "id"],
+        ["a", "", f"1{mark}5", "0012"],
+        ["", "", "", ""],
+        ['"b\n"', "7", f"-0{mark}25", f"3{mark}5", "more"],
+        ["ä"],
+    ]
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(separator.join(row) for row in cells).encode())
+    columns, rows = read_csv(path, "x", numbers=("x", "grade"))
+    assert columns == ("exam", "x", "grade", "id")
+    # Rows are counted as a spreadsheet does, and text keeps its commas.
+    assert rows == [
+        (2, ["a", "", "1.5", "0012"]),
+        (4, ["b", "7", "-0.25", f"3{mark}5", "more"]),
+        (5, ["ä"]),
+    ]
+    assert named(columns, rows[1][1]) == {"exam": "b", "x": "7", "grade": "-0.25", "id": f"3{mark}5"}
+    assert named(("exam", "", "x"), ["ä", "u"]) == {"exam": "ä", "x": ""}
+
+
+def test_a_comma_in_a_number_is_left_alone_where_commas_part_cells_or_part_thousands(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text('x,y\n"1,5",2\n')
+    assert read_csv(path, "x", numbers=("x",))[1] == [(2, ["1,5", "2"])]
+    path.write_text("x;y\n1.234,5;1,2,3\n")
+    assert read_csv(path, "x", numbers=("x", "y"))[1] == [(2, ["1.234,5", "1,2,3"])]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(None, "t.csv can't be read: "), ("x\nä\n".encode("cp1252"), "save it as one"), (b'x\n"1\n', "save it as one")],
+)
+def test_what_is_no_table_is_one_sentence(tmp_path: Path, content: bytes | None, words: str) -> None:
+    path = tmp_path / "t.csv"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read_csv(path, "reads")
+    assert caught.value.code == "reads"
+    assert words in caught.value.message
+    path.write_bytes(b"")
+    assert read_csv(path, "reads") == ((), [])
 
 
 def test_csv_is_written_whole(tmp_path: Path) -> None:

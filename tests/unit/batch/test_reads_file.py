@@ -28,6 +28,11 @@ def test_reads_by_series_and_reader(tmp_path: Path) -> None:
     }
 
 
+def test_semicolons_and_decimal_commas(tmp_path: Path) -> None:
+    path = written(tmp_path, "series_uid;x;y;z;grade;reader\n1.2;10;20,0;3;1,5;Zoë, A\n")
+    assert read_reads(path) == {"1.2": (BatchRead((10, 20, 3), 1.5, "Zoë, A"),)}
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

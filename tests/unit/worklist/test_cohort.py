@@ -74,6 +74,11 @@ def test_a_bad_table_of_outcomes_names_row_and_column(tmp_path: Path, text: str,
         read_outcomes(table(tmp_path / "o.csv", text))
 
 
+def test_outcomes_are_read_with_semicolons_and_any_column_more(tmp_path: Path) -> None:
+    path = table(tmp_path / "o.csv", "No;Patient_ID ;outcome\n1;P,1;1\n\n2;P2;0\n")
+    assert read_outcomes(path) == {"P,1": 1, "P2": 0}
+
+
 def test_an_empty_cohort_says_what_is_missing_and_writes_nothing(tmp_path: Path) -> None:
     entries = [entry(0, tmp_path)]
     with pytest.raises(InputError, match="1 without outcome"):
@@ -113,6 +118,12 @@ def test_a_reading_list_names_exams_and_the_series_to_read(tmp_path: Path) -> No
         ("0", "1.2.826.0.1.3680043.10.9999.0.2"),
         ("gone", "not_found"),
     ]
+
+
+def test_a_reading_list_may_have_semicolons(tmp_path: Path) -> None:
+    write_exam(tmp_path / "exams, old" / "1", 1)
+    (found,) = scan_table(table(tmp_path / "list.csv", "Exam;series_uid\nexams, old/1;\n"))
+    assert found.chosen is not None
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "exam\n\n"])
