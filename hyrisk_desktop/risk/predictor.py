@@ -26,6 +26,7 @@ from hyrisk_desktop.risk.engine import NON_SURVIVOR, Engine
 from hyrisk_desktop.risk.look import Look, look_at
 from hyrisk_desktop.risk.novelty import novelty_findings
 from hyrisk_desktop.risk.placement import placement_findings
+from hyrisk_desktop.risk.preload import map_onnx_runtime
 from hyrisk_desktop.risk.preprocessing import Crop
 from hyrisk_desktop.risk.risk_reading import RiskReading
 from hyrisk_desktop.risk.spread import COVERS, OF_VIEWS
@@ -346,6 +347,8 @@ class Predictor:
 def _open(directory: Path, device: str | None, engine: EngineName) -> tuple[ModelBundle, Engine]:
     if engine == "onnx":
         from hyrisk_desktop.risk.bundle_arrays import load_arrays
+
+        map_onnx_runtime()
         from hyrisk_desktop.risk.onnx_engine import OnnxEngine
 
         bundle, arrays = load_arrays(directory)

@@ -1,4 +1,4 @@
-"""Import torch from a background thread without freezing the window.
+"""Import torch and ONNX Runtime from a background thread without freezing the window.
 
 `import torch` maps more than a gigabyte of shared libraries while it holds Python's global lock, and the GUI
 thread can't draw meanwhile. Calling the dynamic loader through ctypes first releases the lock for that long part;
@@ -18,7 +18,8 @@ import gc
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 
@@ -27,11 +28,16 @@ def import_torch() -> None:
     if "torch" in sys.modules:
         # Only torch's own objects may be frozen: at a later call everything else, closed exams' garbage too, would be.
         return
-    if sys.platform.startswith("linux"):
-        with contextlib.suppress(OSError, AttributeError):
-            _map_libraries()
+    # As torch itself does, so that every dependency resolves the same way.
+    _map("torch", ("lib/libtorch_global_deps.so",), "RTLD_GLOBAL")
+    _map("torch", ("lib/libtorch.so", "lib/libtorch_python.so"), "RTLD_LOCAL")
     with lasting_imports():
         import torch  # noqa: F401
+
+
+def map_onnx_runtime() -> None:
+    """Map ONNX Runtime's library outside Python's global lock where possible: its import then holds that half as long."""
+    _map("onnxruntime", (f"capi/onnxruntime_pybind11_state{EXTENSION_SUFFIXES[0]}",), "RTLD_LOCAL")
 
 
 @contextlib.contextmanager
@@ -49,18 +55,20 @@ def lasting_imports() -> Iterator[None]:
             gc.enable()
 
 
-def _map_libraries() -> None:
-    spec = importlib.util.find_spec("torch")
-    if spec is None or spec.origin is None:
+def _map(package: str, libraries: Iterable[str], mode: str) -> None:
+    """Map shared libraries, where they are and the system has such a call.
+
+    Args:
+        package: that brings them. libraries: places in its folder. mode: constant of `os`.
+    """
+    spec = importlib.util.find_spec(package)
+    if not sys.platform.startswith("linux") or spec is None or spec.origin is None:
         return
-    folder = Path(spec.origin).parent
-    # A call through CDLL releases the global lock, ctypes.CDLL(path) itself would keep it.
-    dlopen = ctypes.CDLL(None).dlopen
-    dlopen.restype = ctypes.c_void_p
-    dlopen.argtypes = (ctypes.c_char_p, ctypes.c_int)
-    for name in ("libtorch_global_deps.so", "libtorch.so", "libtorch_python.so"):
-        library = folder / "lib" / name
-        if library.is_file():
-            # As torch itself does, so that every dependency resolves the same way.
-            mode = ctypes.RTLD_GLOBAL if name == "libtorch_global_deps.so" else ctypes.RTLD_LOCAL
-            dlopen(os.fsencode(library), mode | os.RTLD_LAZY)
+    with contextlib.suppress(OSError, AttributeError):
+        # A call through CDLL releases the global lock, ctypes.CDLL(path) itself would keep it.
+        dlopen = ctypes.CDLL(None).dlopen
+        dlopen.restype = ctypes.c_void_p
+        dlopen.argtypes = (ctypes.c_char_p, ctypes.c_int)
+        for library in (Path(spec.origin).parent / name for name in libraries):
+            if library.is_file():
+                dlopen(os.fsencode(library), getattr(os, mode) | os.RTLD_LAZY)
