@@ -5,57 +5,37 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from collections.abc import Callable
+from typing import TypeVar
 
+T = TypeVar("T", int, float)
 LARGEST_SEED = 2**31 - 1
 """What numpy and scikit-learn both take, with room for the folds' own seeds that are counted from it."""
 
 
-def positive(text: str) -> int:
-    """A whole number from 1 on, for ``type=``."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return value
+def _bounded(kind: type[T], lowest: T, highest: float = math.inf) -> Callable[[str], T]:
+    """A reader of texts, for ``type=``, that takes finite numbers of one kind within bounds and says these otherwise."""
+
+    def read(text: str) -> T:
+        value = kind(text)
+        # Against NaN no comparison is ever true, and what it bounds would not be bounded.
+        if not lowest <= value <= highest or value == math.inf:
+            bounds = f"be {lowest} or more" if math.isinf(highest) else f"lie between {lowest} and {highest}"
+            raise argparse.ArgumentTypeError(f"must {bounds}")
+        return value
+
+    # What argparse calls a text that is no number at all.
+    read.__name__ = kind.__name__
+    return read
 
 
-def not_negative(text: str) -> int:
-    """A whole number from 0 on, for ``type=``."""
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError("must be 0 or more")
-    return value
-
-
-def seed(text: str) -> int:
-    """What a random choice starts from, for ``type=``."""
-    value = int(text)
-    if not 0 <= value <= LARGEST_SEED:
-        raise argparse.ArgumentTypeError(f"must lie between 0 and {LARGEST_SEED}")
-    return value
-
-
-def finite(text: str) -> float:
-    """A number, for ``type=``: against NaN no comparison is ever true, and what it bounds would not be bounded."""
-    value = float(text)
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError("must be a number")
-    return value
-
-
-def amount(text: str) -> float:
-    """A number from 0 on, for ``type=``."""
-    value = finite(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError("must be 0 or more")
-    return value
-
-
-def years(text: str) -> float:
-    """A time that a person may live, for ``type=``."""
-    value = amount(text)
-    if value > 100:
-        raise argparse.ArgumentTypeError("must lie between 0 and 100")
-    return value
+positive = _bounded(int, 1)
+not_negative = _bounded(int, 0)
+seed = _bounded(int, 0, LARGEST_SEED)
+"""What a random choice starts from."""
+amount = _bounded(float, 0)
+years = _bounded(float, 0, 100)
+"""A time that a person may live."""
 
 
 def tell_progress(done: int, total: int) -> None:
