@@ -6,12 +6,15 @@ import itertools
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from hyrisk_desktop.calcium import HeartRegion, Zone, propose_heart, score_whole_heart
+from hyrisk_desktop.calcium.heart_mask import CoarseHeart
+from hyrisk_desktop.calcium.heart_region import _findings
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.imaging import CTVolume, Voxel, find_series, propose_centre, read_volume
 from model_training.phantom.render import make_phantom
@@ -275,3 +278,25 @@ def test_real_chests(
         assert not plaque.counted
     # Neither spine nor ribs nor sternum are in the list at all.
     assert max((group.volume_mm3 for group in whole.groups), default=0) < 1000
+
+
+@pytest.mark.parametrize(
+    ("changes", "codes"),
+    [
+        ({}, []),
+        ({"spine_seen": False}, ["heart_outline"]),
+        ({"dome_seen": False}, ["heart_outline"]),
+        ({"guessed": True}, ["heart_guessed"]),
+        ({"guessed": True, "spine_seen": False, "volume_ml": 1.0}, ["heart_guessed"]),
+        ({"volume_ml": 299.9}, ["heart_small"]),
+        ({"at": 0}, ["heart_cut"]),
+        ({"at": -1}, ["heart_cut"]),
+        ({"dome_seen": False, "volume_ml": 1.0, "at": 0}, ["heart_outline", "heart_small", "heart_cut"]),
+    ],
+)
+def test_what_is_said_of_an_outline(changes: dict[str, Any], codes: list[str]) -> None:
+    given = {"spine_seen": True, "dome_seen": True, "guessed": False, "volume_ml": 300.0, "at": 2} | changes
+    heart, nothing = np.zeros((5, 3, 3), bool), np.zeros((5, 3, 3), bool)
+    heart[given["at"]] = True
+    found = CoarseHeart(heart, nothing, nothing, given["spine_seen"], given["dome_seen"])
+    assert [f.code for f in _findings(found, given["volume_ml"], guessed=given["guessed"])] == codes
