@@ -26,6 +26,7 @@ from hyrisk_desktop.imaging import prepare_decoders, shutdown_decoders, warm_dec
 from hyrisk_desktop.paths import private_roots
 from hyrisk_desktop.private_files import repair
 from hyrisk_desktop.risk.model_store import ActiveModel, ModelStore, installed_models
+from hyrisk_desktop.risk.preload import lasting_imports
 from hyrisk_desktop.settings import Settings, store_place
 from hyrisk_desktop.unfinished import sweep
 
@@ -141,8 +142,9 @@ class Services:
 
 
 def _import_rest() -> None:
-    for name in SEEN_LATER:
-        importlib.import_module(f"hyrisk_desktop.gui.{name}")
+    with lasting_imports():
+        for name in SEEN_LATER:
+            importlib.import_module(f"hyrisk_desktop.gui.{name}")
 
 
 def _tidy_up() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -339,6 +340,18 @@ def test_the_window_is_up_before_torch() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"
+
+
+def test_what_is_seen_later_is_imported_without_a_search_for_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One over all that the imports made would keep the window waiting, and the thread that does it stands back for others."""
+    from hyrisk_desktop.gui import application
+
+    searching: list[bool] = []
+    monkeypatch.setattr(application.importlib, "import_module", lambda _: searching.append(gc.isenabled()))
+    monkeypatch.setattr(gc, "freeze", lambda: searching.append(True))
+    application._import_rest()
+    assert searching == [False] * len(application.SEEN_LATER) + [True]
+    assert gc.isenabled()
 
 
 def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
