@@ -102,7 +102,9 @@ class ReadKeeper(QObject):
                 session.take_stored(state_of(read), exam.exam_id, _risk_of(read), _time(read.updated_at))
 
         question = self._begin_to_ask()
-        self._store.ask(lambda store: store.newest_read(newer.exam_id, reader, blinded=blinded), done, lambda _: done(None))
+        self._store.ask(
+            lambda store: store.newest_read(newer.exam_id, reader, blinded=blinded), done, lambda _: done(None)
+        )
 
     def _begin_to_ask(self) -> int:
         """Nothing is saved until the answer to the newest question is there; an older one's end is none of it."""
