@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.volume import Voxel
+from hyrisk_desktop.standing import scores_standing
 from hyrisk_desktop.worklist.records import Read
 
 GRADES = 4
@@ -52,7 +53,7 @@ class Agreement:
         confusion: [4, 4] counts, rows the first reader's grade, columns the second's (fractions go to the nearest).
         linear, quadratic: weighted kappa; raw: share of equal grades.
         agatston_ids, agatston: the exams whose region both scored by one profile, and [n, 2] region Agatston scores.
-        left_out: exams that both scored, but not alike: in a whole-heart box, or by different profiles.
+        left_out: exams that both scored, but not alike (in a whole-heart box, or by different profiles), or where a score is withheld.
         icc: ICC(2,1) of these scores; bland_altman: of these scores, None with fewer than three.
         seconds: median seconds to the grade of either reader, NaN where unknown.
     """
@@ -85,9 +86,10 @@ def compare(first: Iterable[Read], second: Iterable[Read]) -> Agreement:
     graded = [i for i in both if one[i].grade is not None and two[i].grade is not None]
     grades = np.array([(one[i].grade, two[i].grade) for i in graded], np.float64).reshape(-1, 2)
     known = [i for i in both if _agatston(one[i]) is not None and _agatston(two[i]) is not None]
+    pairs = {i: (region_agatston(one[i]), region_agatston(two[i])) for i in known if one[i].profile == two[i].profile}
     # A box is not a region, and another threshold is another score: such pairs say nothing of the readers.
-    scored = [i for i in known if one[i].box is None and two[i].box is None and one[i].profile == two[i].profile]
-    scores = np.array([(_agatston(one[i]), _agatston(two[i])) for i in scored], np.float64).reshape(-1, 2)
+    scored = [i for i, pair in pairs.items() if None not in pair]
+    scores = np.array([pairs[i] for i in scored], np.float64).reshape(-1, 2)
     a, b = (np.rint(grades[:, k]).astype(np.int64) for k in (0, 1))
     return Agreement(
         exam_ids=tuple(graded),
@@ -106,8 +108,8 @@ def compare(first: Iterable[Read], second: Iterable[Read]) -> Agreement:
 
 
 def region_agatston(read: Read) -> float | None:
-    """The region Agatston of a read; None where there is none, where it is of a box, or where no reader placed the centre."""
-    return None if read.box is not None else _agatston(read)
+    """The region Agatston of a read; None where there is none, where it is of a box or withheld, or where no reader placed the centre."""
+    return None if read.box is not None or scores_standing(read.findings).withheld else _agatston(read)
 
 
 def _agatston(read: Read) -> float | None:
@@ -239,16 +241,21 @@ def mean_read(reads: Sequence[Read], reader_id: int) -> Read:
         InputError: fewer than two of them are graded, or they are of different series.
     """
     graded = [r for r in reads if r.grade is not None]
-    if len(graded) < 2 or len({r.series_uid for r in graded}) != 1:
-        message = tr("A consensus needs at least two graded reads of the same series.")
-        raise InputError("consensus", message)
+    _require_one_series(graded)
     grade = float(np.mean([r.grade for r in graded]))
     return _consensus(graded, grade, reader_id, MEAN)
 
 
 def adjudicated_read(reads: Sequence[Read], grade: float, reader_id: int) -> Read:
-    """The consensus whose grade somebody decided."""
+    """The consensus whose grade somebody decided; raises InputError as `mean_read`."""
+    # The middle between voxels of two series is a place in neither.
+    _require_one_series(reads)
     return _consensus(reads, grade, reader_id, ADJUDICATED)
+
+
+def _require_one_series(reads: Sequence[Read]) -> None:
+    if len(reads) < 2 or len({r.series_uid for r in reads}) != 1:
+        raise InputError("consensus", tr("A consensus needs at least two graded reads of the same series."))
 
 
 def is_adjudicated(read: Read) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.standing import whole_heart_standing
 from hyrisk_desktop.worklist.agreement import GRADES, Estimate, icc, region_agatston
 from hyrisk_desktop.worklist.records import Read
 
@@ -115,7 +116,8 @@ def _number(value: Callable[[Read], float | None], read: Read | None) -> float:
 
 
 def _heart_agatston(read: Read, name: str) -> float | None:
-    heart = None if read.centre_proposed else read.results.get("whole_heart")
+    withheld = whole_heart_standing(read.findings).withheld
+    heart = None if read.centre_proposed or withheld else read.results.get("whole_heart")
     if not heart:
         return None
     if name == WHOLE_HEART:

@@ -246,7 +246,7 @@ class AgreementDialog(LetteredDialog):
         said = [self._why_empty(one, two)]
         if agreement.left_out:
             said.append(
-                trn("{n} exam is left out of the Agatston figures: a whole-heart box, or different profiles.", "{n} exams are left out of the Agatston figures: a whole-heart box, or different profiles.", agreement.left_out)
+                trn("{n} exam is left out of the Agatston figures: a whole-heart box, different profiles, or a score that is withheld.", "{n} exams are left out of the Agatston figures: a whole-heart box, different profiles, or a score that is withheld.", agreement.left_out)
             )  # fmt: skip
         if any(e.synthetic for e in self._known.entries):
             said.append(tr("Some of these exams are synthetic phantoms, not patients."))
@@ -337,6 +337,8 @@ class AgreementDialog(LetteredDialog):
             consensus = store.reader(CONSENSUS)
             made = left = 0
             for reads, grade in wanted:
+                if grade is None and _is_decided(store, reads[0].exam_id, consensus):
+                    continue
                 try:
                     if grade is None:
                         read = mean_read(reads, consensus.reader_id)
@@ -366,3 +368,9 @@ class AgreementDialog(LetteredDialog):
             self._worklist.told.emit(text)
 
         self._worklist.store.ask(work, done, self.failed.emit)
+
+
+def _is_decided(store: Store, exam_id: int, consensus: Reader) -> bool:
+    """Whether somebody, perhaps at another desk and since the dialog was opened, has decided this exam's consensus."""
+    read = store.newest_read(exam_id, consensus)
+    return read is not None and is_adjudicated(read)
