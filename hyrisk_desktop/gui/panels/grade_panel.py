@@ -76,6 +76,8 @@ class GradePanel(QGroupBox):
         layout.addWidget(self.vessels)
         for widget in (*self._group.buttons(), self._value):
             widget.installEventFilter(self)
+        # What was typed before a key or a button that is none of the field's is this exam's grade, and would be forgotten with the next.
+        session.acted.connect(self._value.interpretText)
         session.read_changed.connect(self._show)
         session.exam_changed.connect(self._show)
         self._show()
