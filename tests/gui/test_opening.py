@@ -184,6 +184,17 @@ def test_another_series_can_be_chosen(program: Program, tmp_path: Path) -> None:
     assert program.session.exam.record.series_uid == exam.alternatives[other].series_uid
 
 
+def test_the_choice_of_a_series_ends_with_its_exam(program: Program, tmp_path: Path) -> None:
+    folder = tmp_path / "two"
+    for n in (1, 2):
+        image_file(folder, f"{n}.mha", seed=n)
+    open_and_wait(program, folder)
+    program.window.commands.run("choose_series")
+    assert program.window.findChild(SeriesDialog) is not None
+    open_and_wait(program, image_file(tmp_path / "other", seed=3))
+    program.wait(lambda: program.window.findChild(SeriesDialog) is None)
+
+
 def test_the_log_holds_no_patient_and_no_path(program: Program, tmp_path: Path) -> None:
     secret = tmp_path / "DOE_JOHN_19501224"
     open_and_wait(program, image_file(secret))

@@ -354,6 +354,40 @@ def answer(program: Program, same: bool) -> None:
     program.wait(lambda: program.window.findChild(QMessageBox, "samePatientQuestion") is None)
 
 
+def somebody_else(reading: Reading) -> None:
+    """The next exam comes on screen, as it does when it was asked for just before."""
+    other = next(e for e in reading.worklist.model.entries if e.patient_id == "P004")
+    reading.worklist.open_exam(other.exam_id)
+    reading.program.wait(lambda: reading.session.stored_id == other.exam_id and reading.session.can_measure)
+
+
+def test_a_choice_among_priors_ends_with_the_exam_that_they_are_of(reading: Reading) -> None:
+    """Else one patient's exam would be laid beside another patient's, and not even be asked about."""
+    program, priors = reading.program, priors_of(reading.program)
+    program.window.commands.run("choose_prior")
+    dialog = program.window.findChild(PriorsDialog)
+    assert dialog is not None
+    assert dialog.isVisible()
+    somebody_else(reading)
+    program.wait(lambda: program.window.findChild(PriorsDialog) is None)
+    assert priors.chosen is None
+
+
+def test_the_question_about_the_patient_ends_with_the_exam(ready: Program, tmp_path: Path) -> None:
+    exams = tmp_path / "exams"
+    write_exam(exams / "a", LATE, patient=PATIENT, name=NAME)
+    write_exam(exams / "b", EARLY, patient=PATIENT, name="Test^Eve")
+    write_exam(exams / "c", 4)
+    reading = Reading(ready)
+    reading.open_list(exams, 3)
+    ready.wait(lambda: len(priors_of(ready).found) == 1)
+    reading.key(Qt.Key.Key_D)
+    ready.wait(lambda: ready.window.findChild(QMessageBox, "samePatientQuestion") is not None)
+    somebody_else(reading)
+    ready.wait(lambda: ready.window.findChild(QMessageBox, "samePatientQuestion") is None)
+    assert priors_of(ready).chosen is None
+
+
 @pytest.mark.parametrize("same", [False, True])
 def test_where_the_patient_is_not_sure_the_reader_is_asked(ready: Program, tmp_path: Path, same: bool) -> None:
     exams = tmp_path / "exams"

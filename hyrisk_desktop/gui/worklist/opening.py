@@ -146,7 +146,7 @@ class Opening(QObject):
         elif any(record is one for one in loader.found):
             stored_id, path = loader.found_in
         else:
-            stored_id, path = None, None
+            stored_id, path = None, None if record.holder is not None or not record.files else record.files[0].parent
         if stored_id is None:
             loader.open_record(record, alternatives, path)
             return
