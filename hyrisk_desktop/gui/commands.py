@@ -11,6 +11,7 @@ from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QLabel, QWidget
 
 from hyrisk_desktop.errors import HyRiskError
+from hyrisk_desktop.gui.about_exam import end_with_exam
 from hyrisk_desktop.gui.actions import presets
 from hyrisk_desktop.gui.dialogs.help import HelpCommands
 from hyrisk_desktop.gui.dialogs.message import ErrorDialog
@@ -201,8 +202,7 @@ class Commands(QObject):
 
     def choose_series(self) -> None:
         """Show all series found and let the reader pick another."""
-        exam = self._session.exam
-        if exam is not None:
+        if (exam := self._session.exam) is not None:
             self._show_series(exam.alternatives or (exam.record,), exam.record.series_uid)
 
     @Slot()
@@ -213,7 +213,7 @@ class Commands(QObject):
     def _show_series(self, records: tuple[SeriesRecord, ...], current: str) -> None:
         dialog = SeriesDialog(records, current, self._window)
         dialog.chosen.connect(self._open_series)
-        self._open(dialog)
+        self._open(end_with_exam(dialog, self._session))
 
     @Slot(object, object)
     def _open_series(self, record: SeriesRecord, records: tuple[SeriesRecord, ...]) -> None:

@@ -160,8 +160,11 @@ class Session(Measured):
             read: as it was stored. exam_id, risk, read_at: as of `restore`.
         """
         if self.exam is not None and self.exam.exam_id == exam_id and self.can_measure:
-            self.read = ReadState()
-            self.restore(read, exam_id, risk, read_at)
+            self._restored, self._history = read, ReadHistory()
+            self._kept_risk = None if risk is None else (read, risk)
+            self._set_read(read, anew=True)
+            if read_at is not None and self._key is not None:
+                self._read_at[self._key] = read_at
 
     @property
     def read_restored(self) -> bool:
@@ -328,7 +331,8 @@ class Session(Measured):
             self.acted.emit()
             self._set_read(state)
 
-    def _set_read(self, read: ReadState) -> None:
+    def _set_read(self, read: ReadState, *, anew: bool = False) -> None:
+        """Show ``read``; ``anew``: with the risk that came with it, also where it is the read on screen."""
         moved = read.centre != self.read.centre
         graded_only = replace(read, grade=self.read.grade, vessels=self.read.vessels) == self.read
         noted_only = replace(read, notes=self.read.notes) == self.read
@@ -336,7 +340,7 @@ class Session(Measured):
         if self._key is not None:
             self._reads[self._key] = read
             self._read_at[self._key] = datetime.now(UTC)
-        if not noted_only:
+        if anew or not noted_only:
             self._measure(keep_scores=graded_only)
         self.read_changed.emit()
         if read.complete:

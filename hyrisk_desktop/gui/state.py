@@ -6,6 +6,7 @@ import hashlib
 import itertools
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from pathlib import Path
 
 import numpy as np
 
@@ -30,6 +31,7 @@ class Exam:
         loading: ``volume`` still fills.
         exam_id: unique in this run, so that reopening the same series is another exam.
         stored_id: the worklist's number of it, where it was opened from there (see `Session.stored_id`).
+        path: what the user opened, where it was not; None for the demonstration too, which is nobody's exam.
     """
 
     volume: CTVolume
@@ -39,6 +41,7 @@ class Exam:
     loading: bool = False
     exam_id: int = field(default_factory=lambda: next(_exam_ids))
     stored_id: int | None = None
+    path: Path | None = None
 
     @property
     def synthetic(self) -> bool:

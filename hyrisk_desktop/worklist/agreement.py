@@ -245,16 +245,21 @@ def mean_read(reads: Sequence[Read], reader_id: int) -> Read:
         InputError: fewer than two of them are graded, or they are of different series.
     """
     graded = [r for r in reads if r.grade is not None]
-    if len(graded) < 2 or len({r.series_uid for r in graded}) != 1:
-        message = tr("A consensus needs at least two graded reads of the same series.")
-        raise InputError("consensus", message)
+    _require_one_series(graded)
     grade = float(np.mean([r.grade for r in graded]))
     return _consensus(graded, grade, reader_id, MEAN)
 
 
 def adjudicated_read(reads: Sequence[Read], grade: float, reader_id: int) -> Read:
-    """The consensus whose grade somebody decided."""
+    """The consensus whose grade somebody decided; raises InputError as `mean_read`."""
+    # The middle between voxels of two series is a place in neither.
+    _require_one_series(reads)
     return _consensus(reads, grade, reader_id, ADJUDICATED)
+
+
+def _require_one_series(reads: Sequence[Read]) -> None:
+    if len(reads) < 2 or len({r.series_uid for r in reads}) != 1:
+        raise InputError("consensus", tr("A consensus needs at least two graded reads of the same series."))
 
 
 def is_adjudicated(read: Read) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hyrisk_desktop.calcium import STANDARD
 from hyrisk_desktop.risk.risk_reading import RiskReading
 from hyrisk_desktop.risk.spread import OF_VIEWS
 from hyrisk_desktop.worklist.records import Read
@@ -37,6 +38,7 @@ def risk_of(read: Read) -> RiskReading | None:
             device=kept["device"],
             bundle_sha256=kept["bundle_sha256"],
             score_input=kept["score_input"],
+            agatston=_region_agatston(read),
             horizon=kept.get("horizon"),
             interval_covers=tuple(kept.get("interval_covers", OF_VIEWS)),
             engine=str(read.versions.get("engine", "")),
@@ -44,3 +46,10 @@ def risk_of(read: Read) -> RiskReading | None:
     except (KeyError, TypeError, ValueError):
         # A read of an older version: the model in use reads it again.
         return None
+
+
+def _region_agatston(read: Read) -> float | None:
+    """What the model was given as the region's score, where the stored scores are of that region."""
+    calcium = read.results.get("calcium") or {}
+    standard = read.box is None and calcium.get("profile") == STANDARD.name
+    return calcium.get("agatston") if standard else None

@@ -17,6 +17,7 @@ from hyrisk_desktop.gui.appearance import THEMES, apply_appearance, colour, cont
 from hyrisk_desktop.gui.worklist.dialogs.agreement import AgreementDialog
 from hyrisk_desktop.gui.worklist.dialogs.agreement_parts import GradeMatrix
 from hyrisk_desktop.gui.worklist.dialogs.export_cohort import ExportCohortDialog
+from hyrisk_desktop.gui.worklist.dialogs.score_all import ScoreAllDialog
 from hyrisk_desktop.settings import Settings
 from hyrisk_desktop.worklist.records import Read
 from tests.gui.conftest import Program
@@ -153,6 +154,45 @@ def test_a_blinded_reader_sees_no_others_reads_before_the_end(reading: Reading) 
     assert text(dialog, "agreement_n") == "4"
     differences = dialog.findChild(QTableWidget, "differences")
     assert "Person" not in differences.item(0, 0).text()
+
+
+def test_what_is_open_goes_with_the_list_that_it_is_of(reading: Reading) -> None:
+    """Nobody begins to read blinded beside the others' grades, or beside the numbers of a bulk scoring."""
+    window = reading.program.window
+    opened(reading)
+    window.actions_by_key["score_all"].trigger()
+    scores = window.findChild(ScoreAllDialog)
+    assert scores is not None
+    reading.worklist.set_reader("Ada")
+    reading.program.wait(lambda: window.findChild(AgreementDialog) is None)
+    assert scores.isVisible(), "an open list hides no numbers"
+    opened(reading)
+    reading.worklist.read_blinded(True)
+    reading.program.wait(lambda: reading.session.blinded)
+    reading.program.wait(lambda: window.findChild(AgreementDialog) is None)
+    assert not scores.isVisible()
+    window.actions_by_key["score_all"].trigger()
+    assert not scores.isVisible()
+    assert "4 exams left" in reading.program.text("statusMessage")
+    reading.worklist.read_blinded(False)
+    reading.program.wait(lambda: not reading.session.blinded)
+    window.actions_by_key["score_all"].trigger()
+    assert scores.isVisible()
+
+
+def test_a_mean_replaces_no_consensus_that_was_decided_since_the_dialog_was_opened(reading: Reading) -> None:
+    dialog = opened(reading)
+    store = reading.program.services.store.open()
+    consensus = store.reader("Consensus")
+    entry = reading.worklist.model.entries[3]
+    decided = Read(
+        entry.exam_id, consensus.reader_id, entry.series_uid, centre=(30, 31, 12), grade=3.0,
+        versions={"consensus": "adjudicated"},
+    )  # fmt: skip
+    store.save_read(decided, consensus)
+    click(dialog, "meanConsensus")
+    reading.program.wait(lambda: "3 consensus reads" in reading.program.text("statusMessage"))
+    assert [r.grade for r in store.reads() if r.reader_id == consensus.reader_id] == [3.0, 0.0, 1.5, 2.0]
 
 
 def test_reads_and_outcomes_become_a_cohort_that_retrain_opens(reading: Reading, tmp_path: Path) -> None:

@@ -89,6 +89,23 @@ def place(program: Program) -> None:
     click(view, HEART_CENTRE)
 
 
+def test_a_click_that_began_on_another_exam_does_nothing_to_this_one(ready: Program) -> None:
+    """The next exam may come on screen between the press and the release of a hasty reader."""
+    ready.show(lesion_volume())
+    view = axial(ready)
+    ready.window.desk.set_tool(Tool.PLACE_CENTRE)
+    at = view.position_of((CX, CY, CZ)).toPoint()
+    QTest.mousePress(view.viewport(), LEFT, Qt.KeyboardModifier.NoModifier, at)
+    ready.show(block_volume(series_uid="4.5.6", patient="Other^Patient"))
+    ready.window.desk.set_tool(Tool.PLACE_CENTRE)
+    before = ready.session.view
+    QTest.mouseRelease(view.viewport(), LEFT, Qt.KeyboardModifier.NoModifier, at)
+    assert ready.session.read.centre is None
+    assert ready.session.view == before
+    click(view, HEART_CENTRE)
+    assert ready.session.read.centre == HEART_CENTRE
+
+
 def test_click_grade_risk(ready: Program) -> None:
     place(ready)
     assert ready.session.read.centre == HEART_CENTRE

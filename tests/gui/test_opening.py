@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtWidgets import QDialog, QLabel, QTableWidget
 
+from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.gui.dialogs.message import ErrorDialog
 from hyrisk_desktop.gui.dialogs.series import SeriesDialog
+from hyrisk_desktop.gui.services import exam_loader
+from hyrisk_desktop.imaging import CTVolume, SeriesRecord, find_series
 from tests.gui.conftest import Program
+from tests.helpers import dicom_series
+from tests.helpers.exams import write_exam
 from tests.helpers.volumes import HEART_CENTRE, block_volume
 
 
@@ -177,6 +184,17 @@ def test_another_series_can_be_chosen(program: Program, tmp_path: Path) -> None:
     assert program.session.exam.record.series_uid == exam.alternatives[other].series_uid
 
 
+def test_the_choice_of_a_series_ends_with_its_exam(program: Program, tmp_path: Path) -> None:
+    folder = tmp_path / "two"
+    for n in (1, 2):
+        image_file(folder, f"{n}.mha", seed=n)
+    open_and_wait(program, folder)
+    program.window.commands.run("choose_series")
+    assert program.window.findChild(SeriesDialog) is not None
+    open_and_wait(program, image_file(tmp_path / "other", seed=3))
+    program.wait(lambda: program.window.findChild(SeriesDialog) is None)
+
+
 def test_the_log_holds_no_patient_and_no_path(program: Program, tmp_path: Path) -> None:
     secret = tmp_path / "DOE_JOHN_19501224"
     open_and_wait(program, image_file(secret))
@@ -188,3 +206,143 @@ def test_the_log_holds_no_patient_and_no_path(program: Program, tmp_path: Path) 
     assert "Opened an exam" in text
     assert "DOE" not in text
     assert str(tmp_path) not in text
+
+
+def two_studies(folder: Path) -> Path:
+    for number in (0, 9):
+        write_exam(folder / str(number), number, patient="P-7", name="Test^Ada")
+    return folder
+
+
+def grade_it(program: Program) -> None:
+    """What was chosen is on screen, and its earlier read, if there is one, is back."""
+    program.wait(lambda: program.session.stored_id is not None and not program.services.worklist.keeper.asking)
+    program.session.place_centre((30, 30, 12))
+    program.session.set_grade(2)
+    program.wait_for_risk()
+    program.wait(lambda: program.services.store.unsaved == 0)
+
+
+def unreadable(monkeypatch: pytest.MonkeyPatch, series_uid: str) -> None:
+    read = exam_loader.read_volume
+
+    def refusing(record: SeriesRecord, **more: object) -> CTVolume:
+        if record.series_uid == series_uid:
+            raise ExamError("undecodable", "An image is damaged.")
+        return read(record, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(exam_loader, "read_volume", refusing)
+
+
+def test_the_read_of_another_study_chosen_from_the_same_folder_is_kept(ready: Program, tmp_path: Path) -> None:
+    open_and_wait(ready, two_studies(tmp_path / "both"))
+    ready.wait(lambda: ready.session.stored_id is not None)
+    first = ready.session.exam
+    assert first is not None
+    (other,) = (r for r in first.alternatives if r.study_uid != first.record.study_uid)
+    ready.services.worklist.open_series(other, first.alternatives)
+    ready.wait(lambda: ready.session.exam is not first and ready.session.can_measure)
+    grade_it(ready)
+    assert [(r.series_uid, r.grade) for r in ready.services.store.open().reads()] == [(other.series_uid, 2.0)]
+
+
+def test_the_read_of_a_series_chosen_after_the_best_could_not_be_read_is_kept(
+    ready: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = two_studies(tmp_path / "both")
+    best, other = find_series(folder)
+    unreadable(monkeypatch, best.series_uid)
+    open_and_wait(ready, folder)
+    assert "damaged" in error_sentence(ready)
+    found = ready.services.loader.found
+    assert [r.series_uid for r in found] == [best.series_uid, other.series_uid]
+    ready.services.worklist.open_series(found[1], found)
+    ready.wait(lambda: ready.session.can_measure)
+    grade_it(ready)
+    assert [(r.series_uid, r.grade) for r in ready.services.store.open().reads()] == [(other.series_uid, 2.0)]
+
+
+def test_another_series_of_a_listed_exam_that_could_not_be_read_is_read_as_that_exam(
+    ready: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exams = tmp_path / "exams"
+    write_exam(exams / "a", 4)
+    files = [pydicom.dcmread(path) for path in write_exam(exams / "b", 5).iterdir()]
+    for ds in files:
+        ds.SeriesInstanceUID, ds.SOPInstanceUID = f"{ds.SeriesInstanceUID}.2", f"{ds.SOPInstanceUID}.2"
+        ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    dicom_series.write(files, exams / "b" / "more")
+    best, other = find_series(exams / "b")
+    unreadable(monkeypatch, best.series_uid)
+    worklist = ready.services.worklist
+    worklist.open_path(exams)
+    ready.wait(lambda: len(worklist.model.entries) == 2 and not worklist.busy and ready.session.can_measure)
+    entry = next(e for e in worklist.model.entries if e.series_uid == best.series_uid)
+    worklist.open_exam(entry.exam_id)
+    ready.wait(lambda: ready.window.findChild(ErrorDialog) is not None)
+    error_sentence(ready)
+    found = ready.services.loader.found
+    worklist.open_series(next(r for r in found if r.series_uid == other.series_uid), found)
+    ready.wait(lambda: ready.session.volume_uid == other.series_uid and ready.session.can_measure)
+    assert ready.session.stored_id == entry.exam_id
+    grade_it(ready)
+    reads = [(r.exam_id, r.series_uid, r.grade) for r in ready.services.store.open().reads()]
+    assert reads == [(entry.exam_id, other.series_uid, 2.0)]
+
+
+def test_two_image_files_of_one_folder_are_two_exams_with_a_read_each(ready: Program, tmp_path: Path) -> None:
+    """They may be of two patients: nothing in them says."""
+    folder = tmp_path / "two"
+    for n in (1, 2):
+        image_file(folder, f"{n}.mha", seed=n)
+    open_and_wait(ready, folder)
+    grade_it(ready)
+    first = ready.session.exam
+    assert first is not None
+    other = next(r for r in first.alternatives if r.series_uid != first.record.series_uid)
+    ready.services.worklist.open_series(other, first.alternatives)
+    ready.wait(lambda: ready.session.exam is not first and ready.session.can_measure)
+    ready.wait(lambda: ready.session.stored_id is not None and not ready.services.worklist.keeper.asking)
+    assert ready.session.read.grade is None
+    grade_it(ready)
+    store = ready.services.store.open()
+    reads = {r.series_uid: r.exam_id for r in store.reads()}
+    assert reads.keys() == {first.record.series_uid, other.series_uid}
+    assert len(set(reads.values())) == 2
+    sources = {entry.source for entry in store.entries_of(list(reads.values()), None)}
+    assert sources == {folder / "1.mha", folder / "2.mha"}
+
+
+def test_an_image_file_in_a_zip_is_kept_as_what_lies_there(ready: Program, tmp_path: Path) -> None:
+    path = tmp_path / "packed.zip"
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.write(image_file(tmp_path / "plain"), "chest.mha")
+    open_and_wait(ready, path)
+    grade_it(ready)
+    store = ready.services.store.open()
+    (read,) = store.reads()
+    assert store.entries_of([read.exam_id], None)[0].source == path
+
+
+def test_two_patients_who_share_a_study_uid_are_two_exams(ready: Program, tmp_path: Path) -> None:
+    folder = tmp_path / "both"
+    write_exam(folder / "0", 0)
+    files = [pydicom.dcmread(path) for path in write_exam(tmp_path / "9", 9).iterdir()]
+    for ds in files:
+        ds.StudyInstanceUID = f"{dicom_series.ROOT}.8.0"
+    dicom_series.write(files, folder / "9")
+    open_and_wait(ready, folder)
+    grade_it(ready)
+    first = ready.session.exam
+    assert first is not None
+    (other,) = (r for r in first.alternatives if r.series_uid != first.record.series_uid)
+    assert other.study_uid == first.record.study_uid
+    ready.services.worklist.open_series(other, first.alternatives)
+    ready.wait(lambda: ready.session.exam is not first and ready.session.can_measure)
+    grade_it(ready)
+    store = ready.services.store.open()
+    reads = {r.exam_id: r.series_uid for r in store.reads()}
+    assert len(reads) == 2
+    for exam_id, series_uid in reads.items():
+        records, _ = store.records(exam_id)
+        assert [r.series_uid for r in records] == [series_uid]

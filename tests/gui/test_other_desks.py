@@ -164,6 +164,78 @@ def test_the_same_reader_at_two_desks_is_warned_and_sees_what_was_saved_there(
     program.wait(lambda: not label.isVisible())
 
 
+def test_what_was_saved_at_another_desk_shows_and_stays_where_the_read_here_came_from_the_store(
+    reading: Reading,  # noqa: F811
+    exams: Path,  # noqa: F811
+    other: Store,
+) -> None:
+    reading.open_list(exams)
+    reading.read_one(1)
+    reading.go(Qt.Key.Key_N)
+    reading.go(Qt.Key.Key_P)
+    program, session = reading.program, reading.session
+    program.wait(lambda: session.read_restored and not reading.worklist.keeper.asking)
+    program.wait(lambda: program.services.store.unsaved == 0 and not program.services.runner.busy)
+    reader, read = at_another_desk(reading, other)
+    newer = other.save_read(replace(read, grade=3.0), reader)
+    program.wait(lambda: "This read was changed elsewhere" in program.window.status.toolTip())
+    assert (session.read.centre, session.read.grade) == (read.centre, 3.0)
+    program.wait_for_risk()
+    (stored,) = (r for r in reading.saved() if r.exam_id == newer.exam_id)
+    assert (stored.centre, stored.grade) == (read.centre, 3.0)
+
+
+def test_an_answer_that_comes_while_another_exam_loads_hides_nothing_that_is_newer(
+    reading: Reading,  # noqa: F811
+    exams: Path,  # noqa: F811
+    other: Store,
+) -> None:
+    """The exam comes back as it was, for the other one can't be opened: what is saved of it then is asked about."""
+    reading.open_list(exams)
+    reading.read_one(1)
+    program, session, service = reading.program, reading.session, reading.program.services.store
+    program.wait(lambda: service.unsaved == 0 and not program.services.runner.busy)
+    reader, read = at_another_desk(reading, other)
+    keeper, exam = reading.worklist.keeper, session.exam
+    assert exam is not None
+    newer = replace(read, grade=3.0, revision=read.revision + 1)
+    keeper.take(newer)
+    session.show_preview(replace(exam, loading=True, exam_id=-1, stored_id=None), 0)
+    other.save_read(replace(read, grade=3.0), reader)
+    program.wait(lambda: not keeper.asking)
+    session.abandon_preview()
+    assert session.exam is exam
+    reading.key(Qt.Key.Key_2, ALT)
+    program.wait(lambda: program.window.findChild(QMessageBox, "conflictQuestion") is not None)
+    assert [r.grade for r in other.reads()] == [3.0]
+    program.window.findChild(QMessageBox, "conflictQuestion").reject()
+
+
+def test_a_change_that_waits_replaces_nothing_newer_because_its_exam_was_opened_again(
+    reading: Reading,  # noqa: F811
+    exams: Path,  # noqa: F811
+    other: Store,
+) -> None:
+    reading.open_list(exams)
+    reading.read_one(1)
+    program, service = reading.program, reading.program.services.store
+    program.wait(lambda: service.unsaved == 0 and not program.services.runner.busy)
+    reader, read = at_another_desk(reading, other)
+    announce(other.database, reader, None, blinded=False)
+    # As if the server did not answer: what is changed waits.
+    service._saving = True
+    reading.key(Qt.Key.Key_2, ALT)
+    other.save_read(replace(read, grade=3.0), reader)
+    reading.go(Qt.Key.Key_N)
+    reading.go(Qt.Key.Key_P)
+    program.wait(lambda: not reading.worklist.keeper.asking)
+    service._saving = False
+    service._save()
+    program.wait(lambda: program.window.findChild(QMessageBox, "conflictQuestion") is not None)
+    assert [r.grade for r in other.reads() if r.exam_id == read.exam_id] == [3.0]
+    program.window.findChild(QMessageBox, "conflictQuestion").reject()
+
+
 def test_a_change_that_is_on_its_way_is_not_thrown_away_for_what_another_desk_saves(
     reading: Reading,  # noqa: F811
     exams: Path,  # noqa: F811

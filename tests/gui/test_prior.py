@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,14 @@ from hyrisk_desktop.gui.prior.dialog import PriorsDialog
 from hyrisk_desktop.gui.prior.service import Layout, Priors
 from hyrisk_desktop.gui.viewer.display import Plane
 from hyrisk_desktop.gui.viewer.slice_view import SliceView
+from hyrisk_desktop.paths import store_path
+from hyrisk_desktop.worklist.keeping import keep_results
+from hyrisk_desktop.worklist.records import Read
+from hyrisk_desktop.worklist.store import Store
 from tests.gui.conftest import Program
+from tests.gui.test_stored_reads import use
 from tests.gui.test_worklist import Reading
+from tests.helpers.bundles import write_tiny_bundle
 from tests.helpers.exams import write_exam
 
 NAME, PATIENT = "Test^Ada", "P-7"
@@ -189,6 +196,30 @@ def test_the_change_is_of_the_read_on_screen_and_goes_with_it(reading: Reading) 
     assert "needs the heart centre" in program.text("changeNote")
 
 
+def test_risks_of_two_models_are_no_change(reading: Reading, tiny_bundle: Path, tmp_path: Path) -> None:
+    """A risk that the worklist keeps was read with another model than the one in use now, which would read the prior."""
+    program, session = reading.program, reading.session
+    write_tiny_bundle(tmp_path / "second", seed=7, name="Second network")
+    reading.read_one(2)
+    program.wait(lambda: program.services.store.unsaved == 0)
+    use(reading, tiny_bundle, tmp_path / "second")
+    assert session.risk_is_another_models
+    beside(reading)
+    program.wait(lambda: session.comparison is not None)
+    found = session.comparison
+    assert found is not None
+    assert session.risk is not None
+    for name in ("risknet", "hyrisknet"):
+        change = found.changes[name]
+        assert change.current == getattr(session.risk, name)
+        assert (change.prior, change.difference, change.noise) == (None, None, None)
+    assert found.changes["agatston"].difference is not None
+    reading.key(Qt.Key.Key_F5)
+    program.wait(lambda: session.comparison is not None and session.comparison is not found)
+    program.wait(lambda: session.comparison is not None and session.comparison.changes["risknet"].prior is not None)
+    assert session.comparison.prior.risk.model == session.risk.model == "Second network"
+
+
 def test_nothing_of_the_prior_outlives_the_exam_on_screen(reading: Reading) -> None:
     program, session = reading.program, reading.session
     reading.read_one(2)
@@ -240,6 +271,42 @@ def test_the_prior_read_earlier_gives_grade_and_centre(ready: Program, folder: P
     assert (found.changes["grade"].prior, found.changes["grade"].difference) == (3, -1)
 
 
+def test_a_centre_that_only_the_program_proposed_then_is_no_readers(ready: Program, folder: Path) -> None:
+    """A bulk scoring keeps its results as a read that nobody has confirmed."""
+    reading = Reading(ready)
+    reading.open_list(folder, 3)
+    reader = reading.worklist.reader
+    early = next(e for e in reading.worklist.model.entries if e.study_date == "20200101")
+    assert reader is not None
+    made = Read(
+        early.exam_id, reader.reader_id, early.series_uid, centre=(20, 20, 12), centre_proposed=True,
+        excluded=frozenset({(1, 2, 3)}),
+    )  # fmt: skip
+    assert keep_results(ready.services.store.open(), made, reader)
+    ready.wait(lambda: len(priors_of(ready).found) == 1)
+    proposal = reading.session.proposal
+    priors = beside(reading)
+    assert reading.session.proposal == proposal
+    assert priors.loaded is not None
+    assert priors.loaded.read is None
+    assert priors.loaded.centre != (20, 20, 12)
+
+
+def test_to_look_at_a_prior_is_not_to_know_what_was_saved_of_it(reading: Reading) -> None:
+    """A change of it that waits here is still asked about where another desk has saved more."""
+    service, reader = reading.program.services.store, reading.worklist.reader
+    early = priors_of(reading.program).found[0].exam_id
+    entry = reading.worklist.model.entry_of(early)
+    assert reader is not None
+    assert entry is not None
+    mine = service.open().save_read(Read(early, reader.reader_id, entry.series_uid, centre=(31, 33, 12)), reader)
+    other = Store(store_path())
+    other.save_read(replace(mine, grade=3.0), reader)
+    other.close()
+    beside(reading)
+    assert service.open().based_on(replace(mine, revision=0), reader) == mine.revision
+
+
 def test_a_centre_that_was_placed_already_is_not_proposed_again(ready: Program, folder: Path) -> None:
     reading = Reading(ready)
     reading.open_list(folder, 3)
@@ -285,6 +352,40 @@ def answer(program: Program, same: bool) -> None:
     button = next(b for b in box.buttons() if box.buttonRole(b) is wanted)
     QTest.mouseClick(button, Qt.MouseButton.LeftButton)
     program.wait(lambda: program.window.findChild(QMessageBox, "samePatientQuestion") is None)
+
+
+def somebody_else(reading: Reading) -> None:
+    """The next exam comes on screen, as it does when it was asked for just before."""
+    other = next(e for e in reading.worklist.model.entries if e.patient_id == "P004")
+    reading.worklist.open_exam(other.exam_id)
+    reading.program.wait(lambda: reading.session.stored_id == other.exam_id and reading.session.can_measure)
+
+
+def test_a_choice_among_priors_ends_with_the_exam_that_they_are_of(reading: Reading) -> None:
+    """Else one patient's exam would be laid beside another patient's, and not even be asked about."""
+    program, priors = reading.program, priors_of(reading.program)
+    program.window.commands.run("choose_prior")
+    dialog = program.window.findChild(PriorsDialog)
+    assert dialog is not None
+    assert dialog.isVisible()
+    somebody_else(reading)
+    program.wait(lambda: program.window.findChild(PriorsDialog) is None)
+    assert priors.chosen is None
+
+
+def test_the_question_about_the_patient_ends_with_the_exam(ready: Program, tmp_path: Path) -> None:
+    exams = tmp_path / "exams"
+    write_exam(exams / "a", LATE, patient=PATIENT, name=NAME)
+    write_exam(exams / "b", EARLY, patient=PATIENT, name="Test^Eve")
+    write_exam(exams / "c", 4)
+    reading = Reading(ready)
+    reading.open_list(exams, 3)
+    ready.wait(lambda: len(priors_of(ready).found) == 1)
+    reading.key(Qt.Key.Key_D)
+    ready.wait(lambda: ready.window.findChild(QMessageBox, "samePatientQuestion") is not None)
+    somebody_else(reading)
+    ready.wait(lambda: ready.window.findChild(QMessageBox, "samePatientQuestion") is None)
+    assert priors_of(ready).chosen is None
 
 
 @pytest.mark.parametrize("same", [False, True])

@@ -132,6 +132,21 @@ def test_a_report_beside_the_exam_is_offered_and_not_forced(ready: Program, repo
     assert "Restored the reading of Ada Müller" in status(ready)
 
 
+def test_a_report_that_withholds_its_scores_is_offered_without_them(ready: Program, tmp_path: Path) -> None:
+    files = readings.calcified()
+    for ds in files:
+        ds.ContrastBolusAgent = "Omnipaque"
+    exam = dicom_series.write(files, tmp_path / "study" / "CT")
+    report = readings.report_of(exam, reader="Ada Müller")
+    assert report.measurement.scores_standing.withheld
+    put(report, exam.parent / "reports")
+    open_exam(ready, exam.parent)
+    ready.wait(lambda: bar(ready).isVisible())
+    text = ready.text("restoreText")
+    assert "Grade 2 (moderate); the calcium scores are withheld." in text
+    assert "gatston" not in text
+
+
 def test_one_undo_takes_all_of_it_back(
     ready: Program, report: Report, exam: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -11,9 +11,10 @@ from hyrisk_desktop.calcium import Region
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.gui.session import Session
-from hyrisk_desktop.gui.state import Exam, RiskRequest, RiskStatus
+from hyrisk_desktop.gui.state import Exam, ReadState, RiskRequest, RiskStatus
 from hyrisk_desktop.imaging import CTVolume, Voxel
 from hyrisk_desktop.risk import RiskReading
+from hyrisk_desktop.worklist.notes import Notes
 from tests.gui.conftest import record_of
 from tests.helpers.volumes import HEART_CENTRE, block_volume, box
 
@@ -251,3 +252,36 @@ def test_a_grade_that_contradicts_the_score_is_a_finding(session: Session) -> No
     assert "grade_disagrees" in [f.code for f in session.findings]
     session.set_grade(2)
     assert "grade_disagrees" not in [f.code for f in session.findings]
+
+
+@pytest.mark.parametrize("change", ["none", "grade", "notes"])
+def test_what_another_desk_has_saved_shows_whole_also_over_a_read_that_came_from_the_store(
+    session: Session, change: str
+) -> None:
+    """What the stored read had when the exam was opened is nothing that the reader here has taken away since."""
+    exam = session.exam
+    assert exam is not None
+    request = RiskRequest(exam.exam_id, exam.volume.series_uid, HEART_CENTRE, 1.0, 0.0)
+    stored = ReadState(centre=HEART_CENTRE, grade=1.0)
+    session.restore(stored, exam.exam_id, reading(request))
+    if change == "grade":
+        session.set_grade(3.0)
+    newer = ReadState() if change == "notes" else ReadState(centre=(CX + 1, CY, CZ), grade=2.0)
+    newer = replace(newer, notes=Notes(key_images=(CZ,)))
+    session.take_stored(newer, exam.exam_id, None, None)
+    assert session.read == newer
+    assert session.read_restored
+    assert not session.can_undo
+    assert (session.survey is None) == (newer.centre is None), "no number of the read before stays"
+    assert session.risk is None
+
+
+def test_the_same_read_from_another_desk_comes_with_its_own_risk(session: Session) -> None:
+    exam = session.exam
+    assert exam is not None
+    request = RiskRequest(exam.exam_id, exam.volume.series_uid, HEART_CENTRE, 1.0, 0.0)
+    stored = ReadState(centre=HEART_CENTRE, grade=1.0)
+    session.restore(stored, exam.exam_id, reading(request))
+    there = reading(request, risknet=0.1, model="Another model")
+    session.take_stored(stored, exam.exam_id, there, None)
+    assert session.risk == there

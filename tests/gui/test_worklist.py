@@ -12,7 +12,7 @@ import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QLabel, QLineEdit, QTableView, QWidget
+from PySide6.QtWidgets import QAbstractButton, QDoubleSpinBox, QLabel, QLineEdit, QTableView, QWidget
 
 from hyrisk_desktop.app import build_window
 from hyrisk_desktop.errors import StoreError
@@ -179,6 +179,26 @@ def test_enter_does_not_pass_over_what_is_missing(reading: Reading, exams: Path)
     reading.key(Qt.Key.Key_Return)
     assert "No grade yet" in reading.program.text("statusMessage")
     assert reading.patient() == "P000"
+
+
+def test_a_mean_of_readers_that_was_typed_is_kept_by_whatever_key_comes_next(reading: Reading, exams: Path) -> None:
+    """Letters and Ctrl keys are no part of a number, so nobody waits for Enter before them."""
+    reading.open_list(exams)
+    reading.key(Qt.Key.Key_Return)
+    reading.program.window.activateWindow()
+    reading.program.wait(reading.program.window.isActiveWindow)
+    field = reading.find(QDoubleSpinBox, "gradeValue")
+    assert isinstance(field, QDoubleSpinBox)
+    field.setFocus()
+    field.selectAll()
+    QTest.keyClicks(field, "2.5")
+    first = reading.session.stored_id
+    QTest.keyClick(field, Qt.Key.Key_N)
+    reading.program.wait(lambda: reading.session.stored_id != first)
+    reading.wait_open()
+    assert reading.patient() == "P001"
+    assert reading.session.read.grade is None
+    assert [(r.exam_id, r.grade) for r in reading.saved()] == [(first, 2.5)]
 
 
 def test_n_and_p_go_past_what_cant_be_read_and_stop_at_the_ends(reading: Reading, exams: Path) -> None:

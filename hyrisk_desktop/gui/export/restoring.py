@@ -298,9 +298,11 @@ def offer_text(found: tuple[Restored, ...], model: tuple[str, str] | None) -> st
             len(found) - 1,
         )
     name = tr("box Agatston") if report.drawn else tr("region Agatston")
-    second = tr(
-        "Grade {grade}, {name} {a:.1f}.", grade=grade_text(report.grade), name=name, a=report.calcium["agatston"]
-    )
+    grade, agatston = grade_text(report.grade), report.calcium["agatston"]
+    if agatston is None:
+        second = tr("Grade {grade}; the calcium scores are withheld.", grade=grade)
+    else:
+        second = tr("Grade {grade}, {name} {a:.1f}.", grade=grade, name=name, a=agatston)
     if report.risk is not None and model is not None and report.risk["bundle_sha256"] not in ("", model[1]):
         second += " " + tr("Its risk is another model's and is computed anew.")
     return f"{first}\n{second}"

@@ -6,7 +6,6 @@ from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QIcon, QKeyEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
-    QDoubleSpinBox,
     QGroupBox,
     QHBoxLayout,
     QLabel,
@@ -18,6 +17,7 @@ from PySide6.QtWidgets import (
 
 from hyrisk_desktop.calcium.grading import GRADES, grade_word
 from hyrisk_desktop.gui.appearance import NO_LIMIT, scaled
+from hyrisk_desktop.gui.number_box import NumberBox
 from hyrisk_desktop.gui.panels.vessel_sheet import VesselSheet
 from hyrisk_desktop.gui.panels.wheel import only_focused_wheel
 from hyrisk_desktop.gui.session import Session
@@ -53,7 +53,7 @@ class GradePanel(QGroupBox):
             self._group.addButton(button, grade)
             row.addWidget(button)
         self._group.idClicked.connect(self._click)
-        self._value = QDoubleSpinBox()
+        self._value = NumberBox()
         self._value.setObjectName("gradeValue")
         self._value.setAccessibleName(tr("Grade, also fractional"))
         self._value.setRange(_UNSET, 3.0)
@@ -76,6 +76,8 @@ class GradePanel(QGroupBox):
         layout.addWidget(self.vessels)
         for widget in (*self._group.buttons(), self._value):
             widget.installEventFilter(self)
+        # What was typed before a key or a button that is none of the field's is this exam's grade, and would be forgotten with the next.
+        session.acted.connect(self._value.interpretText)
         session.read_changed.connect(self._show)
         session.exam_changed.connect(self._show)
         self._show()

@@ -8,7 +8,6 @@ from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDoubleSpinBox,
     QFileDialog,
     QHBoxLayout,
     QLineEdit,
@@ -16,6 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from hyrisk_desktop.gui.number_box import NumberBox
 from hyrisk_desktop.gui.panels.wheel import only_focused_wheel
 from hyrisk_desktop.gui.preferences.rows import Row
 from hyrisk_desktop.i18n import tr
@@ -50,7 +50,7 @@ class Editor(QWidget):
         self.set_value(value)
         self._connect()
 
-    def _make(self, row: Row, value: Any) -> QCheckBox | QComboBox | QDoubleSpinBox | QLineEdit:
+    def _make(self, row: Row, value: Any) -> QCheckBox | QComboBox | NumberBox | QLineEdit:
         if row.choices:
             combo = QComboBox()
             for stored, text in row.choices:
@@ -60,7 +60,7 @@ class Editor(QWidget):
         if isinstance(value, bool):
             return QCheckBox(row.label)
         if isinstance(value, (int, float)):
-            spin = QDoubleSpinBox()
+            spin = NumberBox()
             spin.setDecimals(row.digits)
             spin.setRange(row.low, row.high)
             spin.setSuffix(row.suffix)
@@ -77,7 +77,7 @@ class Editor(QWidget):
             field.currentIndexChanged.connect(self.changed)
         elif isinstance(field, QCheckBox):
             field.toggled.connect(self.changed)
-        elif isinstance(field, QDoubleSpinBox):
+        elif isinstance(field, NumberBox):
             field.valueChanged.connect(self.changed)
         else:
             field.textChanged.connect(self.changed)
@@ -94,7 +94,7 @@ class Editor(QWidget):
             return field.currentData()
         if isinstance(field, QCheckBox):
             return field.isChecked()
-        if isinstance(field, QDoubleSpinBox):
+        if isinstance(field, NumberBox):
             stored = field.value() / self._row.factor
             return round(stored, 6) if self._kind is float else round(stored)
         return field.text().strip()
@@ -106,7 +106,7 @@ class Editor(QWidget):
             field.setCurrentIndex(max(0, field.findData(value)))
         elif isinstance(field, QCheckBox):
             field.setChecked(value)
-        elif isinstance(field, QDoubleSpinBox):
+        elif isinstance(field, NumberBox):
             field.setValue(value * self._row.factor)
         else:
             field.setText(value)

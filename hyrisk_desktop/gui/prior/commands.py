@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Qt, Signal, Slot
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from hyrisk_desktop.errors import HyRiskError
+from hyrisk_desktop.gui.about_exam import end_with_exam
 from hyrisk_desktop.gui.letters import give_letters
 from hyrisk_desktop.gui.prior.dialog import PriorsDialog
 from hyrisk_desktop.gui.prior.found import PriorExam
@@ -77,6 +78,7 @@ class PriorCommands(QObject):
         dialog.chosen.connect(lambda prior: self._show(Layout.BESIDE, prior))
         dialog.folder_wanted.connect(self._open_folder)
         dialog.pacs_wanted.connect(self._search)
+        end_with_exam(dialog, self._session)
         dialog.open()
 
     @Slot()
@@ -108,5 +110,6 @@ class PriorCommands(QObject):
         box.setDefaultButton(box.addButton(tr("&Don't compare"), QMessageBox.ButtonRole.RejectRole))
         wanted = self._wanted
         same.clicked.connect(lambda *_: self._show(wanted, prior, sure=True))
+        end_with_exam(box, self._session)
         give_letters(box)
         box.open()

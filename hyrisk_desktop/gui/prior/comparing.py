@@ -37,6 +37,8 @@ class _Asked:
     read: ReadState
     risk: RiskReading | None
     heart: HeartRequest | None
+    same_model: bool
+    """The risk is what the model in use, at its prevalence, says: only then can it say the prior's as well."""
 
 
 class Comparing(QObject):
@@ -82,7 +84,8 @@ class Comparing(QObject):
         if self._loaded is None or session.exam is None or session.measurement is None:
             return None
         heart = None if session.settled_heart is None or session.heart is None else session.heart.request
-        return _Asked(session.exam.exam_id, self._loaded.exam.exam_id, session.read, session.risk, heart)
+        same_model = session.risk is not None and not session.risk_is_another_models
+        return _Asked(session.exam.exam_id, self._loaded.exam.exam_id, session.read, session.risk, heart, same_model)
 
     @Slot()
     def _check(self) -> None:
@@ -110,7 +113,7 @@ class Comparing(QObject):
         now = self._session.measurement
         if asked is None or asked != self._wanted() or loaded is None or laid is None or volume is None or now is None:
             return
-        predictor = self._risk.predictor if asked.risk is not None else None
+        predictor = self._risk.predictor if asked.same_model else None
         prior, then = loaded.exam.volume, self._then
         back = prior.mm_to_voxel(laid.to_prior(volume.voxel_to_mm(now.centre)))
         key = (back, asked.read.profile, asked.read.whole_heart, predictor)

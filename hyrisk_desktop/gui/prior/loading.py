@@ -46,9 +46,10 @@ def load_prior(
         exam = read_exam(choose(records), records, quiet)
     else:
         exam = load_stored(store, prior.exam_id, context)
-        read = store.open().read_of(prior.exam_id, reader, blinded=blinded) if reader is not None else None
-    if read is not None and read.series_uid != exam.volume.series_uid:
-        # Its voxels are another series'.
+        # A look only: what is saved of the prior later still comes after what its own window last saw.
+        read = None if reader is None else store.open().newest_read(prior.exam_id, reader, blinded=blinded)
+    if read is not None and (read.unconfirmed or read.series_uid != exam.volume.series_uid):
+        # Nobody has confirmed its centre, or its voxels are another series'.
         read = None
     centre = None if read is None else read.centre
     if centre is None and (found := propose_centre(exam.volume)) is not None:

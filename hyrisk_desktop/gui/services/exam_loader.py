@@ -71,6 +71,8 @@ class ExamLoader(QObject):
         """The worklist's number of the exam that `failed` is about, where it has one."""
         self.found: tuple[SeriesRecord, ...] = ()
         """Series found by the newest opening, also when none of them could be read."""
+        self.found_in: tuple[int | None, Path | None] = (None, None)
+        """Of which exam of the worklist, or else below which path, they were found."""
 
     @property
     def loading(self) -> bool:
@@ -101,9 +103,9 @@ class ExamLoader(QObject):
 
         self._start(_Opening(tr("Making the synthetic demonstration exam (first time only)"), find))
 
-    def open_record(self, record: SeriesRecord, alternatives: tuple[SeriesRecord, ...]) -> None:
-        """Open a series that was found before."""
-        self._start(_Opening(tr("Loading"), lambda _: alternatives, chosen=record))
+    def open_record(self, record: SeriesRecord, alternatives: tuple[SeriesRecord, ...], path: Path | None) -> None:
+        """Open a series that was found before, below ``path``."""
+        self._start(_Opening(tr("Loading"), lambda _: alternatives, path, chosen=record))
 
     def open_stored(self, stored_id: int, find: Callable[[JobContext], tuple[SeriesRecord, ...]]) -> None:
         """Open an exam of the worklist; ``find`` tells its series, the one to read first."""
@@ -113,6 +115,7 @@ class ExamLoader(QObject):
         """Show an exam that has been loaded already; what was being opened is not wanted any more."""
         self._opening.drop()
         self.found = (exam.record, *(r for r in exam.alternatives if r is not exam.record))
+        self.found_in = exam.stored_id, exam.path
         self._session.complete(exam)
         self.idle.emit()
         self.opened.emit(None)
@@ -122,7 +125,7 @@ class ExamLoader(QObject):
         self._opening.cancel()
 
     def _start(self, opening: _Opening) -> None:
-        self.found = ()
+        self.found, self.found_in = (), (opening.stored_id, opening.path)
 
         def progressed(done: int, total: int) -> None:
             self.progressed.emit(opening.stage if not self.found else tr("Loading"), done, total)
@@ -170,7 +173,7 @@ def _open(opening: _Opening, context: JobContext) -> Exam:
     records = opening.find(context)
     context.partial(records)
     record = opening.chosen or choose(records)
-    exam = read_exam(record, records, context, opening.stored_id)
+    exam = read_exam(record, records, context, opening.stored_id, opening.path)
     _log.info("Opened an exam of %d slices in %.2f s", record.slice_count, time.monotonic() - started)
     return exam
 
@@ -198,21 +201,22 @@ def read_exam(
     alternatives: tuple[SeriesRecord, ...],
     context: JobContext,
     stored_id: int | None = None,
+    path: Path | None = None,
 ) -> Exam:
     """Read a series, showing its first image as soon as it is decoded, and check it.
 
     Args:
         record: the series to read. alternatives: all that were found. context: of the job that reads.
-        stored_id: the worklist's number of the exam, where it was opened from there.
+        stored_id: the worklist's number of the exam, where it was opened from there. path: what was opened, where it was not.
     """
     previews: list[Exam] = []
 
     def on_first(preview: CTVolume, index: int) -> None:
-        exam = Exam(preview, record, alternatives, loading=True, stored_id=stored_id)
+        exam = Exam(preview, record, alternatives, loading=True, stored_id=stored_id, path=path)
         previews.append(exam)
         context.partial(_Preview(exam, index))
 
     volume = read_volume(record, progress=context.progress, cancel=context.token, on_first=on_first)
     context.token.raise_if_cancelled()
-    exam = previews[-1] if previews else Exam(volume, record, alternatives, stored_id=stored_id)
+    exam = previews[-1] if previews else Exam(volume, record, alternatives, stored_id=stored_id, path=path)
     return replace(exam, volume=volume, findings=(*volume.findings, *check_volume(volume)), loading=False)

@@ -96,6 +96,9 @@ class SliceView(PlaneArea):
     def set_volume(self, volume: CTVolume | None, geometry: PlaneGeometry | None) -> None:
         """Show another volume, or nothing."""
         refit = geometry is None or self._geometry is None or geometry != self._geometry
+        if volume is None or self._volume is None or volume.series_uid != self._volume.series_uid:
+            # A press on the exam before is no click on this one.
+            self._drag = None
         self._volume, self._geometry = volume, geometry
         self._ruler = None
         if volume is None or geometry is None:

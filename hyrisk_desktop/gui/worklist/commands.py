@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
-from PySide6.QtWidgets import QFileDialog, QInputDialog, QLineEdit, QMessageBox, QWidget
+from PySide6.QtWidgets import QDialog, QFileDialog, QInputDialog, QLineEdit, QMessageBox, QWidget
 
 from hyrisk_desktop.gui.letters import give_letters
 from hyrisk_desktop.gui.session import Session
@@ -94,8 +94,21 @@ class WorklistCommands(QObject):
 
     @Slot()
     def _begin(self) -> None:
+        self._put_away()
         if not self.shown:
             self.show_worklist()
+
+    def _put_away(self) -> None:
+        """What dialogs still show is of the list, or the reader, before: a blinded reader would see it all the same."""
+        for dialog in self._window.findChildren(QDialog, "agreementDialog"):
+            dialog.close()
+        if self._score_all is not None and self._left_to_read():
+            self._score_all.hide()
+
+    def _left_to_read(self) -> int:
+        """How many exams of a blinded list are left to be read before anything of others, or any number, shows."""
+        now = self._worklist.reading_list
+        return len(self._worklist.unfinished()) if now is not None and now.blinded else 0
 
     def show_worklist(self) -> None:
         """Show the list beside the images, or hide it."""
@@ -272,7 +285,7 @@ class WorklistCommands(QObject):
         if worklist.reading_list is None:
             self.message.emit(tr("Open a folder of exams first (Ctrl+E)."))
             return
-        if worklist.reading_list.blinded and (left := len(worklist.unfinished())):
+        if left := self._left_to_read():
             self.message.emit(
                 trn(
                     "Others' reads show once the {n} exam left is graded and locked.",
@@ -294,7 +307,7 @@ class WorklistCommands(QObject):
         if worklist.reading_list is None:
             self.message.emit(tr("Open a folder of exams first (Ctrl+E)."))
             return
-        if worklist.reading_list.blinded and (left := len(worklist.unfinished())):
+        if left := self._left_to_read():
             self.message.emit(
                 trn(
                     "Numbers show once the {n} exam left is graded and locked.",

@@ -131,7 +131,7 @@ class Worklist(Opening):
             if anew:
                 self.session.complete(exam)
             if stored_id is None:
-                self._adopt(exam, self._path)
+                self._adopt(exam)
             else:
                 self._now_on_screen(exam, stored_id)
 

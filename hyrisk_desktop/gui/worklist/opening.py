@@ -21,7 +21,7 @@ from hyrisk_desktop.gui.worklist.read_keeper import ReadKeeper
 from hyrisk_desktop.gui.worklist.stored_exams import load_stored, stored_series
 from hyrisk_desktop.gui.worklist.table_model import WorklistModel
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.imaging import SeriesRecord, scanned_exam
+from hyrisk_desktop.imaging import Kind, SeriesRecord, scanned_exam
 from hyrisk_desktop.worklist.records import ExamEntry, Read, Reader, ReadingList
 
 if TYPE_CHECKING:
@@ -61,7 +61,6 @@ class Opening(QObject):
         self.ahead = ReadAhead(runner, self._load_ahead, read_ahead_bytes, self)
         self.keeper = ReadKeeper(session, store, self)
         self.preparer = Preparer(session, store, runner, self._may_prepare, self._nearest_first, self)
-        self._path: Path | None = None
         self._left: int | None = None
         self.model.picture_wanted.connect(self._fetch_picture)
         store.saved.connect(self._saved)
@@ -140,18 +139,23 @@ class Opening(QObject):
         return True
 
     def open_series(self, record: SeriesRecord, alternatives: tuple[SeriesRecord, ...]) -> None:
-        """Open another series; one of the exam on screen stays a read of that exam."""
-        exam, store = self.session.exam, self.store
-        if exam is None or self.session.stored_id is None or record.study_uid != exam.record.study_uid:
-            self._loader.open_record(record, alternatives)
+        """Open another series; one of the exam on screen, or of a listed one that can't be read, stays a read of that exam."""
+        exam, loader = self.session.exam, self._loader
+        if exam is not None and any(record is one for one in (exam.record, *exam.alternatives)):
+            stored_id, path = (self.session.stored_id if _same_exam(record, exam.record) else None), exam.path
+        elif any(record is one for one in loader.found):
+            stored_id, path = loader.found_in
+        else:
+            stored_id, path = None, None if record.holder is not None or not record.files else record.files[0].parent
+        if stored_id is None:
+            loader.open_record(record, alternatives, path)
             return
-        stored_id = self.session.stored_id
-        entry = self.model.entry_of(stored_id)
+        store, of, entry = self.store, stored_id, self.model.entry_of(stored_id)
 
         def find(_: JobContext) -> tuple[SeriesRecord, ...]:
-            return stored_series(store, stored_id, entry, record.series_uid)
+            return stored_series(store, of, entry, record.series_uid)
 
-        self._loader.open_stored(stored_id, find)
+        loader.open_stored(of, find)
 
     @property
     def on_screen(self) -> int | None:
@@ -217,13 +221,13 @@ class Opening(QObject):
 
     # --- what follows once an exam is on screen
 
-    @Slot(object)
-    def _opened(self, path: Path | None) -> None:
+    @Slot()
+    def _opened(self) -> None:
         exam = self.session.exam
         if exam is None:
             return
         if (stored_id := self.session.stored_id) is None:
-            self._adopt(exam, path)
+            self._adopt(exam)
         else:
             self._now_on_screen(exam, stored_id)
 
@@ -234,17 +238,16 @@ class Opening(QObject):
         if exam is not None and stored_id is not None:
             self._now_on_screen(exam, stored_id)
 
-    def _adopt(self, exam: Exam, path: Path | None) -> None:
+    def _adopt(self, exam: Exam) -> None:
         """Keep an exam that was opened by itself, so that its read is kept too."""
         self._mark(None)
-        self._path = path
-        if path is None or self.reader is None:
+        if (path := _place_of(exam)) is None or self.reader is None:
             # The demonstration is nobody's exam; without a reader this is asked for again once there is one.
             self.preparer.propose(exam)
             self.begun.emit()
             return
         records = (exam.record, *(r for r in exam.alternatives if r.series_uid != exam.record.series_uid))
-        found = scanned_exam([r for r in records if r.study_uid == exam.record.study_uid], path)
+        found = scanned_exam([r for r in records if _same_exam(r, exam.record)], path)
 
         def done(ids: list[int]) -> None:
             self.session.adopt(exam.exam_id, ids[0])
@@ -339,3 +342,16 @@ class Opening(QObject):
         self.store.ask(
             lambda store: store.thumbnail(exam_id), lambda png: self.model.set_picture(exam_id, png), lambda _: None
         )
+
+
+def _same_exam(one: SeriesRecord, other: SeriesRecord) -> bool:
+    """Whether a scan would list two series as one exam; image files say nothing of whose they are, and UIDs have been shared."""
+    if Kind.IMAGE_FILE in (one.kind, other.kind):
+        return one is other
+    return (one.study_uid, one.attributes.get("PatientID")) == (other.study_uid, other.attributes.get("PatientID"))
+
+
+def _place_of(exam: Exam) -> Path | None:
+    """Where an exam that was opened by itself lies, as a scan would say; None for what is nobody's."""
+    alone = exam.record.kind is Kind.IMAGE_FILE and exam.record.holder is None
+    return exam.record.files[0] if alone and exam.path is not None else exam.path

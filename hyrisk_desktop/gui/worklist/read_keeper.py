@@ -49,6 +49,7 @@ class ReadKeeper(QObject):
         self._saved_here = False
         self._unanswered = False
         self._asked = False
+        self._question = 0
         store.saved.connect(self._note_saved)
         session.read_changed.connect(self._note)
         session.risk_changed.connect(self._note_result)
@@ -92,13 +93,24 @@ class ReadKeeper(QObject):
             return
 
         def done(read: Read | None) -> None:
-            self._asked = False
+            if self._question == question:
+                self._asked = False
             if read is not None and session.exam is exam and self._reader == reader and session.blinded == blinded:
+                # Only what is shown here is what the next save comes after.
+                self._store.ask(lambda store: store.base_on(read, reader, read.revision), failed=lambda _: None)
                 self._known, self._revision, self._saved_here = read, read.revision, False
                 session.take_stored(state_of(read), exam.exam_id, _risk_of(read), _time(read.updated_at))
 
+        question = self._begin_to_ask()
+        self._store.ask(
+            lambda store: store.newest_read(newer.exam_id, reader, blinded=blinded), done, lambda _: done(None)
+        )
+
+    def _begin_to_ask(self) -> int:
+        """Nothing is saved until the answer to the newest question is there; an older one's end is none of it."""
         self._asked = True
-        self._store.ask(lambda store: store.read_of(newer.exam_id, reader, blinded=blinded), done, lambda _: done(None))
+        self._question += 1
+        return self._question
 
     def follow(self) -> None:
         """The stored read of the exam on screen may have been changed at another desk: show that, unless something is changed here.
@@ -167,8 +179,12 @@ class ReadKeeper(QObject):
             done(None)
 
         # Nothing is saved over a read that is still on its way from the store.
-        self._asked = True
-        self._store.ask(lambda store: store.read_of(stored_id, reader, blinded=blinded), done, failed)
+        self._begin_to_ask()
+        if self._store.waiting(stored_id, reader.reader_id, blinded=blinded) is None:
+            self._store.ask(lambda store: store.read_of(stored_id, reader, blinded=blinded), done, failed)
+        else:
+            # What waits comes after what it was made after, and is asked about if another desk has saved more by then.
+            self._store.ask(lambda store: store.newest_read(stored_id, reader, blinded=blinded), done, failed)
 
     def _bring_back(self, stored: Read | None, exam: Exam, stored_id: int, reader: Reader) -> None:
         waits = self._store.waiting(stored_id, reader.reader_id, blinded=self._session.blinded)

@@ -219,6 +219,9 @@ def test_a_consensus_began_with_the_first_and_ended_with_the_last_grade() -> Non
 def test_an_adjudicated_consensus_has_the_grade_decided() -> None:
     reads = [read(1, 1.0, centre=(10, 20, 30)), read(1, 3.0, centre=(10, 20, 30))]
     assert adjudicated_read(reads, 3.0, 9).grade == 3.0
+    with pytest.raises(InputError, match="same series"):
+        # The middle between voxels of two series lies in neither.
+        adjudicated_read([reads[0], dataclasses.replace(reads[1], series_uid="1.3", centre=(200, 210, 80))], 3.0, 9)
 
 
 def test_scores_that_are_not_alike_are_left_out_of_the_agatston_figures() -> None:
@@ -250,3 +253,14 @@ def test_neither_another_series_nor_a_withheld_score_says_anything_of_the_reader
     for agreement in (compare(first, second), compare(second, first)):
         assert (agreement.agatston_ids, agreement.left_out) == ((1, 3), 1)
         assert agreement.exam_ids == (1, 2, 3)
+
+
+def test_scores_that_are_withheld_are_left_out_as_well() -> None:
+    contrast = (Finding("contrast", Severity.UNFIT, "Contrast agent."),)
+    risk_alone = (Finding("unlike_training", Severity.WARNING, "Unlike."),)
+    first = [read(1, 1, 10.0), read(2, 2, 900.0, findings=contrast), read(3, 0, 30.0, findings=risk_alone)]
+    second = [read(1, 1, 12.0), read(2, 2, 905.0), read(3, 0, 31.0)]
+    agreement = compare(first, second)
+    assert (agreement.agatston_ids, agreement.left_out) == ((1, 3), 1)
+    assert compare(second, first).agatston_ids == (1, 3)
+    assert agreement.exam_ids == (1, 2, 3)

@@ -11,7 +11,6 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDoubleSpinBox,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -25,6 +24,7 @@ from PySide6.QtWidgets import (
 
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.gui.letters import LetteredDialog
+from hyrisk_desktop.gui.number_box import NumberBox
 from hyrisk_desktop.gui.plain_table import ItemTable
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.gui.worklist.dialogs.agreement_all import AllReaders
@@ -92,7 +92,7 @@ class AgreementDialog(LetteredDialog):
         self._all = AllReaders()
         self._all.failed.connect(self.failed)
         self._all.told.connect(worklist.told)
-        self._grade = QDoubleSpinBox()
+        self._grade = NumberBox()
         self._grade.setObjectName("adjudicatedGrade")
         self._grade.setAccessibleName(tr("Adjudicated grade"))
         self._grade.setRange(0, 3)
@@ -337,6 +337,8 @@ class AgreementDialog(LetteredDialog):
             consensus = store.reader(CONSENSUS)
             made = left = 0
             for reads, grade in wanted:
+                if grade is None and _is_decided(store, reads[0].exam_id, consensus):
+                    continue
                 try:
                     if grade is None:
                         read = mean_read(reads, consensus.reader_id)
@@ -366,3 +368,9 @@ class AgreementDialog(LetteredDialog):
             self._worklist.told.emit(text)
 
         self._worklist.store.ask(work, done, self.failed.emit)
+
+
+def _is_decided(store: Store, exam_id: int, consensus: Reader) -> bool:
+    """Whether somebody, perhaps at another desk and since the dialog was opened, has decided this exam's consensus."""
+    read = store.newest_read(exam_id, consensus)
+    return read is not None and is_adjudicated(read)
