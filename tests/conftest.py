@@ -16,6 +16,7 @@ import pytest
 from filelock import FileLock
 
 from tests.helpers.once import shared_folder
+from tests.helpers.patience import PATIENCE_S
 
 # Before anything imports Qt or torch.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen") if not os.environ.get("DISPLAY") else None
@@ -126,7 +127,7 @@ def no_leaked_threads() -> Iterator[None]:
     """A worker thread that outlives its test would outlive its window too."""
     before = set(threading.enumerate())
     yield
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_S
     leaked: list[threading.Thread] = []
     while time.monotonic() < deadline:
         leaked = [t for t in threading.enumerate() if t not in before and t.name.startswith("hyrisk")]

@@ -16,6 +16,8 @@ import pytest
 from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
 
+from tests.helpers.patience import PATIENCE_S
+
 
 @pytest.fixture
 def xdotool() -> str:
@@ -31,18 +33,18 @@ def running(real_data: Path) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen([sys.executable, "-m", "hyrisk_desktop.cli", str(real_data / "nlst_101287_T0")])
     yield process
     process.terminate()
-    process.wait(20)
+    process.wait(PATIENCE_S)
 
 
 def press(xdotool: str, *arguments: object) -> str:
-    done = subprocess.run([xdotool, *map(str, arguments)], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([xdotool, *map(str, arguments)], capture_output=True, text=True, timeout=PATIENCE_S)
     return done.stdout.strip()
 
 
 @pytest.mark.real_data
 def test_story(xdotool: str, running: subprocess.Popen[bytes], real_data: Path, qtbot: QtBot) -> None:
     window = ""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline and not window:
         time.sleep(0.3)
         # The title names the series only once it shows.

@@ -22,6 +22,7 @@ from hyrisk_desktop.risk.network import HyRiskNet
 from hyrisk_desktop.risk.predictor import Predictor
 from hyrisk_desktop.settings import Settings
 from tests.helpers.bundles import HashedOnce, shelve, write_tiny_bundle
+from tests.helpers.patience import PATIENCE_MS
 
 
 @dataclass
@@ -44,7 +45,7 @@ class Program:
         assert label is not None, name
         return label.text()
 
-    def wait(self, condition: Callable[[], bool], timeout: int = 60_000) -> None:
+    def wait(self, condition: Callable[[], bool], timeout: int = PATIENCE_MS) -> None:
         self.qtbot.waitUntil(condition, timeout=timeout)
 
     def wait_for_risk(self) -> None:

@@ -23,6 +23,7 @@ from hyrisk_desktop.risk.explain import Explanation, Split, explain
 from hyrisk_desktop.risk.factors import FactorShare
 from tests.gui.conftest import Program
 from tests.gui.test_session import MODEL, opened, reading
+from tests.helpers.patience import PATIENCE_S
 from tests.helpers.pictures import pixels
 from tests.helpers.volumes import HEART_CENTRE, block_volume
 
@@ -68,7 +69,7 @@ def explained(ready: Program) -> Program:
     ready.session.place_centre(HEART_CENTRE)
     ready.session.set_grade(2)
     QTest.keyClick(ready.window.desk.views[Plane.AXIAL], Qt.Key.Key_G)
-    ready.wait(lambda: ready.session.explanation is not None, timeout=60_000)
+    ready.wait(lambda: ready.session.explanation is not None)
     return ready
 
 
@@ -174,7 +175,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     opened = threading.Event()
 
     def slow(*question: object, **score: object) -> Explanation:
-        assert opened.wait(20)
+        assert opened.wait(PATIENCE_S)
         return explain(*question, **score)
 
     monkeypatch.setattr(explain_service, "explain", slow)
@@ -242,7 +243,7 @@ def test_without_a_centre_the_status_says_what_to_do(ready: Program) -> None:
     assert "heart centre" in ready.window.findChild(QLabel, "statusMessage").toolTip()
     assert ready.text("riskSplit") == ""
     ready.session.place_centre(HEART_CENTRE)
-    ready.wait(lambda: heat(ready).shown, timeout=60_000)
+    ready.wait(lambda: heat(ready).shown)
     assert "grade" not in ready.text("riskSplit")
 
 

@@ -25,6 +25,7 @@ from hyrisk_desktop.gui.results import percent
 from hyrisk_desktop.imaging import shutdown_decoders
 from tests.gui.conftest import Program
 from tests.helpers import dicom_series, readings
+from tests.helpers.patience import PATIENCE_S
 from tests.helpers.volumes import block_volume
 
 ALL = tuple(f.key for f in formats())
@@ -259,7 +260,7 @@ def test_another_exam_on_screen_ends_the_dialog_and_takes_nothing_of_it(
     made_before = formats_module._json
 
     def gated(making: formats_module.Making) -> bytes:
-        gate.wait(10)
+        gate.wait(PATIENCE_S)
         return made_before(making)
 
     monkeypatch.setattr(formats_module, "_json", gated)

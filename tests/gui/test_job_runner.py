@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 
 from hyrisk_desktop.errors import Cancelled, ExamError
 from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner, Operation
+from tests.helpers.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -139,7 +140,7 @@ def test_of_an_operation_only_the_newest_tells(qtbot: QtBot, runner: JobRunner) 
 
     def slow(context: JobContext) -> str:
         context.partial("old news")
-        gate.wait(20)
+        gate.wait(PATIENCE_S)
         return "old"
 
     def start(work: Any) -> None:

@@ -212,7 +212,7 @@ def test_export_and_import(two: Program, tmp_path: Path, monkeypatch: pytest.Mon
     two.wait(lambda: dialog.table.rowCount() == 2)
     dialog.widget._import_zip()
     assert not dialog.button("import").isEnabled()
-    two.wait(lambda: dialog.table.rowCount() == 3, timeout=60_000)
+    two.wait(lambda: dialog.table.rowCount() == 3)
     two.wait(lambda: two.session.risk is not None and two.session.risk.model == "Tiny test network")
     dialog.widget.close()
 
@@ -240,7 +240,7 @@ def test_a_model_of_chance_is_installed_only_when_it_is_wanted_all_the_same(
     dialog = Dialog(two)
     for wanted in (False, True):
         dialog.widget._import_folder()
-        two.wait(lambda: dialog.widget.findChild(QMessageBox, "doubtQuestion") is not None, timeout=60_000)
+        two.wait(lambda: dialog.widget.findChild(QMessageBox, "doubtQuestion") is not None)
         question = dialog.widget.findChild(QMessageBox, "doubtQuestion")
         assert question.text().startswith("HyRiskNet was not better than chance where it was trained: AUC 0.531")
         assert dialog.table.rowCount() == 3
@@ -249,7 +249,7 @@ def test_a_model_of_chance_is_installed_only_when_it_is_wanted_all_the_same(
         else:
             question.reject()
             two.wait(lambda: dialog.widget.findChild(QMessageBox, "doubtQuestion") is None)
-    two.wait(lambda: two.session.risk is not None and two.session.risk.model == "Chance network", timeout=60_000)
+    two.wait(lambda: two.session.risk is not None and two.session.risk.model == "Chance network")
     assert dialog.table.rowCount() == 4
     dialog.widget.close()
 
@@ -264,7 +264,7 @@ def test_what_is_asked_without_the_dialog_waits_its_turn_and_is_told(two: Progra
     shelf.import_model(tmp_path / "bad", "cpu")
     shelf.import_model(tmp_path / "new", "cpu")
     assert "without a known answer" in close_error(two)
-    two.wait(lambda: two.session.risk is not None and two.session.risk.model == "New network", timeout=60_000)
+    two.wait(lambda: two.session.risk is not None and two.session.risk.model == "New network")
     assert "“New network” is in use" in two.window.findChild(QLabel, "statusMessage").toolTip()
 
 
@@ -274,7 +274,7 @@ def test_closing_the_dialog_during_an_import_is_harmless(two: Program, tmp_path:
     two.services.shelf.import_model(tmp_path / "late", "cpu")
     dialog.widget.close()
     two.qtbot.wait(1)
-    two.wait(lambda: two.session.risk is not None and two.session.risk.model == "Late network", timeout=60_000)
+    two.wait(lambda: two.session.risk is not None and two.session.risk.model == "Late network")
 
 
 def test_compare_shows_both_and_forgets_the_exam_when_it_changes(two: Program) -> None:

@@ -36,7 +36,7 @@ def image_file(folder: Path, name: str = "chest.mha", seed: int = 0) -> Path:
 
 def open_and_wait(program: Program, path: Path) -> None:
     program.services.loader.open_path(path)
-    program.wait(lambda: not program.services.loader.loading, timeout=60_000)
+    program.wait(lambda: not program.services.loader.loading)
 
 
 def error_sentence(program: Program) -> str:

@@ -39,6 +39,7 @@ from tests.gui.conftest import Program
 from tests.helpers import orthanc
 from tests.helpers.exams import write_exam
 from tests.helpers.orthanc import Orthanc
+from tests.helpers.patience import PATIENCE_S
 from tests.helpers.volumes import block_volume
 
 
@@ -257,7 +258,7 @@ def test_the_answer_to_a_stopped_search_is_not_shown(desk: Desk, monkeypatch: py
     go_on = threading.Event()
 
     def slow(*_: Any) -> tuple[StudyMatch, ...]:
-        go_on.wait(10)
+        go_on.wait(PATIENCE_S)
         return (StudyMatch("1.2.3", patient_id="LATE"),)
 
     monkeypatch.setattr(DimseArchive, "find_studies", slow)
@@ -398,7 +399,7 @@ def test_another_exam_on_screen_ends_the_sending_of_the_one_before(
 
     def slow(*_: Any, check: Any, **__: Any) -> dict[str, bytes]:
         began.set()
-        go_on.wait(10)
+        go_on.wait(PATIENCE_S)
         check()
         return {}
 

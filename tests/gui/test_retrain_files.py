@@ -29,6 +29,7 @@ from hyrisk_desktop.gui.retrain.training_process import (
 from hyrisk_desktop.jobs import CancelToken
 from hyrisk_desktop.paths import runs_dir
 from hyrisk_desktop.training_run import EventTail, write_json
+from tests.helpers.patience import PATIENCE_S
 from tests.helpers.training import fake_command, stop_all, tiny_table
 
 PLAN = ["--network", "hyrisknet-18", "--folds", "2", "--epochs", "1"]
@@ -41,7 +42,7 @@ def launcher() -> Iterator[Launcher]:
     stop_all(launcher)
 
 
-def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+def until(condition: Callable[[], bool], seconds: float = PATIENCE_S) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

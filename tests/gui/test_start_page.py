@@ -27,6 +27,7 @@ from hyrisk_desktop.worklist.records import ReadingList
 from tests.gui.conftest import Program
 from tests.gui.test_worklist import Reading
 from tests.helpers.exams import write_exam
+from tests.helpers.patience import PATIENCE_MS, PATIENCE_S
 from tests.helpers.volumes import block_volume
 
 
@@ -249,7 +250,7 @@ def test_a_second_start_hands_its_path_over(qtbot: QtBot, tmp_path: Path) -> Non
             "sys.exit(0 if hand_over(Path(sys.argv[2]) if sys.argv[2] else None, sys.argv[1]) else 7)"
         )
         with subprocess.Popen([sys.executable, "-c", code, name, str(path or "")]) as other:
-            qtbot.waitUntil(lambda: other.poll() is not None, timeout=60_000)
+            qtbot.waitUntil(lambda: other.poll() is not None, timeout=PATIENCE_MS)
         assert other.returncode == 0
 
     start(tmp_path / "exam ü")
@@ -313,7 +314,7 @@ def test_it_is_made_while_nothing_is_open_and_an_exam_stops_that(
 
     def prepare(_: object, token: CancelToken) -> None:
         asked.append(token)
-        seen.wait(60)
+        seen.wait(PATIENCE_S)
 
     monkeypatch.setattr("hyrisk_desktop.gui.application.prepare_demonstration", prepare)
     ready.services.make_demonstration()

@@ -15,6 +15,7 @@ from hyrisk_desktop.worklist.records import Read, Reader
 from hyrisk_desktop.worklist.store import Store
 from tests.helpers import postgres
 from tests.helpers.exams import scanned
+from tests.helpers.patience import PATIENCE_MS, PATIENCE_S
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_only_the_newest_state_of_a_read_is_left_to_save(
     save = Store.save_read
 
     def slow(store: Store, read: Read, by: Reader) -> Read:
-        gate.wait(10)
+        gate.wait(PATIENCE_S)
         saved.append(read.grade)
         return save(store, read, by)
 
@@ -88,13 +89,13 @@ def test_reads_outlive_a_server_that_goes_away(qtbot: QtBot, tmp_path_factory: p
         service.trouble.connect(troubles.append)
         server.stop()
         service.save_read(Read(exam_id, reader.reader_id, "1", grade=2.0), reader)
-        qtbot.waitUntil(lambda: len(troubles) == 1, timeout=30_000)
+        qtbot.waitUntil(lambda: len(troubles) == 1, timeout=PATIENCE_MS)
         assert "does not answer" in troubles[0]
         service.save_read(Read(exam_id, reader.reader_id, "1", grade=3.0), reader)
         assert service.unsaved == 1
         server.start()
         service._retry.timeout.emit()
-        qtbot.waitUntil(lambda: service.unsaved == 0, timeout=30_000)
+        qtbot.waitUntil(lambda: service.unsaved == 0, timeout=PATIENCE_MS)
         assert troubles[-1] == ""
         assert [r.grade for r in service.open().reads()] == [3.0]
         service.close()

@@ -24,6 +24,7 @@ from hyrisk_desktop.worklist.store import Store
 from tests.gui.test_worklist import Reading, exams, reading  # noqa: F401  fixtures
 from tests.helpers import postgres
 from tests.helpers.exams import scanned
+from tests.helpers.patience import PATIENCE_MS
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ class Desk:
         self.wait(lambda: known == [read] and self.service.desks._watcher is not None)
 
     def wait(self, condition: object) -> None:
-        self.qtbot.waitUntil(condition, timeout=60_000)
+        self.qtbot.waitUntil(condition, timeout=PATIENCE_MS)
 
 
 def begun(where: str) -> tuple[Reader, Read]:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from hyrisk_desktop.exchange.pacs.node import Node, Retrieval
+from tests.helpers.patience import PATIENCE_S
 
 _PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 OUR_TITLE = "HYRISK"
@@ -100,7 +101,7 @@ class Orthanc:
             self._process = subprocess.Popen(
                 [program(), str(self.configuration)], stdout=log, stderr=log, cwd=self.folder
             )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             assert self._process.poll() is None, (self.folder / "log").read_text()[-2000:]
             try:
@@ -125,7 +126,7 @@ class Orthanc:
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None:
             self._process.send_signal(how)
-            self._process.wait(30)
+            self._process.wait(PATIENCE_S)
             self._process = None
 
     @property
@@ -140,7 +141,7 @@ class Orthanc:
         """Orthanc's own REST, to look behind the protocols under test."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", data=body, method=method)
         request.add_header("Authorization", "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode())
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             return bytes(answer.read())
 
     def put_files(self, files: list[Path]) -> None:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import sqlalchemy
 
+from tests.helpers.patience import PATIENCE_S
+
 
 def programs() -> Path:
     """The folder with initdb and pg_ctl."""
@@ -44,7 +46,7 @@ class Server:
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [*self._before, str(programs() / program), "-D", str(self._data), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=self._data)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, cwd=self._data)
         assert done.returncode == 0, done.stderr
 
     def start(self) -> None:

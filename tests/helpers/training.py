@@ -14,6 +14,7 @@ import psutil
 from hyrisk_desktop.gui.retrain.run_files import find_runs
 from hyrisk_desktop.gui.retrain.training_process import Launcher
 from hyrisk_desktop.paths import runs_dir
+from tests.helpers.patience import PATIENCE_S
 
 _SCRIPT = Path(__file__).with_name("fake_training.py")
 
@@ -48,9 +49,9 @@ def stop_all(launcher: Launcher) -> None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 if str(run) in child.cmdline():
                     child.kill()
-                    child.wait(10)
+                    child.wait(PATIENCE_S)
         # One that is just leaving has no command line any more, and is not killed above.
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE_S
         while launcher.is_alive(run):
             assert time.monotonic() < deadline, run.name
             time.sleep(0.02)

@@ -15,6 +15,7 @@ import pytest
 
 from hyrisk_desktop.paths import training_process
 from model_training.__main__ import main as command_line
+from tests.helpers.patience import PATIENCE_S
 
 OPTIONS = [
     "--network", "hyrisknet-18", "--folds", "2", "--epochs", "2", "--size", "32", "--batch", "6", "--permutation-folds", "1",
@@ -30,7 +31,7 @@ def start(cohort: Path, cache: Path, run: Path, *more: str) -> subprocess.Popen[
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=200)
+    out, err = process.communicate(timeout=PATIENCE_S)
     return process.returncode, out, err
 
 
@@ -70,7 +71,7 @@ def epochs(run: Path) -> dict[tuple[str, int, int], tuple[float, float]]:
 
 
 def wait_for(run: Path, event: str, stage: int, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline and process.poll() is None:
         if (run / "events.jsonl").is_file() and any(
             e["event"] == event and e.get("stage") == stage for e in events(run)

@@ -224,7 +224,7 @@ DESK = [
     *mutants(
         "hyrisk_desktop/gui/session.py",
         _KEYS,
-        ("        if not noted_only:\n            self._measure", "        if True:\n            self._measure"),
+        ("        if anew or not noted_only:\n", "        if True:\n"),
     ),
     *mutants(
         "hyrisk_desktop/gui/services/risk.py",

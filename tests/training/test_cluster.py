@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from tests.helpers.dask_cluster import dask_cluster, free_port
+from tests.helpers.patience import PATIENCE_S
 from tests.helpers.training_runs import OPTIONS, events, finish, start, train_here
 
 
@@ -15,7 +16,7 @@ def test_a_killed_worker_costs_nothing_but_time(finished: Path, cohort: Path, ca
     run = tmp_path / "run"
     with dask_cluster(tmp_path / "dask", 2, "--no-nanny") as cluster:
         process = start(cohort, cache, run, "--scheduler", cluster.address, "--checkpoint-seconds", "0")
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + PATIENCE_S
         while not list(run.glob("folds/*/*/stage-2/checkpoint.json")):
             assert time.monotonic() < deadline, process.poll()
             time.sleep(0.02)

@@ -21,6 +21,7 @@ from hyrisk_desktop.risk.predictor import Predictor
 from hyrisk_desktop.risk.self_test import self_test
 from model_training.phantom.cohort import draw_case
 from model_training.report import _page
+from tests.helpers.patience import PATIENCE_S
 from tests.helpers.training_runs import OPTIONS, epochs, events, finish, run_here, start, train_here, wait_for
 
 
@@ -85,7 +86,7 @@ def test_pause_resume_and_cancel_through_the_control_file(cohort: Path, cache: P
     process = start(cohort, cache, run)
     wait_for(run, "step", 1, process)
     (run / "control.json").write_text('{"request": "pause"}')
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while not any(e["event"] == "paused" for e in events(run)):
         assert time.monotonic() < deadline
         time.sleep(0.02)

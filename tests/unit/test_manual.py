@@ -33,6 +33,7 @@ from hyrisk_desktop.manual import (
     without_links,
 )
 from model_training.__main__ import _parser
+from tests.helpers.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = read_pages()
@@ -291,7 +292,7 @@ def test_an_installed_program_finds_its_pages(monkeypatch: pytest.MonkeyPatch, t
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "hyrisk_desktop.cli", "help", *words]
-    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=PATIENCE_S)
 
 
 def test_help_lists_prints_and_refuses() -> None:

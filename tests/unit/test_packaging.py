@@ -24,6 +24,7 @@ from hyrisk_desktop.cli import display
 from hyrisk_desktop.exchange.reports.document import versions
 from hyrisk_desktop.gui.dialogs.about import about_text
 from hyrisk_desktop.paths import PROBE_COMMAND, TRAINING_COMMAND, restore_library_path, training_process
+from tests.helpers.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGING = ROOT / "packaging"
@@ -149,7 +150,7 @@ def test_the_hidden_command_runs_the_training_and_no_folder_of_its_name(tmp_path
     (tmp_path / "model_training").mkdir()
     (tmp_path / "model_training" / "__main__.py").write_text("print('another')")
     command, environment = training_process("estimate", "--help")
-    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S)
     assert (done.returncode, done.stderr) == (0, "")
     assert "--folds" in done.stdout
 

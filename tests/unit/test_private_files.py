@@ -22,6 +22,7 @@ from hyrisk_desktop.risk.bundle_files import copy_bundle
 from hyrisk_desktop.settings import Settings
 from hyrisk_desktop.worklist.store import Store
 from tests.helpers.exams import scanned
+from tests.helpers.patience import PATIENCE_S
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has access lists instead of modes")
 
@@ -94,7 +95,7 @@ def test_a_training_that_the_window_starts_writes_privately(tmp_path: Path) -> N
     run = tmp_path / "runs" / "one"
     launcher.start(run, [], "one")
     process, _ = launcher._started[run]
-    assert process.wait(60) == 0
+    assert process.wait(PATIENCE_S) == 0
     assert (run / "results.json").read_text() == "x"
     assert open_ones(tmp_path / "runs") == []
 

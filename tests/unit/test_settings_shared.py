@@ -17,6 +17,7 @@ from hyrisk_desktop.exchange.pacs.node import Node, nodes_of, with_node, without
 from hyrisk_desktop.file_lock import locked
 from hyrisk_desktop.i18n import install_language, languages_of, tr
 from hyrisk_desktop.settings import TABLE, Settings
+from tests.helpers.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -105,7 +106,7 @@ def test_many_processes_lose_no_node(path: Path) -> None:
     )
     command = [sys.executable, "-c", program, str(path)]
     processes = [subprocess.Popen([*command, letter], cwd=ROOT) for letter in "abcd"]
-    assert [p.wait(60) for p in processes] == [0] * 4
+    assert [p.wait(PATIENCE_S) for p in processes] == [0] * 4
     assert sorted(names(Settings(path))) == sorted(f"{letter}{n}" for letter in "abcd" for n in range(8))
     assert [p.name for p in path.parent.iterdir()] == ["settings.json"]
 

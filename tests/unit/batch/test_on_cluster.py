@@ -27,6 +27,7 @@ from hyrisk_desktop.risk.engine_choice import open_predictor
 from tests.helpers.batch import exams_in, reads_of, timeless, write_exams
 from tests.helpers.bundles import write_tiny_bundle
 from tests.helpers.dask_cluster import RunningCluster, dask_cluster, free_port
+from tests.helpers.patience import PATIENCE_S
 
 COUNT = 12
 CPU = BatchSettings(device="cpu")
@@ -74,7 +75,7 @@ def test_a_killed_worker_costs_nothing_but_time(
             os.kill(running.workers[0].pid, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
 
     end = run_on_cluster(exams, CPU, model, Cluster(running.address), on_row=on_row, progress=seen.append)
-    assert running.workers[0].wait(10) != 0
+    assert running.workers[0].wait(PATIENCE_S) != 0
     assert running.workers[1].poll() is None
     alone: list[BatchRow] = []
     run_batch(exams, CPU, open_predictor(model, "cpu"), on_row=alone.append)

@@ -24,6 +24,7 @@ from hyrisk_desktop.risk import Predictor
 from tests.helpers.batch import CENTRE, exams_in, reads_of, series_uid, timeless, write_exams
 from tests.helpers.bundles import write_tiny_bundle
 from tests.helpers.exams import write_exam
+from tests.helpers.patience import PATIENCE_S
 
 WHOLE_ONLY = {"truncated_fov", "padding"}
 
@@ -228,7 +229,7 @@ def test_pause_and_go_on(folder: Path, predictor: Predictor, monkeypatch: pytest
     how = {"on_row": on_row, "pause": gate}
     worker = threading.Thread(target=run_batch, args=(exams_in(folder), BatchSettings(), predictor), kwargs=how)
     worker.start()
-    assert waits.wait(60)
+    assert waits.wait(PATIENCE_S)
     assert len(rows) == 1
     gate.resume()
     worker.join(30)

@@ -23,6 +23,7 @@ from tests.helpers.bundles import shelve, write_tiny_bundle
 from tests.helpers.command_line import hyrisk
 from tests.helpers.exams import write_exam
 from tests.helpers.languages import LANGUAGES, speaking
+from tests.helpers.patience import PATIENCE_S
 
 COUNT = 24
 
@@ -56,7 +57,7 @@ def start(*arguments: object) -> subprocess.Popen[bytes]:
 
 
 def wait_for_rows(path: Path, count: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 100
+    deadline = time.monotonic() + PATIENCE_S
     while not path.exists() or path.read_bytes().count(b"\n") <= count:
         assert process.poll() is None, process.communicate()[1].decode()
         assert time.monotonic() < deadline
@@ -140,7 +141,7 @@ def test_stopped_cleanly(exams: Path, model: Path, tmp_path: Path) -> None:
     process = start(exams, "--reads", reads, "--model", model, "--out", out, "--workers", 1)
     wait_for_rows(out, 2, process)
     process.send_signal(signal.SIGINT)
-    err = process.communicate(timeout=30)[1].decode()
+    err = process.communicate(timeout=PATIENCE_S)[1].decode()
     assert process.returncode == 130
     assert err.endswith("Stopped. The same command goes on where it stopped.\n")
     assert 2 <= len(rows(out)) < COUNT

@@ -16,6 +16,7 @@ from hyrisk_desktop.settings import Settings
 from tests.helpers import command_line, orthanc
 from tests.helpers.exams import write_exam
 from tests.helpers.orthanc import Orthanc
+from tests.helpers.patience import PATIENCE_S
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -83,7 +84,7 @@ def test_receiving_prints_what_comes(pacs: Orthanc, hyrisk: Command, tmp_path: P
         assert process.stderr is not None
         assert "Listening" in process.stderr.readline()
         pacs.ask("POST", "/modalities/us/store", pacs.get("/studies")[0].encode())
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
     assert len(out.splitlines()) == 3
     assert all(Path(path).is_file() for path in out.splitlines())

@@ -14,6 +14,7 @@ from hyrisk_desktop.imaging import shutdown_decoders
 from hyrisk_desktop.risk import Predictor
 from tests.helpers import dicom_series, readings
 from tests.helpers.bundles import write_tiny_bundle
+from tests.helpers.patience import PATIENCE_S
 
 Judge = Callable[[Path], list[str]]
 
@@ -55,7 +56,9 @@ def judge() -> Judge:
     assert program, "dciodvfy is missing: install dicom3tools, or run packaging/bootstrap.py test, which does"
 
     def errors(path: Path) -> list[str]:
-        done = subprocess.run([program, str(path)], capture_output=True, text=True, errors="replace", timeout=60)
+        done = subprocess.run(
+            [program, str(path)], capture_output=True, text=True, errors="replace", timeout=PATIENCE_S
+        )
         lines = done.stderr.splitlines() + done.stdout.splitlines()
         assert lines, "the judge said nothing"
         return [line for line in lines if line.startswith(("Error", "Abort"))]

@@ -22,6 +22,7 @@ from hyrisk_desktop.exchange.reports.source_images import source_images
 from hyrisk_desktop.exchange.reports.structured_report import structured_report
 from hyrisk_desktop.worklist.notes import KeptMark, KeyImage, Notes
 from tests.helpers import readings
+from tests.helpers.patience import PATIENCE_S
 from tests.unit.exchange.conftest import Judge
 from tests.unit.exchange.test_pdf import text_of
 
@@ -135,7 +136,9 @@ def test_further_pages_of_the_pdf_show_them_with_whose_they_are(noted: Report, r
         path.write_bytes(pdf)
         program = shutil.which("pdfinfo")
         assert program
-        info = subprocess.run([program, str(path)], capture_output=True, text=True, timeout=60, check=True).stdout
+        info = subprocess.run(
+            [program, str(path)], capture_output=True, text=True, timeout=PATIENCE_S, check=True
+        ).stdout
         assert f"Pages: {count}" in " ".join(info.split())
     text = text_of(pdf_report(noted), tmp_path)
     assert "Slice 2 · Plaque at the bifurcation · 23.0 mm" in text

@@ -30,6 +30,7 @@ from hyrisk_desktop.imaging.registration import Registration
 from tests.helpers import dicom_series, readings
 from tests.helpers.hearts import heart_of
 from tests.helpers.languages import speaking
+from tests.helpers.patience import PATIENCE_S
 from tests.unit.exchange.conftest import Judge
 
 
@@ -42,7 +43,9 @@ def tool(name: str) -> str:
 def text_of(pdf: bytes, folder: Path) -> str:
     path = folder / "page.pdf"
     path.write_bytes(pdf)
-    done = subprocess.run([tool("pdftotext"), "-raw", str(path), "-"], capture_output=True, timeout=60, check=True)
+    done = subprocess.run(
+        [tool("pdftotext"), "-raw", str(path), "-"], capture_output=True, timeout=PATIENCE_S, check=True
+    )
     assert done.stderr == b""
     return re.sub(r"\s+", " ", done.stdout.decode("utf-8"))
 
@@ -53,7 +56,7 @@ def picture_of(pdf: bytes, folder: Path) -> np.ndarray:
     path = folder / "page.pdf"
     path.write_bytes(pdf)
     command = [tool("pdftoppm"), "-r", "60", "-png", str(path), str(folder / "page")]
-    assert subprocess.run(command, capture_output=True, timeout=60, check=True).stderr == b""
+    assert subprocess.run(command, capture_output=True, timeout=PATIENCE_S, check=True).stderr == b""
     (page,) = folder.glob("page-*.png")
     return np.asarray(Image.open(page).convert("RGB"))
 
@@ -130,7 +133,9 @@ def test_every_text_is_in_the_structure_tree_and_the_title_is_shown(reading: Rep
     pdf = pdf_report(reading)
     path = tmp_path / "page.pdf"
     path.write_bytes(pdf)
-    done = subprocess.run([tool("pdfinfo"), "-struct-text", str(path)], capture_output=True, timeout=60, check=True)
+    done = subprocess.run(
+        [tool("pdfinfo"), "-struct-text", str(path)], capture_output=True, timeout=PATIENCE_S, check=True
+    )
     read = done.stdout.decode("utf-8")
     tree = re.sub(r"\s+", "", "".join(re.findall(r'^\s+"(.*)"$', read, re.MULTILINE)))
     assert tree == re.sub(r"\s+", "", text_of(pdf, tmp_path)), (
@@ -176,7 +181,9 @@ def test_the_fullest_page_runs_into_nothing(reading: Report, tmp_path: Path, sen
     report = dataclasses.replace(reading, measurement=full, comparison=compared, heat=np.zeros((161, 161), np.float32))
     path = tmp_path / "page.pdf"
     path.write_bytes(pdf_report(report, site))
-    done = subprocess.run([tool("pdftotext"), "-bbox", str(path), "-"], capture_output=True, timeout=60, check=True)
+    done = subprocess.run(
+        [tool("pdftotext"), "-bbox", str(path), "-"], capture_output=True, timeout=PATIENCE_S, check=True
+    )
     found = re.findall(r'yMin="([0-9.]+)" xMax="[0-9.]+" yMax="([0-9.]+)">(.*?)</word>', done.stdout.decode())
     words = [(float(top), float(bottom), word) for top, bottom, word in found]
     (foot,) = [top for top, _, word in words if word == "Reader:"]

@@ -26,6 +26,7 @@ from hyrisk_desktop.worklist.models import Base
 from hyrisk_desktop.worklist.records import Read
 from hyrisk_desktop.worklist.store import Store
 from tests.helpers.exams import scanned
+from tests.helpers.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[3]
 
@@ -47,7 +48,7 @@ def filled(path: Path, grade: float = 1.0) -> Store:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the killer forks")
 def test_a_hundred_kills_lose_nothing_that_was_saved(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.helpers.kill_writer", str(tmp_path), "100", "20261124"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["lost"] == 0

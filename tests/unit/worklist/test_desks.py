@@ -19,6 +19,7 @@ from hyrisk_desktop.worklist.store import Store
 from hyrisk_desktop.worklist.watching import Watcher
 from tests.helpers import postgres
 from tests.helpers.exams import scanned
+from tests.helpers.patience import PATIENCE_S
 
 
 class Ear:
@@ -28,13 +29,13 @@ class Ear:
         self.heard: queue.Queue[News] = queue.Queue()
         self.lost: queue.Queue[StoreError] = queue.Queue()
         self._watcher = Watcher(lambda: store.database, self.heard.put, self.lost.put)
-        assert self.heard.get(timeout=30) == News(desks=True, everything=True)
+        assert self.heard.get(timeout=PATIENCE_S) == News(desks=True, everything=True)
 
     def until(self, enough: Callable[[News], bool]) -> News:
         """All that comes in until it is enough."""
         news = News()
         while not enough(news):
-            news |= self.heard.get(timeout=30)
+            news |= self.heard.get(timeout=PATIENCE_S)
         return news
 
     def stop(self) -> None:
@@ -192,7 +193,7 @@ def test_a_server_that_goes_away_is_said_and_heard_again_once_it_is_back() -> No
         store, other = Store(where), Store(where)
         ear = Ear(store)
         server.stop()
-        assert ear.lost.get(timeout=30).code == "store_unreachable"
+        assert ear.lost.get(timeout=PATIENCE_S).code == "store_unreachable"
         server.start()
         assert ear.until(lambda n: n.everything).everything
         (exam_id,) = other.add_exams(None, [scanned(1)])

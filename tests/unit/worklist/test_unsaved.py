@@ -17,6 +17,7 @@ from hyrisk_desktop.worklist.records import Read, Reader
 from hyrisk_desktop.worklist.store import Store
 from hyrisk_desktop.worklist.unsaved import UnsavedReads, Waiting, belongs, key_of, mark_of
 from tests.helpers.exams import scanned
+from tests.helpers.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[3]
 ADA = Reader(3, "Ada")
@@ -64,7 +65,7 @@ def test_a_killed_programs_reads_are_taken_over(tmp_path: Path) -> None:
         "import os, sys; from pathlib import Path; from tests.unit.worklist.test_unsaved import *;"
         "reads(Path(sys.argv[1])).keep(Waiting(FULL, ADA, 5)); os._exit(9)"
     )
-    done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "u")], cwd=ROOT, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "u")], cwd=ROOT, timeout=PATIENCE_S)
     assert done.returncode == 9
     later = reads(tmp_path / "u")
     assert later.take_over() == [Waiting(FULL, ADA, 5)]

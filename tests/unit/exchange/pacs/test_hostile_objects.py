@@ -25,6 +25,7 @@ from hyrisk_desktop.paths import unfinished_dir
 from tests.helpers import hostile
 from tests.helpers.hostile import MARK, PLAIN, UID_MARK, Element, Hostile, RawObject, check_sentence
 from tests.helpers.orthanc import OUR_TITLE, PASSWORD, Orthanc
+from tests.helpers.patience import PATIENCE_S
 from tests.helpers.raw_peer import store
 from tests.unit.exchange.pacs.conftest import received, unclosed_by_pynetdicom
 from tests.unit.exchange.pacs.test_receiving import SCANNER, Heard
@@ -83,7 +84,7 @@ def test_what_a_peer_writes_is_kept_or_refused(
 
         check()
         assoc.release()
-        assoc.join(10)
+        assoc.join(PATIENCE_S)
     assert not [t for t in threading.enumerate() if "Acceptor" in t.name and t not in running]
     assert 0 < statuses.count(0) < len(statuses)
     assert heard.refused
@@ -105,7 +106,7 @@ def test_an_object_without_a_name_is_answered(inbox: Inbox, name: bytes) -> None
         assert store(assoc, RawObject(name, PLAIN.slice(0).data)) == Refused.NOT_THE_CLASS
         assert store(assoc, PLAIN.slice(0)) == 0x0000
         assoc.release()
-        assoc.join(10)
+        assoc.join(PATIENCE_S)
     assert len(heard.refused) == len(heard.kept) == 1
 
 

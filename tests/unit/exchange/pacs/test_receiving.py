@@ -33,6 +33,7 @@ from hyrisk_desktop.exchange.pacs.node import Node
 from hyrisk_desktop.exchange.pacs.receiver import Receiver, senders_of
 from tests.helpers.exams import write_exam
 from tests.helpers.orthanc import OUR_TITLE, Orthanc, make_certificates
+from tests.helpers.patience import PATIENCE_S
 from tests.unit.exchange.pacs.conftest import Held, received, unclosed_by_pynetdicom
 
 SCANNER = Node("Scanner", "SCANNER", "127.0.0.1")
@@ -72,7 +73,7 @@ class Heard:
             return int(assoc.send_c_store(ds).Status)
         finally:
             assoc.release()
-            assoc.join(10)
+            assoc.join(PATIENCE_S)
 
 
 @pytest.fixture
@@ -156,7 +157,7 @@ def test_what_is_not_ct_is_refused(heard: Heard, images: list[Dataset]) -> None:
     assoc = heard.association()
     accepted = {c.abstract_syntax for c in assoc.accepted_contexts}
     assoc.release()
-    assoc.join(10)
+    assoc.join(PATIENCE_S)
     assert accepted == {CTImageStorage}
 
 
@@ -323,7 +324,7 @@ def test_an_object_too_large_ends_the_connection_and_only_that(inbox: Inbox, ima
     with Heard(inbox, [SCANNER], limits=Limits(object_bytes=500_000)).listening() as heard:
         assoc = heard.association()
         assert getattr(assoc.send_c_store(big), "Status", None) is None
-        assoc.join(10)
+        assoc.join(PATIENCE_S)
         assert heard.store(images[1]) == 0x0000
         assert any("larger" in reason for reason in heard.refused)
     assert len(received(inbox)) == 1
@@ -381,7 +382,7 @@ def test_half_an_object_leaves_nothing(heard: Heard, images: list[Dataset]) -> N
     with suppress(Exception):
         assoc.send_c_store(images[0])
     raw.close()
-    assoc.join(10)
+    assoc.join(PATIENCE_S)
     assert heard.store(images[1]) == 0x0000
     assert len(received(heard.inbox)) == 1
 
@@ -392,7 +393,7 @@ def test_silence_in_the_middle_ends_by_itself(inbox: Inbox) -> None:
         socket.create_connection(("127.0.0.1", heard.receiver.port)) as peer,
     ):
         peer.sendall(b"\x01\x00")
-        peer.settimeout(10)
+        peer.settimeout(PATIENCE_S)
         with suppress(ConnectionError):
             assert peer.recv(100) == b""
 
@@ -411,7 +412,7 @@ def test_silent_connections_do_not_hold_up_stopping(inbox: Inbox) -> None:
 def wait_for_connections(heard: Heard, count: int) -> None:
     """Until the listener talks with that many peers."""
     listener = heard.receiver._server
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_S
     while len(listener.active_associations) != count:
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -423,7 +424,7 @@ def test_no_more_connections_than_allowed(inbox: Inbox, images: list[Dataset]) -
         idle = [socket.create_connection(("127.0.0.1", heard.receiver.port)) for _ in range(2)]
         wait_for_connections(heard, 2)
         with socket.create_connection(("127.0.0.1", heard.receiver.port)) as third:
-            third.settimeout(10)
+            third.settimeout(PATIENCE_S)
             with suppress(ConnectionError):
                 assert third.recv(10) == b""
         for peer in idle:
@@ -432,7 +433,7 @@ def test_no_more_connections_than_allowed(inbox: Inbox, images: list[Dataset]) -
         assoc = heard.association()
         assert assoc.is_established
         assoc.release()
-        assoc.join(10)
+        assoc.join(PATIENCE_S)
 
 
 def test_the_rate_is_limited(inbox: Inbox, images: list[Dataset], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -444,7 +445,7 @@ def test_the_rate_is_limited(inbox: Inbox, images: list[Dataset], monkeypatch: p
         for ds in images:
             assert assoc.send_c_store(ds).Status == 0
         assoc.release()
-        assoc.join(10)
+        assoc.join(PATIENCE_S)
     total = sum(f.stat().st_size for f in received(inbox))
     assert total > 2 * limit
     assert (total - limit) / limit * 0.9 < clock.now < 3 * total / limit
@@ -477,7 +478,7 @@ def test_receiving_with_tls(inbox: Inbox, images: list[Dataset], tmp_path: Path)
         assert assoc.is_established
         assert assoc.send_c_store(images[0]).Status == 0
         assoc.release()
-        assoc.join(10)
+        assoc.join(PATIENCE_S)
     assert len(received(inbox)) == 1
 
 
@@ -518,7 +519,7 @@ def test_thousands_of_objects_in_a_row_with_flat_memory(inbox: Inbox, tmp_path: 
         heard.receiver._on_kept = note
         subprocess.run(
             [dcmtk("storescu"), "-aet", "SCANNER", "-aec", OUR_TITLE, "+sd", "127.0.0.1", str(heard.receiver.port), str(folder)],
-            check=True, capture_output=True, timeout=200, env=os.environ | {"TCP_NODELAY": "1"},
+            check=True, capture_output=True, timeout=PATIENCE_S, env=os.environ | {"TCP_NODELAY": "1"},
         )  # fmt: skip
     assert len(heard.kept) == len({k.sop_uid for k in heard.kept}) == len(received(inbox)) == count
     assert max(sizes.values()) - sizes[500] < 20e6, sizes
