@@ -185,6 +185,34 @@ def test_what_was_saved_at_another_desk_shows_and_stays_where_the_read_here_came
     assert (stored.centre, stored.grade) == (read.centre, 3.0)
 
 
+def test_a_grade_that_was_unlocked_here_was_not_changed_elsewhere(
+    reading: Reading,  # noqa: F811
+    exams: Path,  # noqa: F811
+    other: Store,
+) -> None:
+    reading.open_list(exams)
+    reading.read_one(1)
+    program, session, keeper = reading.program, reading.session, reading.worklist.keeper
+    session.lock_grade()
+    program.wait(lambda: program.services.store.unsaved == 0 and not program.services.runner.busy)
+    keeper.unlock()
+    program.wait(lambda: not session.read.locked)
+    session.edit(excluded=frozenset({(1, 2, 3)}))
+    session.undo()
+    program.wait(lambda: program.services.store.unsaved == 0 and not program.services.runner.busy)
+    told: list[str] = []
+    keeper.told.connect(told.append)
+    bob, exam_id = other.reader("Bob"), session.stored_id
+    assert exam_id is not None
+    other.save_read(Read(exam_id, bob.reader_id, uid_of(reading, exam_id), grade=2.0), bob)
+    program.wait(lambda: "read by Bob" in [cell(reading, row, "Other readers") for row in range(6)])
+    heard: list[object] = []
+    program.services.store.ask(lambda _: None, heard.append)
+    program.wait(lambda: heard == [None])
+    assert told == []
+    assert session.can_redo
+
+
 def test_an_answer_that_comes_while_another_exam_loads_hides_nothing_that_is_newer(
     reading: Reading,  # noqa: F811
     exams: Path,  # noqa: F811
