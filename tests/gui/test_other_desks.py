@@ -178,11 +178,36 @@ def test_what_was_saved_at_another_desk_shows_and_stays_where_the_read_here_came
     program.wait(lambda: program.services.store.unsaved == 0 and not program.services.runner.busy)
     reader, read = at_another_desk(reading, other)
     newer = other.save_read(replace(read, grade=3.0), reader)
-    program.wait(lambda: "This read was changed elsewhere" in program.window.status.toolTip())
+    program.wait(lambda: session.read.grade != 1.0)
     assert (session.read.centre, session.read.grade) == (read.centre, 3.0)
     program.wait_for_risk()
     (stored,) = (r for r in reading.saved() if r.exam_id == newer.exam_id)
     assert (stored.centre, stored.grade) == (read.centre, 3.0)
+
+
+def test_a_grade_that_was_unlocked_here_was_not_changed_elsewhere(
+    reading: Reading,  # noqa: F811
+    exams: Path,  # noqa: F811
+    other: Store,
+) -> None:
+    reading.open_list(exams)
+    reading.read_one(1)
+    program, session, keeper = reading.program, reading.session, reading.worklist.keeper
+    session.lock_grade()
+    program.wait(lambda: program.services.store.unsaved == 0 and not program.services.runner.busy)
+    keeper.unlock()
+    program.wait(lambda: not session.read.locked)
+    program.wait(lambda: program.services.store.unsaved == 0 and not program.services.runner.busy)
+    told: list[str] = []
+    keeper.told.connect(told.append)
+    bob, exam_id = other.reader("Bob"), session.stored_id
+    assert exam_id is not None
+    other.save_read(Read(exam_id, bob.reader_id, uid_of(reading, exam_id), grade=2.0), bob)
+    program.wait(lambda: "read by Bob" in [cell(reading, row, "Other readers") for row in range(6)])
+    heard: list[object] = []
+    program.services.store.ask(lambda _: None, heard.append)
+    program.wait(lambda: heard == [None])
+    assert told == []
 
 
 def test_an_answer_that_comes_while_another_exam_loads_hides_nothing_that_is_newer(

@@ -78,6 +78,7 @@ class ReadKeeper(QObject):
             if session.exam is exam and self._reader == reader and not session.blinded:
                 self._store.withdraw(stored_id, reader.reader_id, blinded=False)
                 self._known, self._locked_at = read or self._known, ""
+                self._revision = max(self._revision, -1 if read is None else read.revision)
                 session.unlock_grade()
                 if read is not None:
                     self.told.emit(tr("The grade is unlocked, which the audit trail notes."))
