@@ -65,8 +65,8 @@ class JobRunner(QObject):
         super().__init__(parent)
         self._model = ThreadPoolExecutor(1, "hyrisk-model", leave_room)
         self._io = ThreadPoolExecutor(2, "hyrisk-io", leave_room)
-        self._background = ThreadPoolExecutor(1, "hyrisk-background", leave_room, (5,))
-        self._batch = ThreadPoolExecutor(1, "hyrisk-batch-run", leave_room, (10,))
+        self._background = ThreadPoolExecutor(1, "hyrisk-background", leave_room)
+        self._batch = ThreadPoolExecutor(1, "hyrisk-batch-run", leave_room, (2,))
         self._network = ThreadPoolExecutor(3, "hyrisk-network", leave_room)
         self._jobs: set[Job] = set()
         self._closed = False
