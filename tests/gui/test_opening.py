@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import threading
 import zipfile
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from PySide6.QtGui import QDropEvent
 from PySide6.QtWidgets import QDialog, QLabel, QTableWidget
 
 from hyrisk_desktop.errors import ExamError
+from hyrisk_desktop.gui import application
 from hyrisk_desktop.gui.dialogs.message import ErrorDialog
 from hyrisk_desktop.gui.dialogs.series import SeriesDialog
 from hyrisk_desktop.gui.services import exam_loader
@@ -346,3 +349,16 @@ def test_two_patients_who_share_a_study_uid_are_two_exams(ready: Program, tmp_pa
     for exam_id, series_uid in reads.items():
         records, _ = store.records(exam_id)
         assert [r.series_uid for r in records] == [series_uid]
+
+
+def test_what_scores_is_imported_ahead_and_not_by_the_window(ready: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready.wait(lambda: not ready.services.runner.busy)
+    imported: list[tuple[str, str]] = []
+    monkeypatch.setattr(
+        application.importlib, "import_module", lambda name: imported.append((name, threading.current_thread().name))
+    )
+    monkeypatch.setattr(gc, "freeze", lambda: None)
+    ready.services.start()
+    ready.wait(lambda: ("scipy.ndimage", "hyrisk-model_0") in imported)
+    ready.wait(lambda: not ready.services.runner.busy)
+    assert threading.current_thread().name not in {thread for _, thread in imported}
