@@ -13,6 +13,7 @@ from PySide6.QtCore import QObject, QThread, Signal, Slot
 from pytestqt.qtbot import QtBot
 
 from hyrisk_desktop.errors import Cancelled, ExamError
+from hyrisk_desktop.gui.services import job_runner
 from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner, Operation
 from tests.helpers.patience import PATIENCE_S
 
@@ -206,3 +207,44 @@ def test_work_stands_back_for_the_window(qtbot: QtBot, runner: JobRunner) -> Non
     qtbot.waitUntil(lambda: len(found) == 4)
     assert all(own < mine == started for mine, started in found)
     assert priority() == own
+
+
+def test_of_reports_that_the_window_has_not_come_to_only_the_newest_is_told(
+    qtbot: QtBot, runner: JobRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_runner, "_PROGRESS_INTERVAL_S", 0.0)
+    told: list[Any] = []
+    reported = threading.Event()
+
+    def work(context: JobContext) -> None:
+        for n in range(1, 51):
+            context.progress(n, 50)
+        reported.set()
+
+    runner.run_io(Job("test", work, told.append, told.append, progressed=lambda *at: told.append(at)))
+    assert reported.wait(PATIENCE_S)
+    qtbot.waitUntil(lambda: None in told)
+    assert told == [(50, 50), None]
+
+
+@pytest.mark.parametrize(("total", "kept"), [(3, [(1, 3), (3, 3)]), (0, [(1, 0)])])
+def test_reports_that_come_too_fast_are_left_out_but_the_last_of_a_known_number(
+    qtbot: QtBot, runner: JobRunner, monkeypatch: pytest.MonkeyPatch, total: int, kept: list[tuple[int, int]]
+) -> None:
+    monkeypatch.setattr(job_runner, "_PROGRESS_INTERVAL_S", 3600.0)
+    told: list[Any] = []
+    first = threading.Event()
+
+    def progressed(*at: int) -> None:
+        told.append(at)
+        first.set()
+
+    def work(context: JobContext) -> None:
+        context.progress(1, total)
+        first.wait(PATIENCE_S)
+        context.progress(2, total)
+        context.progress(3, total)
+
+    runner.run_io(Job("test", work, told.append, told.append, progressed=progressed))
+    qtbot.waitUntil(lambda: None in told)
+    assert told == [*kept, None]

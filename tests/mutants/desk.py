@@ -145,6 +145,9 @@ DESK = [
         "hyrisk_desktop/gui/services/job_runner.py",
         f"{_START}::test_it_is_made_while_nothing_is_open_and_an_exam_stops_that",
         (", weakref_slot=True)", ")"),
+        ("if not waits and ((now", "if ((now", "tests/gui/test_job_runner.py"),
+        ("done >= total > 0)", "done >= total)", "tests/gui/test_job_runner.py"),
+        ("            waits = False\n            job", "            job", "tests/gui/test_job_runner.py"),
     ),
     *mutants(
         "hyrisk_desktop/imaging/oblique.py",

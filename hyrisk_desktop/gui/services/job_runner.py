@@ -114,14 +114,20 @@ class JobRunner(QObject):
 
     def _run(self, job: Job) -> None:
         """On a worker thread: do the work and deliver exactly one end."""
-        last = 0.0
+        last, waits, newest = 0.0, False, (0, 0)
+
+        def tell() -> None:
+            nonlocal waits
+            waits = False
+            job.progressed(*newest)
 
         def progress(done: int, total: int) -> None:
-            nonlocal last
-            # The GUI thread needs no more than a frame's worth of reports.
-            if (now := time.monotonic()) - last >= _PROGRESS_INTERVAL_S or done >= total:
-                last = now
-                self._deliver.emit(lambda: job.progressed(done, total))
+            nonlocal last, waits, newest
+            newest = done, total
+            # The GUI thread needs no more than a frame's worth of reports, and none while one waits for it: each makes it draw.
+            if not waits and ((now := time.monotonic()) - last >= _PROGRESS_INTERVAL_S or done >= total > 0):
+                last, waits = now, True
+                self._deliver.emit(tell)
 
         def partial(value: Any) -> None:
             self._deliver.emit(lambda: job.partial(value))
