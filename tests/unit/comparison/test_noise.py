@@ -11,6 +11,7 @@ import pytest
 
 from hyrisk_desktop.calcium import VESSELS, VesselScore, score_region
 from hyrisk_desktop.comparison import same_region
+from hyrisk_desktop.comparison.change import Change
 from hyrisk_desktop.comparison.noise import SCAN_SD, UNSEEN_SD, noise_of
 from hyrisk_desktop.imaging import CTVolume
 from hyrisk_desktop.imaging.registration import Registration
@@ -124,3 +125,18 @@ def test_clicks_that_leave_an_exam_are_left_out() -> None:
     volume = block_volume(shape=(13, 240, 260))
     m = measured(volume)
     assert noise_of(volume, volume, m, m, LAID)["sqrt_volume"] == pytest.approx(1.96 * SCAN_SD)
+
+
+@pytest.mark.parametrize(
+    ("difference", "noise", "beyond"),
+    [
+        (5.0, 5.0, False),
+        (5.01, 5.0, True),
+        (-5.01, 5.0, True),
+        (-5.0, 5.0, False),
+        (None, 5.0, False),
+        (5.0, None, False),
+    ],
+)
+def test_what_is_more_than_noise(difference: float | None, noise: float | None, beyond: bool) -> None:
+    assert Change(1.0, 2.0, difference, None, noise).beyond_noise is beyond

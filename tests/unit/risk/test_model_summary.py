@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from hyrisk_desktop.risk.bundle import ModelBundle
 from hyrisk_desktop.risk.calibration import PlattCalibration
-from hyrisk_desktop.risk.model_summary import beside_the_one_before
+from hyrisk_desktop.risk.model_summary import beside_the_one_before, summarise
 from hyrisk_desktop.risk.novelty import Novelty, novelty_findings, told_apart
 from hyrisk_desktop.risk.preprocessing import Preprocessing
 from tests.helpers.volumes import block_volume
@@ -42,6 +43,23 @@ def test_a_model_that_is_not_better_is_said_to_be_so(now: float | None, then: fl
 
 def test_phantoms_and_patients_do_not_compare() -> None:
     assert "phantoms" in beside_the_one_before(bundle("new", 0.9), bundle("old", 0.7, demonstration=True))
+
+
+@pytest.mark.parametrize(
+    ("training", "demonstration", "said"),
+    [
+        ({}, True, "synthetic phantoms"),
+        ({"n": 1234}, True, "1234 synthetic phantoms"),
+        ({"n": 1}, True, "1 synthetic phantom"),
+        ({"synthetic": True, "results": {"n": 7}}, False, "7 synthetic phantoms"),
+        ({}, False, "patients"),
+        ({"n": "many", "results": {"n": 180}}, False, "180 patients"),
+        ({"n": True}, False, "patients"),
+    ],
+)
+def test_whom_a_model_was_trained_on(training: dict[str, Any], demonstration: bool, said: str) -> None:
+    one = replace(bundle("one", None, demonstration=demonstration), training=training)
+    assert summarise(one).trained_on == said
 
 
 def test_the_same_model_or_none_before_needs_no_word() -> None:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from hyrisk_desktop.errors import BundleError, InputError
 from hyrisk_desktop.imaging.volume import CTVolume
-from hyrisk_desktop.risk import Predictor
+from hyrisk_desktop.risk import Predictor, device
 from hyrisk_desktop.risk.preprocessing import Crop, prepare
 from tests.helpers.bundles import edit_description, write_tiny_bundle
 from tests.helpers.volumes import HEART_CENTRE, block_volume, box
@@ -48,7 +49,6 @@ def test_without_a_grade_the_image_speaks(predictor: Predictor) -> None:
 def odds_apart(predictor: Predictor) -> tuple[CTVolume, dict[float | None, np.ndarray]]:
     """A volume, and the log odds of its eleven views by grade, worked out from the network alone: patches cut one by one,
     logits subtracted by hand; None for the image-only head."""
-    import torch
 
     volume = block_volume([(box((110, 100, 10), (30, 20, 3)), 300), (box((150, 130, 13), (9, 25, 2)), -400)])
     p, model = predictor.bundle.preprocessing, predictor.network
@@ -119,7 +119,6 @@ def test_any_view_may_be_an_end_of_the_interval(
     predictor: Predictor, view: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Features made up so that one view stands out to either side."""
-    import torch
 
     for head, grade in ((predictor.network.image_head, None), (predictor.network.fused_head, 2.0)):
         along = (head.weight[1, :512] - head.weight[0, :512]).detach()
@@ -156,7 +155,6 @@ def test_the_intervals_slices_beyond_an_end_are_the_nearest_one(
     predictor: Predictor, z: int, slices: list[list[int]]
 ) -> None:
     """Near an end there is no click beyond it: its slice stands in, and not emptiness."""
-    import torch
 
     volume = block_volume(seed=3)
     batch, outside = predictor.input_batch(volume, (130, 120, z))
@@ -217,7 +215,6 @@ def test_features_belong_to_pixels_and_not_to_names(predictor: Predictor) -> Non
 
 def test_the_interval_grows_from_nearby_clicks(predictor: Predictor) -> None:
     """Every view is the centred inference crop of a patch cut at the shifted click."""
-    import torch
 
     from hyrisk_desktop.risk.preprocessing import centred_crop, cut_patch, prepare
 
@@ -257,7 +254,6 @@ def test_acquisition_outside_training_is_a_finding(predictor: Predictor) -> None
 
 
 def test_no_cuda_is_one_sentence(tmp_path: Path) -> None:
-    import torch
 
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device")
@@ -267,7 +263,6 @@ def test_no_cuda_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_an_answer_that_is_no_number_is_refused(tmp_path: Path) -> None:
-    import torch
 
     write_tiny_bundle(tmp_path / "tiny")
     predictor = Predictor(tmp_path / "tiny", "cpu")
@@ -286,9 +281,15 @@ def test_an_unknown_device_is_one_sentence() -> None:
     assert describe_device("cpu").startswith("cpu")
 
 
+def test_a_card_is_called_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "A card")
+    assert device.describe_device() == device.describe_device("cuda") == "cuda (A card)"
+    assert device.describe_device("cpu").endswith(", as set")
+
+
 @pytest.mark.gpu
 def test_cpu_and_cuda_agree(tmp_path: Path) -> None:
-    import torch
 
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
