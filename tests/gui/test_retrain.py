@@ -456,6 +456,26 @@ def test_past_runs_stay_listed_and_show_their_own_numbers(desk: Desk, tmp_path: 
     desk.program.wait(lambda: desk.text("resultHead").startswith("180 exams"))
 
 
+def test_a_run_without_readable_results_shows_none_of_another_runs_and_is_not_installed_unasked(
+    desk: Desk, tmp_path: Path
+) -> None:
+    write_tiny_bundle(tmp_path / "trained", seed=5)
+    first = finished(desk, tmp_path, tmp_path / "trained")
+    desk.program.wait(lambda: desk.find(QLabel, "resultHead").isVisible())
+    desk.start(tiny_table(tmp_path))
+    desk.wait_for(RunState.FINISHED)
+    desk.program.wait(lambda: not desk.program.services.runner.busy)
+    (first / "results.json").write_text("{")
+    desk.window._list.setCurrentRow(desk.window.runs.index(first))
+    assert desk.text("runTitle") == desk.window._run.name
+    assert not desk.find(QLabel, "resultHead").isVisible()
+    assert "can't be read" in desk.error()
+    assert not desk.find(QLabel, "resultHead").isVisible()
+    desk.click("installModel")
+    assert desk.find(QMessageBox, "retrainQuestion").text().startswith("The results of this run are not known.")
+    assert not desk.program.services.shelf.busy
+
+
 def test_damaged_results_are_said_once(desk: Desk, tmp_path: Path) -> None:
     run = finished(desk, tmp_path)
     (run / "results.json").write_text("{")
