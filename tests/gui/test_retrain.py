@@ -398,6 +398,22 @@ def test_installing_changes_the_model_that_speaks(desk: Desk, tmp_path: Path) ->
     again.program.wait(lambda: again.text("runState") == "Installed")
 
 
+def test_a_model_that_was_removed_can_be_installed_from_its_run_again(desk: Desk, tmp_path: Path) -> None:
+    bundle = write_tiny_bundle(tmp_path / "trained", seed=5, name="My cohort")
+    finished(desk, tmp_path, tmp_path / "trained")
+    desk.click("installModel")
+    desk.program.wait(lambda: desk.text("runState") == "Installed")
+    services = desk.program.services
+    name = services.models.active_dir().name
+    services.shelf.activate("")
+    desk.program.wait(lambda: desk.program.session.model not in (None, ("My cohort", bundle.bundle_sha256)))
+    services.shelf.remove(name)
+    desk.program.wait(lambda: not services.shelf.busy and desk.text("runState") == "Finished")
+    assert "not installed" in desk.text("resultMessage")
+    desk.click("installModel")
+    desk.program.wait(lambda: desk.program.session.model == ("My cohort", bundle.bundle_sha256))
+
+
 def test_a_model_no_better_than_chance_is_installed_on_request_only(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
