@@ -32,10 +32,11 @@ from hyrisk_desktop.exchange.exports import report_of
 from hyrisk_desktop.exchange.reports.our_objects import HEAD_BYTES, SEG_CLASS, our_objects, reports_in
 from hyrisk_desktop.exchange.reports.report import Report, percent
 from hyrisk_desktop.exchange.reports.segmentation import REGION, masks, read_segmentation, region_mask
-from hyrisk_desktop.exchange.reports.source_images import source_images
+from hyrisk_desktop.exchange.reports.source_images import image_uids, source_images
 from hyrisk_desktop.exchange.reports.structured_report_reader import ReadBack, read_report
 from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.imaging import CTVolume, SeriesRecord, Voxel
+from hyrisk_desktop.imaging.records import dicom_series_uid
 from hyrisk_desktop.jobs import Check, no_check
 from hyrisk_desktop.measurement import Measurement, calcium_numbers, conclude, measure_heart, risk_numbers, survey
 from hyrisk_desktop.risk.risk_reading import RiskReading
@@ -107,7 +108,7 @@ def restore(
             patient, or does not fit the images.
     """
     report = read_report(path)
-    _require_exam(report, volume)
+    _require_exam(report, record, volume)
     check()
     found = _reading(path, report, volume)
     m = _measured(found, volume, {} if outlines is None else outlines)
@@ -119,8 +120,12 @@ def restore(
     return replace(found, excluded=found.excluded.union(*left_out), notes=tuple(notes))
 
 
-def _require_exam(report: ReadBack, volume: CTVolume) -> None:
-    report.require_series(volume.series_uid)
+def _require_exam(report: ReadBack, record: SeriesRecord, volume: CTVolume) -> None:
+    report.require_series(dicom_series_uid(volume.series_uid))
+    if report.images.isdisjoint(image_uids(record)):
+        # Phases or reconstructions under one UID: the report's voxels are other places in each.
+        message = tr("This report is about other images of this series; open those, then restore it.")
+        raise ExamError("other_exam", message)
     patient = v.long_text(volume.attributes.get("PatientID", ""))
     if report.patient_id and patient and report.patient_id != patient:
         raise ExamError("other_patient", tr("This report names another patient than the exam and was not used."))

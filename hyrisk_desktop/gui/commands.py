@@ -352,7 +352,7 @@ class Commands(QObject):
         from hyrisk_desktop.gui.models.dialog import ModelsDialog
 
         services = self._services
-        self._open(ModelsDialog(services.shelf, self._session, self._settings["device"] or None, self._window))
+        self._open(ModelsDialog(services.shelf, self._session, self._settings, self._window))
 
     def retrain(self) -> None:
         """Trainings: start one, watch it, install its model; reading goes on beside them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ from hyrisk_desktop.gui.services.job_runner import Job, JobRunner
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.viewer.cover import Cover
 from hyrisk_desktop.gui.worklist.controller import Worklist
-from hyrisk_desktop.i18n import tr
+from hyrisk_desktop.i18n import day_text, tr
 from hyrisk_desktop.settings import Settings
 from hyrisk_desktop.worklist.records import Reader, ReadingList
 
@@ -210,7 +211,12 @@ def _words(row: ListOverview) -> str:
     how_far = tr("{graded} of {exams} graded", graded=row.graded, exams=row.exams)
     if not row.stopped_at:
         return tr("{name}\n{how_far}, not begun", name=name, how_far=how_far)
-    return tr("{name}\n{how_far}, last on {day}", name=name, how_far=how_far, day=row.stopped_at[:10])
+    return tr("{name}\n{how_far}, last on {day}", name=name, how_far=how_far, day=_day(row.stopped_at))
+
+
+def _day(moment: str) -> str:
+    """The day of a stored moment where the reader sits: they are kept in UTC."""
+    return day_text(datetime.fromisoformat(moment).astimezone().strftime("%Y%m%d"))
 
 
 def _button(action: QAction) -> QPushButton:

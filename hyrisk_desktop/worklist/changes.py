@@ -15,6 +15,8 @@ from sqlalchemy.orm import Session
 from hyrisk_desktop.worklist.models import ChangeRow, DeskRow, ExamRow, ListExamRow, PreparedRow, ReadRow
 
 CHANNEL = "hyrisk_worklist"
+NOBODY = ""
+"""The desk of a change that is news to every desk, as several have made it."""
 # A notification holds 8000 bytes at most.
 _IDS_A_TIME = 500
 
@@ -51,11 +53,12 @@ def _sits_elsewhere(row: DeskRow) -> bool:
     return any(state.attrs[name].history.has_changes() for name in ("reader_id", "exam_id", "blinded"))
 
 
-def publish(session: Session, touched: Touched, desk: str) -> None:
+def publish(session: Session, touched: Touched, desk: str, heard: int | None = None) -> None:
     """Tell everybody else, once this transaction is committed, what it has written.
 
     Args:
         session: before its commit. touched: by `watch`. desk: whose transaction it is.
+        heard: the last change that this desk has heard of, None where it does not listen (SQLite only).
     """
     ids = sorted(touched.exam_ids)
     if session.get_bind().dialect.name == "postgresql":
@@ -65,5 +68,17 @@ def publish(session: Session, touched: Touched, desk: str) -> None:
     elif ids:
         # One writer at a time: whoever reads a number later sees every lower one.
         number = (session.scalar(select(func.max(ChangeRow.number))) or 0) + 1
-        rows = [{"exam_id": exam_id, "number": number, "desk": desk} for exam_id in ids]
+        # An exam has one row: what another desk has changed and this one has not heard of would be gone with it.
+        unheard = _unheard(session, desk, heard)
+        rows = [
+            {"exam_id": exam_id, "number": number, "desk": NOBODY if exam_id in unheard else desk} for exam_id in ids
+        ]
         session.execute(insert(ChangeRow).prefix_with("OR REPLACE"), rows)
+
+
+def _unheard(session: Session, desk: str, heard: int | None) -> set[int]:
+    """Exams that others have changed since ``desk`` has heard of anything."""
+    if heard is None:
+        return set()
+    others = select(ChangeRow.exam_id).where(ChangeRow.number > heard, ChangeRow.desk != desk)
+    return set(session.scalars(others))

@@ -59,6 +59,7 @@ class Database:
 
     Attributes:
         desk: a name for this one among all that have the database open, new each time.
+        heard: the number of the last change in an SQLite file that a feed of this desk has told of; None without a feed.
 
     Raises:
         StoreError: it can't be opened, is damaged, or was made by a newer version of this program.
@@ -66,6 +67,7 @@ class Database:
 
     def __init__(self, where: Path | str) -> None:
         self.desk = secrets.token_hex(8)
+        self.heard: int | None = None
         self.path = where if isinstance(where, Path) else None
         with self.explained():
             url = URL.create("sqlite", database=str(where)) if isinstance(where, Path) else _url(where)
@@ -118,7 +120,7 @@ class Database:
                 touched = changes.watch(session)
                 yield session
                 session.flush()
-                changes.publish(session, touched, self.desk)
+                changes.publish(session, touched, self.desk, self.heard)
                 tip = _tip_of(session)
                 if self._file is not None:
                     self._file.check()

@@ -14,6 +14,8 @@ from hyrisk_desktop.worklist.row_values import plain
 if TYPE_CHECKING:
     from hyrisk_desktop.worklist.store import Store
 
+_NAMING = ("PatientID", "PatientName", "PatientBirthDate")
+
 
 @dataclass(frozen=True, slots=True)
 class StoredExam:
@@ -34,7 +36,8 @@ def exams_of_patient(store: Store, attributes: Mapping[str, str], study_uid: str
     """Other exams with the same patient ID, or the same name; whether that is one patient is for the caller to say.
 
     Args:
-        store: whose. attributes: DICOM keywords to text of an exam. study_uid: of that exam, which is left out.
+        store: whose. attributes: DICOM keywords to text of an exam. study_uid: of that exam, which is left out, also where
+            it was found in another folder. Exams of several days or patients may bear one UID: anonymisers give such.
     """
     named = [
         column == plain(value)
@@ -49,14 +52,28 @@ def exams_of_patient(store: Store, attributes: Mapping[str, str], study_uid: str
     exams = (
         select(ExamRow.id, ExamRow.study_uid, ExamRow.description, SeriesRow.attributes)
         .join(SeriesRow, SeriesRow.exam_id == ExamRow.id)
-        .where(or_(*named), ExamRow.study_uid != plain(study_uid), ExamRow.problem == "")
+        .where(or_(*named), ExamRow.problem == "")
         .where(SeriesRow.place == 0, SeriesRow.suitable)
         .order_by(ExamRow.id)
     )
+    own, found = _day(attributes), dict[tuple[str, str], StoredExam]()
     with store.database.read() as session:
-        # A study that was found in two folders is one exam.
-        found = {
-            row.study_uid: StoredExam(row.id, row.study_uid, row.description, row.attributes)
-            for row in session.execute(exams)
-        }
-    return list(found.values())
+        for row in session.execute(exams):
+            exam = StoredExam(row.id, row.study_uid, row.description, row.attributes)
+            day = _day(exam.attributes)
+            if exam.study_uid == plain(study_uid) and (day == own or not day or not own):
+                continue
+            # A study that was found in two folders is one exam; of two patients' the one that is rather this patient's.
+            kept = found.get((exam.study_uid, day))
+            if kept is None or _alike(exam.attributes, attributes) >= _alike(kept.attributes, attributes):
+                found[exam.study_uid, day] = exam
+    return sorted(found.values(), key=lambda exam: exam.exam_id)
+
+
+def _day(attributes: Mapping[str, str]) -> str:
+    return attributes.get("StudyDate", "").strip()
+
+
+def _alike(one: Mapping[str, str], other: Mapping[str, str]) -> int:
+    """How much of what names a patient both say."""
+    return sum(plain(one.get(key, "")) == plain(other.get(key, "")) for key in _NAMING)

@@ -76,6 +76,7 @@ class _FileFeed:
         with database.read() as session:
             self._last = session.scalar(select(func.max(ChangeRow.number))) or 0
             self._desks = self._others(session)
+        database.heard = self._last
 
     def wait(self, wake: socket.socket) -> News:
         if _can_be_read(wake, seconds=_POLL_S):
@@ -84,7 +85,7 @@ class _FileFeed:
             newer = select(ChangeRow.exam_id, ChangeRow.number, ChangeRow.desk).where(ChangeRow.number > self._last)
             rows = session.execute(newer).all()
             desks = self._others(session)
-        self._last = max((row.number for row in rows), default=self._last)
+        self._last = self._database.heard = max((row.number for row in rows), default=self._last)
         before, self._desks = self._desks, desks
         others = frozenset(row.exam_id for row in rows if row.desk != self._database.desk)
         return News(others, desks != before)
@@ -94,7 +95,7 @@ class _FileFeed:
         return {tuple(row) for row in session.execute(columns.where(DeskRow.token != self._database.desk))}
 
     def close(self) -> None:
-        pass
+        self._database.heard = None
 
 
 class _ServerFeed:

@@ -305,6 +305,23 @@ def test_compare_shows_both_and_forgets_the_exam_when_it_changes(two: Program) -
     dialog.widget.close()
 
 
+def test_models_are_compared_at_the_prevalence_that_the_window_assumes(two: Program) -> None:
+    two.services.settings["prevalence"] = 0.02
+    two.services.load_model()
+    two.wait(lambda: two.session.prevalences == (0.02,))
+    two.session.compute_risk_again()
+    two.wait(lambda: two.session.risk is not None and two.session.risk.prevalence == 0.02)
+    got = []
+    two.services.shelf.compared.connect(got.append)
+    dialog = Dialog(two)
+    dialog.select("Tiny", "Second")
+    dialog.press("compare")
+    two.wait(lambda: bool(got))
+    assert [reading.prevalence for reading in got[0].readings] == [0.02, 0.02]
+    assert two.session.risk.risk in [reading.risk for reading in got[0].readings]
+    dialog.widget.close()
+
+
 def test_compare_says_what_each_model_looks_at() -> None:
     paper, other = Preprocessing(input_size=96), Preprocessing(input_size=160, crop_mm=84.0, levels_mm=(-6.5, 0.0, 4.0))
     assert [comparison._crop(p) for p in (paper, other)] == ["0.7 of the patch, 96 px", "84 mm, 160 px"]

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QLabel, QMessageBox, QTableView
 from hyrisk_desktop.paths import store_path
 from hyrisk_desktop.worklist import feeds
 from hyrisk_desktop.worklist.desks import announce
+from hyrisk_desktop.worklist.notes import NO_NOTES, KeyImage
 from hyrisk_desktop.worklist.records import Read, Reader
 from hyrisk_desktop.worklist.store import Store
 from tests.gui.conftest import Program
@@ -183,6 +184,89 @@ def test_what_was_saved_at_another_desk_shows_and_stays_where_the_read_here_came
     program.wait_for_risk()
     (stored,) = (r for r in reading.saved() if r.exam_id == newer.exam_id)
     assert (stored.centre, stored.grade) == (read.centre, 3.0)
+
+
+def through(program: Program) -> None:
+    """All that was asked of the store so far is done, and its answers have not arrived here."""
+    program.services.store._pool.submit(lambda: None).result()
+
+
+@pytest.fixture
+def one_read(reading: Reading, exams: Path) -> Reading:  # noqa: F811
+    """An exam that was read and saved; what other desks change is heard only where a test says so."""
+    reading.open_list(exams)
+    reading.read_one(1)
+    program = reading.program
+    program.wait(lambda: program.services.store.unsaved == 0 and not program.services.runner.busy)
+    program.services.store.desks.changed.disconnect()
+    return reading
+
+
+def test_what_was_changed_elsewhere_is_told_of_once_it_is_shown(one_read: Reading, other: Store) -> None:
+    program, session, keeper = one_read.program, one_read.session, one_read.worklist.keeper
+    told: list[tuple[str, object]] = []
+    keeper.told.connect(lambda sentence: told.append((sentence, session.read.grade)))
+    reader, read = at_another_desk(one_read, other)
+    other.save_read(replace(read, grade=3.0), reader)
+    keeper.follow()
+    program.wait(lambda: bool(told))
+    assert told == [("This read was changed elsewhere, and is shown as it was saved there.", 3.0)]
+
+
+def test_a_change_elsewhere_shows_that_is_heard_of_while_the_stored_read_is_on_its_way(
+    one_read: Reading, other: Store
+) -> None:
+    program, session, keeper = one_read.program, one_read.session, one_read.worklist.keeper
+    reader, read = at_another_desk(one_read, other)
+    assert session.exam is not None
+    keeper.begin(session.exam, read.exam_id, None)
+    through(program)
+    other.save_read(replace(read, grade=3.0), reader)
+    keeper.follow()
+    program.wait(lambda: session.read.grade == 3.0)
+
+
+def test_a_change_elsewhere_shows_that_comes_right_after_what_was_saved_here(one_read: Reading, other: Store) -> None:
+    program, session, keeper = one_read.program, one_read.session, one_read.worklist.keeper
+    session.edit(notes=NO_NOTES.with_image(KeyImage(1)))
+    through(program)
+    reader, read = at_another_desk(one_read, other)
+    assert read.notes.image_of(1) is not None
+    other.save_read(replace(read, grade=3.0), reader)
+    keeper.follow()
+    program.wait(lambda: session.read.grade == 3.0)
+    assert program.window.findChild(QMessageBox, "conflictQuestion") is None
+
+
+def test_what_the_reader_does_before_a_change_elsewhere_is_there_stays_and_is_asked_about(
+    one_read: Reading, other: Store
+) -> None:
+    program, session, keeper = one_read.program, one_read.session, one_read.worklist.keeper
+    told: list[str] = []
+    keeper.told.connect(told.append)
+    reader, read = at_another_desk(one_read, other)
+    keeper.take(other.save_read(replace(read, grade=3.0), reader), "Changed.", unchanged=True)
+    session.set_grade(2.0)
+    program.wait(lambda: program.window.findChild(QMessageBox, "conflictQuestion") is not None)
+    assert (session.read.grade, told) == (2.0, [])
+    program.window.findChild(QMessageBox, "conflictQuestion").reject()
+
+
+def test_what_is_here_stays_on_screen_while_it_is_asked_which_read_stays(one_read: Reading, other: Store) -> None:
+    program, session, keeper = one_read.program, one_read.session, one_read.worklist.keeper
+    told: list[str] = []
+    keeper.told.connect(told.append)
+    reader, read = at_another_desk(one_read, other)
+    other.save_read(replace(read, grade=3.0), reader)
+    session.set_grade(2.0)
+    program.wait(lambda: program.window.findChild(QMessageBox, "conflictQuestion") is not None)
+    program.wait(lambda: program.services.store.unsaved == 0 and not program.services.runner.busy)
+    keeper.follow()
+    heard: list[object] = []
+    program.services.store.ask(lambda _: None, lambda _: program.services.store.ask(lambda _: None, heard.append))
+    program.wait(lambda: heard == [None])
+    assert (session.read.grade, told) == (2.0, [])
+    program.window.findChild(QMessageBox, "conflictQuestion").reject()
 
 
 def test_a_grade_that_was_unlocked_here_was_not_changed_elsewhere(

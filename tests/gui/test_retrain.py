@@ -398,6 +398,22 @@ def test_installing_changes_the_model_that_speaks(desk: Desk, tmp_path: Path) ->
     again.program.wait(lambda: again.text("runState") == "Installed")
 
 
+def test_a_model_that_was_removed_can_be_installed_from_its_run_again(desk: Desk, tmp_path: Path) -> None:
+    bundle = write_tiny_bundle(tmp_path / "trained", seed=5, name="My cohort")
+    finished(desk, tmp_path, tmp_path / "trained")
+    desk.click("installModel")
+    desk.program.wait(lambda: desk.text("runState") == "Installed")
+    services = desk.program.services
+    name = services.models.active_dir().name
+    services.shelf.activate("")
+    desk.program.wait(lambda: desk.program.session.model not in (None, ("My cohort", bundle.bundle_sha256)))
+    services.shelf.remove(name)
+    desk.program.wait(lambda: not services.shelf.busy and desk.text("runState") == "Finished")
+    assert "not installed" in desk.text("resultMessage")
+    desk.click("installModel")
+    desk.program.wait(lambda: desk.program.session.model == ("My cohort", bundle.bundle_sha256))
+
+
 def test_a_model_no_better_than_chance_is_installed_on_request_only(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -454,6 +470,26 @@ def test_past_runs_stay_listed_and_show_their_own_numbers(desk: Desk, tmp_path: 
     desk.program.wait(lambda: desk.text("resultHead").startswith("77 exams"))
     desk.window._list.setCurrentRow(1 - row)
     desk.program.wait(lambda: desk.text("resultHead").startswith("180 exams"))
+
+
+def test_a_run_without_readable_results_shows_none_of_another_runs_and_is_not_installed_unasked(
+    desk: Desk, tmp_path: Path
+) -> None:
+    write_tiny_bundle(tmp_path / "trained", seed=5)
+    first = finished(desk, tmp_path, tmp_path / "trained")
+    desk.program.wait(lambda: desk.find(QLabel, "resultHead").isVisible())
+    desk.start(tiny_table(tmp_path))
+    desk.wait_for(RunState.FINISHED)
+    desk.program.wait(lambda: not desk.program.services.runner.busy)
+    (first / "results.json").write_text("{")
+    desk.window._list.setCurrentRow(desk.window.runs.index(first))
+    assert desk.text("runTitle") == desk.window._run.name
+    assert not desk.find(QLabel, "resultHead").isVisible()
+    assert "can't be read" in desk.error()
+    assert not desk.find(QLabel, "resultHead").isVisible()
+    desk.click("installModel")
+    assert desk.find(QMessageBox, "retrainQuestion").text().startswith("The results of this run are not known.")
+    assert not desk.program.services.shelf.busy
 
 
 def test_damaged_results_are_said_once(desk: Desk, tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from PySide6.QtCore import QObject, QRectF, Qt
 from PySide6.QtWidgets import QLabel, QListWidget, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from hyrisk_desktop import app, demonstration
+from hyrisk_desktop import app, demonstration, i18n
 from hyrisk_desktop.errors import Cancelled
 from hyrisk_desktop.gui.one_window import OneWindow, hand_over, socket_name
 from hyrisk_desktop.gui.start_page import WAYS, StartPage
@@ -83,6 +84,30 @@ def test_lists_and_exams_are_gone_on_with_where_one_stopped(ready: Program, tmp_
     ready.wait(lambda: ready.session.can_measure and ready.session.stored_id != second)
     assert ready.session.volume is not None
     assert ready.session.volume.attributes["PatientID"] == "P009"
+
+
+@pytest.fixture
+def far_east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fourteen hours before UTC."""
+    if not hasattr(time, "tzset"):
+        pytest.skip("this platform has no other time zones to try")
+    monkeypatch.setenv("TZ", "XXX-14")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("far_east")
+def test_the_day_of_the_last_reading_is_the_readers_own_as_the_language_writes_it(
+    ready: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = ready.window.findChild(StartPage)
+    assert start is not None
+    monkeypatch.setattr(i18n, "day_pattern", lambda: "%d.%m.%Y")
+    reading_list = ReadingList(1, "screening", Path("screening"), blinded=False, seed=1)
+    start._show_lists([ListOverview(reading_list, 3, 1, "2026-11-30T12:00:00.000Z")])
+    assert start.lists.item(0).text() == "screening\n1 of 3 graded, last on 01.12.2026"
 
 
 def test_buttons_name_the_keys_that_hold_now(ready: Program) -> None:

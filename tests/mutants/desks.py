@@ -20,6 +20,8 @@ DESKS = [
         ("touched.desks |= row not in changed or _sits_elsewhere(row)", "touched.desks = True"),
         ("for row in (*flushed.new, *changed, *flushed.deleted):", "for row in (*flushed.new, *changed):"),
         ("(session.scalar(select(func.max(ChangeRow.number))) or 0) + 1", "1"),
+        ("NOBODY if exam_id in unheard else desk", "desk"),
+        ("ChangeRow.number > heard, ", ""),
         ("max(len(ids), int(touched.desks)), _IDS_A_TIME)", "len(ids), _IDS_A_TIME)"),
     ),
     *mutants(
@@ -119,7 +121,10 @@ DESKS = [
     *mutants(
         "hyrisk_desktop/gui/worklist/read_keeper.py",
         _WINDOW,
-        ("if not same or waits or self._asked or self._differs():", "if not same or self._asked:"),
+        ("if waits or self._differs():", "if False:"),
+        ("            self._missed = True\n", ""),
+        ("            if self._asked or self._known != known:", "            if False:"),
+        (" and not (unchanged and session.read != before)", ""),
         (
             "read.revision > self._revision:",
             "read.revision >= 0:",

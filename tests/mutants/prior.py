@@ -42,7 +42,9 @@ PRIOR = [
     *mutants(
         "hyrisk_desktop/worklist/earlier.py",
         _EARLIER,
-        ("ExamRow.study_uid != plain(study_uid), ", ""),
+        ("if exam.study_uid == plain(study_uid) and (day == own or not day or not own):", "if False:"),
+        (" and (day == own or not day or not own):", ":"),
+        ("_alike(exam.attributes, attributes) >= _alike(kept.attributes, attributes)", "True"),
         (', ExamRow.problem == ""', ""),
         (".where(SeriesRow.place == 0, SeriesRow.suitable)", ".where(SeriesRow.place == 0)"),
         ("        if value.strip()\n", ""),

@@ -23,6 +23,7 @@ from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume, Kind, SeriesRecord
 from hyrisk_desktop.imaging.geometry import Grid, axes_of
 from hyrisk_desktop.imaging.pixels.enhanced import frames_of
+from hyrisk_desktop.imaging.read import readable
 from hyrisk_desktop.imaging.records import current_headers, dicom_series_uid
 from hyrisk_desktop.imaging.slices import stack_slices
 
@@ -189,6 +190,15 @@ def source_images(record: SeriesRecord, volume: CTVolume) -> SourceImages:
         thickness_mm=thickness or increment,
         study=_study(volume.attributes, volume.series_uid),
     )
+
+
+def image_uids(record: SeriesRecord) -> frozenset[str]:
+    """SOP instance UIDs of the images of ``record``; raises ExamError where its files have to be read again and can't be."""
+    if record.kind is Kind.IMAGE_FILE:
+        return frozenset()
+    with readable():
+        headers = record.headers or current_headers(record)
+    return frozenset(v.uid(header.text("SOPInstanceUID")) for header in headers)
 
 
 def prior_image(comparison: Comparison) -> Dataset | None:

@@ -65,6 +65,7 @@ class ReadBack:
 
     Attributes:
         series_uid, study_uid, patient_id: of the images. sop_instance_uid: of the report.
+        images: SOP instance UIDs of the images that the report names; not of all that the exam has.
         segmentation_uid: of the SEG that the report refers to, "" for none.
         centre, region_start, region_size: voxels (x, y, z) of the volume. drawn: the reader drew the box.
         grade: 0 to 3, None where there was none. profile: name of the scoring profile.
@@ -79,6 +80,7 @@ class ReadBack:
     study_uid: str
     patient_id: str
     sop_instance_uid: str
+    images: frozenset[str]
     segmentation_uid: str
     centre: Voxel
     region_start: Voxel
@@ -185,7 +187,8 @@ def _parsed(sr: Dataset) -> ReadBack:
         study_uid=str(sr.StudyInstanceUID),
         patient_id=str(sr.get("PatientID") or ""),
         sop_instance_uid=str(sr.SOPInstanceUID),
-        segmentation_uid=_segmentation(sr),
+        images=frozenset(uid for uid, sop_class in _references(sr) if sop_class != SEG_CLASS),
+        segmentation_uid=next((uid for uid, sop_class in _references(sr) if sop_class == SEG_CLASS), ""),
         centre=_voxel(scores[_key(c.CENTRE)]),
         region_start=_voxel(scores[_key(c.REGION_START)]),
         region_size=_voxel(scores[_key(c.REGION_SIZE)]),
@@ -215,15 +218,12 @@ def _series(sr: Dataset) -> str:
     return uid
 
 
-def _segmentation(sr: Dataset) -> str:
-    """The SEG among the evidence."""
-    references = (
-        ref
-        for study in sr.CurrentRequestedProcedureEvidenceSequence
-        for series in study.ReferencedSeriesSequence
-        for ref in series.ReferencedSOPSequence
-    )
-    return next((str(r.ReferencedSOPInstanceUID) for r in references if r.ReferencedSOPClassUID == SEG_CLASS), "")
+def _references(sr: Dataset) -> Iterator[tuple[str, str]]:
+    """SOP instance and class UIDs of the evidence."""
+    for study in sr.CurrentRequestedProcedureEvidenceSequence:
+        for series in study.ReferencedSeriesSequence:
+            for ref in series.ReferencedSOPSequence:
+                yield str(ref.ReferencedSOPInstanceUID), str(ref.ReferencedSOPClassUID)
 
 
 def _reader(sr: Dataset) -> str:

@@ -26,6 +26,7 @@ from hyrisk_desktop.gui.state import Exam, ReadState, RiskStatus
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.i18n import moment_text, tr, trn
 from hyrisk_desktop.imaging import Voxel
+from hyrisk_desktop.imaging.records import dicom_series_uid
 
 if TYPE_CHECKING:
     from hyrisk_desktop.exchange.reports.structured_report_reader import ReadBack
@@ -101,7 +102,11 @@ class Restoring(QObject):
         def done(found: tuple[Path, ReadBack]) -> None:
             report_path, report = found
             exam = self._session.exam
-            if exam is not None and self._session.can_measure and exam.volume.series_uid == report.series_uid:
+            if (
+                exam is not None
+                and self._session.can_measure
+                and dicom_series_uid(exam.volume.series_uid) == report.series_uid
+            ):
                 self.restore(report_path)
             elif not self._refuse():
                 self._wanted = report_path, report.series_uid

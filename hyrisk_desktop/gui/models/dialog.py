@@ -30,18 +30,19 @@ from hyrisk_desktop.i18n import decimal, tr
 from hyrisk_desktop.risk.bundle_files import read_card
 from hyrisk_desktop.risk.model_store import InstalledModel
 from hyrisk_desktop.risk.model_summary import auc_of, summarise, synthetic
+from hyrisk_desktop.settings import Settings
 
 
 class ModelsDialog(LetteredDialog):
     """The shelf as a table; work is done by the `ModelShelf`, and the dialog shows how it went."""
 
-    def __init__(self, shelf: ModelShelf, session: Session, device: str | None, parent: QWidget | None = None) -> None:
+    def __init__(self, shelf: ModelShelf, session: Session, settings: Settings, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("modelsDialog")
         self.setWindowTitle(tr("Models"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(1180, 460)
-        self._shelf, self._session, self._device = shelf, session, device
+        self._shelf, self._session, self._settings = shelf, session, settings
         self._state = Shelf()
         self._table = self._make_table()
         self._note = QLabel()
@@ -209,6 +210,10 @@ class ModelsDialog(LetteredDialog):
 
     # --- doing
 
+    @property
+    def _device(self) -> str | None:
+        return self._settings["device"] or None
+
     def _activate(self) -> None:
         self._shelf.activate(self._selected()[0].name)
 
@@ -218,7 +223,8 @@ class ModelsDialog(LetteredDialog):
 
     def _compare(self) -> None:
         one, other = self._selected()
-        self._shelf.compare(one, other, self._device)
+        # At the prevalence that the window's own risks assume, or the model in use would say two things of one exam.
+        self._shelf.compare(one, other, self._device, self._settings["prevalence"] or None)
 
     @Slot(object)
     def _show_comparison(self, comparison: Comparison) -> None:

@@ -123,8 +123,14 @@ class ModelShelf(QObject):
 
         self._start(tr("Removing…"), work, done)
 
-    def compare(self, one: InstalledModel, other: InstalledModel, device: str | None) -> None:
-        """Ask both models about the exam now open, at its heart centre and grade."""
+    def compare(
+        self, one: InstalledModel, other: InstalledModel, device: str | None, prevalence: float | None = None
+    ) -> None:
+        """Ask both models about the exam now open, at its heart centre and grade.
+
+        Args:
+            one, other: which. device, prevalence: as of `engine_choice.open_predictor`.
+        """
         models = (one, other)
         request, volume = self._session.risk_request(), self._session.volume
         if request is None or volume is None:
@@ -135,7 +141,7 @@ class ModelShelf(QObject):
             from hyrisk_desktop.risk.engine_choice import open_predictor
 
             first, second = (
-                open_predictor(model.directory, device).predict(
+                open_predictor(model.directory, device, prevalence).predict(
                     volume, request.centre, request.grade, agatston=request.agatston
                 )
                 for model in models

@@ -79,12 +79,17 @@ class ResultPage(QWidget):
         self.training, self.reproduction, self.validation = TrainingResults(), ReproductionView(), ValidationView()
         self.bar = ModelBar()
         self._stack = QStackedWidget()
-        for view in (self.training, self.reproduction, self.validation):
+        self._nothing = QWidget()
+        for view in (self._nothing, self.training, self.reproduction, self.validation):
             self._stack.addWidget(view)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._stack, 1)
         layout.addWidget(self.bar)
+
+    def begin(self) -> None:
+        """Another run is shown from now on: the numbers of the one before are not its own."""
+        self._stack.setCurrentWidget(self._nothing)
 
     def show_results(self, results: AnyResults) -> None:
         """Show a finished run's numbers and curves."""

@@ -23,7 +23,7 @@ from hyrisk_desktop.bounded_json import parse_json
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.gui.retrain.run_files import read_tail
 from hyrisk_desktop.i18n import tr
-from hyrisk_desktop.paths import training_process
+from hyrisk_desktop.paths import models_dir, training_process
 from hyrisk_desktop.private_files import PRIVATE_UMASK, make_private, private_opener
 from hyrisk_desktop.training_run import (
     BUNDLE,
@@ -78,7 +78,7 @@ class Run:
     Attributes:
         kind: `TRAINING`, `REPRODUCTION` or `VALIDATION`. message: one sentence when it failed. synthetic: trained on synthetic data only (None: not known yet).
         requested: ``"pause"`` or ``"cancel"`` while the process has not heeded it yet, else ``""``.
-        installed: name of the folder that its bundle was installed as, the last of several.
+        installed: name of the folder that its bundle was installed as, the last of several; "" once it was removed there.
         discarded: its bundles were thrown away.
     """
 
@@ -221,7 +221,7 @@ class Launcher:
             synthetic=synthetic if isinstance(synthetic, bool) else None,
             started=str(note.get("started") or record.get("started") or ""),
             requested=_pending(run, state),
-            installed=str(note.get("installed") or ""),
+            installed=_still_installed(str(note.get("installed") or "")),
             discarded=note.get("discarded") is True,
             arguments=tuple(a for a in arguments if isinstance(a, str)),
         )
@@ -253,6 +253,10 @@ class Launcher:
         """The process that this program started failed before it could say anything in run.json."""
         own = self._started.get(run)
         return own is not None and bool(own[0].poll()) and _bytes(run / RECORD) == own[1]
+
+
+def _still_installed(name: str) -> str:
+    return name if name and (models_dir() / name).is_dir() else ""
 
 
 def _last_words(run: Path) -> str:

@@ -205,8 +205,11 @@ class RetrainWindow(QWidget):
         self._tail, self._progress, self._results = EventTail(folder / EVENTS), Progress(), None
         self._run = self._launcher.read(folder)
         self.monitor.begin()
+        self.results.begin()
         finished = self._run.state is RunState.FINISHED
         self.tabs.setCurrentIndex(_RESULTS if finished else _PROGRESS)
+        # Its name and its models at once: reading the events of a long run takes many ticks.
+        self._show_run()
         self._tick()
 
     @Slot()
@@ -339,8 +342,9 @@ class RetrainWindow(QWidget):
             self._installing = folder
             self._shelf.import_model(bundle, self._device or None, anyway=True)
 
-        if results is not None and results.doubt:
-            question = tr("{caution} Install and use this model all the same?", caution=results.doubt)
+        caution = tr("The results of this run are not known.") if results is None else results.doubt
+        if caution:
+            question = tr("{caution} Install and use this model all the same?", caution=caution)
             self._ask(question, tr("Install all the same"), install)
         else:
             install()

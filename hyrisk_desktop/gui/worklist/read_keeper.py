@@ -48,9 +48,13 @@ class ReadKeeper(QObject):
         """Of the stored read, as far as is known here; -1 for none."""
         self._saved_here = False
         self._unanswered = False
-        self._asked = False
+        self._asked = self._missed = False
+        """`_missed`: another desk may have saved more since the question was asked that is not answered yet."""
         self._question = 0
+        self._disputed = False
+        """The reader has been asked which state stays, this one or what another desk has saved."""
         store.saved.connect(self._note_saved)
+        store.conflict.connect(self._note_conflict)
         session.read_changed.connect(self._note)
         session.risk_changed.connect(self._note_result)
         session.heart_changed.connect(self._note_result)
@@ -85,22 +89,36 @@ class ReadKeeper(QObject):
 
         self._store.ask(lambda store: store.unlock_read(stored_id, reader), done)
 
-    def take(self, newer: Read) -> None:
-        """Show what another window has stored instead of what is on screen here, where that is the same read."""
+    def take(self, newer: Read, sentence: str = "", *, unchanged: bool = False) -> None:
+        """Show what another window has stored instead of what is on screen here, where that is the same read.
+
+        Args:
+            newer: what is stored, or was a moment ago. sentence: told once it is shown.
+            unchanged: not if the reader changes something before it is there.
+        """
         session, reader = self._session, self._reader
         exam, stored_id, blinded = session.exam, session.stored_id, session.blinded
         here = stored_id == newer.exam_id and reader is not None and reader.reader_id == newer.reader_id
         if exam is None or reader is None or not here or newer.blinded != blinded:
             return
 
+        before = session.read
+
         def done(read: Read | None) -> None:
             if self._question == question:
                 self._asked = False
-            if read is not None and session.exam is exam and self._reader == reader and session.blinded == blinded:
+            here = session.exam is exam and self._reader == reader and session.blinded == blinded
+            if read is not None and here and not (unchanged and session.read != before):
                 # Only what is shown here is what the next save comes after.
                 self._store.ask(lambda store: store.base_on(read, reader, read.revision), failed=lambda _: None)
-                self._known, self._revision, self._saved_here = read, read.revision, False
+                self._known, self._revision = read, read.revision
+                self._saved_here = self._disputed = False
                 session.take_stored(state_of(read), exam.exam_id, _risk_of(read), _time(read.updated_at))
+                if sentence:
+                    self.told.emit(sentence)
+            # Acts before the answer wait for it.
+            self._note()
+            self._look_again()
 
         question = self._begin_to_ask()
         self._store.ask(
@@ -109,9 +127,14 @@ class ReadKeeper(QObject):
 
     def _begin_to_ask(self) -> int:
         """Nothing is saved until the answer to the newest question is there; an older one's end is none of it."""
-        self._asked = True
+        self._asked, self._missed = True, False
         self._question += 1
         return self._question
+
+    def _look_again(self) -> None:
+        if self._missed and not self._asked:
+            self._missed = False
+            self.follow()
 
     def follow(self) -> None:
         """The stored read of the exam on screen may have been changed at another desk: show that, unless something is changed here.
@@ -120,25 +143,43 @@ class ReadKeeper(QObject):
         """
         session, reader, known = self._session, self._reader, self._known
         exam, stored_id, blinded = session.exam, session.stored_id, session.blinded
-        if exam is None or stored_id is None or reader is None or self._asked or exam.exam_id != self._exam_id:
+        if exam is None or stored_id is None or reader is None or exam.exam_id != self._exam_id:
+            return
+        if self._asked:
+            # What is being answered may have been stored before; nobody tells of this change again.
+            self._missed = True
             return
 
         def done(read: Read | None) -> None:
-            same = (session.exam, self._reader, session.blinded, self._known) == (exam, reader, blinded, known)
+            if (session.exam, self._reader, session.blinded) != (exam, reader, blinded):
+                return
+            if self._asked or self._known != known:
+                # Something else was answered, or saved here, meanwhile.
+                self.follow()
+                return
             waits = self._store.waiting(stored_id, reader.reader_id, blinded=blinded) is not None
-            if not same or waits or self._asked or self._differs():
+            # What is asked about stays on screen until that is answered.
+            if waits or self._disputed or self._differs():
                 return
             if read is not None and read.revision > self._revision:
-                self.take(read)
-                self.told.emit(tr("This read was changed elsewhere, and is shown as it was saved there."))
+                sentence = tr("This read was changed elsewhere, and is shown as it was saved there.")
+                self.take(read, sentence, unchanged=True)
 
         self._store.ask(lambda store: store.newest_read(stored_id, reader, blinded=blinded), done, lambda _: None)
 
+    def _is_here(self, read: Read) -> bool:
+        about = (self._session.stored_id, self._reader and self._reader.reader_id, self._session.blinded)
+        return about == (read.exam_id, read.reader_id, read.blinded)
+
+    @Slot(object, object, object)
+    def _note_conflict(self, mine: Read, _: Reader, __: Read) -> None:
+        self._disputed |= self._is_here(mine)
+
     @Slot(object)
     def _note_saved(self, read: Read) -> None:
-        about = (self._session.stored_id, self._reader and self._reader.reader_id, self._session.blinded)
-        if about != (read.exam_id, read.reader_id, read.blinded):
+        if not self._is_here(read):
             return
+        self._disputed = False
         self._revision = max(self._revision, read.revision)
         if self._known is not None and self._store.waiting(read.exam_id, read.reader_id, blinded=read.blinded) is None:
             # With what the store knew already and was not on screen.
@@ -160,7 +201,7 @@ class ReadKeeper(QObject):
         self._graded_at = self._locked_at = ""
         self._seconds = None
         self._known, self._revision = None, -1
-        self._saved_here = self._unanswered = False
+        self._saved_here = self._unanswered = self._disputed = False
         reader = self.reader
         if reader is None:
             return
@@ -172,6 +213,7 @@ class ReadKeeper(QObject):
                 self._asked = False
                 self._revision = -1 if read is None else read.revision
                 self._bring_back(read, exam, stored_id, reader)
+                self._look_again()
 
         def failed(error: Exception) -> None:
             # What is stored is not known, so whatever is saved must not take its place unasked.

@@ -17,6 +17,7 @@ from hyrisk_desktop.exchange.reports.our_objects import is_report, kind_of_objec
 from hyrisk_desktop.exchange.reports.report import Report
 from hyrisk_desktop.exchange.reports.structured_report_reader import read_report
 from hyrisk_desktop.exchange.restoring import model_notes, report_of_segmentation, restore, risk_notes
+from hyrisk_desktop.imaging import find_series, read_volume
 from hyrisk_desktop.measurement import measure
 from tests.helpers import dicom_series, readings
 
@@ -169,3 +170,24 @@ def test_of_turned_and_of_multi_frame_images(tmp_path: Path) -> None:
         assert targets.sr is not None
         found = restore(targets.sr, report.record, report.volume)
         assert (found.centre, found.grade, found.notes) == (readings.CENTRE, 2.0, ())
+
+
+def test_of_several_image_sets_under_one_uid_the_reports_own_is_the_exam(tmp_path: Path) -> None:
+    """The voxels of a report are other places in another phase, or nothing at all."""
+    made = [ds for _ in range(2) for ds in readings.calcified()]
+    for index, ds in enumerate(made):
+        number, z = divmod(index, len(made) // 2)
+        ds.AcquisitionNumber, ds.SOPInstanceUID = number + 1, f"{dicom_series.ROOT}.8{number}.{z}"
+        ds.InstanceNumber = index + 1
+    dicom_series.write(made, tmp_path / "exam")
+    records = find_series(tmp_path / "exam")
+    assert [r.dicom_series_uid == records[0].series_uid for r in records] == [True, True]
+    volumes = [read_volume(record) for record in records]
+    for number, (record, volume) in enumerate(zip(records, volumes, strict=True)):
+        targets = Targets(sr=tmp_path / f"{number}.sr.dcm", seg=tmp_path / f"{number}.seg.dcm")
+        write_exports(targets, record, volume, measure(volume, readings.CENTRE, 2.0, None))
+        assert targets.sr is not None
+        assert restore(targets.sr, record, volume).notes == ()
+        with pytest.raises(ExamError, match="other images of this series") as refusal:
+            restore(targets.sr, records[1 - number], volumes[1 - number])
+        assert refusal.value.code == "other_exam"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +15,7 @@ from sqlalchemy import text
 from hyrisk_desktop.errors import StoreError
 from hyrisk_desktop.worklist import desks, feeds, watching
 from hyrisk_desktop.worklist.desks import DEAD_S, announce, leave, others
-from hyrisk_desktop.worklist.feeds import News, _news_of
+from hyrisk_desktop.worklist.feeds import News, _news_of, feed_of
 from hyrisk_desktop.worklist.records import OtherRead, Read, Reader
 from hyrisk_desktop.worklist.store import Store
 from hyrisk_desktop.worklist.watching import Watcher
@@ -78,6 +80,26 @@ def test_reads_and_exams_of_another_desk_are_heard_and_ones_own_are_not(store: S
     other.note_problem(first, "gone", "The files are gone.")
     assert ear.until(lambda n: first in n.exam_ids).exam_ids <= {first, second}
     assert (saved.grade, saved.revision) == (3.0, 0)
+
+
+def test_what_another_desk_saved_is_heard_where_this_one_wrote_about_the_same_exam_right_after(tmp_path: Path) -> None:
+    """The file is asked once a second, and holds one change of each exam."""
+    store, other = Store(tmp_path / "worklist.sqlite"), Store(tmp_path / "worklist.sqlite")
+    with contextlib.closing(store), contextlib.closing(other), contextlib.ExitStack() as still:
+        ada, bob = store.reader("Ada"), other.reader("Bob")
+        first, second = store.add_exams(None, [scanned(1), scanned(2)])
+        here, there = feed_of(store.database), feed_of(other.database)
+        still.callback(here.close)
+        still.callback(there.close)
+        wake, _ = (still.enter_context(end) for end in socket.socketpair())
+        other.save_read(Read(first, bob.reader_id, "1.2.1", grade=3.0), bob)
+        store.save_read(Read(first, ada.reader_id, "1.2.1", grade=1.0), ada)
+        store.save_read(Read(first, ada.reader_id, "1.2.1", grade=2.0), ada)
+        store.save_read(Read(second, ada.reader_id, "1.2.2", grade=2.0), ada)
+        assert here.wait(wake) == News(frozenset({first})), "and its own alone is no news"
+        assert there.wait(wake) == News(frozenset({first, second}))
+        store.save_read(Read(first, ada.reader_id, "1.2.1", grade=0.0), ada)
+        assert here.wait(wake) == News(), "what was heard once is not heard again with each own change"
 
 
 def test_a_row_names_who_else_has_graded_it_openly_and_nothing_more(store: Store, other: Store) -> None:

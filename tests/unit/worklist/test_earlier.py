@@ -82,6 +82,18 @@ def test_a_study_found_twice_is_one_exam(store: Store) -> None:
     assert len(find_priors(store, WHO, "1.1.1")) == 1
 
 
+def test_exams_that_share_a_studys_uid_hide_none_of_this_patients(store: Store) -> None:
+    """As some anonymisers give one UID to all: another patient's, found later, took the place of the right one."""
+    right = keep(store, 2, StudyDate="20200101", study="1.1.2")
+    keep(store, 3, StudyDate="20200101", study="1.1.2", PatientID="P2")
+    earlier = keep(store, 4, StudyDate="20190101", study="1.1.2")
+    same_uid = keep(store, 5, StudyDate="20180101", study="1.1.1")
+    keep(store, 6, study="1.1.1", PatientName="Name^Corrected")
+    keep(store, 7, StudyDate="", study="1.1.1")
+    assert [p.exam_id for p in find_priors(store, WHO, "1.1.1")] == [right, earlier, same_uid]
+    assert [p.doubt for p in find_priors(store, WHO, "1.1.1")] == ["", "", ""]
+
+
 def test_exams_without_an_id_are_not_one_patients(store: Store) -> None:
     keep(store, 2, PatientID="", PatientName="Name^Eve", StudyDate="20200101")
     assert exams_of_patient(store, {**WHO, "PatientID": ""}, "1.1.1") == []
