@@ -121,7 +121,8 @@ DESKS = [
     *mutants(
         "hyrisk_desktop/gui/worklist/read_keeper.py",
         _WINDOW,
-        ("if waits or self._disputed or self._differs():", "if False:"),
+        ("if waits or self._disputed or self._differs():", "if waits or self._differs():"),
+        ("if waits or self._disputed or self._differs():", "if waits or self._disputed:"),
         ("            self._missed = True\n", ""),
         ("            if self._asked or self._known != known:", "            if False:"),
         (" and not (unchanged and session.read != before)", ""),

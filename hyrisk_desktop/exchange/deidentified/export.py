@@ -62,7 +62,7 @@ class DeidentifiedExport:
     """What was written.
 
     Attributes:
-        folder: with ``ct/``, the two DICOM objects, the PDF and two JSON files. objects: number of DICOM objects.
+        folder: with ``ct/``, the one or two further DICOM objects, the PDF and two JSON files. objects: number of DICOM objects.
         subject: the code that stands for the patient. warnings: what a person should look at before passing it on.
     """
 
@@ -165,7 +165,9 @@ def write_deidentified(
         clean = job.write_images(stage, label)
         job.write_reports(stage, clean)
         job.search(stage, clean)
-    return DeidentifiedExport(folder, len(job.images) + 2, identity.subject, job.warnings())
+    # Without a frame of reference there is no segmentation among them.
+    objects = len(job.images) + sum(name.endswith(".dcm") for name in job.files)
+    return DeidentifiedExport(folder, objects, identity.subject, job.warnings())
 
 
 class _Export:

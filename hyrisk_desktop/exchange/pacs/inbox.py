@@ -22,10 +22,10 @@ from hyrisk_desktop.files import move
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging.headers.header import DEFLATED_LE, BadHeader, Header, NotDicom
 from hyrisk_desktop.imaging.headers.tags import read_header
-from hyrisk_desktop.private_files import POSIX, make_private, tighten
+from hyrisk_desktop.private_files import FILE_MODE, POSIX, make_private, tighten
 from hyrisk_desktop.unfinished import part_beside
 
-_PART = ".part"
+_PART, _UNLISTED = ".part", ".unlisted"
 # Windows knows no quota error of that name.
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _SEQUENCE_END = b"\xfe\xff\xdd\xe0\0\0\0\0"
@@ -109,6 +109,24 @@ class Inbox:
     def path_of(self, study_uid: str, sop_uid: str) -> Path:
         """Where an object lies, or would."""
         return self.study_folder(study_uid) / f"{_name(sop_uid)}.dcm"
+
+    def mark(self, study: Path) -> None:
+        """Note that a study's folder holds what no worklist shows yet: its sender may have deleted its own copy by now."""
+        mark = self.root / f".{study.name}{_UNLISTED}"
+        with contextlib.suppress(OSError):
+            if not mark.exists():
+                mark.touch(FILE_MODE)
+
+    def unlisted(self) -> tuple[Path, ...]:
+        """The folders that are marked so, perhaps since an earlier run of the program."""
+        names = sorted(mark.name[1 : -len(_UNLISTED)] for mark in self.root.glob(f".*{_UNLISTED}"))
+        return tuple(folder for name in names if (folder := self.root / name).is_dir())
+
+    def unmark(self, studies: Iterable[Path]) -> None:
+        """What these folders hold is listed now."""
+        for study in studies:
+            with contextlib.suppress(OSError):
+                (self.root / f".{study.name}{_UNLISTED}").unlink(missing_ok=True)
 
     def missing(self, study_uid: str, sop_uids: Iterable[str]) -> tuple[str, ...]:
         """Those of the objects that aren't here, or aren't here whole."""

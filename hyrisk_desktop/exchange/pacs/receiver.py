@@ -312,6 +312,7 @@ class Receiver:
             raise Refused(Refused.NOT_AUTHORISED, tr("An object that nobody asked for was refused."))
         kept = self._inbox.keep(data, sop_class=sop_class, sop_uid=sop_uid, allowed=CT_CLASSES)
         if kept.new:
+            self._inbox.mark(kept.study)
             self._on_kept(kept)
         return 0x0000
 

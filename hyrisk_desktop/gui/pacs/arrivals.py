@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.gui.services.job_runner import Job, JobContext, JobRunner
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.i18n import tr
@@ -16,9 +17,11 @@ from hyrisk_desktop.imaging import ScannedExam, scan_exams
 from hyrisk_desktop.worklist.records import ReadingList
 
 if TYPE_CHECKING:
+    from hyrisk_desktop.exchange.pacs.inbox import Inbox
     from hyrisk_desktop.worklist.store import Store
 
 _log = logging.getLogger(__name__)
+_Looked = tuple[list[ScannedExam], list[Path], list[ExamError]]
 
 
 class Arrivals(QObject):
@@ -34,21 +37,49 @@ class Arrivals(QObject):
     listed = Signal()
     failed = Signal(object)
 
-    def __init__(self, root: Path, runner: JobRunner, worklist: Worklist, parent: QObject | None = None) -> None:
+    def __init__(self, inbox: Inbox, runner: JobRunner, worklist: Worklist, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._root, self._runner, self._worklist = root, runner, worklist
+        self._inbox, self._root, self._runner, self._worklist = inbox, inbox.root, runner, worklist
+
+    def take_up(self) -> None:
+        """List what was received before the last run of the program ended, or while the worklist could not be written."""
+
+        def work(_: JobContext) -> tuple[Path, ...]:
+            return self._inbox.unlisted()
+
+        def done(folders: tuple[Path, ...]) -> None:
+            if folders:
+                self.take_in(folders, asked_for=False)
+
+        self._runner.run_io(Job("looking for what arrived", work, done, self.failed.emit))
 
     def take_in(self, folders: Sequence[Path], *, asked_for: bool) -> None:
         """Look through ``folders`` and list their exams; ``asked_for``: the reader fetched them and waits."""
 
-        def work(context: JobContext) -> list[ScannedExam]:
-            return [exam for folder in folders for exam in scan_exams(folder, cancel=context.token)]
+        def work(context: JobContext) -> _Looked:
+            found, looked, errors = list[ScannedExam](), list[Path](), list[ExamError]()
+            for folder in folders:
+                try:
+                    found += scan_exams(folder, cancel=context.token)
+                    looked.append(folder)
+                except ExamError as e:
+                    # One study that can't be read must not keep the others away.
+                    errors.append(e)
+            return found, looked, errors
 
-        job = Job("listing what arrived", work, lambda exams: self._list(exams, asked_for), self.failed.emit)
+        def done(answer: _Looked) -> None:
+            exams, looked, errors = answer
+            for error in errors:
+                self.failed.emit(error)
+            if looked:
+                self._list(exams, looked, asked_for)
+
+        job = Job("listing what arrived", work, done, self.failed.emit)
         self._runner.run_io(job)
 
-    def _list(self, exams: list[ScannedExam], asked_for: bool) -> None:
+    def _list(self, exams: list[ScannedExam], folders: Sequence[Path], asked_for: bool) -> None:
         if not exams:
+            self._inbox.unmark(folders)
             self.told.emit(tr("What arrived holds no CT exam."))
             self.listed.emit()
             return
@@ -56,7 +87,9 @@ class Arrivals(QObject):
 
         def work(store: Store) -> tuple[ReadingList, list[int]]:
             reading_list = store.reading_list(self._root, reader=name)
-            return reading_list, store.add_exams(reading_list.list_id, exams)
+            found = store.add_exams(reading_list.list_id, exams)
+            self._inbox.unmark(folders)
+            return reading_list, found
 
         def done(answer: tuple[ReadingList, list[int]]) -> None:
             self._show(*answer, asked_for=asked_for)

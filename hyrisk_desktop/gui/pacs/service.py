@@ -39,7 +39,7 @@ class Pacs:
         receiving = Receiving(nodes, settings, inbox, runner, owner)
         transfers = Transfers(nodes, receiving, inbox, runner, owner)
         sending = Sending(Outbox(outbox_dir()), nodes, receiving, runner, owner)
-        arrivals = Arrivals(inbox.root, runner, worklist, owner)
+        arrivals = Arrivals(inbox, runner, worklist, owner)
         transfers.arrived.connect(lambda folders: arrivals.take_in(folders, asked_for=True))
         receiving.arrived.connect(lambda folders: arrivals.take_in(folders, asked_for=False))
         nodes.changed.connect(receiving.renew)
@@ -48,6 +48,7 @@ class Pacs:
 
     def start(self) -> None:
         """Go on with what the last run of the program left, where there is a PACS at all."""
+        self.arrivals.take_up()
         if self.nodes.all:
             self.sending.start()
             if self.settings["pacs_listen"]:

@@ -321,5 +321,7 @@ def test_an_exam_without_a_frame_of_reference_is_copied_without_segmentation(tmp
     for ds in made:
         del ds.FrameOfReferenceUID
     report = readings.report_of(dicom_series.write(made, tmp_path / "received"))
-    folder = write_deidentified(report, tmp_path / "out").folder
+    export = write_deidentified(report, tmp_path / "out")
+    folder, objects = export.folder, export.objects
+    assert objects == readings.COUNT + 1 == len(list(folder.rglob("*.dcm")))
     assert sorted(p.suffix for p in folder.iterdir() if p.is_file()) == [".dcm", ".json", ".json", ".pdf"]

@@ -90,4 +90,4 @@ def inbox(tmp_path: Path) -> Inbox:
 
 def received(inbox: Inbox) -> list[Path]:
     """All files in the inbox, half-written ones too."""
-    return sorted(p for p in inbox.root.rglob("*") if p.is_file())
+    return sorted(p for p in inbox.root.rglob("*") if p.is_file() and p.suffix != ".unlisted")

@@ -106,6 +106,18 @@ def test_an_object_is_kept_as_it_came(heard: Heard, images: list[Dataset]) -> No
         assert kept.study.stat().st_mode & 0o077 == 0
 
 
+def test_what_was_received_is_known_as_not_listed_until_it_is(heard: Heard, images: list[Dataset]) -> None:
+    """The scanner may have deleted its copy: the program may end before a worklist shows this one."""
+    assert heard.store(images[0]) == 0x0000
+    (kept,) = heard.kept
+    again = Inbox(heard.inbox.root)
+    assert again.unlisted() == (kept.study,)
+    again.unmark([kept.study])
+    assert heard.inbox.unlisted() == ()
+    assert heard.store(images[0]) == 0x0000
+    assert heard.inbox.unlisted() == (), "nothing new"
+
+
 def test_loopback_only_unless_told_otherwise(heard: Heard) -> None:
     connections = psutil.Process().net_connections("tcp")
     listening = [
