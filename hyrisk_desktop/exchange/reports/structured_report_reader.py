@@ -207,15 +207,15 @@ def _parsed(sr: Dataset) -> ReadBack:
 
 
 def _series(sr: Dataset) -> str:
-    """The one series of images that the evidence names."""
-    found = {
-        str(series.SeriesInstanceUID)
+    """The series of images that most of the evidence is of: an earlier exam under the same study UID has one image there."""
+    counts = {
+        str(series.SeriesInstanceUID): sum(
+            ref.ReferencedSOPClassUID != SEG_CLASS for ref in series.ReferencedSOPSequence
+        )
         for study in sr.CurrentRequestedProcedureEvidenceSequence
         for series in study.ReferencedSeriesSequence
-        if any(ref.ReferencedSOPClassUID != SEG_CLASS for ref in series.ReferencedSOPSequence)
     }
-    (uid,) = found
-    return uid
+    return max(counts, key=lambda uid: counts[uid])
 
 
 def _references(sr: Dataset) -> Iterator[tuple[str, str]]:

@@ -31,7 +31,9 @@ from hyrisk_desktop.exchange.reports.source_images import source_images
 from hyrisk_desktop.exchange.reports.structured_report import structured_report
 from hyrisk_desktop.exchange.reports.structured_report_reader import read_report
 from hyrisk_desktop.findings import Finding, Severity
+from hyrisk_desktop.imaging import find_series
 from hyrisk_desktop.imaging.registration import Registration
+from tests.helpers import dicom_series, readings
 
 PRIOR_STUDY = "1.2.826.0.1.3680043.10.999.77"
 KERNELS = Finding("kernels_differ", Severity.WARNING, "The kernels differ (B30f, B50f): a change may be theirs.")
@@ -129,6 +131,23 @@ def test_the_structured_report_names_the_prior_study_and_is_read_back(compared: 
     path = tmp_path / "sr.dcm"
     sr.save_as(path, enforce_file_format=True)
     assert read_report(path).calcium["agatston"] == compared.measurement.scores.agatston
+
+
+def test_a_prior_under_the_same_study_uid_is_not_taken_for_the_exam(compared: Report, tmp_path: Path) -> None:
+    """As in exams whose UIDs somebody has made alike; the report could not be read back at all."""
+    made = readings.calcified()
+    for ds in made:
+        ds.SeriesInstanceUID, ds.SOPInstanceUID = f"{ds.SeriesInstanceUID}.7", f"{ds.SOPInstanceUID}.7"
+    record = find_series(dicom_series.write(made, tmp_path / "prior"))[0]
+    assert compared.comparison is not None
+    attributes = {"StudyInstanceUID": compared.volume.attributes["StudyInstanceUID"]}
+    earlier = replace(compared.comparison, prior_record=record, prior_attributes=attributes)
+    sr = structured_report(replace(compared, comparison=earlier), source_images(compared.record, compared.volume))
+    (study,) = sr.CurrentRequestedProcedureEvidenceSequence
+    assert len(study.ReferencedSeriesSequence) == 2
+    path = tmp_path / "sr.dcm"
+    sr.save_as(path, enforce_file_format=True)
+    assert read_report(path).series_uid == compared.volume.series_uid
 
 
 def test_fhir_has_no_empty_list_where_no_change_is_known(compared: Report) -> None:
