@@ -42,8 +42,10 @@ def compare(
 ) -> None:
     """Print what has changed."""
     with json_errors(as_json):
+        from hyrisk_desktop.risk.device import check_name
         from hyrisk_desktop.risk.engine_choice import check_engine
 
+        check_name(device)
         check_engine(engine, device)
         document, findings = _document(
             current, prior, center, (grade, prior_grade), model, device, engine,

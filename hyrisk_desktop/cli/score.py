@@ -79,8 +79,10 @@ def score(
         if (center is None) == (center_mm is None):
             raise InputError("center", tr("Give the heart centre once: --center X Y Z, or --center-mm X Y Z."))
         from hyrisk_desktop.exchange.exports import Targets
+        from hyrisk_desktop.risk.device import check_name
         from hyrisk_desktop.risk.engine_choice import check_engine
 
+        check_name(device)
         check_engine(engine, device)
         targets = Targets(sr, seg, pdf, fhir, deidentified, subject, accept_burned_in, secret_file, fhir_transaction)
         document, findings = _score_document(

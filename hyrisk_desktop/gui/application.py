@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -149,14 +150,19 @@ class Services:
 
 def _import_what_scores() -> None:
     """The window's own thread scores; its first exam stood still for 0.3 s while this was imported there (measured)."""
-    with lasting_imports():
-        importlib.import_module("scipy.ndimage")
+    _import_ahead("scipy.ndimage")
 
 
 def _import_rest() -> None:
-    with lasting_imports():
-        for name in SEEN_LATER:
-            importlib.import_module(f"hyrisk_desktop.gui.{name}")
+    _import_ahead(*(f"hyrisk_desktop.gui.{name}" for name in SEEN_LATER))
+
+
+def _import_ahead(*names: str) -> None:
+    # What is there already leaves nothing to exempt but closed exams' garbage, which would stay for good.
+    if wanted := [name for name in names if name not in sys.modules]:
+        with lasting_imports():
+            for name in wanted:
+                importlib.import_module(name)
 
 
 def _tidy_up() -> None:

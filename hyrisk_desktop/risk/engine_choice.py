@@ -14,7 +14,7 @@ import numpy as np
 
 from hyrisk_desktop.errors import BundleError, InputError
 from hyrisk_desktop.i18n import decimal, tr
-from hyrisk_desktop.risk.device import card_may_answer, check_name, choose_device
+from hyrisk_desktop.risk.device import card_may_answer, choose_device
 from hyrisk_desktop.risk.predictor import Predictor
 from hyrisk_desktop.risk.preload import import_torch
 from hyrisk_desktop.risk.score_input import ScoreInput
@@ -82,8 +82,7 @@ def _with_onnx(
 
 
 def check_engine(engine: str, device: str | None) -> None:
-    """Raise InputError for an engine or a device that there is not, or an engine that does not know the device."""
-    check_name(device)
+    """Raise InputError for an engine that there is not, or that does not know the device."""
     if engine not in ENGINES:
         raise InputError("engine", tr("The engine must be auto, torch or onnx."))
     if engine == "onnx" and device == "cuda":

@@ -354,6 +354,7 @@ def test_two_patients_who_share_a_study_uid_are_two_exams(ready: Program, tmp_pa
 def test_what_scores_is_imported_ahead_and_not_by_the_window(ready: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     ready.wait(lambda: not ready.services.runner.busy)
     imported: list[tuple[str, str]] = []
+    monkeypatch.delitem(application.sys.modules, "scipy.ndimage", raising=False)
     monkeypatch.setattr(
         application.importlib, "import_module", lambda name: imported.append((name, threading.current_thread().name))
     )

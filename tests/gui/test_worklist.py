@@ -526,8 +526,9 @@ def test_a_scan_can_be_stopped_and_keeps_what_it_found(reading: Reading, exams: 
     reading.program.wait(lambda: len(reading.worklist.model.entries) >= 1)
     reading.worklist.scanning.cancel()
     reading.program.wait(lambda: not reading.worklist.scanning.running)
+    # The end is told behind everything that the scan has asked of the store.
+    reading.program.wait(lambda: not reading.find(QAbstractButton, "stopScan").isVisible())
     assert 1 <= len(reading.worklist.model.entries) <= 6
-    assert not reading.find(QAbstractButton, "stopScan").isVisible()
 
 
 def test_files_that_changed_since_they_were_read_are_said_to_have(

@@ -347,11 +347,16 @@ def test_what_is_seen_later_is_imported_without_a_search_for_garbage(monkeypatch
     from hyrisk_desktop.gui import application
 
     searching: list[bool] = []
+    for name in application.SEEN_LATER:
+        monkeypatch.delitem(sys.modules, f"hyrisk_desktop.gui.{name}", raising=False)
     monkeypatch.setattr(application.importlib, "import_module", lambda _: searching.append(gc.isenabled()))
     monkeypatch.setattr(gc, "freeze", lambda: searching.append(True))
     application._import_rest()
     assert searching == [False] * len(application.SEEN_LATER) + [True]
     assert gc.isenabled()
+    monkeypatch.setattr(application, "SEEN_LATER", ())
+    application._import_rest()
+    assert searching[-2:] == [False, True], "where nothing is imported nothing is exempt"
 
 
 def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
