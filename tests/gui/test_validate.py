@@ -81,7 +81,7 @@ def test_the_model_in_use_is_validated_and_its_recalibration_installed(desk: Des
 
 
 def test_nothing_of_a_training_shows_while_exams_are_read(desk: Desk, tmp_path: Path) -> None:  # noqa: F811
-    desk.use(step_s=0.05)
+    desk.use(hold=True)
     start(desk, tiny_table(tmp_path))
     desk.program.wait(lambda: desk.text("trainingNow").startswith("Reading the exams as the program reads them: "))
     assert not desk.window.monitor.loss.isVisible()

@@ -1,7 +1,7 @@
 """Speaks the training process's protocol (lock, events, control, results) in seconds, with made-up numbers.
 
 Run as a script. The environment says how: FAKE_STEP_S seconds per step, FAKE_FAIL=1 fails in the first fold,
-FAKE_BUNDLE a bundle to hand over as the trained one.
+FAKE_HOLD=1 waits after the first exam that is read until something is asked of it, FAKE_BUNDLE a bundle to hand over as the trained one.
 """
 
 from __future__ import annotations
@@ -316,6 +316,8 @@ def validate(arguments: list[str]) -> None:
         run.heed()
         time.sleep(float(os.environ.get("FAKE_STEP_S", "0")))
         run.emit("reading", done=done, total=cases, seconds_left=60 * (cases - done))
+        while os.environ.get("FAKE_HOLD") and not run.request():
+            time.sleep(0.02)
     run.emit("evaluating")
     write(folder / "validation.json", validation_document())
     (folder / "report.html").write_text("<p>Synthetic data.</p>")

@@ -20,12 +20,14 @@ _SCRIPT = Path(__file__).with_name("fake_training.py")
 
 
 def fake_command(
-    *, step_s: float = 0.0, check_s: float = 0.0, fail: bool = False, bundle: Path | None = None
+    *, step_s: float = 0.0, check_s: float = 0.0, fail: bool = False, hold: bool = False, bundle: Path | None = None
 ) -> Callable[..., tuple[list[str], dict[str, str]]]:
     """Stands in for `paths.training_process`."""
     environment = os.environ | {"FAKE_STEP_S": str(step_s), "FAKE_CHECK_S": str(check_s)}
     if fail:
         environment["FAKE_FAIL"] = "1"
+    if hold:
+        environment["FAKE_HOLD"] = "1"
     if bundle is not None:
         environment["FAKE_BUNDLE"] = str(bundle)
     return lambda *arguments: ([sys.executable, str(_SCRIPT), *arguments], environment)
