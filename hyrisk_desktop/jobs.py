@@ -84,8 +84,8 @@ def leave_room(niceness: int = 1) -> None:
     """Let the calling thread, and those that it starts, stand back for the window's own where both want the processor.
 
     As little as can be: who holds Python's global lock and stands back for other programs keeps the window waiting for it. On two
-    cores that others keep busy it waited 36 ms for a thread that stands back by 0, 45 by 1, 76 by 3 and 350 by 10 (measured). Linux has priorities of threads, Windows too;
-    elsewhere nothing happens.
+    cores that others keep busy it waited 36 ms for a thread that stands back by 0, 45 by 1, 76 by 3 and 350 by 10 (measured).
+    Linux has priorities of threads, Windows too; elsewhere nothing happens.
 
     Args:
         niceness: 0 to 19, as of the command ``nice``.

@@ -10,7 +10,7 @@ import typer
 
 from hyrisk_desktop.cli.failures import json_errors
 from hyrisk_desktop.cli.findings import as_read, lines_of
-from hyrisk_desktop.cli.options import Device, Engine, Model
+from hyrisk_desktop.cli.options import Device, Engine, Model, check_network
 from hyrisk_desktop.errors import ExamError, InputError
 from hyrisk_desktop.i18n import decimal, english, tr, trn
 
@@ -42,11 +42,7 @@ def compare(
 ) -> None:
     """Print what has changed."""
     with json_errors(as_json):
-        from hyrisk_desktop.risk.device import check_name
-        from hyrisk_desktop.risk.engine_choice import check_engine
-
-        check_name(device)
-        check_engine(engine, device)
+        check_network(device, engine)
         document, findings = _document(
             current, prior, center, (grade, prior_grade), model, device, engine,
             same_patient=same_patient, whole_heart=whole_heart,

@@ -21,3 +21,12 @@ Profile = Annotated[str, typer.Option(help=tr("standard, four_connected or no_sp
 Prevalence = Annotated[
     float | None, typer.Option(help=tr("Share of non-survivors that the risk assumes, 0 to 1; default: the model's."))
 ]
+
+
+def check_network(device: str | None, engine: str) -> None:
+    """Raise InputError for what `Device` or `Engine` can't be, before an exam is read for nothing."""
+    from hyrisk_desktop.risk.device import check_name
+    from hyrisk_desktop.risk.engine_choice import check_engine
+
+    check_name(device)
+    check_engine(engine, device)

@@ -11,7 +11,7 @@ import typer
 
 from hyrisk_desktop.cli.failures import json_errors
 from hyrisk_desktop.cli.findings import as_read, line_of, lines_of
-from hyrisk_desktop.cli.options import Device, Engine, Prevalence, Profile
+from hyrisk_desktop.cli.options import Device, Engine, Prevalence, Profile, check_network
 from hyrisk_desktop.cli.worklist import use_export_settings
 from hyrisk_desktop.errors import ExamError, InputError
 from hyrisk_desktop.i18n import tr, trn
@@ -78,12 +78,9 @@ def score(
     with json_errors(as_json):
         if (center is None) == (center_mm is None):
             raise InputError("center", tr("Give the heart centre once: --center X Y Z, or --center-mm X Y Z."))
+        check_network(device, engine)
         from hyrisk_desktop.exchange.exports import Targets
-        from hyrisk_desktop.risk.device import check_name
-        from hyrisk_desktop.risk.engine_choice import check_engine
 
-        check_name(device)
-        check_engine(engine, device)
         targets = Targets(sr, seg, pdf, fhir, deidentified, subject, accept_burned_in, secret_file, fhir_transaction)
         document, findings = _score_document(
             exam,
