@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from pathlib import Path
@@ -45,7 +46,7 @@ def estimate(settings: Settings, cases: int) -> dict[str, Any]:
         steps += 2 * settings.epochs * max(1, parts * share // batch) * weight
     values = parameters_of(depth)
     return {
-        "seconds": round(steps * seconds * (1 + _EVALUATION_SHARE)),
+        "seconds": math.ceil(steps * seconds * (1 + _EVALUATION_SHARE)),
         "memory_bytes": memory_bytes(settings, depth, batch),
         "disk_bytes": int(cases * PATCH_BYTES + 20 * values),
         "free_disk_bytes": free_disk(Path(settings.cache)),

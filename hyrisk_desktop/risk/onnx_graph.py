@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hyrisk_desktop.risk.depths import BLOCKS
+from hyrisk_desktop.risk.depths import BLOCKS, stage_width
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -58,9 +58,9 @@ class Part:
 
     def stem(self) -> None:
         """Add what comes before the first block."""
-        self._relu(self._convolution(INPUT, "conv1", "bn1", (3, 64, 7), 2))
+        self._after = stage_width(0)
+        self._relu(self._convolution(INPUT, "conv1", "bn1", (3, self._after, 7), 2))
         self._add("MaxPool", [self._last], "pooled", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
-        self._after = 64
 
     def block(self, name: str, width: int, stride: int, *, bottleneck: bool) -> None:
         """Add a block of torch's `resnet._Block` or `_Bottleneck`, by the same names.
@@ -138,7 +138,7 @@ def trunk_parts(depth: int, arrays: Arrays) -> Iterator[Part]:
             if part.size > _LARGEST_PART:
                 yield part
                 part = Part(arrays, channels)
-            width, stride = 64 << stage, 2 if stage and not number else 1
+            width, stride = stage_width(stage), 2 if stage and not number else 1
             part.block(f"layer{stage + 1}.{number}", width, stride, bottleneck=bottleneck)
             channels = width * (4 if bottleneck else 1)
     yield part

@@ -11,7 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from hyrisk_desktop.risk.depths import BLOCKS
+from hyrisk_desktop.risk.depths import BLOCKS, stage_width
 
 _CLASSES_OF_IMAGENET = 1000
 
@@ -72,13 +72,13 @@ class ResNet(nn.Module):
     def __init__(self, depth: int) -> None:
         super().__init__()
         block = _Block if depth < 50 else _Bottleneck
-        self.conv1 = nn.Conv2d(3, 64, 7, 2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
+        before = stage_width(0)
+        self.conv1 = nn.Conv2d(3, before, 7, 2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(before)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, 2, padding=1)
-        before = 64
         for stage, count in enumerate(BLOCKS[depth]):
-            width, layers = 64 << stage, []
+            width, layers = stage_width(stage), []
             for number in range(count):
                 stride = 2 if stage and not number else 1
                 after = width * block.expansion

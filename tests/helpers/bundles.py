@@ -25,6 +25,7 @@ from hyrisk_desktop.risk.bundle import (
     write_bundle,
 )
 from hyrisk_desktop.risk.calibration import PlattCalibration
+from hyrisk_desktop.risk.depths import feature_width
 from hyrisk_desktop.risk.model_store import folder_name
 from hyrisk_desktop.risk.novelty import Novelty
 from hyrisk_desktop.risk.preprocessing import Preprocessing
@@ -47,7 +48,7 @@ def write_tiny_bundle(folder: Path, *, seed: int = 0, name: str = "Tiny test net
 
     if KEPT is None:
         return make_tiny_bundle(folder, seed=seed, name=name)
-    key = hashlib.sha256(f"{seed} {name}".encode()).hexdigest()[:16]
+    key = hashlib.sha256(f"{seed} {name} {feature_width(18)}".encode()).hexdigest()[:16]
     original = once(KEPT, f"tiny-bundle-{key}", lambda made: make_tiny_bundle(made, seed=seed, name=name))
     # As making one leaves it: what a test draws must not hang on whether it was the first.
     torch.manual_seed(seed)
@@ -70,7 +71,7 @@ def make_tiny_bundle(folder: Path, *, seed: int = 0, name: str = "Tiny test netw
     from hyrisk_desktop.risk.network import HyRiskNet
 
     torch.manual_seed(seed)
-    model = HyRiskNet(18)
+    model, width = HyRiskNet(18), feature_width(18)
     with torch.no_grad():
         for head in (model.image_head, model.fused_head):
             head.weight *= 0.02
@@ -83,7 +84,7 @@ def make_tiny_bundle(folder: Path, *, seed: int = 0, name: str = "Tiny test netw
         demonstration=True,
         calibration=dict(CALIBRATION),
         reference=dict(REFERENCE),
-        novelty=Novelty(np.zeros(512, np.float32), np.eye(8, 512, dtype=np.float32), 1e6, {"pixel_mm": (0.4, 4.0)}),
+        novelty=Novelty(np.zeros(width, np.float32), np.eye(8, width, dtype=np.float32), 1e6, {"pixel_mm": (0.4, 4.0)}),
         training={"note": "random weights for tests"},
     )
     bundle = replace(bundle, training=bundle.training | {KNOWN_ANSWER: known_answer(model.eval(), bundle)})

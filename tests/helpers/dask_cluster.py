@@ -40,7 +40,9 @@ def dask_cluster(folder: Path, workers: int = 2, *worker_options: str) -> Iterat
     """Start a scheduler and workers in ``folder``; all end with the context."""
     port = free_port()
     address = f"tcp://127.0.0.1:{port}"
-    environment = os.environ | {"PYTHONPATH": str(Path(hyrisk_desktop.__file__).parents[1])}
+    root = str(Path(hyrisk_desktop.__file__).parents[1])
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    environment = os.environ | {"PYTHONPATH": path}
     common = ("--host", "127.0.0.1", "--no-dashboard")
 
     def start(name: str, *arguments: str) -> subprocess.Popen[bytes]:

@@ -53,8 +53,8 @@ ENGINES = [
         ('self._relu(self._add("Add", [x, past]', 'self._relu(self._add("Add", [x, x]'),
         ("if stride != 1 or before != after:", "if stride != 1:"),
         (
-            "width, stride = 64 << stage, 2 if stage and not number else 1",
-            "width, stride = 64 << stage, 2 if not number else 1",
+            "width, stride = stage_width(stage), 2 if stage and not number else 1",
+            "width, stride = stage_width(stage), 2 if not number else 1",
         ),
         ("                part = Part(arrays, channels)", "                part = Part(arrays, 64)"),
         ("if values.shape != shape or values.dtype.kind", "if values.dtype.kind", _REFUSED),
