@@ -121,10 +121,11 @@ DESKS = [
     *mutants(
         "hyrisk_desktop/gui/worklist/read_keeper.py",
         _WINDOW,
-        ("if waits or self._disputed or self._differs():", "if waits or self._differs():"),
-        ("if waits or self._disputed or self._differs():", "if waits or self._disputed:"),
+        ("if self._asked or waits or self._disputed:", "if waits or self._disputed:"),
+        ("if self._asked or waits or self._disputed:", "if self._asked or self._disputed:"),
+        ("if self._asked or waits or self._disputed:", "if self._asked or waits:"),
+        ("if self._asked or waits or self._disputed:", "if self._asked or waits or self._disputed or self._differs():"),
         ("            self._missed = True\n", ""),
-        ("            if self._asked or self._known != known:", "            if False:"),
         (" and not (unchanged and session.read != before)", ""),
         (
             "read.revision > self._revision:",
