@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QMessageBox, QTableView
 
+from hyrisk_desktop.errors import StoreError
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.paths import store_path
 from hyrisk_desktop.worklist import feeds
@@ -271,6 +273,28 @@ def test_a_change_elsewhere_replaces_nothing_that_is_done_while_the_stored_read_
     answered(program)
     answered(program)
     assert (session.read.grade, [r.grade for r in reading.saved()]) == (2.0, [2.0])
+
+
+def test_a_change_elsewhere_shows_although_what_was_asked_since_could_not_be_answered(
+    one_read: Reading, other: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, session, keeper = one_read.program, one_read.session, one_read.worklist.keeper
+    reader, read = at_another_desk(one_read, other)
+    other.save_read(replace(read, grade=3.0), reader)
+    store = program.services.store.open()
+    newest, number = store.newest_read, itertools.count(1)
+
+    def busy_the_second_time(*of: object, **how: object) -> Read | None:
+        if next(number) == 2:
+            raise StoreError("busy", "The worklist is busy.")
+        return newest(*of, **how)
+
+    monkeypatch.setattr(store, "newest_read", busy_the_second_time)
+    keeper.follow()
+    keeper.take(read)
+    for _ in range(3):
+        answered(program)
+    assert session.read.grade == 3.0
 
 
 def test_what_was_changed_elsewhere_is_told_of_once_it_is_shown(one_read: Reading, other: Store) -> None:

@@ -153,9 +153,13 @@ class ReadKeeper(QObject):
         def done(read: Read | None) -> None:
             if (session.exam, self._reader, session.blinded) != (exam, reader, blinded):
                 return
+            if self._asked:
+                # What has been asked since is answered with what is newer, or fails.
+                self._missed = True
+                return
             waits = self._store.waiting(stored_id, reader.reader_id, blinded=blinded) is not None
-            # What has been asked since is answered with what is newer; what the reader is asked about stays on screen meanwhile.
-            if self._asked or waits or self._disputed:
+            # What the reader is asked about stays on screen until that is answered.
+            if waits or self._disputed:
                 return
             if read is not None and read.revision > self._revision:
                 sentence = tr("This read was changed elsewhere, and is shown as it was saved there.")
