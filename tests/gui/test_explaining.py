@@ -92,6 +92,15 @@ def test_the_key_shows_heat_legend_and_split(explained: Program) -> None:
     assert explained.text("riskSplit") == "G: what the risk comes from"
 
 
+def test_what_is_explained_is_not_explained_again(explained: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    again: list[object] = []
+    monkeypatch.setattr(explain_service, "explain", lambda *_, **__: again.append(1))
+    explained.wait(lambda: not explained.services.runner.busy)
+    explained.session.risk_changed.emit()
+    explained.wait(lambda: not explained.services.runner.busy)
+    assert again == []
+
+
 def test_the_legend_says_what_the_image_part_comes_from(ready: Program) -> None:
     session = ready.session
     opened(session, block_volume())
@@ -285,6 +294,13 @@ def test_an_old_question_is_dropped_even_where_its_answer_looks_right(session: S
     assert not session.apply_explanation(request, late)
     session.set_explaining(False)
     assert not session.apply_explanation(new, of(session))
+
+
+def test_nothing_is_explained_while_the_risk_is_computed_again(session: Session) -> None:
+    request, late = session.risk_request(), of(session)
+    session.compute_risk_again()
+    assert (session.risk_request(), session.risk) == (request, None)
+    assert not session.apply_explanation(request, late)
 
 
 def test_words_of_the_split() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from hyrisk_desktop.gui.dialogs.message import ErrorDialog
 from hyrisk_desktop.gui.dialogs.series import SeriesDialog
 from hyrisk_desktop.gui.services import exam_loader
 from hyrisk_desktop.imaging import CTVolume, SeriesRecord, find_series
-from tests.gui.conftest import Program
+from tests.gui.conftest import Program, record_of
 from tests.helpers import dicom_series
 from tests.helpers.exams import write_exam
 from tests.helpers.volumes import HEART_CENTRE, block_volume
@@ -58,6 +59,14 @@ def test_an_image_file_opens_and_is_remembered(program: Program, tmp_path: Path)
     assert program.session.can_measure
     assert program.services.settings["recent_exams"] == [str(path)]
     assert program.session.volume.shape_zyx == (25, 240, 260)
+
+
+def test_why_no_series_can_be_scored_is_said() -> None:
+    unfit = replace(record_of(block_volume()), suitable=False, reason="A localizer.")
+    with pytest.raises(ExamError, match=r"^A localizer\.$"):
+        exam_loader.choose((unfit, replace(unfit, reason="Another one.")))
+    with pytest.raises(ExamError, match="There is no CT exam here"):
+        exam_loader.choose(())
 
 
 def test_dropping_a_file_opens_it(program: Program, tmp_path: Path) -> None:

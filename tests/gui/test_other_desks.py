@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,8 @@ from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QMessageBox, QTableView
 
+from hyrisk_desktop.errors import StoreError
+from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.paths import store_path
 from hyrisk_desktop.worklist import feeds
 from hyrisk_desktop.worklist.desks import announce
@@ -46,6 +49,33 @@ def uid_of(reading: Reading, exam_id: int) -> str:  # noqa: F811
     entry = reading.worklist.model.entry_of(exam_id)
     assert entry is not None
     return entry.series_uid
+
+
+def settle(program: Program) -> None:
+    """Until all that was read here is stored, and nothing is at work."""
+    program.wait(lambda: program.services.store.unsaved == 0 and not program.services.runner.busy)
+
+
+def read_first(reading: Reading, exams: Path) -> None:  # noqa: F811
+    """The first exam of a new list, with grade 1, stored."""
+    reading.open_list(exams)
+    reading.read_one(1)
+    settle(reading.program)
+
+
+def answered(program: Program) -> None:
+    """All that was asked of the store so far has been answered here."""
+    heard: list[object] = []
+    program.services.store.ask(lambda _: None, heard.append)
+    program.wait(lambda: heard == [None])
+
+
+def question(program: Program) -> QMessageBox:
+    """The question which read stays, once it is asked."""
+    program.wait(lambda: program.window.findChild(QMessageBox, "conflictQuestion") is not None)
+    box = program.window.findChild(QMessageBox, "conflictQuestion")
+    assert isinstance(box, QMessageBox)
+    return box
 
 
 def test_what_another_desk_does_comes_into_the_rows_and_disturbs_nothing(
@@ -143,10 +173,8 @@ def test_the_same_reader_at_two_desks_is_warned_and_sees_what_was_saved_there(
     exams: Path,  # noqa: F811
     other: Store,
 ) -> None:
-    reading.open_list(exams)
-    reading.read_one(1)
+    read_first(reading, exams)
     program, session = reading.program, reading.session
-    program.wait(lambda: program.services.store.unsaved == 0 and not program.services.runner.busy)
     label = reading.find(QLabel, "storeShared")
     assert not label.isVisible()
     reader, read = at_another_desk(reading, other)
@@ -170,13 +198,12 @@ def test_what_was_saved_at_another_desk_shows_and_stays_where_the_read_here_came
     exams: Path,  # noqa: F811
     other: Store,
 ) -> None:
-    reading.open_list(exams)
-    reading.read_one(1)
+    read_first(reading, exams)
     reading.go(Qt.Key.Key_N)
     reading.go(Qt.Key.Key_P)
     program, session = reading.program, reading.session
     program.wait(lambda: session.read_restored and not reading.worklist.keeper.asking)
-    program.wait(lambda: program.services.store.unsaved == 0 and not program.services.runner.busy)
+    settle(program)
     reader, read = at_another_desk(reading, other)
     newer = other.save_read(replace(read, grade=3.0), reader)
     program.wait(lambda: session.read.grade != 1.0)
@@ -191,15 +218,83 @@ def through(program: Program) -> None:
     program.services.store._pool.submit(lambda: None).result()
 
 
+def hear_nothing(program: Program) -> None:
+    """What other desks change is heard only where a test says so."""
+    program.services.store.desks.changed.disconnect()
+
+
 @pytest.fixture
 def one_read(reading: Reading, exams: Path) -> Reading:  # noqa: F811
-    """An exam that was read and saved; what other desks change is heard only where a test says so."""
-    reading.open_list(exams)
-    reading.read_one(1)
-    program = reading.program
-    program.wait(lambda: program.services.store.unsaved == 0 and not program.services.runner.busy)
-    program.services.store.desks.changed.disconnect()
+    """An exam that was read and saved, at a desk that hears nothing by itself."""
+    read_first(reading, exams)
+    hear_nothing(reading.program)
     return reading
+
+
+def test_a_change_elsewhere_shows_although_more_is_known_of_the_files_than_was_saved_here(
+    reading: Reading,  # noqa: F811
+    exams: Path,  # noqa: F811
+    other: Store,
+) -> None:
+    """Without a risk, what the files' hash says is not saved before the reader's next act."""
+    reading.open_list(exams)
+    program, session = reading.program, reading.session
+    session.edit(notes=NO_NOTES.with_image(KeyImage(1)))
+    settle(program)
+    hear_nothing(program)
+    assert session.exam is not None
+    changed = Finding("files_changed", Severity.WARNING, "The files are not what they were.")
+    session.note_content(session.exam.exam_id, "0" * 64, changed)
+    assert reading.worklist.keeper._differs()
+    reader, read = at_another_desk(reading, other)
+    other.save_read(replace(read, grade=3.0), reader)
+    reading.worklist.keeper.follow()
+    program.wait(lambda: session.read.grade == 3.0)
+
+
+def test_a_change_elsewhere_replaces_nothing_that_is_done_while_the_stored_read_is_on_its_way(
+    reading: Reading,  # noqa: F811
+    exams: Path,  # noqa: F811
+    other: Store,
+) -> None:
+    reading.open_list(exams)
+    settle(reading.program)
+    program, session, keeper = reading.program, reading.session, reading.worklist.keeper
+    hear_nothing(program)
+    reader, exam_id = reading.worklist.reader, session.stored_id
+    assert reader is not None
+    assert exam_id is not None
+    assert session.exam is not None
+    other.save_read(Read(exam_id, reader.reader_id, uid_of(reading, exam_id), grade=3.0), reader)
+    keeper.follow()
+    keeper.begin(session.exam, exam_id, None)
+    session.set_grade(2.0)
+    settle(program)
+    answered(program)
+    answered(program)
+    assert (session.read.grade, [r.grade for r in reading.saved()]) == (2.0, [2.0])
+
+
+def test_a_change_elsewhere_shows_although_what_was_asked_since_could_not_be_answered(
+    one_read: Reading, other: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, session, keeper = one_read.program, one_read.session, one_read.worklist.keeper
+    reader, read = at_another_desk(one_read, other)
+    other.save_read(replace(read, grade=3.0), reader)
+    store = program.services.store.open()
+    newest, number = store.newest_read, itertools.count(1)
+
+    def busy_the_second_time(*of: object, **how: object) -> Read | None:
+        if next(number) == 2:
+            raise StoreError("busy", "The worklist is busy.")
+        return newest(*of, **how)
+
+    monkeypatch.setattr(store, "newest_read", busy_the_second_time)
+    keeper.follow()
+    keeper.take(read)
+    for _ in range(3):
+        answered(program)
+    assert session.read.grade == 3.0
 
 
 def test_what_was_changed_elsewhere_is_told_of_once_it_is_shown(one_read: Reading, other: Store) -> None:
@@ -247,9 +342,9 @@ def test_what_the_reader_does_before_a_change_elsewhere_is_there_stays_and_is_as
     reader, read = at_another_desk(one_read, other)
     keeper.take(other.save_read(replace(read, grade=3.0), reader), "Changed.", unchanged=True)
     session.set_grade(2.0)
-    program.wait(lambda: program.window.findChild(QMessageBox, "conflictQuestion") is not None)
+    box = question(program)
     assert (session.read.grade, told) == (2.0, [])
-    program.window.findChild(QMessageBox, "conflictQuestion").reject()
+    box.reject()
 
 
 def test_what_is_here_stays_on_screen_while_it_is_asked_which_read_stays(one_read: Reading, other: Store) -> None:
@@ -259,14 +354,13 @@ def test_what_is_here_stays_on_screen_while_it_is_asked_which_read_stays(one_rea
     reader, read = at_another_desk(one_read, other)
     other.save_read(replace(read, grade=3.0), reader)
     session.set_grade(2.0)
-    program.wait(lambda: program.window.findChild(QMessageBox, "conflictQuestion") is not None)
-    program.wait(lambda: program.services.store.unsaved == 0 and not program.services.runner.busy)
+    box = question(program)
+    settle(program)
     keeper.follow()
-    heard: list[object] = []
-    program.services.store.ask(lambda _: None, lambda _: program.services.store.ask(lambda _: None, heard.append))
-    program.wait(lambda: heard == [None])
+    answered(program)
+    answered(program)
     assert (session.read.grade, told) == (2.0, [])
-    program.window.findChild(QMessageBox, "conflictQuestion").reject()
+    box.reject()
 
 
 def test_a_grade_that_was_unlocked_here_was_not_changed_elsewhere(
@@ -274,23 +368,20 @@ def test_a_grade_that_was_unlocked_here_was_not_changed_elsewhere(
     exams: Path,  # noqa: F811
     other: Store,
 ) -> None:
-    reading.open_list(exams)
-    reading.read_one(1)
+    read_first(reading, exams)
     program, session, keeper = reading.program, reading.session, reading.worklist.keeper
     session.lock_grade()
-    program.wait(lambda: program.services.store.unsaved == 0 and not program.services.runner.busy)
+    settle(program)
     keeper.unlock()
     program.wait(lambda: not session.read.locked)
-    program.wait(lambda: program.services.store.unsaved == 0 and not program.services.runner.busy)
+    settle(program)
     told: list[str] = []
     keeper.told.connect(told.append)
     bob, exam_id = other.reader("Bob"), session.stored_id
     assert exam_id is not None
     other.save_read(Read(exam_id, bob.reader_id, uid_of(reading, exam_id), grade=2.0), bob)
     program.wait(lambda: "read by Bob" in [cell(reading, row, "Other readers") for row in range(6)])
-    heard: list[object] = []
-    program.services.store.ask(lambda _: None, heard.append)
-    program.wait(lambda: heard == [None])
+    answered(program)
     assert told == []
 
 
@@ -300,10 +391,8 @@ def test_an_answer_that_comes_while_another_exam_loads_hides_nothing_that_is_new
     other: Store,
 ) -> None:
     """The exam comes back as it was, for the other one can't be opened: what is saved of it then is asked about."""
-    reading.open_list(exams)
-    reading.read_one(1)
-    program, session, service = reading.program, reading.session, reading.program.services.store
-    program.wait(lambda: service.unsaved == 0 and not program.services.runner.busy)
+    read_first(reading, exams)
+    program, session = reading.program, reading.session
     reader, read = at_another_desk(reading, other)
     keeper, exam = reading.worklist.keeper, session.exam
     assert exam is not None
@@ -315,9 +404,9 @@ def test_an_answer_that_comes_while_another_exam_loads_hides_nothing_that_is_new
     session.abandon_preview()
     assert session.exam is exam
     reading.key(Qt.Key.Key_2, ALT)
-    program.wait(lambda: program.window.findChild(QMessageBox, "conflictQuestion") is not None)
+    box = question(program)
     assert [r.grade for r in other.reads()] == [3.0]
-    program.window.findChild(QMessageBox, "conflictQuestion").reject()
+    box.reject()
 
 
 def test_a_change_that_waits_replaces_nothing_newer_because_its_exam_was_opened_again(
@@ -325,10 +414,8 @@ def test_a_change_that_waits_replaces_nothing_newer_because_its_exam_was_opened_
     exams: Path,  # noqa: F811
     other: Store,
 ) -> None:
-    reading.open_list(exams)
-    reading.read_one(1)
+    read_first(reading, exams)
     program, service = reading.program, reading.program.services.store
-    program.wait(lambda: service.unsaved == 0 and not program.services.runner.busy)
     reader, read = at_another_desk(reading, other)
     announce(other.database, reader, None, blinded=False)
     # As if the server did not answer: what is changed waits.
@@ -340,9 +427,9 @@ def test_a_change_that_waits_replaces_nothing_newer_because_its_exam_was_opened_
     program.wait(lambda: not reading.worklist.keeper.asking)
     service._saving = False
     service._save()
-    program.wait(lambda: program.window.findChild(QMessageBox, "conflictQuestion") is not None)
+    box = question(program)
     assert [r.grade for r in other.reads() if r.exam_id == read.exam_id] == [3.0]
-    program.window.findChild(QMessageBox, "conflictQuestion").reject()
+    box.reject()
 
 
 def test_a_change_that_is_on_its_way_is_not_thrown_away_for_what_another_desk_saves(
@@ -352,10 +439,8 @@ def test_a_change_that_is_on_its_way_is_not_thrown_away_for_what_another_desk_sa
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Both states are in the audit trail, the reader chooses, and the choice is noted."""
-    reading.open_list(exams)
-    reading.read_one(1)
+    read_first(reading, exams)
     program, session, service = reading.program, reading.session, reading.program.services.store
-    program.wait(lambda: service.unsaved == 0 and not program.services.runner.busy)
     reader, read = at_another_desk(reading, other)
     # Not saved before the other desk's save has been heard.
     service._saving = True
@@ -364,20 +449,18 @@ def test_a_change_that_is_on_its_way_is_not_thrown_away_for_what_another_desk_sa
     heard: list[object] = []
     service.desks.changed.connect(heard.append)
     program.wait(lambda: any(isinstance(ids, frozenset) and read.exam_id in ids for ids in heard))
-    service.ask(lambda _: None, heard.append)
-    program.wait(lambda: heard[-1] is None)
+    answered(program)
+    answered(program)
     assert session.read.grade == 2.0
     service._saving = False
     service._save()
-    program.wait(lambda: program.window.findChild(QMessageBox, "conflictQuestion") is not None)
-    box = program.window.findChild(QMessageBox, "conflictQuestion")
+    box = question(program)
     assert "grade 3 (severe)" in box.informativeText()
     assert "lesions excluded" in box.informativeText()
     (show,) = [b for b in box.buttons() if "Show" in b.text().replace("&", "")]
     QTest.mouseClick(show, Qt.MouseButton.LeftButton)
     program.wait(lambda: session.read.grade == 3.0)
-    service.ask(lambda _: None, heard.append)
-    program.wait(lambda: heard[-1] is None)
+    answered(program)
     trail = [e for e in other.audit_trail() if e.action.startswith("conflict") or e.action == "read_conflict"]
     assert trail[0].detail["stored"]["grade"] == 3.0
     assert trail[0].detail["stored"]["excluded"] == [[1, 2, 3]]
@@ -388,18 +471,15 @@ def test_a_change_that_is_on_its_way_is_not_thrown_away_for_what_another_desk_sa
 
 
 def test_a_locked_grade_of_another_desk_can_not_be_replaced(reading: Reading, exams: Path, other: Store) -> None:  # noqa: F811
-    reading.open_list(exams)
-    reading.read_one(1)
+    read_first(reading, exams)
     program, service = reading.program, reading.program.services.store
-    program.wait(lambda: service.unsaved == 0 and not program.services.runner.busy)
     reader, read = at_another_desk(reading, other)
     service._saving = True
     reading.key(Qt.Key.Key_2, ALT)
     other.save_read(replace(read, grade=3.0, locked=True), reader)
     service._saving = False
     service._save()
-    program.wait(lambda: program.window.findChild(QMessageBox, "conflictQuestion") is not None)
-    box = program.window.findChild(QMessageBox, "conflictQuestion")
+    box = question(program)
     assert len(box.buttons()) == 1
     assert "locked, so it stays" in box.informativeText()
     QTest.mouseClick(box.buttons()[0], Qt.MouseButton.LeftButton)

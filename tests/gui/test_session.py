@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from pytestqt.qtbot import QtBot
@@ -10,6 +11,7 @@ from pytestqt.qtbot import QtBot
 from hyrisk_desktop.calcium import Region
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.findings import Finding, Severity
+from hyrisk_desktop.gui.services.risk import RiskService
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.gui.state import Exam, ReadState, RiskRequest, RiskStatus
 from hyrisk_desktop.imaging import CTVolume, Voxel
@@ -213,6 +215,14 @@ def test_excluding_a_lesion_changes_the_totals_live(session: Session) -> None:
     assert session.read.excluded == frozenset()
 
 
+def test_a_lesion_that_is_none_is_not_excluded(session: Session) -> None:
+    session.place_centre(HEART_CENTRE)
+    assert session.scores is not None
+    for index in (-1, len(session.scores.lesions)):
+        session.toggle_lesion(index)
+    assert session.read.excluded == frozenset()
+
+
 def test_nudging_stops_at_the_border(session: Session) -> None:
     session.place_centre((0, 0, 0))
     session.nudge_centre(-5, -5, -1)
@@ -244,6 +254,43 @@ def test_a_preview_can_not_be_measured_and_its_failure_brings_the_exam_back(sess
     assert (session.exam, session.read) == before
     assert session.scores is not None
     assert session.can_undo
+
+
+def test_an_exam_that_is_there_at_once_is_not_looked_at_as_another_ones_preview_was(session: Session) -> None:
+    """The preview's slice and window are kept for its own exam alone."""
+    volume = block_volume(shape=(30, 80, 120))
+    other = Exam(volume, record_of(volume))
+    for exam, position in ((other, (60, 40, 15)), (replace(other, exam_id=-1), (11, 12, 13))):
+        session.show_preview(replace(other, exam_id=-1, loading=True), 12)
+        session.set_view(position=(11, 12, 13))
+        session.complete(exam)
+        assert session.view.position == position
+
+
+def test_without_a_risk_it_is_said_why_there_is_none(session: Session) -> None:
+    assert (session.risk_status, session.risk_message) == (RiskStatus.NO_CENTRE, "")
+    session.set_model(None, "No risk: the model is damaged.")
+    session.place_centre(HEART_CENTRE)
+    assert (session.risk_status, session.risk_message) == (RiskStatus.NO_MODEL, "No risk: the model is damaged.")
+    session.set_model(MODEL)
+    assert (session.risk_status, session.risk_message) == (RiskStatus.NO_CENTRE, "")
+
+
+def test_a_risk_that_is_there_stays_while_a_model_loads(session: Session) -> None:
+    session.place_centre(HEART_CENTRE)
+    request = session.risk_request()
+    assert request is not None
+    session.apply_risk(request, reading(request))
+    never = SimpleNamespace(run_model=lambda _: None)
+    RiskService(session, never).load_model(lambda: pytest.fail("not asked yet"), None)  # type: ignore[arg-type]
+    assert session.risk_status is RiskStatus.READY
+
+
+def test_a_click_while_a_model_loads_brings_back_no_older_failure(session: Session) -> None:
+    session.set_model(None, "No risk: the model is damaged.")
+    session.set_risk_status(RiskStatus.MODEL_LOADING)
+    session.place_centre(HEART_CENTRE)
+    assert (session.risk_status, session.risk_message) == (RiskStatus.MODEL_LOADING, "")
 
 
 def test_a_grade_that_contradicts_the_score_is_a_finding(session: Session) -> None:

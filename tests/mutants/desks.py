@@ -121,10 +121,18 @@ DESKS = [
     *mutants(
         "hyrisk_desktop/gui/worklist/read_keeper.py",
         _WINDOW,
-        ("if waits or self._disputed or self._differs():", "if waits or self._differs():"),
-        ("if waits or self._disputed or self._differs():", "if waits or self._disputed:"),
-        ("            self._missed = True\n", ""),
-        ("            if self._asked or self._known != known:", "            if False:"),
+        (
+            "            if self._asked:\n                # What has been",
+            "            if False:\n                # What has been",
+        ),
+        ("                self._missed = True\n", ""),
+        ("            if waits or self._disputed:", "            if self._disputed:"),
+        ("            if waits or self._disputed:", "            if waits:"),
+        ("            if waits or self._disputed:", "            if waits or self._disputed or self._differs():"),
+        (
+            "nobody tells of this change again.\n            self._missed = True\n",
+            "nobody tells of this change again.\n",
+        ),
         (" and not (unchanged and session.read != before)", ""),
         (
             "read.revision > self._revision:",

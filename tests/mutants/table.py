@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.calcium import CALCIUM
 from tests.mutants.desk import DESK
 from tests.mutants.desks import DESKS
+from tests.mutants.edges import EDGES
 from tests.mutants.engines import ENGINES
 from tests.mutants.imaging import IMAGING
 from tests.mutants.languages import LANGUAGES
@@ -19,6 +20,6 @@ from tests.mutants.training import TRAINING
 from tests.mutants.whole_heart import WHOLE_HEART
 
 MUTANTS = (
-    *CALCIUM, *DESK, *DESKS, *ENGINES, *RISK, *IMAGING, *LANGUAGES, *PACKAGING, *PRIOR, *READING, *REPORTS, *STANDING, *STEADY, *TRAINING,
+    *CALCIUM, *DESK, *DESKS, *EDGES, *ENGINES, *RISK, *IMAGING, *LANGUAGES, *PACKAGING, *PRIOR, *READING, *REPORTS, *STANDING, *STEADY, *TRAINING,
     *WHOLE_HEART,
 )  # fmt: skip

@@ -230,6 +230,16 @@ def test_wrong_clicks_are_as_far_off_in_every_direction() -> None:
     ]
 
 
+def test_another_readers_clicks_reach_equally_far_to_every_side() -> None:
+    volume = block_volume(shape=(40, 90, 100))
+    centre = np.array((50, 40, 20))
+    shifts = np.array(
+        [click - centre for seed in range(40) for click in cases_module._readers_clicks(volume, (50, 40, 20), seed)]
+    )
+    assert shifts.shape == (120, 3)
+    assert [sorted(set(column)) for column in shifts.T.tolist()] == [[*range(-3, 4)], [*range(-3, 4)], [-1, 0, 1]]
+
+
 def test_what_is_withheld_does_not_recalibrate(cohort: Path, cache: Path) -> None:
     data = load_cohort(cohort, cache)
     risks = {"risknet": np.linspace(0.2, 0.8, len(data))}
@@ -287,6 +297,20 @@ def test_no_model_is_promised_that_was_not_written(results: dict[str, Any], tmp_
         page = (tmp_path / "report.html").read_text(encoding="utf-8")
         assert ("The recalibrated model lies in" in page) is lies
         assert ("No recalibrated model was written" in page) is not lies
+
+
+@pytest.mark.parametrize("expected", [None, 0.7])
+def test_each_row_of_a_table_has_the_cells_of_its_head(
+    expected: float | None, results: dict[str, Any], tmp_path: Path
+) -> None:
+    rows = {key: row | {"expected_auc": expected} for key, row in results["discrimination"].items()}
+    write_page(tmp_path, results | {"discrimination": rows})
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    tables = re.findall(r"<table.*?</table>", page, re.DOTALL)
+    assert len(tables) > 4
+    for found in tables:
+        assert len({len(re.findall("<t[dh]", row)) for row in re.findall("<tr.*?</tr>", found, re.DOTALL)}) == 1, found
+    assert ("Expected AUC" in page) is (expected is not None)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

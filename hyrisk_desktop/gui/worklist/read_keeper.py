@@ -141,7 +141,7 @@ class ReadKeeper(QObject):
 
         What is changed here is saved as ever, and that tells of the conflict.
         """
-        session, reader, known = self._session, self._reader, self._known
+        session, reader = self._session, self._reader
         exam, stored_id, blinded = session.exam, session.stored_id, session.blinded
         if exam is None or stored_id is None or reader is None or exam.exam_id != self._exam_id:
             return
@@ -153,13 +153,13 @@ class ReadKeeper(QObject):
         def done(read: Read | None) -> None:
             if (session.exam, self._reader, session.blinded) != (exam, reader, blinded):
                 return
-            if self._asked or self._known != known:
-                # Something else was answered, or saved here, meanwhile.
-                self.follow()
+            if self._asked:
+                # What has been asked since is answered with what is newer, or fails.
+                self._missed = True
                 return
             waits = self._store.waiting(stored_id, reader.reader_id, blinded=blinded) is not None
-            # What is asked about stays on screen until that is answered.
-            if waits or self._disputed or self._differs():
+            # What the reader is asked about stays on screen until that is answered.
+            if waits or self._disputed:
                 return
             if read is not None and read.revision > self._revision:
                 sentence = tr("This read was changed elsewhere, and is shown as it was saved there.")

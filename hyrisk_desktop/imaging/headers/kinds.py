@@ -130,12 +130,10 @@ class Nature:
 
     Attributes:
         computed: the standard's word for what was computed from scans, or "" for plain slices.
-        by_type: ImageType or FrameType say so, and not just a description.
         virtual: these are virtual monoenergetic images; ``kev`` is their energy, None where unknown or contradictory.
     """
 
     computed: str = ""
-    by_type: bool = False
     virtual: bool = False
     kev: float | None = None
 
@@ -149,10 +147,8 @@ def nature_of(types: Iterable[str], descriptions: Iterable[str], energies_kev: I
         energies_kev: MonoenergeticEnergyEquivalent (0018,937C) wherever it stands.
     """
     types, descriptions = tuple(types), tuple(descriptions)
-    by_type = next(filter(None, map(_computed_type, types)), "")
-    computed = by_type or next(filter(None, map(_computed_text, descriptions)), "")
-    if computed:
-        return Nature(computed, bool(by_type))
+    if computed := next(filter(None, (*map(_computed_type, types), *map(_computed_text, descriptions))), ""):
+        return Nature(computed)
     given = {float(e) for e in energies_kev}
     named = {kev for text in (*types, *descriptions) for kev in _energies_in(text)}
     virtual = bool(given or named) or any(_is_virtual(text) for text in (*types, *descriptions))

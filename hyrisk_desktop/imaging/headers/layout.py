@@ -81,11 +81,9 @@ class Layouts:
             pixels: where the pixel data begin, and their length.
         """
         places = np.concatenate([np.arange(begin, end, dtype=np.intp) for begin, end in trace])
-        if places.size and int(places[-1]) < len(buffer):
-            steering = np.frombuffer(buffer, np.uint8)[places].tobytes()
-            # The empty slices at the end change nothing: they make `itemgetter` answer with a tuple in every case.
-            take = itemgetter(*(slice(begin, end) for _, begin, end in wanted), slice(0), slice(0))
-            tags = tuple(tag for tag, _, _ in wanted)
-            layout = Layout(places, steering, pixels[0], tags, take, syntax, explicit, *pixels)
-            self._known.insert(0, layout)
-            del self._known[_MOST:]
+        steering = np.frombuffer(buffer, np.uint8)[places].tobytes()
+        # The empty slices at the end change nothing: they make `itemgetter` answer with a tuple in every case.
+        take = itemgetter(*(slice(begin, end) for _, begin, end in wanted), slice(0), slice(0))
+        tags = tuple(tag for tag, _, _ in wanted)
+        self._known.insert(0, Layout(places, steering, pixels[0], tags, take, syntax, explicit, *pixels))
+        del self._known[_MOST:]

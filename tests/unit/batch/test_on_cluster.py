@@ -192,6 +192,28 @@ def test_an_exam_that_takes_workers_with_it_is_a_row(exams: list[BatchExam]) -> 
     assert {options["arguments"] for options in client.submitted} == {"(<job>, <exam>)"}
 
 
+def test_a_few_exams_a_thread_are_on_their_way_and_more_once_workers_come(
+    exams: list[BatchExam], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = FakeClient(FakeFuture("error", KilledWorker("task", "worker")))
+    threads = {"a": 1}
+    monkeypatch.setattr(client, "nthreads", lambda: threads)
+    job = module._Job({}, "/m", "b", "1", [])
+    several = module._Submission(client, job, False, None, None, Pace(COUNT)).answers(iter(exams))
+    next(several)
+    assert len(client.submitted) == 4, "the least, where a thread's three are fewer"
+    threads["b"] = 1
+    for _ in range(4):
+        next(several)
+    assert len(client.submitted) == 8, "nobody looks again so soon"
+    monkeypatch.setattr(module, "_LOOK_S", -1.0)
+    monkeypatch.setattr(module, "_LEAST_AHEAD", 1)
+    threads["b"] = 0
+    for _ in range(4):
+        next(several)
+    assert len(client.submitted) == 11, "three for the one thread"
+
+
 @pytest.mark.parametrize(
     ("future", "code"),
     [

@@ -271,6 +271,8 @@ def test_at_the_edge_of_the_volume(exam: Path, centre: tuple[int, int, int], tmp
         ({"PatientAge": "", "PatientBirthDate": "19500310", "StudyDate": "20200309"}, "69 years"),
         ({"PatientAge": "", "PatientBirthDate": "19500310", "StudyDate": "20200310"}, "70 years"),
         ({"PatientAge": "old", "PatientBirthDate": "", "StudyDate": "20200310"}, ""),
+        ({"PatientAge": "", "PatientBirthDate": "20200310", "StudyDate": "20200310"}, "0 years"),
+        ({"PatientAge": "", "PatientBirthDate": "20200311", "StudyDate": "20200310"}, ""),
     ],
 )
 def test_the_age_at_the_study(attributes: dict[str, str], age: str) -> None:

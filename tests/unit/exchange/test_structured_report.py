@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
@@ -229,6 +231,7 @@ def test_foreign_and_damaged_objects_are_refused(written: Path, exam: Path, tmp_
         with pytest.raises(ExamError) as refusal:
             read_report(path)
         assert refusal.value.code == code, path.name
+    assert refusal.value.message == f"The object can't be read: {os.strerror(errno.ENOENT)}."
 
 
 def test_flipped_bytes_never_crash_and_never_change_what_is_read(written: Path, tmp_path: Path) -> None:

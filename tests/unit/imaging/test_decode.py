@@ -315,6 +315,21 @@ def test_image_files_come_out_in_one_orientation(suffix: str, axes: str, tmp_pat
     assert np.allclose(volume.direction, np.eye(3), atol=1e-5)
 
 
+def test_a_child_that_has_answered_is_asked_again(tmp_path: Path) -> None:
+    sitk.WriteImage(sitk.GetImageFromArray(anatomy(3, 24, 32, 1)), str(tmp_path / "scan.mha"))
+    shared = decoder_pool.decoders()
+    shared.warm()
+    before = {child.process.pid for child in shared._idle}
+    image_record(tmp_path / "scan.mha")
+    assert {child.process.pid for child in shared._idle} == before
+
+
+def test_an_image_file_of_one_slice_keeps_its_rows(tmp_path: Path) -> None:
+    hu = anatomy(3, 24, 32, 1)[1:2]
+    sitk.WriteImage(sitk.GetImageFromArray(hu), str(tmp_path / "one.mha"))
+    assert np.array_equal(read_volume(find_series(tmp_path / "one.mha")[0]).hu, hu)
+
+
 def test_unfit_image_files_are_refused(tmp_path: Path) -> None:
     flat = tmp_path / "flat.mha"
     sitk.WriteImage(sitk.GetImageFromArray(np.zeros((20, 30), np.int16)), str(flat))

@@ -10,6 +10,7 @@ import pytest
 
 from hyrisk_desktop.errors import ExamError
 from hyrisk_desktop.imaging import content_sha256, find_series, read_volume
+from hyrisk_desktop.imaging.pixels.detached import data_files
 from tests.helpers.dicom_series import anatomy
 
 COUNT = 12
@@ -122,6 +123,17 @@ def test_headers_that_two_readers_could_understand_differently_are_refused(text:
     path.write_text(NRRD + "data  file: a.raw\ndata file: a.raw\n")
     with pytest.raises(ExamError):
         find_series(path)
+
+
+def test_a_line_of_a_header_has_at_most_a_thousand_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "scan.mhd"
+    for more, read in ((0, True), (1, False)):
+        path.write_text(META + "Comment = " + "x" * (989 + more) + "\nElementDataFile = LOCAL\n")
+        if read:
+            assert data_files(path) == ()
+        else:
+            with pytest.raises(ExamError):
+                data_files(path)
 
 
 def test_a_mha_that_names_a_file_is_refused_and_one_with_its_voxels_is_read(tmp_path: Path) -> None:

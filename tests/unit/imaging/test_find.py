@@ -246,6 +246,15 @@ def test_headers_read_by_layout_equal_those_walked(tmp_path: Path) -> None:
         assert read_header(file, layouts) == read_header(file)
 
 
+def test_what_follows_the_place_of_pixels_is_none(tmp_path: Path) -> None:
+    """Padding (FFFC,FFFC) ends an object that has no pixels."""
+    (part,) = slices(1)
+    del part.PixelData
+    part.DataSetTrailingPadding = b"1234"
+    header = read_header(write_one(part, tmp_path / "padded.dcm"))
+    assert (header.pixel_offset, header.pixel_length) == (-1, -1)
+
+
 @pytest.mark.real_data
 def test_real_headers_read_by_layout_equal_those_walked(real_data: Path) -> None:
     layouts = Layouts()

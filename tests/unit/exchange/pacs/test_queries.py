@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -313,3 +314,10 @@ def test_a_token_needs_no_user_and_a_service_without_either_no_keyring(monkeypat
     assert credentials.secret_of(web) is None
     with pytest.raises(PacsError, match="locked"):
         credentials.secret_of(named)
+
+
+@pytest.mark.parametrize("node", [Node("A", "A", "127.0.0.1", 104), Node("B", url="http://127.0.0.1:1/dicom-web")])
+def test_without_the_libraries_it_is_said_what_to_install(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynetdicom", None)
+    with pytest.raises(InputError, match=r"hyrisk-desktop\[pacs\]"):
+        open_archive(node, OUR_TITLE)

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import io
 import sqlite3
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.dimse_messages import N_ACTION_RSP  # type: ignore[attr-defined]
+from pynetdicom.events import Event
+from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    StorageCommitmentPushModel,
+    StorageCommitmentPushModelInstance,
+)
 
 from hyrisk_desktop.errors import Cancelled, PacsError
 from hyrisk_desktop.exchange.pacs import outbox as outbox_module
 from hyrisk_desktop.exchange.pacs.inbox import Inbox
-from hyrisk_desktop.exchange.pacs.outbox import Outbox, State
+from hyrisk_desktop.exchange.pacs.node import Node
+from hyrisk_desktop.exchange.pacs.outbox import Item, Outbox, State
 from hyrisk_desktop.exchange.pacs.receiver import Confirmation, Receiver
 from hyrisk_desktop.exchange.pacs.sending import send
 from hyrisk_desktop.jobs import CancelToken
 from tests.helpers.exams import write_exam
 from tests.helpers.orthanc import OUR_TITLE, PASSWORD, Orthanc
+from tests.helpers.patience import PATIENCE_S
 from tests.unit.exchange.pacs.conftest import unclosed_by_pynetdicom
 
 
@@ -169,6 +180,47 @@ def test_a_damaged_file_fails_and_the_others_go(
     outbox.path_of(items[1]).write_bytes(b"")
     send(outbox, pacs.node(), OUR_TITLE, receiver=receiver)
     assert states(outbox) == ["confirmed", "failed", "confirmed"]
+
+
+def test_a_confirmation_where_it_was_asked_for_is_waited_for(
+    outbox: Outbox, objects: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some archives report on the association that they were asked on, and call nobody back."""
+    (item,) = outbox.add("Archive", objects[:1])
+    outbox.sent(item)
+    listed, looked, ends = outbox.items, threading.Event(), list[threading.Thread]()
+
+    def items(*states: State, node: str | None = None) -> tuple[Item, ...]:
+        if ends:
+            looked.set()
+        return listed(*states, node=node)
+
+    def report(assoc: Association, asked: Dataset) -> None:
+        looked.wait(PATIENCE_S)
+        assoc.send_n_event_report(asked, 1, StorageCommitmentPushModel, StorageCommitmentPushModelInstance)
+
+    def committed(event: Event) -> tuple[int, None]:
+        ends.append(threading.Thread(target=report, args=(event.assoc, event.action_information)))
+        return 0x0000, None
+
+    def answered(event: Event) -> None:
+        if isinstance(event.message, N_ACTION_RSP):
+            ends[0].start()
+
+    ae = AE("ARCHIVE")
+    ae.add_supported_context(StorageCommitmentPushModel)
+    handlers = [(evt.EVT_N_ACTION, committed), (evt.EVT_DIMSE_SENT, answered)]
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)  # type: ignore[arg-type]
+    assert server is not None
+    monkeypatch.setattr(outbox, "items", items)
+    try:
+        send(outbox, Node("Archive", "ARCHIVE", "127.0.0.1", server.server_address[1]), OUR_TITLE)
+    finally:
+        looked.set()
+        for thread in ends:
+            thread.join()
+        ae.shutdown()
+    assert states(outbox) == ["confirmed"]
 
 
 def test_reports_about_something_else_change_nothing(outbox: Outbox, objects: list[bytes]) -> None:

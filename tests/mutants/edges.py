@@ -1,0 +1,136 @@
+"""Mutants that random ones showed to be missing: edges of reports, images, the session, bulk scoring, validation and the PACS."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import mutants
+
+_REPORTS = "tests/unit/exchange/"
+_IMAGING = "tests/unit/imaging/"
+_SESSION = "tests/gui/test_session.py"
+_VALIDATE = "tests/training/test_validate.py"
+
+EDGES = [
+    *mutants(
+        "hyrisk_desktop/exchange/reports/fhir.py",
+        f"{_REPORTS}test_change.py",
+        ("    if report.comparison is not None:\n        results.append", "    if False:\n        results.append"),
+    ),
+    *mutants(
+        "hyrisk_desktop/exchange/reports/safe_reading.py",
+        f"{_REPORTS}test_structured_report.py::test_foreign_and_damaged_objects_are_refused",
+        ("why=e.strerror or type(e).__name__", "why=type(e).__name__"),
+    ),
+    *mutants(
+        "hyrisk_desktop/exchange/reports/pdf_identity.py",
+        f"{_REPORTS}test_pdf.py::test_the_age_at_the_study",
+        ("or born > study:", "or born >= study:"),
+        ("or born > study:", ":"),
+    ),
+    *mutants(
+        "hyrisk_desktop/imaging/headers/tags.py",
+        f"{_IMAGING}test_find.py",
+        ("if tag == _PIXEL_DATA else (-1, -1)", "if True else (-1, -1)"),
+    ),
+    *mutants(
+        "hyrisk_desktop/imaging/headers/attributes.py",
+        f"{_IMAGING}test_usable.py",
+        (
+            "if header.big_endian or header.syntax == DEFLATED_LE or header.pixel_offset < 0:",
+            "if True:",
+            "",
+            "what is parsed in vain says the same",
+        ),
+    ),
+    *mutants(
+        "hyrisk_desktop/imaging/pixels/detached.py",
+        f"{_IMAGING}test_detached.py",
+        ("if len(line) > _MAX_LINE or", "if len(line) >= _MAX_LINE or"),
+        ("if len(line) > _MAX_LINE or", "if len(line) > _MAX_LINE + 1 or"),
+    ),
+    *mutants(
+        "hyrisk_desktop/imaging/pixels/single_frame.py",
+        f"{_IMAGING}test_slab.py",
+        ("    if headers != record.headers:\n", "    if True:\n", "", "headers that are the same make the same stack anew"),
+    ),
+    *mutants(
+        "hyrisk_desktop/imaging/pixels/sharing.py",
+        f"{_IMAGING}test_sharing.py",
+        (
+            "        self.prepare()\n        self.work(_BACK)\n",
+            "        self.prepare()\n",
+            "",
+            "the other thread then does it alone, in more time",
+        ),
+    ),
+    *mutants(
+        "hyrisk_desktop/imaging/pixels/decoder_pool.py",
+        f"{_IMAGING}test_decode.py::test_a_child_that_has_answered_is_asked_again",
+        ("            self._give_back(c for c in children if c not in busy)", "            pass"),
+    ),
+    *mutants(
+        "hyrisk_desktop/imaging/pixels/decoder_child.py",
+        f"{_IMAGING}test_decode.py::test_an_image_file_of_one_slice_keeps_its_rows",
+        ("while values.ndim > 3 and values.shape[0] == 1:", "while values.shape[0] == 1:"),
+    ),
+    *mutants(
+        "hyrisk_desktop/batch/on_cluster.py",
+        "tests/unit/batch/test_on_cluster.py::test_a_few_exams_a_thread_are_on_their_way_and_more_once_workers_come",
+        ("if time.monotonic() - self._looked > _LOOK_S:", "if False:"),
+        ("if time.monotonic() - self._looked > _LOOK_S:", "if True:"),
+        ("max(_LEAST_AHEAD, _PER_THREAD * sum(", "max(_LEAST_AHEAD, sum("),
+    ),
+    *mutants(
+        "model_training/validation/cases.py",
+        f"{_VALIDATE}::test_another_readers_clicks_reach_equally_far_to_every_side",
+        ("rng.integers(-CLICK_SHIFT_SLICES, CLICK_SHIFT_SLICES + 1)", "rng.integers(-CLICK_SHIFT_SLICES, CLICK_SHIFT_SLICES)"),
+        ("rng.integers(-CLICK_SHIFT_PX, CLICK_SHIFT_PX + 1, 2)", "rng.integers(-CLICK_SHIFT_PX, CLICK_SHIFT_PX, 2)"),
+    ),
+    *mutants(
+        "model_training/validation/page.py",
+        f"{_VALIDATE}::test_each_row_of_a_table_has_the_cells_of_its_head",
+        ("header[:3], [row[:3] for row in rows]", "header[:3], rows"),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/session.py",
+        _SESSION,
+        (
+            "if self.risk is None and self.risk_status in (RiskStatus.READY, RiskStatus.COMPUTING, RiskStatus.FAILED):",
+            "if self.risk is None:",
+        ),
+        ("not 0 <= index < len(self.scores.lesions):", "not 0 <= index <= len(self.scores.lesions):"),
+        ("not 0 <= index < len(self.scores.lesions):", "not index < len(self.scores.lesions):"),
+        ("self.exam is not None and self.exam.exam_id == exam.exam_id and self.exam.loading", "self.exam is not None and self.exam.loading"),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/measured.py",
+        _SESSION,
+        ("if stale or not self.explaining or self.risk is None or", "if stale or not self.explaining or", "tests/gui/test_explaining.py"),
+        ('        self._without_risk = (RiskStatus.NO_CENTRE, "") if model else (RiskStatus.NO_MODEL, message)\n', ""),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/services/explain.py",
+        "tests/gui/test_explaining.py::test_what_is_explained_is_not_explained_again",
+        ("            or session.explanation is not None\n", ""),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/services/exam_loader.py",
+        "tests/gui/test_opening.py::test_why_no_series_can_be_scored_is_said",
+        ("            records[0].reason if records else tr(", "            tr("),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/services/risk.py",
+        _SESSION,
+        ("if self._predictor is None and self._session.risk is None:", "if self._predictor is None:"),
+    ),
+    *mutants(
+        "hyrisk_desktop/exchange/pacs/sending.py",
+        f"{_REPORTS}pacs/test_sending.py::test_a_confirmation_where_it_was_asked_for_is_waited_for",
+        ("            if receiver is None:\n                _wait(outbox, items, wait_s, cancel)\n", ""),
+        ("        outbox.report(confirmation_of(event.event_information))\n", ""),
+    ),
+    *mutants(
+        "hyrisk_desktop/exchange/pacs/archive.py",
+        f"{_REPORTS}pacs/test_queries.py::test_without_the_libraries_it_is_said_what_to_install",
+        ("    require_pacs()\n", ""),
+    ),
+]  # fmt: skip
