@@ -170,7 +170,7 @@ RISK = [
         "hyrisk_desktop/risk/resnet.py",
         "tests/unit/risk/test_resnet.py",
         ("if depth < 50 else", "if depth <= 50 else"),
-        ("nn.Conv2d(3, 64, 7, 2, padding=3, bias=False)", "nn.Conv2d(3, 64, 7, 2, padding=2, bias=False)"),
+        ("nn.Conv2d(3, before, 7, 2, padding=3, bias=False)", "nn.Conv2d(3, before, 7, 2, padding=2, bias=False)"),
         ("nn.MaxPool2d(3, 2, padding=1)", "nn.MaxPool2d(2, 2)"),
         ("stride = 2 if stage and not number else 1", "stride = 2 if not number else 1"),
         ("        nn.Linear(before, _CLASSES_OF_IMAGENET)\n", ""),
