@@ -18,7 +18,10 @@ from hyrisk_desktop.exchange.exports import Targets, write_exports
 from hyrisk_desktop.exchange.reports.report import Report
 from hyrisk_desktop.exchange.restoring import restore
 from hyrisk_desktop.gui.dialogs.message import ErrorDialog
+from hyrisk_desktop.gui.services import exam_loader
 from hyrisk_desktop.gui.state import ReadState
+from hyrisk_desktop.imaging import SeriesRecord
+from hyrisk_desktop.jobs import CancelToken
 from hyrisk_desktop.measurement import measure
 from hyrisk_desktop.risk import Predictor
 from tests.gui.conftest import Program
@@ -457,3 +460,23 @@ def test_a_drop_that_was_overtaken_by_another_exam_is_forgotten(
     open_exam(ready, exam)
     settle(ready)
     assert ready.session.read == ReadState()
+
+
+def test_what_was_to_be_restored_is_forgotten_with_a_cancelled_opening(
+    ready: Program, report: Report, exam: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(_: Path, *, progress: object, cancel: CancelToken) -> tuple[SeriesRecord, ...]:
+        while True:
+            cancel.raise_if_cancelled()
+
+    sr, loader = put(report, exam), ready.services.loader
+    with monkeypatch.context() as patch:
+        patch.setattr(exam_loader, "find_series", never)
+        ready.window.commands.reading_files.restoring.take(sr)
+        ready.wait(lambda: loader.loading)
+        loader.cancel()
+        ready.wait(lambda: not loader.loading)
+    open_exam(ready, exam)
+    ready.wait(lambda: bar(ready).isVisible())
+    settle(ready)
+    assert ready.session.read == ReadState(), "it is offered, as any report beside an exam, and not restored"

@@ -79,7 +79,7 @@ class Restoring(QObject):
         self._remarked: ReadState | None = None
         loader.opened.connect(self._opened)
         loader.report_given.connect(self.take)
-        loader.failed.connect(self._forget_wanted)
+        loader.abandoned.connect(self._forget_wanted)
         session.exam_changed.connect(self._leave)
         session.risk_changed.connect(self._compare_risk)
         session.read_changed.connect(self._reconsider)
@@ -206,8 +206,8 @@ class Restoring(QObject):
         self._job, self._offer, self._check, self._remarked = None, None, None, None
         self.over.emit()
 
-    @Slot(object)
-    def _forget_wanted(self, _: object) -> None:
+    @Slot()
+    def _forget_wanted(self) -> None:
         self._wanted = None
 
     # --- applied

@@ -54,6 +54,7 @@ class ExamLoader(QObject):
         opened: an exam is open and complete; carries the path it was opened from, or None.
         failed: the error; the exam open before is still open.
         report_given: what was to be opened is no exam but a report of one; carries its path.
+        abandoned: an opening has ended without an exam.
         idle: nothing is loading any more.
     """
 
@@ -61,6 +62,7 @@ class ExamLoader(QObject):
     opened = Signal(object)
     failed = Signal(object)
     report_given = Signal(object)
+    abandoned = Signal()
     idle = Signal()
 
     def __init__(self, session: Session, runner: JobRunner, parent: QObject | None = None) -> None:
@@ -165,6 +167,7 @@ class ExamLoader(QObject):
         """Opening ended without an exam: the one open before is back."""
         self.idle.emit()
         self._session.abandon_preview()
+        self.abandoned.emit()
 
 
 def _open(opening: _Opening, context: JobContext) -> Exam:
