@@ -340,7 +340,7 @@ def test_what_the_reader_does_before_a_change_elsewhere_is_there_stays_and_is_as
     told: list[str] = []
     keeper.told.connect(told.append)
     reader, read = at_another_desk(one_read, other)
-    keeper.take(other.save_read(replace(read, grade=3.0), reader), "Changed.", unchanged=True)
+    keeper.take(other.save_read(replace(read, grade=3.0), reader), "Changed.")
     session.set_grade(2.0)
     box = question(program)
     assert (session.read.grade, told) == (2.0, [])
@@ -361,6 +361,27 @@ def test_what_is_here_stays_on_screen_while_it_is_asked_which_read_stays(one_rea
     answered(program)
     assert (session.read.grade, told) == (2.0, [])
     box.reject()
+
+
+def test_an_act_right_after_the_other_read_was_chosen_is_neither_overwritten_nor_dropped(
+    one_read: Reading, other: Store
+) -> None:
+    program, session = one_read.program, one_read.session
+    reader, read = at_another_desk(one_read, other)
+    other.save_read(replace(read, grade=3.0), reader)
+    session.set_grade(2.0)
+    question(program).defaultButton().click()
+    session.set_grade(1.0)
+
+    def asked() -> list[QMessageBox]:
+        boxes = program.window.findChildren(QMessageBox, "conflictQuestion")
+        return [box for box in boxes if "Here: grade 1" in box.informativeText()]
+
+    program.wait(lambda: bool(asked()))
+    assert session.read.grade == 1.0
+    assert [r.grade for r in other.reads()] == [3.0]
+    asked()[0].defaultButton().click()
+    program.wait(lambda: session.read.grade == 3.0)
 
 
 def test_a_grade_that_was_unlocked_here_was_not_changed_elsewhere(

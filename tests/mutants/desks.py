@@ -133,13 +133,20 @@ DESKS = [
             "nobody tells of this change again.\n            self._missed = True\n",
             "nobody tells of this change again.\n",
         ),
-        (" and not (unchanged and session.read != before)", ""),
+        (" and here and session.read == before", " and here"),
         (
             "read.revision > self._revision:",
             "read.revision >= 0:",
             "",
             "taking what is shown already changes nothing that is stored or shown",
         ),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/worklist/commands.py",
+        _WINDOW,
+        ("if state_of(mine) == state_of(given_up):", "if True:"),
+        ("None if button is replace else latest[0]", "latest[0]"),
+        ("None if button is replace else latest[0]", "None"),
     ),
     *mutants(
         "hyrisk_desktop/gui/services/store.py",

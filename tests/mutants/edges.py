@@ -118,6 +118,11 @@ EDGES = [
         ("            records[0].reason if records else tr(", "            tr("),
     ),
     *mutants(
+        "hyrisk_desktop/gui/export/restoring.py",
+        "tests/gui/test_restore_reading.py::test_what_was_to_be_restored_is_forgotten_with_a_cancelled_opening",
+        ("        loader.abandoned.connect(self._forget_wanted)\n", ""),
+    ),
+    *mutants(
         "hyrisk_desktop/gui/services/risk.py",
         _SESSION,
         ("if self._predictor is None and self._session.risk is None:", "if self._predictor is None:"),

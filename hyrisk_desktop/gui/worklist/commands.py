@@ -15,6 +15,7 @@ from hyrisk_desktop.gui.state import Tool
 from hyrisk_desktop.gui.viewer.desk import Desk
 from hyrisk_desktop.gui.worklist.controller import Worklist
 from hyrisk_desktop.gui.worklist.dialogs.conflict import conflict_question
+from hyrisk_desktop.gui.worklist.read_keeper import state_of
 from hyrisk_desktop.gui.worklist.scoring import Scoring
 from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.settings import Settings
@@ -51,8 +52,8 @@ class WorklistCommands(QObject):
         self._desk, self._window = desk, window
         self.shown = False
         self._conflicts: dict[tuple[int, int, bool, int], tuple[Read, Reader, Read]] = {}
-        self._settled: dict[tuple[int, int, bool, int], bool] = {}
-        """Conflicts that were answered, and whether by replacing what was saved elsewhere."""
+        self._settled: dict[tuple[int, int, bool, int], Read | None] = {}
+        """Conflicts that were answered: what was here and is given up, None where it has replaced what was saved elsewhere."""
         worklist.list_changed.connect(self._begin)
         worklist.told.connect(self.message)
         worklist.ready.connect(self._offer_last)
@@ -217,12 +218,14 @@ class WorklistCommands(QObject):
         worklist = self._worklist
         about = (newer.exam_id, newer.reader_id, newer.blinded, newer.revision)
         if about in self._settled:
-            # A save that was on its way while the reader answered.
-            if self._settled[about]:
+            # A save that was on its way while the reader answered; what was done since is asked about anew.
+            given_up = self._settled[about]
+            if given_up is None:
                 worklist.store.replace_newer(mine, reader, newer)
-            else:
+                return
+            if state_of(mine) == state_of(given_up):
                 worklist.store.withdraw(mine.exam_id, reader.reader_id, blinded=mine.blinded)
-            return
+                return
         # The newest state of each read; its risk may come in while the question stands. One question at a time.
         asking = bool(self._conflicts)
         self._conflicts[about] = (mine, reader, newer)
@@ -239,7 +242,7 @@ class WorklistCommands(QObject):
 
         def answered(button: object) -> None:
             latest = self._conflicts.pop(about)
-            self._settled[about] = button is replace
+            self._settled[about] = None if button is replace else latest[0]
             if button is replace:
                 worklist.store.replace_newer(*latest)
             else:

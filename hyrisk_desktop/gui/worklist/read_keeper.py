@@ -89,12 +89,13 @@ class ReadKeeper(QObject):
 
         self._store.ask(lambda store: store.unlock_read(stored_id, reader), done)
 
-    def take(self, newer: Read, sentence: str = "", *, unchanged: bool = False) -> None:
+    def take(self, newer: Read, sentence: str = "") -> None:
         """Show what another window has stored instead of what is on screen here, where that is the same read.
+
+        What the reader changes before it is there stays and is saved, and that tells of the conflict.
 
         Args:
             newer: what is stored, or was a moment ago. sentence: told once it is shown.
-            unchanged: not if the reader changes something before it is there.
         """
         session, reader = self._session, self._reader
         exam, stored_id, blinded = session.exam, session.stored_id, session.blinded
@@ -108,7 +109,7 @@ class ReadKeeper(QObject):
             if self._question == question:
                 self._asked = False
             here = session.exam is exam and self._reader == reader and session.blinded == blinded
-            if read is not None and here and not (unchanged and session.read != before):
+            if read is not None and here and session.read == before:
                 # Only what is shown here is what the next save comes after.
                 self._store.ask(lambda store: store.base_on(read, reader, read.revision), failed=lambda _: None)
                 self._known, self._revision = read, read.revision
@@ -163,7 +164,7 @@ class ReadKeeper(QObject):
                 return
             if read is not None and read.revision > self._revision:
                 sentence = tr("This read was changed elsewhere, and is shown as it was saved there.")
-                self.take(read, sentence, unchanged=True)
+                self.take(read, sentence)
 
         self._store.ask(lambda store: store.newest_read(stored_id, reader, blinded=blinded), done, lambda _: None)
 
