@@ -46,12 +46,7 @@ class CopyResult(QWidget):
         self._about_subject.setText(about_subject)
         self._folder.setText(str(export.folder))
         self._subject.setText(export.subject)
-        self._objects.setText(
-            tr(
-                "{n} DICOM objects (images, report, segmentation), PDF, FHIR and JSON; every file was searched.",
-                n=export.objects,
-            )
-        )
+        self._objects.setText(tr("{n} DICOM objects, PDF, FHIR and JSON; every file was searched.", n=export.objects))
         for finding in export.warnings:
             self._add(finding.message, "" if finding.severity is Severity.INFO else "copyWarning")
         if not export.warnings:
