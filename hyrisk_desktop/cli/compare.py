@@ -133,6 +133,12 @@ def _number(value: float, sign: str = "") -> str:
     return decimal(value, f"{sign}.0f" if abs(value) >= 999.5 else f"{sign}.3g")
 
 
+def _beside_noise(difference: float, noise: float | None) -> str:
+    if noise is None:
+        return tr("noise not known")
+    return tr("more than noise makes") if abs(difference) > noise else tr("within what noise makes")
+
+
 def _print(document: dict[str, Any]) -> None:
     days, residual = document["interval_days"], document["registration"]["residual_mm"]
     lines = [tr("Interval          {days}", days=tr("not known") if days is None else trn("{n} day", "{n} days", days))]
@@ -141,11 +147,10 @@ def _print(document: dict[str, Any]) -> None:
     for name, row in document["change"].items():
         if row["difference"] is None:
             continue
-        beyond = row["noise"] is not None and abs(row["difference"]) > row["noise"]
         lines.append(
             tr("{name:17s} {prior} -> {current}, {difference} ({noise})",
                name=name, prior=_number(row["prior"]), current=_number(row["current"]), difference=_number(row["difference"], "+"),
-               noise=tr("more than noise makes") if beyond else tr("within what noise makes"))
+               noise=_beside_noise(row["difference"], row["noise"]))
         )  # fmt: skip
     if document["model"] is not None:
         lines.append(tr("Model             {m} {s}", m=document["model"]["name"], s=document["model"]["sha256"][:12]))

@@ -58,9 +58,9 @@ def noise_of(
         found |= {f"heart_{name}": _BAND * scan for name, scan in between.items()}
         for a, b in zip(now.whole_heart.vessels, then.whole_heart.vessels, strict=True):
             found[f"heart_{a.vessel.lower()}"] = _BAND * _between_scans(_amounts(a), _amounts(b), sd)["agatston"]
-    if now.risk is not None and then.risk is not None:
-        halves = [(m.risk.interval[1] - m.risk.interval[0]) / 2 for m in (now, then) if m.risk is not None]
-        found |= dict.fromkeys(("risknet", "hyrisknet"), math.hypot(*halves))
+    if now.risk is not None and then.risk is not None and now.risk.head == then.risk.head:
+        # Of the other head there is no interval, nor of two heads a common one.
+        found[now.risk.head] = math.hypot(*((high - low) / 2 for low, high in (now.risk.interval, then.risk.interval)))
     return found
 
 

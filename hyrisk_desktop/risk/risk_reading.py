@@ -62,6 +62,11 @@ class RiskReading:
     engine: str = ""
 
     @property
+    def head(self) -> str:
+        """The network that is headlined, and that the interval is of: ``"hyrisknet"`` where there is its score, else ``"risknet"``."""
+        return "risknet" if self.hyrisknet is None else "hyrisknet"
+
+    @property
     def risk(self) -> float:
         """The risk to headline: HyRiskNet's where there is its score, else RiskNet's."""
         return self.risknet if self.hyrisknet is None else self.hyrisknet

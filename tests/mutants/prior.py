@@ -15,6 +15,11 @@ _HEART_FILES = "tests/unit/exchange/test_whole_heart_files.py"
 
 PRIOR = [
     *mutants(
+        "hyrisk_desktop/cli/compare.py",
+        "tests/unit/comparison/test_compare.py::test_the_command_says_of_each_change_whether_it_is_more_than_noise",
+        ("    if noise is None:\n        return tr(\"noise not known\")\n", "    noise = noise or 9.0\n"),
+    ),
+    *mutants(
         "hyrisk_desktop/comparison/noise.py",
         _NOISE,
         ("_BAND * math.hypot(float(np.std(common[:, k])), float(np.std(missed[:, k])), scan)", "_BAND * math.hypot(float(np.std(common[:, k])), scan)"),
@@ -23,7 +28,8 @@ PRIOR = [
         ("density = (now[0] + then[0]) / total if total > 0 else 1.0", "density = 1.0"),
         ("_between_scans(_amounts(a), _amounts(b), sd)", "_between_scans(_amounts(a), _amounts(a), sd)"),
         ("excluded=excluded)", "excluded=())"),
-        ("found |= dict.fromkeys((\"risknet\", \"hyrisknet\"), math.hypot(*halves))", "found |= dict.fromkeys((\"risknet\", \"hyrisknet\"), sum(halves))"),
+        ("found[now.risk.head] = math.hypot(*((high", "found[now.risk.head] = sum(((high"),
+        (" and now.risk.head == then.risk.head", ""),
         ("if current.contains(a) and prior.contains(b)]", "]"),
     ),
     *mutants(

@@ -315,6 +315,25 @@ def test_the_command_prints_each_finding_as_a_line(capsys: pytest.CaptureFixture
     assert out[1:3] == ["[warning] The exams lie apart.", "[info] No date."]
 
 
+def test_the_command_says_of_each_change_whether_it_is_more_than_noise(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = {
+        "agatston": (5.0, 9.0, 4.0, 4.1), "volume_mm3": (9.0, 5.0, -4.0, 3.9), "grade": (3.0, 1.0, 2.0, None),
+        "hyrisknet": (None, 0.5, None, None),
+    }  # fmt: skip
+    change = {
+        name: dict(zip(("current", "prior", "difference", "noise"), row, strict=True)) for name, row in rows.items()
+    }
+    _print({
+        "interval_days": 1, "registration": {"residual_mm": None}, "change": change, "findings": [], "model": None,
+        "exams": {},
+    })  # fmt: skip
+    assert capsys.readouterr().out.splitlines()[1:4] == [
+        "agatston          9 -> 5, +4 (within what noise makes)",
+        "volume_mm3        5 -> 9, -4 (more than noise makes)",
+        "grade             1 -> 3, +2 (noise not known)",
+    ]
+
+
 def test_whole_hearts_are_compared_where_they_are_asked_for(now: CTVolume, then: CTVolume) -> None:
     found = compare(now, then, CENTRE, whole_heart=True)
     change = found.changes["heart_agatston"]

@@ -103,13 +103,22 @@ def test_risks_differ_by_both_intervals_and_hearts_by_the_scan_alone() -> None:
     volume = block_volume()
     heart = heart_with(300.0, 400.0, extent=2)
     now, then = measured(volume, whole_heart=heart), measured(volume, whole_heart=heart)
-    object.__setattr__(now, "risk", SimpleNamespace(interval=(0.2, 0.5)))
-    object.__setattr__(then, "risk", SimpleNamespace(interval=(0.1, 0.5)))
+    object.__setattr__(now, "risk", SimpleNamespace(interval=(0.2, 0.5), head="hyrisknet"))
+    object.__setattr__(then, "risk", SimpleNamespace(interval=(0.1, 0.5), head="hyrisknet"))
     found = noise_of(volume, volume, now, then, LAID)
-    assert found["risknet"] == found["hyrisknet"] == pytest.approx(0.25)
+    assert found["hyrisknet"] == pytest.approx(0.25)
+    assert "risknet" not in found, "no interval is of it"
     between = 2 * SCAN_SD * 20.0 + SCAN_SD**2
     assert found["heart_sqrt_volume"] == pytest.approx(1.96 * SCAN_SD)
     assert found["heart_agatston"] == pytest.approx(1.96 * between * 300 / 400)
+
+
+def test_intervals_of_two_heads_make_no_band() -> None:
+    volume = block_volume()
+    now, then = measured(volume), measured(volume)
+    object.__setattr__(now, "risk", SimpleNamespace(interval=(0.2, 0.5), head="hyrisknet"))
+    object.__setattr__(then, "risk", SimpleNamespace(interval=(0.1, 0.5), head="risknet"))
+    assert not {"hyrisknet", "risknet"} & set(noise_of(volume, volume, now, then, LAID))
 
 
 def test_a_heart_that_nobody_has_looked_at_may_differ_by_far_more() -> None:
