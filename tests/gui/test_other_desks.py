@@ -384,6 +384,26 @@ def test_an_act_right_after_the_other_read_was_chosen_is_neither_overwritten_nor
     program.wait(lambda: session.read.grade == 3.0)
 
 
+@pytest.mark.parametrize(("button", "then"), [(0, "withdraw"), (1, "replace_newer")])
+def test_a_save_that_was_on_its_way_while_the_reader_answered_follows_the_answer(
+    one_read: Reading, other: Store, monkeypatch: pytest.MonkeyPatch, button: int, then: str
+) -> None:
+    program, service = one_read.program, one_read.program.services.store
+    conflicts: list[tuple[Read, Reader, Read]] = []
+    service.conflict.connect(lambda *about: conflicts.append(about))
+    reader, read = at_another_desk(one_read, other)
+    other.save_read(replace(read, grade=3.0), reader)
+    one_read.session.set_grade(2.0)
+    box = question(program)
+    next(b for b in box.buttons() if (b is box.defaultButton()) == (button == 0)).click()
+    settle(program)
+    done: list[str] = []
+    for name in ("withdraw", "replace_newer"):
+        monkeypatch.setattr(service, name, lambda *_, name=name, **__: done.append(name))
+    service.conflict.emit(*conflicts[0])
+    assert done == [then]
+
+
 def test_a_grade_that_was_unlocked_here_was_not_changed_elsewhere(
     reading: Reading,  # noqa: F811
     exams: Path,  # noqa: F811
