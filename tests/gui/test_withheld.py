@@ -6,13 +6,13 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QRect, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QListWidget, QPushButton, QTableView
 
 from hyrisk_desktop.gui.export.writer import readiness
 from hyrisk_desktop.gui.models.comparison import _risk_texts
-from hyrisk_desktop.gui.panels.risk_panel import ByGradeStrip
+from hyrisk_desktop.gui.panels.risk_panel import ByGradeStrip, Note
 from hyrisk_desktop.gui.results import results_text
 from hyrisk_desktop.gui.state import ReadState
 from hyrisk_desktop.gui.worklist.columns import columns
@@ -83,6 +83,26 @@ def test_a_reason_stands_in_place_of_every_number(withheld: Program) -> None:
         label = withheld.window.findChild(QLabel, name)
         assert label.property("state") == "hidden"
         assert label.accessibleDescription() == "Withheld"
+
+
+@pytest.mark.parametrize("text", ["Twenty letters there. " * 30, "请检查心脏中心点" * 40], ids=["words", "signs"])
+def test_a_reason_without_room_ends_in_whole_lines_and_is_whole_in_its_tooltip(ready: Program, text: str) -> None:
+    note = ready.window.findChild(Note, "riskNote")
+    note.setText(text)
+    shown = note.text()
+    assert shown.endswith("…")
+    assert text.startswith(shown[:-1])
+    assert text[len(shown) - 1] in " 请检查心脏中心点", "no word is cut"
+    room = note.contentsRect()
+
+    def height(part: str) -> int:
+        high = QRect(0, 0, room.width(), 10_000)
+        return note.fontMetrics().boundingRect(high, Qt.TextFlag.TextWordWrap, part).height()
+
+    assert height(shown) <= room.height() < height(text[: len(shown) + 24] + "…")
+    assert note.toolTip() == note.accessibleDescription() == text
+    note.setText("Short.")
+    assert note.text() == "Short."
 
 
 def test_nothing_of_it_reaches_the_clipboard(withheld: Program) -> None:
