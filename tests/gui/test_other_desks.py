@@ -157,11 +157,17 @@ def test_a_blinded_list_names_no_other_reader_and_no_blinded_reader_is_named(
     third.close()
 
 
-def at_another_desk(reading: Reading, other: Store) -> tuple[Reader, Read]:  # noqa: F811
-    """This reader's read of the exam on screen, as the other desk opens it."""
+def on_screen(reading: Reading) -> tuple[Reader, int]:  # noqa: F811
+    """Who reads which exam of the list."""
     reader, exam_id = reading.worklist.reader, reading.session.stored_id
     assert reader is not None
     assert exam_id is not None
+    return reader, exam_id
+
+
+def at_another_desk(reading: Reading, other: Store) -> tuple[Reader, Read]:  # noqa: F811
+    """This reader's read of the exam on screen, as the other desk opens it."""
+    reader, exam_id = on_screen(reading)
     announce(other.database, reader, exam_id, blinded=False)
     read = other.read_of(exam_id, reader)
     assert read is not None
@@ -261,9 +267,7 @@ def test_a_change_elsewhere_replaces_nothing_that_is_done_while_the_stored_read_
     settle(reading.program)
     program, session, keeper = reading.program, reading.session, reading.worklist.keeper
     hear_nothing(program)
-    reader, exam_id = reading.worklist.reader, session.stored_id
-    assert reader is not None
-    assert exam_id is not None
+    reader, exam_id = on_screen(reading)
     assert session.exam is not None
     other.save_read(Read(exam_id, reader.reader_id, uid_of(reading, exam_id), grade=3.0), reader)
     keeper.follow()
