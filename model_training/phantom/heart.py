@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from model_training.phantom.fields import F32, Points, capsule, ellipsoid, noise, smooth_min
+from model_training.phantom.fields import F32, Points, capsule, ellipsoid, noise, smooth_min, tube
 from model_training.phantom.subject import Subject, stream
 
 F64 = NDArray[np.float64]
@@ -28,13 +28,13 @@ CLICK = (9.0, -5.0, 13.5)
 _CHAMBERS: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
     "lv": ((22, -2, -14), (46, 31, 33)),  # the first radius lies along LV_AXIS
     "rv": ((2, -24, -14), (46, 30, 22)),
-    "ra": ((-33, 4, -6), (26, 22, 25)),
-    "la": ((4, 30, 10), (33, 19, 22)),
-    "outflow": ((2, -20, 22), (19, 15, 18)),
+    "ra": ((-31, 6, -6), (28, 24, 27)),
+    "la": ((3, 29, 9), (36, 19, 23)),
+    "outflow": ((8, -21, 20), (19, 14, 17)),
 }
 _APPENDAGES: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
     "left appendage": ((34, 12, 22), (8, 13, 10)),
-    "right appendage": ((-24, -16, 18), (10, 12, 12)),
+    "right appendage": ((-21, -15, 15), (14, 9, 13)),
 }
 _CORONARIES: dict[str, list[tuple[float, float, float]]] = {
     "LM": [(8, 0, 18), (14, -2, 18), (20, -1, 17)],
@@ -52,6 +52,15 @@ _CORONARIES: dict[str, list[tuple[float, float, float]]] = {
     "diagonal": [(30, -19, 12), (40, -16, 6), (50, -14, -6), (58, -14, -20)],
     "vein": [(42, -34, -8), (34, -18, 12), (32, 6, 15), (40, 22, 6), (30, 38, -8), (6, 42, -18), (-16, 34, -18)],
 }
+_GROOVES: tuple[tuple[tuple[float, float, float], tuple[float, float, float]], ...] = (
+    ((22, -4, 18), (33, -27, 6)),
+    ((33, -27, 6), (48, -42, -26)),
+    ((24, 2, 16), (40, 24, -4)),
+    ((40, 24, -4), (26, 38, -24)),
+    ((-10, -12, 18), (-31, -21, 2)),
+    ((-31, -21, 2), (-26, -12, -28)),
+)
+"""Where fat gathers between the chambers, along the coronary arteries."""
 CALCIFIED_VESSELS = {"LM": 0.07, "LAD": 0.43, "LCx": 0.20, "RCA": 0.30}
 
 
@@ -75,7 +84,11 @@ def _axis_frame(axis: tuple[float, float, float]) -> F64:
 
 @dataclass(frozen=True)
 class HeartFields:
-    """Distances (mm, on the points they were asked for) to the heart's surfaces."""
+    """Distances (mm, on the points they were asked for) to the heart's surfaces.
+
+    Attributes:
+        sheath: to what wraps the great vessels, with the little fat between them.
+    """
 
     chambers: F32
     cavities: F32
@@ -83,6 +96,17 @@ class HeartFields:
     paracardiac: F32
     vessels: F32
     root: F32
+    sheath: F32
+
+
+@dataclass(frozen=True)
+class _GreatVessels:
+    """Distances to all of them, to those the pericardium wraps, to the aorta's root, and to what keeps them together."""
+
+    every: F32
+    wrapped: F32
+    root: F32
+    sheath: F32
 
 
 class Heart:
@@ -96,7 +120,7 @@ class Heart:
     def __init__(self, subject: Subject) -> None:
         rng = stream(subject.seed, "heart")
         traits = subject.traits
-        self.scale = math.exp(0.095 * traits["size"]) * (1.02 if subject.male else 0.96)
+        self.scale = math.exp(0.095 * traits["size"]) * (0.975 if subject.male else 0.92)
         self.turn = rotation((rng.normal(0, 6), rng.normal(0, 6), rng.normal(0, 7)))
         self.fat_mm = max(4.6 + 2.4 * traits["eat"], 0.4)
         self.paracardiac_mm = max(5.0 + 4.0 * traits["para"], 0.5)
@@ -107,7 +131,7 @@ class Heart:
             for name, (centre, radii) in {**_CHAMBERS, **_APPENDAGES}.items()
         }
         self._root = np.array([-1, -1, 18]) + rng.normal(0, 1.5, 3)
-        self._root_radius = float(np.clip(15.5 + 0.5 * traits["age"] + rng.normal(0, 1.2), 12, 20))
+        self._root_radius = float(np.clip(16.0 + 0.5 * traits["age"] + rng.normal(0, 1.2), 12, 20))
         self._rng_paths = rng.normal(0, 1.6, (6, 8, 3))
         self.shift_mm = np.zeros(3)
         self.click = self.to_world(np.asarray(CLICK) + rng.normal(0, (3.0, 3.0, 2.0)))
@@ -156,42 +180,64 @@ class Heart:
         points = points[0] - x0, points[1] - y0, points[2] - z0
         local = self.to_local(self._warped(points))
         parts = {name: self._chamber(name, local) for name in self._chambers}
-        muscle = parts["lv"]
-        hull = parts["lv"]
-        for name in ("rv", "ra", "la", "outflow"):
-            muscle = smooth_min(muscle, parts[name], 3.0)
-            hull = smooth_min(hull, parts[name], 26.0)
+        # The groove between the atria is shallow, those of the coronary arteries are not.
+        atria = smooth_min(parts["ra"], parts["la"], 22.0)
+        muscle, hull = parts["lv"], parts["lv"]
+        for part, fillet in ((parts["rv"], 6.0), (atria, 7.0), (parts["outflow"], 4.0)):
+            muscle = smooth_min(muscle, part, fillet)
+            hull = smooth_min(hull, part, 18.0)
         for name in _APPENDAGES:
-            muscle = np.minimum(muscle, parts[name])
+            muscle = smooth_min(muscle, parts[name], 6.0)
+            hull = smooth_min(hull, parts[name], 6.0)
         vessels = self._great_vessels(local)
-        hull = smooth_min(hull, vessels[1] + np.float32(4.0), 16.0)
+        hull = smooth_min(hull, vessels.wrapped + np.float32(2.0), 12.0)
         cavities = np.minimum(self._chamber("lv", local, 10.0), self._chamber("rv", local, 4.0))
-        # More fat in the grooves and over the right heart than over the free wall of the left ventricle.
         x, y, z = (axis.ravel() for axis in points)
-        uneven = np.float32(1.0) + np.float32(0.25) * noise(x, y, z, 30.0, self.warp_offset + 5.0)
-        over_left = np.clip(local[0] * 0.006 + local[1] * 0.004, -0.35, 0.35).astype(np.float32)
-        uneven = uneven * (np.float32(1.0) - over_left)
-        pericardium: F32 = hull - np.float32(self.fat_mm / self.scale) * uneven
-        front: F32 = np.clip(0.45 - local[1] * 0.012 - local[2] * 0.008, 0.10, 1.5).astype(np.float32)
-        pads = np.minimum(
-            ellipsoid(local, (-46, -36, -30), (16 + self.paracardiac_mm, 14 + self.paracardiac_mm, 26)),
-            ellipsoid(local, (48, -44, -40), (18 + self.paracardiac_mm, 12 + self.paracardiac_mm, 24)),
-        )
-        outside = pericardium - np.float32(self.paracardiac_mm / self.scale) * front
-        paracardiac = smooth_min(outside, pads + np.float32(6.0), 10.0)
+        lumps = np.exp(np.clip(np.float32(0.4) * noise(x, y, z, 22.0, self.warp_offset + 5.0), -0.8, 0.45))
+        fat, beside = self._fat(local)
+        pericardium: F32 = hull - fat * lumps
+        paracardiac = smooth_min(pericardium, beside, 16.0)
         s = np.float32(self.scale)
-        return HeartFields(muscle * s, cavities * s, pericardium * s, paracardiac * s, vessels[0] * s, vessels[2] * s)
+        return HeartFields(
+            muscle * s, cavities * s, pericardium * s, paracardiac * s, vessels.every * s, vessels.root * s,
+            smooth_min(vessels.sheath, pericardium, 10.0) * s,
+        )  # fmt: skip
 
-    def _great_vessels(self, p: Points) -> tuple[F32, F32, F32]:
-        """Distance to the vessels that leave the heart, to those the pericardium wraps, and to the aorta alone."""
+    def _fat(self, local: Points) -> tuple[F32, F32]:
+        """Thickness of the fat inside the pericardium and distance to the fat outside it, at ``local`` points (heart frame, no scale).
+
+        Fat lies in the grooves, over the right ventricle and in front of the root; lung lies on the rest of the heart.
+        """
+        _, y, z = local
+        nearest = capsule(local, *_GROOVES[0], 0.0)
+        for start, end in _GROOVES[1:]:
+            nearest = np.minimum(nearest, capsule(local, start, end, 0.0))
+        groove = np.clip(1.0 - nearest * np.float32(1 / 24.0), 0, 1)
+        front = np.clip((-8.0 - y) * np.float32(1 / 26.0), 0, 1)
+        base = np.clip((z + 2.0) * np.float32(1 / 22.0), 0, 1) * np.clip((64.0 - z) * np.float32(1 / 40.0), 0, 1)
+        share = 0.08 + 1.1 * groove * groove + front * (0.42 + 0.3 * base)
+        fat = np.float32(1.15 * self.fat_mm / self.scale) * share.astype(np.float32)
+        pads = np.minimum(
+            ellipsoid(local, (-44, -42, -32), (12 + self.paracardiac_mm, 9 + self.paracardiac_mm, 22)),
+            ellipsoid(local, (46, -50, -40), (13 + self.paracardiac_mm, 8 + self.paracardiac_mm, 20)),
+        )
+        breast = ellipsoid(local, (2, -46, 0), (7 + 1.6 * self.paracardiac_mm, 1.5 + 0.8 * self.paracardiac_mm, 32))
+        beside = smooth_min(pads, breast, 14.0) + np.float32(2.0)
+        return fat, beside
+
+    def _great_vessels(self, p: Points) -> _GreatVessels:
+        """Distances [z, y, x] to the vessels that leave the heart, at points ``p`` of its frame."""
         root, r = self._root, self._root_radius
         ascending = smooth_min(
             capsule(p, root, (-9, -4, 52), r, r - 1.0), capsule(p, (-9, -4, 52), (-4, 10, 78), r - 1.0, r - 2.0), 4.0
         )
-        trunk = capsule(p, (8, -18, 30), (16, 6, 48), 13.5, 13.0)
-        branches = np.minimum(
-            capsule(p, (16, 6, 48), (-34, 22, 40), 11.0, 9.0), capsule(p, (16, 6, 48), (40, 30, 44), 11.0, 9.0)
+        trunk = smooth_min(
+            capsule(p, (13, -22, 24), (22, -16, 36), 13.0, 12.5),
+            capsule(p, (22, -16, 36), (22, 4, 49), 12.5, 12.0),
+            4.0,
         )
+        right = tube(p, np.array([(22, 6, 48), (8, 19, 46), (-36, 22, 40)]), 10.5, 8.5)
+        branches = np.minimum(right, capsule(p, (22, 6, 48), (42, 30, 44), 10.5, 8.5))
         cava = np.minimum(
             capsule(p, (-27, 2, 14), (-30, 4, 95), 9.5, 9.0), capsule(p, (-30, 12, -22), (-28, 14, -70), 11.5)
         )
@@ -203,9 +249,11 @@ class Heart:
                 capsule(p, (30, 32, 8), (56, 42, 2), 7.0, 5.5), capsule(p, (30, 28, 20), (54, 18, 26), 6.0, 5.0)
             ),
         )
-        wrapped = np.minimum(ascending, trunk)
-        every = np.minimum(np.minimum(wrapped, branches), np.minimum(cava, veins))
-        return every, wrapped, ascending
+        wrapped = smooth_min(ascending, trunk, 8.0)
+        every = np.minimum(np.minimum(np.minimum(ascending, trunk), branches), np.minimum(cava, veins))
+        # Little fat keeps the vessels apart, and lung reaches them where they leave the middle.
+        sheath = smooth_min(smooth_min(wrapped, cava, 14.0), branches, 16.0)
+        return _GreatVessels(every, wrapped, ascending, smooth_min(sheath, veins, 6.0) - np.float32(0.8))
 
     def _epicardium(self, local: F64) -> F64:
         """Distance of points [n, 3] (heart frame, no warp) to the chambers."""

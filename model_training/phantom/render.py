@@ -233,7 +233,7 @@ def _paint_body(phantom: Phantom, canvas: _Canvas) -> None:
     """Everything large, from the outside in; bones last."""
     hu, points = phantom.tissue, canvas.coarse.points
     heart = phantom.heart.fields(points)
-    chest = phantom.thorax.fields(points, heart.paracardiac)
+    chest = phantom.thorax.fields(points, heart)
     texture = _texture(phantom, canvas.grid)
     fine, medium = texture.fine, texture.medium
     _paint_chest_wall(phantom, canvas, chest, texture)
@@ -245,6 +245,7 @@ def _paint_body(phantom: Phantom, canvas: _Canvas) -> None:
     _paint_heart(phantom, canvas, heart, texture)
     canvas.paint(chest.aorta, hu["blood"])
     canvas.paint(chest.oesophagus, 36.0 + 10.0 * medium, 1.6)
+    canvas.paint(chest.gullet_air, -700.0, 1.4)
     wall = canvas.share(chest.airway - np.float32(1.1), 1.0)
     if wall is not None:
         canvas.cover(wall, 20.0)
@@ -285,12 +286,16 @@ def _paint_heart(phantom: Phantom, canvas: _Canvas, heart: HeartFields, texture:
         # Seen only in stretches, where fat lies on both of its sides.
         canvas.cover(rim * np.clip(np.float32(0.32) + np.float32(0.55) * texture.medium, 0, 0.75), 5.0)
     muscle = np.float32(hu["myocardium"]) + np.float32(2.0) * texture.medium
-    canvas.paint(heart.chambers, muscle, 1.0 + 0.8 * motion)
+    # Between two beats the border stands in two places, and each is sharp.
+    beat = canvas.share(heart.chambers - np.float32(0.8 * motion), 1.0)
+    if beat is not None:
+        canvas.cover(beat * np.float32(0.45), muscle)
+    canvas.paint(heart.chambers + np.float32(0.4 * motion), muscle, 1.0 + 0.3 * motion)
     canvas.paint(heart.cavities, hu["blood"], 2.0)
-    # A broken plane of fat round the aortic root, where chambers lean on it.
-    plane = canvas.share(np.abs(heart.root - np.float32(0.5)) - np.float32(0.7), 1.0)
+    # Fat round the aortic root: wedges where chambers leave room, hardly a line where they lean on it.
+    plane = canvas.share(np.abs(heart.root - np.float32(0.4)) - np.float32(0.5), 1.0)
     if plane is not None:
-        broken = np.clip(np.float32(0.45) + np.float32(0.5) * texture.medium, 0, 0.9)
+        broken = np.clip(np.float32(0.8) * texture.medium - np.float32(0.25), 0, 0.8)
         canvas.cover(plane * broken, texture.inner_fat)
     canvas.paint(heart.vessels, hu["blood"] + 2.0, 1.2)
 

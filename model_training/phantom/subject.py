@@ -33,7 +33,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-GENERATOR_VERSION = "1.3"
+GENERATOR_VERSION = "1.4"
 """Changes whenever a seed would give other bytes."""
 
 TRAITS = ("age", "adip", "plaque", "dens", "eat", "para", "size", "aocalc", "emph", "muscle", "eatq", "hidden")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_training.phantom.fields import F32, Points, capsule, ellipsoid, noise, smooth_max, smooth_min, tube
+from model_training.phantom.heart import HeartFields
 from model_training.phantom.subject import Subject, stream
 
 F64 = NDArray[np.float64]
@@ -29,6 +30,7 @@ class ThoraxFields:
     cartilage: F32
     aorta: F32
     oesophagus: F32
+    gullet_air: F32
     airway: F32
     abdomen: F32
     liver: F32
@@ -56,9 +58,10 @@ class Thorax:
         self.rib_phase = rng.uniform(0, 1)
         self.rib_step = 24.0 * frame
         self.vertebra_phase = rng.uniform(0, 1)
-        self.retrosternal_mm = float(np.clip(13 + 4 * traits["para"] + 3 * traits["adip"], 3, 34))
+        self.retrosternal_mm = float(np.clip(11 + 4.5 * traits["para"] + 3 * traits["adip"], 3, 32))
         self.aorta_mm = float(np.clip(12.3 + 0.6 * traits["age"] + rng.normal(0, 0.9), 9.5, 17))
         self.offset = rng.uniform(0, 64, 3)
+        self.gas_z = stream(subject.seed, "gullet").uniform(-60, 120, 3)
         m, s = self.midline, self.spine_y
         side = rng.normal(0, 2.0)
         self.descending = np.array(
@@ -195,24 +198,31 @@ class Thorax:
             skin = smooth_min(skin, breast, 22.0)
         return skin
 
-    def _mediastinum(self, points: Points, paracardiac: F32, aorta: F32) -> F32:
-        """Distance to what lies between the lungs."""
+    def _mediastinum(self, points: Points, heart: HeartFields, aorta: F32, airway: F32) -> F32:
+        """Distance to what lies between the lungs, given those to ``heart``, ``aorta`` and ``airway`` [z, y, x]."""
         m, s = self.midline, self.spine_y
-        upper = ellipsoid(points, (m + 4, 8, 96), (34, 48, 74))
-        fold = capsule(points, (m, s - 46, -200), (m, s - 44, 120), 15.0)
+        upper = ellipsoid(points, (m + 4, 6, 118), (33, 44, 56))
+        # Behind the heart there is little more than the gullet.
+        behind = capsule(points, (m + 4, s - 32, -200), (m + 3, s - 34, 120), 8.0)
         spine = capsule(points, (m, s + 2, -400), (m, s + 2, 400), 20.0)
         front_y = self.depth - self.half_depth
-        retro = capsule(points, (m + 3, front_y + 2, -40), (m + 2, front_y + 6, 110), self.retrosternal_mm)
-        bridge = capsule(points, (m + 6, front_y + 14, 20), (m + 8, -24, 30), 7.0)
-        middle = smooth_min(paracardiac, upper, 14.0)
-        middle = smooth_min(middle, smooth_min(retro, bridge, 10.0), 16.0)
-        hila = np.minimum(ellipsoid(points, (-42, 30, 26), (18, 16, 24)), ellipsoid(points, (45, 34, 28), (17, 15, 22)))
-        middle = smooth_min(middle, hila, 10.0)
-        behind = smooth_min(smooth_min(spine, fold, 12.0), aorta - np.float32(2.2), 8.0)
-        return smooth_min(middle, behind, 12.0)
+        retro = capsule(points, (m + 3, front_y + 1, -44), (m + 2, front_y + 4, 110), self.retrosternal_mm * 0.8, 3.0)
+        # The lungs all but meet in front of the heart.
+        x, y, z = points
+        lean = np.abs(x - np.float32(m + 4) - np.float32(0.25) * (y - np.float32(front_y)))
+        line = np.maximum(
+            np.maximum(lean - np.float32(1.6), y + np.float32(22)), np.abs(z - np.float32(24)) - np.float32(52)
+        )
+        middle = smooth_min(heart.paracardiac, heart.sheath, 6.0)
+        middle = smooth_min(middle, upper, 14.0)
+        middle = smooth_min(middle, smooth_min(retro, line, 8.0), 14.0)
+        fork = capsule(points, (m + 3, 32, 62), (m + 2, 34, 24), 11.0, 6.0)
+        middle = smooth_min(middle, smooth_min(fork, airway - np.float32(1.6), 8.0), 8.0)
+        back = smooth_min(smooth_min(spine, behind, 10.0), aorta - np.float32(1.4), 7.0)
+        return smooth_min(middle, back, 8.0)
 
-    def fields(self, points: Points, paracardiac: F32) -> ThoraxFields:
-        """All surfaces [z, y, x] at open-mesh ``points``, given the distance [z, y, x] to the paracardiac fat there."""
+    def fields(self, points: Points, heart: HeartFields) -> ThoraxFields:
+        """All surfaces [z, y, x] at open-mesh ``points``, given those of the ``heart`` [z, y, x] there."""
         x, y, z = points
         m, s = self.midline, self.spine_y
         ripple = noise(x.ravel(), y.ravel(), z.ravel(), 34.0, self.offset)
@@ -222,7 +232,8 @@ class Thorax:
         cage = self._pleura(points, ribs_cage)
         aorta = tube(points, self.descending, self.aorta_mm + 1.5, self.aorta_mm - 1.0)
         dome = self._dome(points) + 3.0 * ripple
-        mediastinum = self._mediastinum(points, paracardiac, aorta)
+        air = self._airways(points)
+        mediastinum = self._mediastinum(points, heart, aorta, air)
         lung = smooth_max(smooth_max(cage, -mediastinum, 5.0), dome - z, 5.0)
         abdomen = np.maximum(cage + np.float32(3.0), z - dome + np.float32(3.0))
         spine, marrow, disc = self._spine(points)
@@ -230,12 +241,15 @@ class Thorax:
         sternum, sternal_marrow = self._sternum(points)
         scapula = self._scapula(points)
         gullet = np.array([(m + 1, s - 31, 160), (m + 3, s - 30, 60), (m + 9, s - 31, 0), (m + 16, s - 34, -60)])
-        air = self._airways(points)
+        aside = np.array([3.5, 0, 0])
         below = self.dome_z
         liver = smooth_min(
             ellipsoid(points, (m - 54, 22, below - 60), (78, 84, 82)),
             ellipsoid(points, (m + 22, -32, below - 44), (66, 40, 40)), 20.0,
         ) + np.float32(3.0) * ripple  # fmt: skip
+        # Under the tendon lies the liver's left lobe.
+        lobe = np.maximum(z - self._tendon(x, y) + np.float32(3.0), np.abs(x - np.float32(6)) - np.float32(62))
+        liver = smooth_min(liver, np.maximum(lobe, np.float32(-75.0) - z), 8.0)
         liver = np.maximum(abdomen, liver)
         spleen = ellipsoid(points, (m + 92, 66, below - 66), (30, 42, 50)) + np.float32(2.0) * ripple
         spleen = np.maximum(abdomen, spleen)
@@ -245,10 +259,23 @@ class Thorax:
             bone=np.minimum(np.minimum(spine, rib), np.minimum(sternum, scapula)),
             marrow=np.minimum(np.minimum(marrow, rib_marrow), np.minimum(sternal_marrow, scapula + np.float32(2.2))),
             cartilage=cartilage, aorta=np.minimum(aorta, self._neck_vessels(points)),
-            oesophagus=tube(points, gullet, 6.5, 8.0), airway=air,
+            # Flat between the atrium and the spine.
+            oesophagus=np.minimum(tube(points, gullet - aside, 4.2, 5.5), tube(points, gullet + aside, 4.2, 5.5)),
+            gullet_air=self._gullet_air(points, gullet), airway=air,
             abdomen=abdomen, liver=np.minimum(liver, spleen), stomach=np.maximum(stomach, abdomen),
             gas=np.maximum(stomach + np.float32(5.0), y - np.float32(2.0)), couch=self._couch(points),
         )  # fmt: skip
+
+    def _gullet_air(self, points: Points, gullet: F64) -> F32:
+        """Distance to the swallowed air in the oesophagus along ``gullet`` [n, 3]: short flat bubbles."""
+        order = np.argsort(gullet[:, 2])
+        bubbles: F32 | None = None
+        for z in self.gas_z:
+            x, y = (np.interp(z, gullet[order, 2], gullet[order, axis]) for axis in (0, 1))
+            bubble = ellipsoid(points, (x, y - 0.5, z), (2.7, 1.2, 9.0))
+            bubbles = bubble if bubbles is None else np.minimum(bubbles, bubble)
+        assert bubbles is not None
+        return bubbles
 
     def _neck_vessels(self, points: Points) -> F32:
         """Distance to the branches of the arch and the veins beside them."""
@@ -264,14 +291,21 @@ class Thorax:
         return nearest
 
     def _dome(self, points: Points) -> F32:
-        """Height (mm) of the diaphragm over each column: two domes and a saddle under the heart."""
+        """Height (mm) of the diaphragm over each column: two domes, and the tendon that the heart lies on."""
         x, y, _ = points
         m = np.float32(self.midline)
         right = self.dome_z + 14.0 - ((x - m + 66) / 62.0) ** 2 * 30.0 - ((y - 18) / 78.0) ** 2 * 46.0
         left = self.dome_z + 2.0 - ((x - m - 68) / 60.0) ** 2 * 30.0 - ((y - 24) / 74.0) ** 2 * 46.0
         lowest = np.float32(self.dome_z - 105.0)
-        dome: F32 = np.maximum(smooth_max(right, left, 16.0), lowest)
-        return dome
+        domes = smooth_max(right, left, 16.0)
+        return np.maximum(smooth_max(domes, self._tendon(x, y), 12.0), lowest)
+
+    @staticmethod
+    def _tendon(x: F32, y: F32) -> F32:
+        """Height (mm) of the diaphragm's middle at ``x``, ``y``, a little inside the heart's lower surface, and falling off around it."""
+        beside = np.sqrt(((x - np.float32(8)) / 56.0) ** 2 + ((y + np.float32(8)) / 40.0) ** 2)
+        height: F32 = (-32.0 - 0.22 * x - 90.0 * np.maximum(beside - 0.75, 0) ** 2).astype(np.float32)
+        return height
 
     def _couch(self, points: Points) -> F32:
         """Height (mm) under the scanner's couch, a thin, shallow trough under the back."""
