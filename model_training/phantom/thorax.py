@@ -54,7 +54,7 @@ class Thorax:
         self.fat_mm = math.exp(math.log(15.0) + 0.42 * traits["adip"]) * (0.9 if subject.male else 1.1)
         self.breast_mm = 0.0 if subject.male else float(np.clip(26 + 8 * traits["adip"] + rng.normal(0, 5), 8, 55))
         self.spine_y = self.depth + 0.56 * self.half_depth + rng.normal(0, 2.0)
-        self.dome_z = -42.0 + rng.normal(0, 7.0) - 4.0 * traits["emph"] + 3.0 * traits["adip"]
+        self.dome_z = -38.0 + rng.normal(0, 6.0) - 4.0 * traits["emph"] + 3.0 * traits["adip"]
         self.rib_phase = rng.uniform(0, 1)
         self.rib_step = 24.0 * frame
         self.vertebra_phase = rng.uniform(0, 1)
@@ -248,7 +248,7 @@ class Thorax:
             ellipsoid(points, (m + 22, -32, below - 44), (66, 40, 40)), 20.0,
         ) + np.float32(3.0) * ripple  # fmt: skip
         # Under the tendon lies the liver's left lobe.
-        lobe = np.maximum(z - self._tendon(x, y) + np.float32(3.0), np.abs(x - np.float32(6)) - np.float32(62))
+        lobe = np.maximum(z - self._tendon(x, y) + np.float32(3.0), np.abs(x - np.float32(6)) - np.float32(50))
         liver = smooth_min(liver, np.maximum(lobe, np.float32(-75.0) - z), 8.0)
         liver = np.maximum(abdomen, liver)
         spleen = ellipsoid(points, (m + 92, 66, below - 66), (30, 42, 50)) + np.float32(2.0) * ripple
@@ -298,13 +298,13 @@ class Thorax:
         left = self.dome_z + 2.0 - ((x - m - 68) / 60.0) ** 2 * 30.0 - ((y - 24) / 74.0) ** 2 * 46.0
         lowest = np.float32(self.dome_z - 105.0)
         domes = smooth_max(right, left, 16.0)
-        return np.maximum(smooth_max(domes, self._tendon(x, y), 12.0), lowest)
+        return np.maximum(smooth_max(domes, self._tendon(x, y), 10.0), lowest)
 
     @staticmethod
     def _tendon(x: F32, y: F32) -> F32:
         """Height (mm) of the diaphragm's middle at ``x``, ``y``, a little inside the heart's lower surface, and falling off around it."""
-        beside = np.sqrt(((x - np.float32(8)) / 56.0) ** 2 + ((y + np.float32(8)) / 40.0) ** 2)
-        height: F32 = (-32.0 - 0.22 * x - 90.0 * np.maximum(beside - 0.75, 0) ** 2).astype(np.float32)
+        beside = np.sqrt(((x - np.float32(8)) / 48.0) ** 2 + ((y + np.float32(8)) / 34.0) ** 2)
+        height: F32 = (-36.0 - 0.22 * x - 160.0 * np.maximum(beside - 0.7, 0) ** 2).astype(np.float32)
         return height
 
     def _couch(self, points: Points) -> F32:
