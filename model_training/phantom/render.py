@@ -19,7 +19,7 @@ from model_training.phantom.scanner import Scanner, add_noise, blur, make_scanne
 from model_training.phantom.strokes import strokes
 from model_training.phantom.subject import Subject, make_subject, stream
 from model_training.phantom.thorax import Thorax, ThoraxFields
-from model_training.phantom.vessels import lung_tree
+from model_training.phantom.vessels import WALL_MM, bronchi, lung_tree
 
 F64 = NDArray[np.float64]
 Int16 = NDArray[np.int16]
@@ -65,6 +65,11 @@ class Phantom:
     def tree(self) -> F64:
         """Lung vessels [n, 8]."""
         return lung_tree(self.subject.seed, self.thorax.midline)
+
+    @cached_property
+    def bronchi(self) -> F64:
+        """Lumens of the bronchi inside the lungs [n, 8]."""
+        return bronchi(self.subject.seed, self.thorax.midline)
 
     @cached_property
     def deposits(self) -> tuple[Deposit, ...]:
@@ -288,6 +293,9 @@ def _paint_lung(phantom: Phantom, canvas: _Canvas, distance: F32, fine: F32, med
     canvas.cover(inside, tissue)
     if inside.any():
         strokes(canvas.image, canvas.grid, phantom.tree, 38.0, inside)
+        walls = phantom.bronchi + np.array([0, 0, 0, 0, 0, 0, WALL_MM, WALL_MM])
+        strokes(canvas.image, canvas.grid, walls, 10.0, inside)
+        strokes(canvas.image, canvas.grid, phantom.bronchi, -1000.0, inside)
 
 
 def _paint_tubes(phantom: Phantom, canvas: _Canvas) -> None:
