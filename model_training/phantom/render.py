@@ -11,21 +11,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_training.phantom.bright import add_stars, draw_calcium, smear_calcium
 from model_training.phantom.calcium import Deposit, coronary_calcium, other_calcium
 from model_training.phantom.fields import F32, CoarseGrid, Grid, block, coverage, noise
 from model_training.phantom.heart import Heart, HeartFields
-from model_training.phantom.scanner import Scanner, add_noise, blur, make_scanner, smear
+from model_training.phantom.scanner import Scanner, add_noise, blur, make_scanner
+from model_training.phantom.strokes import strokes
 from model_training.phantom.subject import Subject, make_subject, stream
 from model_training.phantom.thorax import Thorax, ThoraxFields
-from model_training.phantom.vessels import lung_tree
+from model_training.phantom.vessels import WALL_MM, bronchi, lung_tree
 
 F64 = NDArray[np.float64]
 Int16 = NDArray[np.int16]
 
 MARGIN = 6
 """Pixels drawn around a block and cut off after blurring."""
-STAR_HU_MM, STARS = 900.0, 5
-"""Calcium whose density (HU) times radius (mm) exceeds the first throws rays, the densest few of them only."""
 CHUNK = 6
 """Slices drawn at once, so that the arrays stay in the cache."""
 
@@ -65,6 +65,11 @@ class Phantom:
     def tree(self) -> F64:
         """Lung vessels [n, 8]."""
         return lung_tree(self.subject.seed, self.thorax.midline)
+
+    @cached_property
+    def bronchi(self) -> F64:
+        """Lumens of the bronchi inside the lungs [n, 8]."""
+        return bronchi(self.subject.seed, self.thorax.midline)
 
     @cached_property
     def deposits(self) -> tuple[Deposit, ...]:
@@ -180,31 +185,8 @@ def _draw(phantom: Phantom, grid: Grid) -> F32:
     if scanner.kernel.boost:
         image += np.float32(scanner.kernel.boost) * (image - blur(image, 1.2 / scanner.pixel_mm))
     if calcium is not None:
-        _add_stars(phantom, grid, image)
+        add_stars(image, grid, phantom.blobs, phantom.subject.seed)
     return image
-
-
-def _add_stars(phantom: Phantom, grid: Grid, image: F32) -> None:
-    """Fine bright and dark rays from the densest calcium, in place: what motion and beam hardening leave."""
-    dense = phantom.blobs[phantom.blobs[:, 3] * phantom.blobs[:, 4] > STAR_HU_MM]
-    reach = 22.0
-    for row in dense[np.argsort(-dense[:, 3] * dense[:, 4])][:STARS]:
-        x0, y0, z0, radius, hu = row
-        zs = _window(grid.z, z0 - 0.5 * radius - 0.5 * grid.increment_mm, z0 + 0.5 * radius + 0.5 * grid.increment_mm)
-        ys, xs = _window(grid.y, y0 - reach, y0 + reach), _window(grid.x, x0 - reach, x0 + reach)
-        if zs.start >= zs.stop or ys.start >= ys.stop or xs.start >= xs.stop:
-            continue
-        # Any blob's rays are its own, whichever block is drawn.
-        rng = stream(phantom.subject.seed, f"star {x0:.3f} {y0:.3f}")
-        dx, dy = grid.x[None, xs] - np.float32(x0), grid.y[ys, None] - np.float32(y0)
-        distance = np.sqrt(dx * dx + dy * dy)
-        rays = np.zeros(distance.shape, np.float32)
-        for ray in range(4):
-            angle, sign = rng.uniform(0, math.pi), 1.0 if ray % 2 else -1.0
-            across = np.float32(math.cos(angle)) * dy - np.float32(math.sin(angle)) * dx
-            rays += np.float32(sign) * np.exp(-0.5 * (across / np.float32(0.7)) ** 2)
-        rays *= np.exp(-distance / np.float32(8.0)) * np.clip(distance / np.float32(radius) - 1.0, 0, 1)
-        image[zs, ys, xs] += rays * np.float32(min(0.035 * hu * radius, 70.0))
 
 
 @dataclass(frozen=True)
@@ -315,7 +297,10 @@ def _paint_lung(phantom: Phantom, canvas: _Canvas, distance: F32, fine: F32, med
     tissue += holes * (np.float32(-975.0) - tissue) * np.float32(0.85)
     canvas.cover(inside, tissue)
     if inside.any():
-        _strokes(canvas.image, canvas.grid, phantom.tree, 38.0, inside)
+        strokes(canvas.image, canvas.grid, phantom.tree, 38.0, inside)
+        walls = phantom.bronchi + np.array([0, 0, 0, 0, 0, 0, WALL_MM, WALL_MM])
+        strokes(canvas.image, canvas.grid, walls, 10.0, inside)
+        strokes(canvas.image, canvas.grid, phantom.bronchi, -1000.0, inside)
 
 
 def _paint_tubes(phantom: Phantom, canvas: _Canvas) -> None:
@@ -326,78 +311,4 @@ def _paint_tubes(phantom: Phantom, canvas: _Canvas) -> None:
         starts = np.arange(0, len(path) - 1, 2)
         ends = np.minimum(starts + 2, len(path) - 1)
         rows = np.column_stack([path[starts], path[ends], radii[starts], radii[ends]])
-        _strokes(canvas.image, grid, rows, phantom.tissue["blood"])
-
-
-def _window(axis: F32, low: float, high: float) -> slice:
-    """Indices of ``axis`` between ``low`` and ``high``."""
-    return slice(int(np.searchsorted(axis, low)), int(np.searchsorted(axis, high, side="right")))
-
-
-def _windows(axis: F32, low: F64, high: F64) -> list[slice]:
-    """`_window` of many [n] at once."""
-    first, last = np.searchsorted(axis, low), np.searchsorted(axis, high, side="right")
-    return [slice(a, b) for a, b in zip(first.tolist(), last.tolist(), strict=True)]
-
-
-def _strokes(image: F32, grid: Grid, rows: F64, hu: float, inside: F32 | None = None) -> None:
-    """Draw tapered segments [n, 8] into ``image``, only where ``inside`` allows it; most lie in other slices."""
-    low, high = np.minimum(rows[:, :3], rows[:, 3:6]), np.maximum(rows[:, :3], rows[:, 3:6])
-    reach = rows[:, 6:].max(axis=1) + 1.5
-    slice_reach = reach + 0.5 * grid.increment_mm
-    zs = _windows(grid.z, low[:, 2] - slice_reach, high[:, 2] + slice_reach)
-    ys = _windows(grid.y, low[:, 1] - reach, high[:, 1] + reach)
-    xs = _windows(grid.x, low[:, 0] - reach, high[:, 0] + reach)
-    for row, where in zip(rows, zip(zs, ys, xs, strict=True), strict=True):
-        if all(window.start < window.stop for window in where):
-            _stroke(image, grid, row, hu, where, inside)
-
-
-def _stroke(image: F32, grid: Grid, row: F64, hu: float, where: tuple[slice, slice, slice], inside: F32 | None) -> None:
-    """Draw one segment [8] into the window ``where`` [z, y, x] of ``image``."""
-    zs, ys, xs = where
-    x, y = grid.x[None, None, xs] - np.float32(row[0]), grid.y[None, ys, None] - np.float32(row[1])
-    ax, ay, az = (np.float32(row[3 + i] - row[i]) for i in range(3))
-    per_length = np.float32(1.0) / (ax * ax + ay * ay + az * az + np.float32(1e-6))
-    share = np.zeros((zs.stop - zs.start, ys.stop - ys.start, xs.stop - xs.start), np.float32)
-    for sub in (-0.33, 0.33):
-        z = grid.z[zs, None, None] - np.float32(row[2] - sub * grid.increment_mm)
-        t = np.clip((x * ax + y * ay + z * az) * per_length, 0, 1)
-        distance = np.sqrt((x - t * ax) ** 2 + (y - t * ay) ** 2 + (z - t * az) ** 2)
-        share += np.clip(0.5 - (distance - row[6] - t * np.float32(row[7] - row[6])), 0, 1)
-    share *= np.float32(0.5)
-    if inside is not None:
-        share *= inside[zs, ys, xs]
-    window = image[zs, ys, xs]
-    window += share * (np.float32(hu) - window)
-
-
-def smear_calcium(added: F32, scanner: Scanner) -> F32:
-    """``added`` [z, y, x], as `draw_calcium` makes it, of a heart that moves."""
-    return smear(added, 1.6 * scanner.motion_mm / scanner.pixel_mm, scanner.motion_angle_rad)
-
-
-def draw_calcium(blobs: F64, grid: Grid) -> F32 | None:
-    """HU that calcium adds [z, y, x] before it is smeared and blurred, or None when there is none here.
-
-    Args:
-        blobs: [n, 5], see `calcium`. grid: where to draw.
-    """
-    added: F32 | None = None
-    for x0, y0, z0, radius, hu in blobs:
-        reach = radius + 1.0
-        zs = _window(grid.z, z0 - reach - 0.5 * grid.increment_mm, z0 + reach + 0.5 * grid.increment_mm)
-        ys, xs = _window(grid.y, y0 - reach, y0 + reach), _window(grid.x, x0 - reach, x0 + reach)
-        if zs.start >= zs.stop or ys.start >= ys.stop or xs.start >= xs.stop:
-            continue
-        if added is None:
-            added = np.zeros(grid.shape, np.float32)
-        plane = (grid.x[None, xs] - np.float32(x0)) ** 2 + (grid.y[ys, None] - np.float32(y0)) ** 2
-        total = np.zeros((zs.stop - zs.start, *plane.shape), np.float32)
-        for sub in (-0.4, -0.2, 0.0, 0.2, 0.4):
-            z = grid.z[zs, None, None] + np.float32(sub * grid.increment_mm - z0)
-            total += np.clip(0.5 - (np.sqrt(plane[None] + z * z) - np.float32(radius)) / grid.pixel_mm, 0, 1)
-        window = added[zs, ys, xs]
-        # Blobs of one lesion overlap; their densities don't add up.
-        np.maximum(window, total * np.float32(0.2 * hu), out=window)
-    return added
+        strokes(canvas.image, grid, rows, phantom.tissue["blood"])

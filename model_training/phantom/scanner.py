@@ -9,13 +9,20 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from model_training.phantom.fields import F32, Grid
+from model_training.phantom.fields import F32, Grid, noise
 from model_training.phantom.subject import Subject, stream
 
 TILE = 256
 """Side of the periodic tile of noise, in pixels: a patch is cut from the same tile as the exam around it."""
+STREAK_RAD = 0.11
+"""How far the lines of the noise stray from their direction (SD): they are about 3 mm long."""
+PATCHES_MM = 13.0
+"""Scale on which one direction of lines gives way to another."""
+LEADS = np.float32(1.6)
+"""How much more of one direction than of another there is in such a patch (log of it, per SD)."""
+UNEVEN = 0.18
+"""By which share the noise is stronger or weaker from place to place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +54,8 @@ class Scanner:
         pixel_mm, increment_mm: voxel size.
         noise_hu: SD of the noise at the centre of the body.
         slice_correlation: correlation of noise between neighbouring slices (0.2-0.5).
-        streak_angles_rad, streak_gain: directions with extra noise power, and how much.
-        motion_mm, motion_angle_rad: length and direction of the heart's smear.
+        streak_angles_rad, streak_gain: where the noise's lines get their two directions from, and how strong they are.
+        motion_mm, motion_angle_rad: length and direction of the heart's motion while it is scanned.
         padding_hu: value outside the reconstruction circle.
         take: which of the subject's scans this is; each has noise of its own.
     """
@@ -90,28 +97,37 @@ def make_scanner(subject: Subject) -> Scanner:
 def _amplitude(scanner: Scanner) -> F32:
     """Square root of the noise power over the tile's frequencies [TILE, TILE], scaled to unit variance.
 
-    Ramp times the kernel's roll-off (filtered back-projection), with more power across the streak directions.
+    Ramp times the kernel's roll-off (filtered back-projection), with more power across two directions: lines that lie
+    within 35 degrees of lateral, as most photons are lost along the longest way through the body, and fainter ones.
     """
     f = np.fft.fftfreq(TILE, scanner.pixel_mm)
     fx, fy = f[None, :], f[:, None]
     radius = np.hypot(fx, fy)
     power = (radius + 0.02) * np.exp(-2.0 * (radius / scanner.kernel.cut_off_per_mm) ** 2.4)
     angle = np.arctan2(fy, fx)
-    for streak in scanner.streak_angles_rad:
+    first, second = scanner.streak_angles_rad
+    lateral = 0.5 * math.pi + 0.39 * (first - 0.5 * math.pi)
+    # Coarse grain strays more, or its lines would be centimetres long.
+    stray = STREAK_RAD + 0.03 / (radius + 0.02)
+    for streak, gain in ((lateral, 1.5 * scanner.streak_gain), (second, 0.6 * scanner.streak_gain)):
         turn = np.mod(angle - streak + np.pi / 2, np.pi) - np.pi / 2
-        power = power * (1.0 + scanner.streak_gain * np.exp(-0.5 * (turn / 0.16) ** 2))
+        power = power * (1.0 + gain * np.exp(-0.5 * (turn / stray) ** 2))
     power[0, 0] = 0.0
     amplitude: F32 = np.sqrt(power / power.mean()).astype(np.float32)
     return amplitude
 
 
 def _tiles(seed: int, take: int, first: int, count: int, amplitude: F32) -> F32:
-    """Unit noise tiles [count, TILE, TILE] for slices ``first``..; two come from one complex transform."""
+    """Unit noise tiles [count, TILE, TILE] for slices ``first``..; two come from one complex transform.
+
+    Args:
+        seed, take: of the noise. first, count: slices, from the click's. amplitude: as `_amplitude` gives it.
+    """
     tiles = np.empty((count, TILE, TILE), np.float32)
     for pair in range(first // 2, (first + count - 1) // 2 + 1):
         rng = np.random.default_rng([seed, 77 + take, pair + 100000])
-        white = rng.standard_normal((2, TILE, TILE), np.float32)
-        spectrum = (white[0] + 1j * white[1]).astype(np.complex64) * amplitude
+        spectrum = rng.standard_normal((TILE, 2 * TILE), np.float32).view(np.complex64)
+        spectrum *= amplitude
         field = np.fft.ifft2(spectrum).astype(np.complex64) * np.float32(TILE)
         for index, plane in ((2 * pair, field.real), (2 * pair + 1, field.imag)):
             if 0 <= index - first < count:
@@ -135,9 +151,39 @@ def add_noise(image: F32, seed: int, scanner: Scanner, grid: Grid, centre_mm: tu
     a, b = math.cos(angle), math.sin(angle)
     r2 = (grid.x[None, :] - centre_mm[0]) ** 2 + (grid.y[:, None] - centre_mm[1]) ** 2
     level = (scanner.noise_hu * (0.45 + 0.55 * np.exp(-r2 / (2 * 85.0**2)))).astype(np.float32)
+    weights = _streak_weights(seed + 1000 * scanner.take, grid)
     for index in range(len(grid.z)):
         mixed = np.float32(a) * tiles[index] + np.float32(b) * tiles[index + 1]
-        image[index] += mixed[rows][:, columns] * level
+        # One tile, its mirror image and its transpose, from places far apart, have lines of three directions.
+        there = mixed[rows][:, columns]
+        there *= weights[0][index]
+        there += weights[1][index] * mixed[(rows + TILE // 3) % TILE][:, -columns]
+        there += weights[2][index] * mixed.T[(rows + TILE // 2) % TILE][:, (columns + TILE // 2) % TILE]
+        there *= level
+        image[index] += there
+
+
+def _streak_weights(seed: int, grid: Grid) -> tuple[F32, F32, F32]:
+    """Weights [z, y, x] of three directions of noise: here one leads, there another; their squares' mean sum is one.
+
+    Args:
+        seed: of the noise. grid: where it lies.
+    """
+    offset = np.random.default_rng([seed, 76]).uniform(0, 64, 3)
+    turn = noise(grid.x, grid.y, grid.z, PATCHES_MM, offset)
+    other = noise(grid.x, grid.y, grid.z, 1.4 * PATCHES_MM, offset + 23.0)
+    level = np.float32(0.99) + np.float32(UNEVEN) * np.tanh(other + turn)
+    # Upright lines are the fewest; through the shoulders nearly all are lateral.
+    other -= (
+        np.float32(0.4)
+        + np.clip((grid.z - np.float32(50.0)) * np.float32(0.04), 0, 1.6).astype(np.float32)[:, None, None]
+    )
+    first, mirrored, upright = np.exp(LEADS * turn), np.exp(-LEADS * turn), np.exp(LEADS * other)
+    level /= np.sqrt(first * first + mirrored * mirrored + upright * upright)
+    first *= level
+    mirrored *= level
+    upright *= level
+    return first, mirrored, upright
 
 
 def blur(image: F32, sigma_px: float) -> F32:
@@ -156,20 +202,3 @@ def blur(image: F32, sigma_px: float) -> F32:
             out += np.float32(weight) * window
         image = out
     return image
-
-
-def smear(image: NDArray[np.float32], length_px: float, angle_rad: float) -> F32:
-    """Average of ``image`` [z, y, x] shifted along a line of ``length_px``: a lesion seen while it moves.
-
-    Whole-pixel shifts; the blur that follows hides the steps.
-    """
-    if length_px < 0.8:
-        return image
-    steps = np.unique(
-        np.rint(np.linspace(-0.5, 0.5, 5)[:, None] * length_px * np.array([math.sin(angle_rad), math.cos(angle_rad)])),
-        axis=0,
-    ).astype(int)
-    total = np.zeros_like(image)
-    for dy, dx in steps:
-        total += np.roll(image, (int(dy), int(dx)), axis=(1, 2))
-    return total / np.float32(len(steps))

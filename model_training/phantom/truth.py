@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_training.phantom.bright import draw_calcium, smear_calcium
 from model_training.phantom.calcium import OTHER_KINDS
 from model_training.phantom.fields import F32, Grid
 from model_training.phantom.heart import CALCIFIED_VESSELS
-from model_training.phantom.render import CHUNK, MARGIN, Phantom, draw_calcium, smear_calcium
+from model_training.phantom.render import CHUNK, MARGIN, Phantom
 from model_training.phantom.scanner import blur
 
 F64 = NDArray[np.float64]
