@@ -224,6 +224,11 @@ def test_a_start_that_does_not_say_what_it_learned_from_is_refused(tmp_path: Pat
     start_bundle(tmp_path / "start", training)
     with pytest.raises(InputError, match="does not say which phantoms it learned from"):
         open_start(tmp_path / "start", 18)
+    unknown = told(*PARTS)
+    del unknown["cohorts"][STEADY]
+    start_bundle(tmp_path / "start", unknown)
+    with pytest.raises(InputError, match="does not say which phantoms it learned from"):
+        open_start(tmp_path / "start", 18)
     start_bundle(tmp_path / "start", told(*PARTS, earlier=[{}]))
     with pytest.raises(InputError, match="does not say which phantoms it learned from"):
         open_start(tmp_path / "start", 18)
