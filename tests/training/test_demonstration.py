@@ -83,8 +83,10 @@ def told(*parts: Part, steady: TrainConfig | None = None, **more: Any) -> dict[s
 
 
 def start_bundle(folder: Path, training: dict[str, Any]) -> ModelBundle:
-    write_tiny_bundle(folder)
+    write_tiny_bundle(folder, seed=3)
     bundle, model = load_bundle(folder)
+    # What is drawn next is not the start once more.
+    torch.manual_seed(4)
     return write_bundle(folder, replace(bundle, training=training), model, "# {sha256}\n")
 
 
@@ -158,6 +160,7 @@ def test_a_second_training_goes_on_from_a_bundle(tmp_path: Path, monkeypatch: py
         "A test.",
     ):
         assert line in card
+    assert "Then on the training part" not in card
     assert card.index("on the steady-before part") < card.index("on the steady-before-2 part:") < card.index("Out of")
     assert card.index("Out of this") < card.index("on the steady part:")
 
