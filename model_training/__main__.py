@@ -176,21 +176,29 @@ def _nlst(arguments: argparse.Namespace) -> None:
 
 
 def _train_demonstration(arguments: argparse.Namespace) -> None:
+    from hyrisk_desktop.errors import InputError
     from hyrisk_desktop.risk.predictor import choose_device
     from model_training.config import demonstration_config, parse_phases, steady_config
     from model_training.demonstration import PHASES, STEADY_PHASES, build_demonstration
     from model_training.placement import add_placement
+    from model_training.ranges import open_start, parts_of
     from model_training.spread import add_spread
 
+    if arguments.start and arguments.phases:
+        raise InputError("phases", tr("--phases are those of the first training, which --start leaves out."))
     phases = parse_phases(arguments.phases) if arguments.phases else PHASES
     steady = parse_phases(arguments.steady_phases) if arguments.steady_phases else STEADY_PHASES
+    steady_settings = steady_config(steady)
+    earlier = open_start(arguments.start, steady_settings.depth)[0] if arguments.start else None
     bundle = build_demonstration(
         arguments.work,
         arguments.out,
         demonstration_config(phases),
         choose_device(arguments.device),
-        steady=steady_config(steady),
+        steady=steady_settings,
+        parts=parts_of(earlier, arguments.steady_phantoms, arguments.steady_seed),
         notes=arguments.notes,
+        start=arguments.start,
         progress=tell_progress,
     )
     workers = os.cpu_count() or 1
@@ -271,13 +279,29 @@ def _add_training(commands: Any) -> None:
     evaluate.add_argument("--json", action="store_true")
     evaluate.set_defaults(run=_evaluate)
 
+    _add_demonstration(commands)
+
+
+def _add_demonstration(commands: Any) -> None:
     demonstration = commands.add_parser(
         "train-demonstration", help=tr("make the bundled demonstration model from nothing")
     )
     demonstration.add_argument("--work", type=Path, required=True, help=tr("cohorts (20 GB) and checkpoints"))
     demonstration.add_argument("--out", type=Path, required=True, metavar="BUNDLE")
+    demonstration.add_argument(
+        "--start", type=Path, metavar="BUNDLE", help=tr("go on from this model's weights instead of a first training")
+    )
     demonstration.add_argument("--phases", default="", help=tr("input size:epochs, in order"))
     demonstration.add_argument("--steady-phases", default="", help=tr("the same, of the second training"))
+    demonstration.add_argument(
+        "--steady-phantoms", type=not_negative, default=0, help=tr("phantoms of the second training; default: 16000")
+    )
+    demonstration.add_argument(
+        "--steady-seed",
+        type=not_negative,
+        default=0,
+        help=tr("its first seed; default: the next free hundred thousand"),
+    )
     demonstration.add_argument("--notes", default="", help=tr("sentences for the card, for example how the run went"))
     demonstration.add_argument("--device", choices=("cpu", "cuda"))
     demonstration.set_defaults(run=_train_demonstration)

@@ -100,11 +100,18 @@ def _list(texts: Iterable[str]) -> str:
 
 def demonstration_deviations(training: dict[str, Any]) -> str:
     """The demonstration's own, from the settings of its trainings as they stand in ``model.json``; each said once."""
-    configs = [training[key] for key in ("config", "steady_config") if key in training]
+    configs = _configs(training)
     said = [text for config in configs for text in _deviations_of(config)]
     if levels := training["stage_two"].get("levels_mm"):
         said.append(of_levels(levels))
     return _list(dict.fromkeys(said))
+
+
+def _configs(training: dict[str, Any]) -> list[dict[str, Any]]:
+    """Of the trainings whose settings are known, in their order."""
+    told = [training, *training.get("earlier", ()), training]
+    keys = ["config", *["steady_config"] * (len(told) - 1)]
+    return [one[key] for one, key in zip(told, keys, strict=True) if key in one]
 
 
 def _deviations_of(config: dict[str, Any]) -> list[str]:
@@ -221,11 +228,11 @@ data of any kind. Disjoint ranges of seeds:
 |---|---|---|
 {parts}
 
-The last {config["validation"]} phantoms of a part that was trained on were its inner split.
+{_inner_split(training)}
 
 ## Training
 From scratch: {phases}; AdamW, peak rate {config["learning_rate"]:g}, batch {config["batch"]}, seed {config["seed"]}.
-{_steady(training)}Stage two fitted {heads} on the stage-two part, with the trunk fixed (weight of the grade's input in log odds:
+{_earlier(training)}{_steady(training)}Stage two fitted {heads} on the stage-two part, with the trunk fixed (weight of the grade's input in log odds:
 {training["stage_two"]["score_weight"]:+.2f}).{_clicked_twice(training["stage_two"])} Platt calibration and percentiles come from the calibration part; the calibrated
 risk assumes {100 * bundle.calibration["hyrisknet"].prevalence:.0f} % non-survivors, which no screening population has.
 
@@ -282,12 +289,44 @@ def _clicked_twice(stage_two: dict[str, Any]) -> str:
     )
 
 
+def _inner_split(training: dict[str, Any]) -> str:
+    counts = list(dict.fromkeys(config["validation"] for config in _configs(training)))
+    if len(counts) == 1:
+        return f"The last {counts[0]} phantoms of a part that was trained on were its inner split."
+    text = ", ".join(str(config["validation"]) for config in _configs(training))
+    return f"The last phantoms of a part that was trained on were its inner split: in the order of the trainings below, {text}."
+
+
+def _earlier(training: dict[str, Any]) -> str:
+    """The trainings of the models before this one, "" where it was made from nothing."""
+    if not (models := training.get("earlier")):
+        return ""
+    parts = [name for model in models for name in model["parts"]] + ["steady"]
+    said = [f"Its trunk was trained {len(parts)} times, on these parts one after the other: {', '.join(parts)}.\n"]
+    for model in models:
+        # The first training has its own line above.
+        for part in (name for name in model["parts"] if name != "training"):
+            if part == model.get("steady_part"):
+                said.append(_held_still(model["steady_config"], part))
+            else:
+                said.append(f"Then on the {part} part; of this training's settings only notes tell.\n")
+        said.append(
+            f"Out of this came the model of {model['date']} (SHA-256 of the weights `{model['sha256']}`), in half precision.\n"
+        )
+        if model["notes"]:
+            renamed = "".join(f", which called the {new} part “{name}”" for name, new in model["renamed"].items())
+            said.append(f"Its notes{renamed}: “{model['notes']}”\n")
+    return "".join(said)
+
+
 def _steady(training: dict[str, Any]) -> str:
     """How it then learned to hold still, "" where it did not."""
-    if (config := training.get("steady_config")) is None:
-        return ""
+    return _held_still(training["steady_config"], "steady") if "steady_config" in training else ""
+
+
+def _held_still(config: dict[str, Any], part: str) -> str:
     return (
-        f"Then, from these weights, on the steady part: each phantom as it is and scanned once more with another kernel, pixel size, increment, noise and\n"
+        f"Then, from these weights, on the {part} part: each phantom as it is and scanned once more with another kernel, pixel size, increment, noise and\n"
         f"click, their log odds pulled together (weight {config['hold']:g}), with random sharpness and noise: {_phases(config)}; peak rate\n"
         f"{config['learning_rate']:g}, {config['batch']} phantoms a batch. Here the target was the expected risk with what no image shows averaged out.\n"
     )

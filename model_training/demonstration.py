@@ -7,13 +7,16 @@ whose figures go into ``model.json`` and ``CARD.md`` and decide nothing. The fir
 second, "steady", goes on from its weights on phantoms that were scanned twice and is told their known factors. Stage two fits both
 heads on phantoms that no trunk has seen, and holds them still by second clicks. Seeds from 5000000 are reserved for tests and for
 demonstrations of training. Every part goes on where a killed one stopped.
+
+With ``--start BUNDLE`` there is no first training: the second goes on from that model's weights, on phantoms that it has not seen
+(`ranges`), and what it had learned from stays in the description and in the card.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,16 +40,14 @@ from model_training.looks import AGAIN, LOOK, SEEN, Kind, features_of_seeds
 from model_training.metrics import auc, auc_over_draws, bootstrap_ci, expected_auc
 from model_training.phantom.cohort import write_cohort
 from model_training.phantom.subject import make_subject
+from model_training.ranges import PARTS, RESERVED, STEADY, Part, check_parts, claim, earlier_facts, open_start, parts_of
 from model_training.steady import hold_still
 from model_training.train import Fit, Watch, fit
 from model_training.twins import visible_risk
 
 F64 = NDArray[np.float64]
 PHASES = (Phase(96, 6.0), Phase(160, 1.0), Phase(224, 1.5))
-STEADY = "steady"
 STEADY_PHASES = (Phase(160, 1.0), Phase(224, 0.5))
-RESERVED = ("stage-two", "calibration", "test")
-"""Parts that no trunk was trained on."""
 INNER = 500
 """Last cases of the training part, kept for choosing the weights."""
 LEVELS_MM = (-6.0, 0.0, 6.0)
@@ -57,24 +58,6 @@ OUTCOME_DRAWS = 60
 NAME = "HyRiskNet-34 demonstration"
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One cohort of the demonstration: folder, number of phantoms, first seed."""
-
-    name: str
-    count: int
-    first_seed: int
-
-
-PARTS = (
-    Part("training", 10500, 1_000_000),
-    Part(STEADY, 16000, 1_100_000),
-    Part("stage-two", 4000, 2_000_000),
-    Part("calibration", 1500, 3_000_000),
-    Part("test", 2000, 4_000_000),
-)
-
-
 def build_demonstration(
     work: Path,
     out: Path,
@@ -82,9 +65,10 @@ def build_demonstration(
     device: torch.device,
     *,
     steady: TrainConfig | None = None,
-    parts: tuple[Part, ...] = PARTS,
+    parts: tuple[Part, ...] | None = None,
     inner: int = INNER,
     notes: str = "",
+    start: Path | None = None,
     progress: Progress = no_progress,
     watch: Watch | None = None,
 ) -> ModelBundle:
@@ -92,20 +76,34 @@ def build_demonstration(
 
     Args:
         work: folder of everything on the way. out: the bundle's. config, device: of the first training.
-        steady: of the second, None to leave it out. parts: cohorts to make. inner: last cases of a training's part, which choose
-            its weights.
+        steady: of the second, None to leave it out. parts: cohorts to make, None for the usual ones. inner: last cases of a
+            training's part, which choose its weights.
+        start: bundle whose weights the second training goes on from, instead of a first one; ``config`` is not used then.
         progress: of the phantoms. watch: told after each step.
+
+    Raises:
+        InputError: parts share phantoms, also with what the start has learned from; or the start does not fit.
     """
+    if start is not None and steady is None:
+        raise ValueError("going on from a bundle is the second training")
+    begun = None if start is None or steady is None else open_start(start, steady.depth)
+    earlier = None if begun is None else begun[0]
+    parts = parts or parts_of(earlier)
+    check_parts(parts, earlier)
+    claim(work, earlier)
     for part in parts:
         write_cohort(work / part.name, part.count, part.first_seed, os.cpu_count() or 1, progress)
-    model, preprocessing = train_demonstration(work, config, device, inner=inner, progress=progress, watch=watch)
+    if begun is None:
+        model, preprocessing = train_demonstration(work, config, device, inner=inner, progress=progress, watch=watch)
+    else:
+        model, preprocessing = begun[1], begun[0].preprocessing
     if steady is not None:
         data, first = load_part(work, STEADY, progress), next(p.first_seed for p in parts if p.name == STEADY)
         model, preprocessing = hold_still(
             work / "hold", data, first, model, steady, device, inner=inner, workers=os.cpu_count() or 1, progress=progress, watch=watch
         )  # fmt: skip
     return export_demonstration(
-        work, out, model, preprocessing, config, steady=steady, parts=parts, inner=inner, notes=notes
+        work, out, model, preprocessing, config, steady=steady, parts=parts, inner=inner, notes=notes, earlier=earlier
     )
 
 
@@ -146,20 +144,39 @@ def load_part(work: Path, name: str, progress: Progress = no_progress) -> Cohort
 
 
 def _facts(
-    work: Path, config: TrainConfig, steady: TrainConfig | None, parts: tuple[Part, ...], *, inner: int, notes: str
+    work: Path,
+    config: TrainConfig,
+    steady: TrainConfig | None,
+    parts: tuple[Part, ...],
+    *,
+    inner: int,
+    notes: str,
+    earlier: ModelBundle | None,
 ) -> dict[str, Any]:
-    """How the model was made, as far as it is known before its results."""
+    """How the model was made, as far as it is known before its results.
+
+    Args:
+        work: folder of the parts. config, steady, parts, inner, notes, earlier: as of `export_demonstration`.
+    """
+    if earlier is None:
+        before: dict[str, Any] = {"cohorts": {}, "seeds": {}, "sizes": {}}
+        first = asdict(config) | {"validation": inner}
+    else:
+        before, first = earlier_facts(earlier, parts), earlier.training["config"]
+    sizes = before["sizes"] | {part.name: part.count for part in parts}
+    cohorts = {part.name: read_json(work / part.name / "cohort.json", RESULT_BYTES) for part in parts}
     return {
+        **before,
         "date": datetime.now(UTC).date().isoformat(),
         "synthetic": True,
-        "config": asdict(config) | {"validation": inner},
+        "config": first,
         **({} if steady is None else {"steady_config": asdict(steady) | {"validation": inner}}),
         "notes": notes,
-        "soft_target": config.soft_target,
-        "n": sum(part.count for part in parts if part.name not in RESERVED),
-        "cohorts": {part.name: read_json(work / part.name / "cohort.json", RESULT_BYTES) for part in parts},
-        "seeds": {part.name: [part.first_seed, part.first_seed + part.count - 1] for part in parts},
-        "sizes": {part.name: part.count for part in parts},
+        "soft_target": (steady or config).soft_target,
+        "n": sum(count for name, count in sizes.items() if name not in RESERVED),
+        "cohorts": before["cohorts"] | cohorts,
+        "seeds": before["seeds"] | {part.name: [part.seeds[0], part.seeds[-1]] for part in parts},
+        "sizes": sizes,
     }
 
 
@@ -174,12 +191,13 @@ def export_demonstration(
     parts: tuple[Part, ...] = PARTS,
     inner: int = INNER,
     notes: str = "",
+    earlier: ModelBundle | None = None,
 ) -> ModelBundle:
     """Stage two on reserved phantoms, calibration, percentiles, novelty guard, results on the test part; writes the bundle.
 
     Args:
         work, out: folders. model, preprocessing: of the last training. config, steady, parts, inner, notes: as of
-            `build_demonstration`.
+            `build_demonstration`. earlier: the model that the training went on from, instead of from a first training.
     """
     model = model.to("cpu", memory_format=torch.channels_last)  # type: ignore[call-overload]
     # Everything that is stored or reported comes from the rounded weights and the levels, as shipped.
@@ -195,7 +213,7 @@ def export_demonstration(
     final = {**_odds(model, test, seen["test"], grade), "hyrisknet_agatston": with_agatston}
     platt = {head: platt_calibration(held[head], calibration.outcome) for head in ("risknet", "hyrisknet")}
     training: dict[str, Any] = {
-        **_facts(work, config, steady, parts, inner=inner, notes=notes),
+        **_facts(work, config, steady, parts, inner=inner, notes=notes, earlier=earlier),
         "cohort_sha256": learned.sha256,
         "stage_two": stage_two,
         "results": evaluate_test(test, final),
@@ -280,7 +298,7 @@ def _stage_two_target(data: CohortData, part: Part, config: TrainConfig, steady:
     Args:
         data, part: of stage two. config, steady: of the trainings.
     """
-    if not config.soft_target:
+    if not (steady or config).soft_target:
         return torch.tensor(data.outcome, dtype=torch.float32)
     if steady is None:
         return torch.tensor(data.expected_risk, dtype=torch.float32)

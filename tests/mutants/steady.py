@@ -11,6 +11,11 @@ _STUDY = "tests/training/test_study.py"
 _VALIDATE = "tests/training/test_validate.py"
 _COMPARE = "tests/unit/comparison/test_compare.py"
 _STORE = "tests/unit/risk/test_model_store.py"
+_DEMONSTRATION = "tests/training/test_demonstration.py"
+_OVERLAP = f"{_DEMONSTRATION} -k refused"
+_USUAL = f"{_DEMONSTRATION} -k usual"
+_COMMAND = f"{_DEMONSTRATION} -k command"
+_GOES_ON = f"{_DEMONSTRATION} -k second_training"
 
 STEADY = [
     *mutants(
@@ -202,5 +207,64 @@ STEADY = [
         ("    if then > now:\n", "    if False:\n"),
         ('for key in ("AcquisitionDate", "SeriesDate", "StudyDate"):', 'for key in ("StudyDate",):'),
         ("    if not known(current):\n", "    if False:\n"),
+    ),
+    *mutants(
+        "model_training/ranges.py",
+        _GOES_ON,
+        ("if part.name not in RESERVED]\n\n\ndef _parts", "]\n\n\ndef _parts"),
+        ("begin = -(-max(part.seeds.stop for part in trunk_parts(earlier)) // _STEP) * _STEP", "begin = (max(part.seeds.stop for part in trunk_parts(earlier)) // _STEP + 1) * _STEP", _USUAL),
+        ("begin = -(-max(part.seeds.stop for part in trunk_parts(earlier)) // _STEP) * _STEP", "pass", _USUAL),
+        ("if earlier is None or part.name != FIRST]", "]", _USUAL),
+        ("Part(STEADY, phantoms or steady.count, first_seed or begin)", "Part(STEADY, steady.count, begin)", _USUAL),
+        ("    if not complete or all(", "    if all(", _OVERLAP),
+        ("complete and all(isinstance(model[\"parts\"], list) for model in told.get(\"earlier\", ()))", "complete", _OVERLAP),
+        ("    check_init(str(start), \"finetune\", depth)\n", "", _OVERLAP),
+        ("    _parts(earlier)\n    return earlier", "    return earlier", _OVERLAP),
+        ("        for other in parts[:number]:\n", "        for other in ():\n", _OVERLAP),
+        ("            if known and _shared(part, other):\n", "            if False:\n", _OVERLAP),
+        ("            if known and _shared(part, other):\n", "            if _shared(part, other):\n", _OVERLAP),
+        ("other.name not in RESERVED or (other.name == STAGE_TWO != part.name)", "other.name not in RESERVED", _OVERLAP),
+        ("max(one.seeds.start, other.seeds.start) < min(", "max(one.seeds.start, other.seeds.start) <= min(", _OVERLAP),
+        ("max(one.seeds.start, other.seeds.start) < min(", "max(one.seeds.start, other.seeds.start) + 1 < min(", _OVERLAP),
+        ("    if found != own:\n", "    if False:\n"),
+        ('{"bundle_sha256": ""} if begun else own', "own"),
+        ("    replace_file(mark, json.dumps(own).encode())\n", ""),
+        ('models = list(told.get("earlier", ()))', "models: list[dict[str, Any]] = []"),
+        ("for name, new in names.items() if name not in before]", "for name, new in names.items()]"),
+        ('(*told.get("earlier_cohorts", ()), told.get("cohort_sha256"))', '(told.get("cohort_sha256"),)'),
+        ("{new: told[key][name] for name, new in names.items()}", "{name: told[key][name] for name, new in names.items()}"),
+        ("(taken if name in new else ())", "(new if name in new else ())"),
+    ),
+    *mutants(
+        "model_training/demonstration.py",
+        _GOES_ON,
+        ("model, preprocessing = begun[1], begun[0].preprocessing", "model, preprocessing = HyRiskNet(begun[0].depth), begun[0].preprocessing"),
+        ("    check_parts(parts, earlier)\n", "    check_parts(parts, None)\n"),
+        ("    claim(work, earlier)\n", ""),
+        ("        **before,\n", ""),
+        ("before, first = earlier_facts(earlier, parts), earlier.training[\"config\"]", "before, first = earlier_facts(earlier, parts), asdict(config) | {\"validation\": inner}"),
+        ("sizes = before[\"sizes\"] | {part.name: part.count for part in parts}", "sizes = {part.name: part.count for part in parts}"),
+        ("\"seeds\": before[\"seeds\"] | {", "\"seeds\": {"),
+        ("\"cohorts\": before[\"cohorts\"] | cohorts,", "\"cohorts\": cohorts,"),
+    ),
+    *mutants(
+        "model_training/card.py",
+        _GOES_ON,
+        ("told = [training, *training.get(\"earlier\", ()), training]", "told = [training, training]"),
+        ("    if len(counts) == 1:\n", "    if True:\n"),
+        ("for model in models for name in model[\"parts\"]] + [\"steady\"]", "for model in models for name in model[\"parts\"]]"),
+        ("if part == model.get(\"steady_part\"):", "if True:"),
+        ("if part == model.get(\"steady_part\"):", "if False:"),
+        ("        if model[\"notes\"]:\n", "        if False:\n"),
+        ("(name for name in model[\"parts\"] if name != \"training\")", "model[\"parts\"]"),
+    ),
+    *mutants(
+        "model_training/__main__.py",
+        _COMMAND,
+        ("    if arguments.start and arguments.phases:\n", "    if False:\n"),
+        ("        start=arguments.start,\n", ""),
+        ("parts=parts_of(earlier, arguments.steady_phantoms, arguments.steady_seed)", "parts=parts_of(None, arguments.steady_phantoms, arguments.steady_seed)"),
+        ("parts=parts_of(earlier, arguments.steady_phantoms, arguments.steady_seed)", "parts=parts_of(earlier, 0, arguments.steady_seed)"),
+        ("parts=parts_of(earlier, arguments.steady_phantoms, arguments.steady_seed)", "parts=parts_of(earlier, arguments.steady_phantoms)"),
     ),
 ]  # fmt: skip
