@@ -22,7 +22,7 @@ CUTS = (0.52, 0.52, 0.66, 0.82)
 """How far from its middle a chip is cut, over that radius: both faces of the plate, then two edges."""
 NEIGHBOUR_MM = 5.0
 """Blobs that follow each other and are nearer than this belong to one lesion."""
-COPIES = ((0.5, 0.0, 0.52), (-0.5, 0.0, 0.32), (-0.25, 0.06, 0.05), (-0.7, 0.14, 0.07), (-0.85, 0.3, 0.04))
+COPIES = ((0.4, 0.0, 0.59), (-0.5, 0.0, 0.28), (-0.2, 0.06, 0.04), (-0.7, 0.14, 0.06), (-0.85, 0.3, 0.03))
 """A moving lesion's copies: place along and across its way, over the way's length, and weight. Systole and diastole
 last, so two are sharp; what is between and beyond them is a tail."""
 FARTHEST_PX = 4

@@ -22,7 +22,7 @@ SOFT_TISSUE_HU = 45.0
 AGATSTON_PER_MM3 = 1.95
 """Agatston score that a cubic millimetre of drawn lesion renders to, measured on 120 whole hearts: the density
 weight over 3, times what blur and partial volume add around a lesion. `bright.CHIP` keeps it there."""
-TRAM_LENGTH_MM, TRAM_MM, TRAM_THIN = 9.5, 1.25, 0.93
+TRAM_LENGTH_MM, TRAM_MM, TRAM_THIN = 9.5, 1.25, 0.92
 """Every other plaque longer than the first lies on two opposite sides of its vessel, each the second from its middle; its
 blobs overlap less, so that they're smaller by the third."""
 

@@ -100,20 +100,27 @@ def _amplitude(scanner: Scanner) -> F32:
     Ramp times the kernel's roll-off (filtered back-projection), with more power across two directions: lines that lie
     within 35 degrees of lateral, as most photons are lost along the longest way through the body, and fainter ones.
     """
-    f = np.fft.fftfreq(TILE, scanner.pixel_mm)
-    fx, fy = f[None, :], f[:, None]
+    f = np.fft.fftfreq(TILE, scanner.pixel_mm).astype(np.float32)
+    # Half of the plane: the other half is the same, seen from behind.
+    half = TILE // 2 + 1
+    fx, fy = f[None, :], f[:half, None]
     radius = np.hypot(fx, fy)
-    power = (radius + 0.02) * np.exp(-2.0 * (radius / scanner.kernel.cut_off_per_mm) ** 2.4)
+    relative = radius * np.float32(1.0 / scanner.kernel.cut_off_per_mm)
+    power = (radius + np.float32(0.02)) * np.exp(np.float32(-2.0) * relative ** np.float32(2.4))
     angle = np.arctan2(fy, fx)
     first, second = scanner.streak_angles_rad
     lateral = 0.5 * math.pi + 0.39 * (first - 0.5 * math.pi)
     # Coarse grain strays more, or its lines would be centimetres long.
-    stray = STREAK_RAD + 0.03 / (radius + 0.02)
+    stray = np.float32(STREAK_RAD) + np.float32(0.03) / (radius + np.float32(0.02))
     for streak, gain in ((lateral, 1.5 * scanner.streak_gain), (second, 0.6 * scanner.streak_gain)):
-        turn = np.mod(angle - streak + np.pi / 2, np.pi) - np.pi / 2
-        power = power * (1.0 + gain * np.exp(-0.5 * (turn / stray) ** 2))
+        turn = angle - np.float32(streak)
+        turn -= np.float32(math.pi) * np.rint(turn * np.float32(1.0 / math.pi))
+        turn /= stray
+        turn *= turn
+        power *= np.float32(1.0) + np.float32(gain) * np.exp(np.float32(-0.5) * turn)
     power[0, 0] = 0.0
-    amplitude: F32 = np.sqrt(power / power.mean()).astype(np.float32)
+    power = np.concatenate([power, power[half - 2 : 0 : -1][:, -np.arange(TILE)]])
+    amplitude: F32 = np.sqrt(power / power.mean())
     return amplitude
 
 

@@ -11,7 +11,7 @@ F64 = NDArray[np.float64]
 
 
 def window(axis: F32, low: float, high: float) -> slice:
-    """Indices of ``axis`` between ``low`` and ``high``."""
+    """Indices of ``axis`` [n], which rises, between ``low`` and ``high``."""
     return slice(int(np.searchsorted(axis, low)), int(np.searchsorted(axis, high, side="right")))
 
 
@@ -22,6 +22,12 @@ def strokes(image: F32, grid: Grid, rows: F64, hu: float, inside: F32 | None = N
         image, grid: drawn into, and where it lies. rows: [n, 8], start xyz, end xyz, start and end radius, mm.
         hu: of the tubes. inside: share of each pixel [z, y, x] that they may cover; None for all.
     """
+    # Most lie in other slices.
+    beyond = rows[:, 6:].max(axis=1) + 1.5 + 0.5 * grid.increment_mm
+    rows = rows[
+        (np.maximum(rows[:, 2], rows[:, 5]) + beyond >= grid.z[0])
+        & (np.minimum(rows[:, 2], rows[:, 5]) - beyond <= grid.z[-1])
+    ]
     low, high = np.minimum(rows[:, :3], rows[:, 3:6]), np.maximum(rows[:, :3], rows[:, 3:6])
     reach = rows[:, 6:].max(axis=1) + 1.5
     slice_reach = reach + 0.5 * grid.increment_mm
@@ -31,7 +37,6 @@ def strokes(image: F32, grid: Grid, rows: F64, hu: float, inside: F32 | None = N
         last = np.searchsorted(axis, high[:, index] + margin, side="right")
         near &= first < last
         bounds += [first, last]
-    # Most lie in other slices.
     for row, ends in zip(rows[near], np.stack(bounds, axis=1)[near].tolist(), strict=True):
         z0, z1, y0, y1, x0, x1 = ends
         where = slice(z0, z1), slice(y0, y1), slice(x0, x1)

@@ -21,7 +21,7 @@ Mm = tuple[float, float, float]
 GENERATIONS = 6
 LEAST_MM = 1.0
 """Radius of the finest vessels that branch off as the anatomy says; what is finer fills the room between them."""
-TWIGS = ((60, 1.15), (220, 0.85), (750, 0.62))
+TWIGS = ((60, 1.15), (200, 0.85), (700, 0.62))
 """How many finer vessels there are in a lung, and of what radius, mm."""
 LAST_TWIGS, LAST_MM = 4, 0.45
 """From each of the finest of `TWIGS` so many vessels of that radius leave: what a low-dose exam just shows."""
@@ -149,7 +149,7 @@ def _twigs(rng: np.random.Generator, rows: F64, side: float, midline: float) -> 
         wide = radius * np.exp(rng.normal(0, 0.14, count))
         grown.append(np.column_stack([starts, bend, 1.15 * wide, wide]))
         grown.append(np.column_stack([bend, ends, wide, 0.8 * wide]))
-        nodes = np.concatenate([nodes, bend, ends])
+        nodes = np.concatenate([nodes, ends])
     along = np.tile(ends - bend, (LAST_TWIGS, 1))
     count = len(along)
     starts = np.tile(bend, (LAST_TWIGS, 1)) + rng.uniform(0, 1, (count, 1)) * along
@@ -163,7 +163,7 @@ def _nearer_the_hilum(nodes: F64, ends: F64, hilum: F64) -> NDArray[np.int64]:
     """For each of ``ends`` [n, 3] the index of a near one of ``nodes`` [m, 3] from which it lies away from ``hilum`` [3]."""
     from scipy.spatial import cKDTree
 
-    distance, index = cKDTree(nodes, compact_nodes=False, balanced_tree=False).query(ends, k=4)
+    distance, index = cKDTree(nodes, compact_nodes=False, balanced_tree=False).query(ends, k=3)
     way = ends[:, None] - nodes[index]
     outward = _unit(ends - hilum)[:, None]
     cosine = (way * outward).sum(axis=2) / (distance + 1e-9)
