@@ -21,9 +21,9 @@ Mm = tuple[float, float, float]
 GENERATIONS = 6
 LEAST_MM = 1.0
 """Radius of the finest vessels that branch off as the anatomy says; what is finer fills the room between them."""
-TWIGS = ((60, 1.15), (200, 0.85), (700, 0.62))
+TWIGS = ((60, 1.1), (200, 0.78), (700, 0.55))
 """How many finer vessels there are in a lung, and of what radius, mm."""
-LAST_TWIGS, LAST_MM = 4, 0.45
+LAST_TWIGS, LAST_MM = 6, 0.4
 """From each of the finest of `TWIGS` so many vessels of that radius leave: what a low-dose exam just shows."""
 LUNG_MM = ((62.0, 28.0, 22.0), (62.0, 94.0, 128.0))
 """Middle (x away from the midline) and half axes of the room that a lung's vessels fill; its surface cuts them off."""
@@ -153,9 +153,9 @@ def _twigs(rng: np.random.Generator, rows: F64, side: float, midline: float) -> 
     along = np.tile(ends - bend, (LAST_TWIGS, 1))
     count = len(along)
     starts = np.tile(bend, (LAST_TWIGS, 1)) + rng.uniform(0, 1, (count, 1)) * along
-    way = _unit(rng.normal(0, 0.75, (count, 3)) + _unit(starts - hilum))
+    way = _unit(rng.normal(0, 0.55, (count, 3)) + _unit(starts - hilum))
     radii = LAST_MM * np.exp(rng.normal(0, 0.12, (count, 1)))
-    grown.append(np.hstack([starts, starts + way * rng.uniform(5, 13, (count, 1)), 1.1 * radii, 0.9 * radii]))
+    grown.append(np.hstack([starts, starts + way * rng.uniform(6, 15, (count, 1)), 1.1 * radii, 0.9 * radii]))
     return np.concatenate(grown)
 
 
