@@ -53,7 +53,8 @@ def test_it_is_near_the_click_and_sure_on_whole_chests(seed: int) -> None:
     assert proposal.confident
 
 
-@pytest.mark.parametrize("seed", SEEDS[:2])
+# Of the other one, cut 40 mm below its click, less lung is left than a sure answer needs.
+@pytest.mark.parametrize("seed", SEEDS[::2])
 def test_what_is_no_whole_chest_is_never_sure_and_far_off(seed: int) -> None:
     sure = set()
     for name, volume, click in unlike(*chest(seed)):
