@@ -238,6 +238,9 @@ def test_a_start_that_does_not_say_what_it_learned_from_is_refused(tmp_path: Pat
     start_bundle(tmp_path / "start", told(*PARTS))
     with pytest.raises(InputError, match="choose that network"):
         open_start(tmp_path / "start", 34)
+    _, model = open_start(tmp_path / "start", 18)
+    assert model.training
+    assert all(parameter.requires_grad for parameter in model.parameters())
 
 
 def test_the_command_goes_on_from_a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
