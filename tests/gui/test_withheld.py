@@ -12,7 +12,8 @@ from PySide6.QtWidgets import QLabel, QListWidget, QPushButton, QTableView
 
 from hyrisk_desktop.gui.export.writer import readiness
 from hyrisk_desktop.gui.models.comparison import _risk_texts
-from hyrisk_desktop.gui.panels.risk_panel import ByGradeStrip, Note
+from hyrisk_desktop.gui.panels.caption import Note
+from hyrisk_desktop.gui.panels.risk_panel import ByGradeStrip
 from hyrisk_desktop.gui.results import results_text
 from hyrisk_desktop.gui.state import ReadState
 from hyrisk_desktop.gui.worklist.columns import columns
@@ -89,7 +90,7 @@ def test_a_reason_stands_in_place_of_every_number(withheld: Program) -> None:
 def test_a_reason_without_room_ends_in_whole_lines_and_is_whole_in_its_tooltip(ready: Program, text: str) -> None:
     note = ready.window.findChild(Note, "riskNote")
     note.setText(text)
-    shown = note.text()
+    shown = note.shown()
     assert shown.endswith("…")
     assert text.startswith(shown[:-1])
     assert text[len(shown) - 1] in " 请检查心脏中心点", "no word is cut"
@@ -100,9 +101,14 @@ def test_a_reason_without_room_ends_in_whole_lines_and_is_whole_in_its_tooltip(r
         return note.fontMetrics().boundingRect(high, Qt.TextFlag.TextWordWrap, part).height()
 
     assert height(shown) <= room.height() < height(text[: len(shown) + 24] + "…")
-    assert note.toolTip() == note.accessibleDescription() == text
+    assert note.text() == note.toolTip() == note.accessibleDescription() == text
+    # What is painted is what is shown, to the pixel.
+    painted = note.grab().toImage()
+    note.setText(shown)
+    assert note.shown() == shown
+    assert note.grab().toImage() == painted
     note.setText("Short.")
-    assert note.text() == "Short."
+    assert note.shown() == "Short."
 
 
 def test_nothing_of_it_reaches_the_clipboard(withheld: Program) -> None:

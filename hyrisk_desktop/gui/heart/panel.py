@@ -12,8 +12,8 @@ from hyrisk_desktop.calcium import VESSELS, Doubt, Plaque, category_bounds, doub
 from hyrisk_desktop.exchange.reports.change import vessel_name
 from hyrisk_desktop.gui.appearance import NO_LIMIT, legible, scaled
 from hyrisk_desktop.gui.overlay import EXCLUDED_COLOUR, VESSEL_COLOURS
-from hyrisk_desktop.gui.panels.caption import Caption
-from hyrisk_desktop.gui.panels.risk_panel import NOTHING, Note, ShowAnyway, Value
+from hyrisk_desktop.gui.panels.caption import Caption, Note
+from hyrisk_desktop.gui.panels.risk_panel import NOTHING, ShowAnyway, Value
 from hyrisk_desktop.gui.plain_table import RowsModel, selected, table_view
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import decimal, tr

@@ -18,8 +18,8 @@ from hyrisk_desktop.calcium import PROFILES, Lesion, category_bounds
 from hyrisk_desktop.gui.appearance import legible, scaled
 from hyrisk_desktop.gui.hints import Place, hint_text, situation
 from hyrisk_desktop.gui.overlay import EXCLUDED_COLOUR, WEIGHT_COLOURS
-from hyrisk_desktop.gui.panels.caption import Caption
-from hyrisk_desktop.gui.panels.risk_panel import NOTHING, Note, ShowAnyway, Value
+from hyrisk_desktop.gui.panels.caption import Caption, Note
+from hyrisk_desktop.gui.panels.risk_panel import NOTHING, ShowAnyway, Value
 from hyrisk_desktop.gui.panels.wheel import only_focused_wheel
 from hyrisk_desktop.gui.results import agatston_name
 from hyrisk_desktop.gui.session import Session

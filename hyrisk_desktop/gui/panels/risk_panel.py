@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import bisect
 import math
 
-from PySide6.QtCore import QPointF, QRect, QRectF, QSize, Qt, Slot
-from PySide6.QtGui import QFont, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Slot
+from PySide6.QtGui import QFont, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QBoxLayout, QGroupBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from hyrisk_desktop.exchange.reports.report import covers_words, percent
 from hyrisk_desktop.gui.appearance import colour, scaled
 from hyrisk_desktop.gui.hints import Place, hint_text, situation
-from hyrisk_desktop.gui.panels.caption import Caption
+from hyrisk_desktop.gui.panels.caption import Caption, Note
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import listed, tr, typeset
 from hyrisk_desktop.risk.explain import Explanation
@@ -21,7 +20,6 @@ from hyrisk_desktop.risk.spread import COVERS
 from hyrisk_desktop.standing import SHOWN, Standing
 
 NOTHING = "–"
-_LONGEST_WORD = 30
 
 
 class Value(QLabel):
@@ -58,55 +56,6 @@ class ShowAnyway(QPushButton):
         )
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.clicked.connect(session.show_anyway)
-
-
-class Note(QLabel):
-    """A text that wraps within a fixed number of lines, so that the panel never jumps when it changes."""
-
-    def __init__(self, lines: int) -> None:
-        super().__init__()
-        self._whole = ""
-        self.setWordWrap(True)
-        self.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.set_lines(lines)
-
-    def set_lines(self, lines: int) -> None:
-        """Room for so many lines."""
-        self.setFixedHeight(2 + scaled(16) * lines)
-
-    def setText(self, text: str) -> None:
-        """Show ``text``; the tooltip, and what screen readers hear, have it whole where it is too long."""
-        self._whole = text
-        self.setToolTip(text)
-        self.setAccessibleDescription(text)
-        self._fit()
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Another width holds more or fewer words."""
-        super().resizeEvent(event)
-        self._fit()
-
-    def _fit(self) -> None:
-        """As many words as there is room for: the upper half of a line more would look like a fault."""
-        room = self.contentsRect()
-        high = QRect(0, 0, room.width(), 1 << 20)
-
-        def fits(text: str) -> bool:
-            box = self.fontMetrics().boundingRect(high, Qt.TextFlag.TextWordWrap, text)
-            return box.height() <= room.height()
-
-        text = self._whole
-        if not fits(text):
-            shown = bisect.bisect_left(range(len(text)), True, key=lambda n: not fits(f"{text[:n]}…")) - 1
-            text = text[: max(shown, 0)]
-            # No word is cut, where words are written apart.
-            apart = text.rfind(" ")
-            text = f"{text[:apart] if len(text) - apart < _LONGEST_WORD else text}…"
-        super().setText(text)
-
-    def hasHeightForWidth(self) -> bool:
-        """No: a label that asks for height by width makes the whole panel taller than the window."""
-        return False
 
 
 class ByGradeStrip(QWidget):

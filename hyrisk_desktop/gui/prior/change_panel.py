@@ -16,7 +16,7 @@ from hyrisk_desktop.exchange.reports.change import (
     number_text,
     told,
 )
-from hyrisk_desktop.gui.panels.risk_panel import Note
+from hyrisk_desktop.gui.panels.caption import Note
 from hyrisk_desktop.gui.prior.service import Priors
 from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import tr

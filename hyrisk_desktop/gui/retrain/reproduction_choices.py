@@ -7,7 +7,7 @@ from pathlib import Path
 from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QCheckBox, QGroupBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from hyrisk_desktop.gui.panels.risk_panel import Note
+from hyrisk_desktop.gui.panels.caption import Note
 from hyrisk_desktop.gui.retrain.plan import DEPTHS, ReproductionPlan
 from hyrisk_desktop.gui.retrain.run_choices import Effort, Estimate, RunPlace
 from hyrisk_desktop.gui.retrain.training_process import Command

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from hyrisk_desktop.errors import BundleError, HyRiskError
-from hyrisk_desktop.gui.panels.risk_panel import Note
+from hyrisk_desktop.gui.panels.caption import Note
 from hyrisk_desktop.gui.panels.wheel import only_focused_wheel
 from hyrisk_desktop.gui.retrain.plan import DEFAULT_SIZE, ask_process
 from hyrisk_desktop.gui.retrain.progress import about, size

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from hyrisk_desktop.gui.panels.risk_panel import Note
+from hyrisk_desktop.gui.panels.caption import Note
 from hyrisk_desktop.gui.retrain.plan import DEPTHS, TrainingPlan
 from hyrisk_desktop.gui.retrain.run_choices import Effort, Estimate, RunPlace, choice
 from hyrisk_desktop.gui.retrain.training_process import Command

@@ -8,7 +8,7 @@ from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QGridLayout, QGroupBox, QLabel, QVBoxLayout, QWidget
 
 from hyrisk_desktop.errors import BundleError
-from hyrisk_desktop.gui.panels.risk_panel import Note
+from hyrisk_desktop.gui.panels.caption import Note
 from hyrisk_desktop.gui.retrain.plan import ValidationPlan
 from hyrisk_desktop.gui.retrain.result_table import text_label
 from hyrisk_desktop.gui.retrain.run_choices import RunPlace, choice
