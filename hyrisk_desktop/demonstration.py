@@ -31,6 +31,8 @@ _MAX_JSON_BYTES = 1 << 20
 _CENTRE_FILE = "heart_centre.json"
 _COMPLETE_FILE = "complete.json"
 _CANCEL_POLL_S = 0.05
+GENERATOR_VERSION = "1.4"
+"""Of the phantoms, as `model_training` has it, which the program does not import; a test compares them."""
 _MAKING = threading.Lock()
 
 
@@ -49,7 +51,8 @@ def demonstration_ready() -> bool:
 
 
 def _place() -> Path:
-    return cache_dir() / f"demonstration-{__version__}"
+    # An exam that another generator drew, before an upgrade, may look unlike what the model has learned from.
+    return cache_dir() / f"demonstration-{__version__}-{GENERATOR_VERSION}"
 
 
 def prepare_demonstration(progress: Progress = no_progress, cancel: CancelToken | None = None) -> Demonstration:

@@ -8,6 +8,7 @@ import numpy as np
 import pydicom
 import pytest
 
+from hyrisk_desktop import demonstration
 from model_training.phantom.exam import (
     CENTRE_FILE,
     DEMONSTRATION_SEED,
@@ -19,7 +20,7 @@ from model_training.phantom.exam import (
 )
 from model_training.phantom.grades import GRADE_SEEDS, grade_picture, png_bytes
 from model_training.phantom.render import make_phantom
-from model_training.phantom.subject import make_subject
+from model_training.phantom.subject import GENERATOR_VERSION, make_subject
 
 CT_IMAGE_TYPE_1 = [
     "ImageType",
@@ -138,6 +139,8 @@ def test_demonstration_exam_is_what_it_promises() -> None:
     assert phantom.scanner.kernel.name == "STANDARD"
     assert phantom.scanner.increment_mm == 2.5
     assert 100 <= exam_layout(phantom).slices <= 130
+    # Kept under the version of whoever drew it.
+    assert demonstration.GENERATOR_VERSION == GENERATOR_VERSION
 
 
 def test_grade_pictures_come_from_phantoms_of_that_grade() -> None:

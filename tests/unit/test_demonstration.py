@@ -93,6 +93,14 @@ def test_a_damaged_exam_is_made_again_once(name: str, content: bytes | None) -> 
     assert leftovers(exam.folder) == []
 
 
+def test_what_an_older_generator_drew_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr(demonstration, "GENERATOR_VERSION", "0.9")
+        older = prepare_demonstration().folder
+    assert prepare_demonstration().folder != older
+    assert runs() == 2
+
+
 @pytest.mark.parametrize("code", ["raise SystemExit('no')", GENERATOR.replace("250", "-250"), "pass"])
 def test_a_generator_that_fails_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str) -> None:
     use_generator(monkeypatch, tmp_path, code)
