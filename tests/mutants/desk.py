@@ -140,6 +140,12 @@ DESK = [
             "",
             "it would wait for ever",
         ),
+        (
+            'f"demonstration-{__version__}-{GENERATOR_VERSION}"',
+            'f"demonstration-{__version__}"',
+            "tests/unit/test_demonstration.py",
+        ),
+        ('GENERATOR_VERSION = "1.4"', 'GENERATOR_VERSION = "1.3"', "tests/training/test_exam.py"),
     ),
     *mutants(
         "hyrisk_desktop/gui/services/job_runner.py",
