@@ -140,22 +140,25 @@ class Opening(QObject):
 
     def open_series(self, record: SeriesRecord, alternatives: tuple[SeriesRecord, ...]) -> None:
         """Open another series; one of the exam on screen, or of a listed one that can't be read, stays a read of that exam."""
-        exam, loader = self.session.exam, self._loader
-        if exam is not None and any(record is one for one in (exam.record, *exam.alternatives)):
-            stored_id, path = (self.session.stored_id if _same_exam(record, exam.record) else None), exam.path
-        elif any(record is one for one in loader.found):
-            stored_id, path = loader.found_in
-        else:
-            stored_id, path = None, None if record.holder is not None or not record.files else record.files[0].parent
+        stored_id, path = self._whose(record)
         if stored_id is None:
-            loader.open_record(record, alternatives, path)
+            self._loader.open_record(record, alternatives, path)
             return
         store, of, entry = self.store, stored_id, self.model.entry_of(stored_id)
 
         def find(_: JobContext) -> tuple[SeriesRecord, ...]:
             return stored_series(store, of, entry, record.series_uid)
 
-        loader.open_stored(of, find)
+        self._loader.open_stored(of, find)
+
+    def _whose(self, record: SeriesRecord) -> tuple[int | None, Path | None]:
+        """Number of the store's exam whose read a series would be, None where there is none; and where it lies."""
+        exam = self.session.exam
+        if exam is not None and any(record is one for one in (exam.record, *exam.alternatives)):
+            return (self.session.stored_id if _same_exam(record, exam.record) else None), exam.path
+        if any(record is one for one in self._loader.found):
+            return self._loader.found_in
+        return None, None if record.holder is not None or not record.files else record.files[0].parent
 
     @property
     def on_screen(self) -> int | None:
