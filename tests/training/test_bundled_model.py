@@ -12,7 +12,7 @@ from hyrisk_desktop.risk.bundle import load_bundle
 from hyrisk_desktop.risk.predictor import Predictor
 from hyrisk_desktop.risk.risk_reading import RiskReading
 from model_training.metrics import expected_auc
-from model_training.phantom.cohort import draw_case
+from model_training.phantom.render import Phantom, make_phantom, render
 
 BUNDLE = Path(__file__).parents[2] / "resources" / "models" / "hyrisknet-34-demo"
 FIRST_SEED, COUNT = 5_000_000, 48
@@ -40,16 +40,22 @@ class Enough(Exception):
     """The reading is there; its interval is not wanted."""
 
 
-def first_reading(predictor: Predictor, volume: CTVolume, grade: float) -> RiskReading:
+def first_reading(predictor: Predictor, phantom: Phantom) -> RiskReading:
     """The reading of the click itself: the interval's ten other views take most of the time."""
     found: list[RiskReading] = []
+    scanner, levels = phantom.scanner, predictor.bundle.preprocessing.level_slices(phantom.scanner.increment_mm)
+    # All slices that a reading looks at: what leaves the scan would be looked for elsewhere.
+    reach = max(levels) + 1
+    hu = render(phantom, phantom.grid(161, 161, 2 * reach + 1))
+    spacing = (scanner.pixel_mm, scanner.pixel_mm, scanner.increment_mm)
+    volume = CTVolume(hu, spacing, (0, 0, 0), np.eye(3), str(phantom.subject.seed))
 
     def keep(reading: RiskReading) -> None:
         found.append(reading)
         raise Enough
 
     with pytest.raises(Enough):
-        predictor.predict(volume, (80, 80, 2), grade, on_first=keep)
+        predictor.predict(volume, (80, 80, reach), phantom.subject.grade, on_first=keep)
     return found[0]
 
 
@@ -57,11 +63,10 @@ def test_reserved_phantoms_are_ranked_by_their_risk() -> None:
     predictor = Predictor(BUNDLE, device="cpu")
     risk, risknet, hyrisknet, novel = [], [], [], 0
     for seed in range(FIRST_SEED, FIRST_SEED + COUNT):
-        row, patch = draw_case(seed)
-        spacing = (row.pixel_mm, row.pixel_mm, row.increment_mm)
-        reading = first_reading(predictor, CTVolume(patch, spacing, (0, 0, 0), np.eye(3), str(seed)), row.grade)
+        phantom = make_phantom(seed)
+        reading = first_reading(predictor, phantom)
         assert reading.hyrisknet is not None
-        risk.append(row.expected_risk)
+        risk.append(phantom.subject.expected_risk)
         risknet.append(reading.risknet)
         hyrisknet.append(reading.hyrisknet)
         novel += any(finding.code == "unlike_training" for finding in reading.findings)
