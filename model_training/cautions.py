@@ -29,9 +29,7 @@ def cautions(results: dict[str, Any], data: CohortData) -> list[str]:
         results: of a run, as `evaluation.evaluate_run` makes them. data: the cohort.
     """
     said = no_better_than_chance(results["pooled"])
-    # What the table does not name may stand in the images' headers.
-    for column, text in tied({"kernel": data.kernel}, data.outcome):
-        said.append(f"{column}: {text}")
+    said += tied_headers(data)
     if data.copies:
         said.append(
             trn(
@@ -41,3 +39,13 @@ def cautions(results: dict[str, Any], data: CohortData) -> list[str]:
             )
         )
     return said
+
+
+def tied_headers(data: CohortData) -> list[str]:
+    """A sentence for each of kernel and voxel size that the outcome goes with: what no table names stands in the images' headers."""
+    columns = {
+        "kernel": data.kernel,
+        "pixel_mm": [f"{value}" for value in data.pixel_mm],
+        "increment_mm": [f"{value}" for value in data.increment_mm],
+    }
+    return [f"{column}: {text}" for column, text in tied(columns, data.outcome)]

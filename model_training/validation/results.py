@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.risk.bundle import ModelBundle
-from model_training.cautions import no_better_than_chance
+from model_training.cautions import no_better_than_chance, tied_headers
 from model_training.cohort_table import Case
 from model_training.dataset import CohortData
 from model_training.evaluation import auc_or_none, decision_curve, difference
 from model_training.metrics import bootstrap_ci, expected_auc, roc
 from model_training.seen_cases import cases_seen
-from model_training.tied import tied
 from model_training.validation.cases import OFF_MM, CaseRead
 from model_training.validation.statistics import judged, share
 
@@ -176,8 +175,7 @@ def _cautions(found: dict[str, Any], data: CohortData, bundle: ModelBundle) -> l
     rarer = min(int(data.outcome.sum()), int((1 - data.outcome).sum()))
     if rarer < 100:
         said.append(tr("Only {n} cases of the rarer outcome: validation wants 100 or more (Vergouwe 2005), so mind the intervals.", n=rarer))  # fmt: skip
-    for column, text in tied({"kernel": data.kernel}, data.outcome):
-        said.append(f"{column}: {text}")
+    said += tied_headers(data)
     if data.copies:
         said.append(
             trn(

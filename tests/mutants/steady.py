@@ -169,8 +169,10 @@ STEADY = [
         "tests/training/test_exam_check.py",
         ("if case.patient != first.patient:", "if True:"),
         ("hashlib.file_digest(stream, \"sha256\").hexdigest()", "str(path.stat().st_size)"),
-        ("        if name not in table.columns\n", ""),
+        (" if name not in table.columns}", "}"),
         ("    if record.headers:\n", "    if False:\n"),
+        ('"pixel_mm": [_pixel_mm(record)', '"pixel_mm": [""'),
+        ("f\"{record.increment_mm or ''}\"", '""'),
     ),
     *mutants(
         "hyrisk_desktop/risk/model_summary.py",
