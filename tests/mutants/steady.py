@@ -155,7 +155,12 @@ STEADY = [
         ("if all(read.hyrisknet is not None for read in reads):", "if any(read.hyrisknet is not None for read in reads):"),
         ("_auc(risk, data, groups, ~withheld)", "_auc(risk, data, groups, withheld)"),
         ("for reason in read.reasons[:1])", "for reason in read.reasons)"),
-        ("if seen := cases_seen(bundle, data):", "if seen := 0:"),
+    ),
+    *mutants("model_training/cautions.py", _VALIDATE, ("if seen := cases_seen(bundle, data):", "if seen := 0:")),
+    *mutants(
+        "model_training/compare.py",
+        "tests/training/test_run.py -k evaluate_prints",
+        ('"cautions": model_cautions(heads, data, scored.bundle)', '"cautions": []'),
     ),
     *mutants(
         "model_training/validation/cases.py",
