@@ -37,7 +37,7 @@ def conclude(data: CohortData, cases: Sequence[Case], reads: Sequence[CaseRead],
     risks = shown_risks(reads)
     groups = np.unique(data.groups, return_inverse=True)[1].astype(np.int64)
     columns = {**risks, **data.scores()}
-    found = {
+    found: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "synthetic": data.synthetic,
         "n": len(data),
