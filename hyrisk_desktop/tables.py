@@ -117,6 +117,34 @@ def read_csv(
     return header, rows
 
 
+def read_parquet(path: Path, code: str) -> tuple[tuple[str, ...], list[tuple[int, list[str]]]]:
+    """A Parquet table as `read_csv` gives one: its rows are numbered from 2, and what is missing is "".
+
+    Raises:
+        InputError: pyarrow is missing, or the file can't be read.
+    """
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as e:
+        raise InputError(
+            "no_pyarrow", tr("Parquet tables need pyarrow; install the extra [parquet], or save the table as CSV.")
+        ) from e
+    try:
+        data = pq.read_table(path)
+        values = [column.to_pylist() for column in data.columns]
+    # Damaged texts, and days that no calendar has, come up only where cells are made of them.
+    except (OSError, pa.ArrowException, ValueError, OverflowError) as e:
+        raise InputError(code, tr("“{name}” is no readable Parquet table.", name=path.name)) from e
+    rows = [[_parquet_cell(value) for value in row] for row in zip(*values, strict=True)]
+    return tuple(name.strip().lower() for name in data.column_names), list(enumerate(rows, 2))
+
+
+def _parquet_cell(value: object) -> str:
+    missing = value is None or (isinstance(value, float) and math.isnan(value))
+    return "" if missing else str(value).strip()
+
+
 def named(columns: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
     """A row of `read_csv` by its columns' names; "" for a cell that it lacks, and nothing for what has no name."""
     return {name: cell for name, cell in zip_longest(columns, cells, fillvalue="") if name}

@@ -19,8 +19,8 @@ from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.imaging.volume import Voxel
 from hyrisk_desktop.risk.bundle import LONGEST_HORIZON
-from hyrisk_desktop.tables import named, read_csv
-from model_training.tied import tied
+from hyrisk_desktop.tables import named, read_csv, read_parquet
+from model_training.tied import FEWEST, tied
 
 TABLE = "cohort.csv"
 REQUIRED = ("x", "y", "z", "outcome")
@@ -192,8 +192,8 @@ def read_table(path: Path) -> CohortTable:
         InputError: the file can't be read as a table at all.
     """
     table = find_table(path)
-    columns, rows = _read_parquet(table) if table.suffix.lower() in (".parquet", ".pq") else _read_csv(table)
-    problems = _header_problems(columns, len(rows))
+    columns, rows, shifted = _read(table)
+    problems = _header_problems(columns, rows)
     cases: list[Case] = []
     if not any(p.severity == "error" for p in problems):
         for line, cells in rows:
@@ -201,7 +201,7 @@ def read_table(path: Path) -> CohortTable:
             problems += found
             if case is not None:
                 cases.append(case)
-        problems += _joint_problems(cases)
+        problems += [*shifted, *_joint_problems(cases)]
     problems.sort(key=lambda p: (p.severity != "error", p.row or 0))
     missing = {c: empty for c in COLUMNS if c in columns and (empty := sum(not cells.get(c) for _, cells in rows))}
     return CohortTable(table, len(rows), columns, tuple(cases), tuple(problems), missing)
@@ -210,40 +210,21 @@ def read_table(path: Path) -> CohortTable:
 _Rows = list[tuple[int, dict[str, str]]]
 
 
-def _read_csv(path: Path) -> tuple[tuple[str, ...], _Rows]:
-    columns, rows = read_csv(path, "cohort_unreadable", numbers=("x", "y", "z", "grade", "agatston", "outcome"))
-    return columns, [(number, named(columns, cells)) for number, cells in rows]
-
-
-def _read_parquet(path: Path) -> tuple[tuple[str, ...], _Rows]:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as e:
-        raise InputError(
-            "no_pyarrow", tr("Parquet tables need pyarrow; install the extra [parquet], or save the table as CSV.")
-        ) from e
-    try:
-        data = pq.read_table(path)
-    except (OSError, pa.ArrowException) as e:
-        raise InputError("cohort_unreadable", tr("“{name}” is no readable Parquet table.", name=path.name)) from e
-    columns = tuple(_name(name) for name in data.column_names)
-    rows = [
-        (line, {_name(k): "" if _empty(v) else str(v).strip() for k, v in row.items()})
-        for line, row in enumerate(data.to_pylist(), start=2)
+def _read(path: Path) -> tuple[tuple[str, ...], _Rows, list[Problem]]:
+    """Columns, rows by line, and a complaint of every row that has more cells than there are columns."""
+    if path.suffix.lower() in (".parquet", ".pq"):
+        columns, rows = read_parquet(path, "cohort_unreadable")
+    else:
+        columns, rows = read_csv(path, "cohort_unreadable", numbers=("x", "y", "z", "grade", "agatston", "outcome"))
+    text = tr("it has more cells than the table has columns; a comma within a cell, also of a decimal, needs quotes.")
+    # Behind an unquoted comma every cell is read as its neighbour: a grade of "1,0" makes a survivor of anybody.
+    shifted = [
+        Problem(line, str(len(columns) + 1), "error", text) for line, cells in rows if any(cells[len(columns) :])
     ]
-    return columns, rows
+    return columns, [(line, named(columns, cells)) for line, cells in rows], shifted
 
 
-def _empty(value: object) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
-
-
-def _name(column: str) -> str:
-    return column.strip().lower()
-
-
-def _header_problems(columns: tuple[str, ...], rows: int) -> list[Problem]:
+def _header_problems(columns: tuple[str, ...], rows: _Rows) -> list[Problem]:
     found = [
         Problem(None, name, "error", tr("The table has no column “{name}”.", name=name))
         for name in REQUIRED
@@ -257,10 +238,14 @@ def _header_problems(columns: tuple[str, ...], rows: int) -> list[Problem]:
             found.append(Problem(None, name, "error", tr("The column “{name}” is there twice.", name=name)))
     if not rows:
         found.append(Problem(None, "", "error", tr("The table has no rows.")))
-    if not found and "patient_id" not in columns:
-        text = tr("There is no column “patient_id”: each exam counts as another patient. Two exams of one person may "
+    nameless = [line for line, cells in rows if not cells.get("patient_id")]
+    if not found and len(nameless) == len(rows):
+        text = tr("There is no column “patient_id”, or it is empty: each exam counts as another patient. Two exams of one person may "
                   "then fall into different folds, which makes the results look better than they are.")  # fmt: skip
         found.append(Problem(None, "patient_id", "warning", text))
+    elif not found and nameless:
+        text = trn("{n} row has no patient_id, so its exam counts as another patient's; two exams of one person may then fall into different folds.", "{n} rows have no patient_id, so their exams count as other patients'; two exams of one person may then fall into different folds.", len(nameless))  # fmt: skip
+        found.append(Problem(nameless[0], "patient_id", "warning", text))
     return found
 
 
@@ -376,7 +361,13 @@ def _score_problems(cases: list[Case]) -> list[Problem]:
         if len(cases) > 1 and len(values) == 1 and None not in values:
             text = tr("every row has the same {column}, so it can tell nobody apart.", column=column)
             found.append(Problem(None, column, "warning", text))
+        elif len(cases) >= FEWEST and None not in values and _told_apart(cases, column):
+            text = tr("the outcome follows from this column alone in every row, which no score of calcium brings about: look whether it was made from the outcome.")  # fmt: skip
+            found.append(Problem(None, column, "warning", text))
     extra = {name: [case.extra.get(name, "") for case in cases] for name in (cases[0].extra if cases else ())}
+    if len(set(extra.get("horizon", ()))) > 1:
+        text = tr("the rows differ, so reports will say that the outcome has no horizon; write the same in every row.")
+        found.append(Problem(None, "horizon", "warning", text))
     outcome = np.array([case.outcome for case in cases], np.int64)
     found += [Problem(None, column, "warning", text) for column, text in tied(extra, outcome)]
     ungraded = [case for case in cases if case.grade is None]
@@ -384,3 +375,9 @@ def _score_problems(cases: list[Case]) -> list[Problem]:
         text = trn("{n} row has no grade, so the score can't come from it; choose Agatston, or grade it.", "{n} rows have no grade, so the score can't come from it; choose Agatston, or grade them.", len(ungraded))  # fmt: skip
         found.append(Problem(ungraded[0].row, "grade", "warning", text))
     return found
+
+
+def _told_apart(cases: list[Case], column: str) -> bool:
+    """Whether every case of one outcome lies above every case of the other in ``column``."""
+    alive, dead = ([getattr(case, column) for case in cases if case.outcome == outcome] for outcome in (0, 1))
+    return bool(alive and dead) and (max(alive) < min(dead) or max(dead) < min(alive))

@@ -17,6 +17,7 @@ from hyrisk_desktop.risk.look import look_at
 from hyrisk_desktop.risk.network import HyRiskNet, log_odds
 from hyrisk_desktop.risk.predictor import choose_device
 from hyrisk_desktop.risk.preprocessing import Preprocessing, prepare
+from model_training.cautions import model_cautions
 from model_training.dataset import CohortData, score_inputs
 from model_training.evaluation import Predictions, auc_or_none
 from model_training.metrics import bootstrap_ci, delong, expected_auc, roc
@@ -78,7 +79,7 @@ def _features_at_levels(
 
 
 def evaluate_bundle(directory: Path, data: CohortData, device: str | None = None) -> dict[str, Any]:
-    """What ``hyrisk evaluate`` prints: AUCs of a bundle and of the plain scores on a cohort."""
+    """What ``hyrisk evaluate`` prints: AUCs of a bundle and of the plain scores on a cohort, and what they must not be read without."""
     scored = score_bundle(directory, data, device)
     columns = {"risknet": scored.risknet, "hyrisknet": scored.hyrisknet, **data.scores()}
     groups = np.unique(data.groups, return_inverse=True)[1]
@@ -91,14 +92,19 @@ def evaluate_bundle(directory: Path, data: CohortData, device: str | None = None
         if data.has_expected_risk
         else {}
     )
+    heads = {
+        name: {"auc": auc_or_none(columns[name], data.outcome), "ci": intervals[name]}
+        for name in ("hyrisknet", "risknet")
+    }
     return {
         "n": len(data),
         "non_survivors": int(data.outcome.sum()),
         "synthetic": data.synthetic,
+        "cautions": model_cautions(heads, data, scored.bundle),
         "model": scored.bundle.name,
         "sha256": scored.bundle.sha256,
-        "risknet_auc": auc_or_none(scored.risknet, data.outcome),
-        "hyrisknet_auc": auc_or_none(scored.hyrisknet, data.outcome),
+        "risknet_auc": heads["risknet"]["auc"],
+        "hyrisknet_auc": heads["hyrisknet"]["auc"],
         "baselines": {name: auc_or_none(values, data.outcome) for name, values in data.scores().items()},
         "ci": intervals,
         **expected,

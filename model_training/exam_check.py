@@ -94,7 +94,15 @@ def _tied(table: CohortTable, seen: list[tuple[Case, SeriesRecord]]) -> Iterator
     columns = {
         name: [record.attributes.get(keyword, "") for _, record in seen]
         for name, keyword in _HEADERS.items()
-        if name not in table.columns
-    }
+    } | {
+        "pixel_mm": [_pixel_mm(record) for _, record in seen],
+        "increment_mm": [f"{record.increment_mm or ''}" for _, record in seen],
+    }  # fmt: skip
+    columns = {name: values for name, values in columns.items() if name not in table.columns}
     for name, text in tied({name: values for name, values in columns.items() if any(values)}, outcome):
         yield Problem(None, name, "warning", tr("In the exams' headers {text}", text=text))
+
+
+def _pixel_mm(record: SeriesRecord) -> str:
+    spacing = record.headers[0].floats("PixelSpacing") if record.headers else ()
+    return str(spacing[0]) if spacing else ""

@@ -12,6 +12,7 @@ The project takes these as I / II / III; ``--stages`` says otherwise.
 from __future__ import annotations
 
 import csv
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -237,8 +238,9 @@ def _read(path: Path) -> tuple[Sequence[str], list[dict[str, str]]]:
 
 
 def _number(text: str) -> float | None:
-    """A cell's number; NLST's special missing values (".N", ".M", ...) and empty cells are none."""
+    """A cell's number; NLST's special missing values (".N", ".M", ...), empty cells and "nan" or "inf" are none."""
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
         return None
+    return value if math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""Does the outcome go with the kernel, the scanner or the date? Then a network may learn these instead of the patient."""
+"""Does the outcome go with the kernel, the scanner, the voxels or the date? Then a network may learn these instead of the patient."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from hyrisk_desktop.i18n import tr
 
 KINDS = ("kernel", "manufacturer", "manufacturer_model", "model", "scanner", "station", "site", "kvp")
 DATES = ("date", "study_date", "scan_date")
+NUMBERS = ("pixel_mm", "pixel_spacing", "increment_mm", "slice_thickness", "thickness_mm")
 TIED_P = 1e-3
 """Below this probability of chance a column is called tied: of a dozen columns of chance hardly one will be."""
 FEWEST = 20
@@ -51,9 +52,26 @@ def chance_of_dates(values: Sequence[str], outcome: NDArray[np.int64]) -> float:
     found = [_days(values, order) for order in _ORDERS]
     # Where 01/02/2020 can't be told from itself, all are read in the one order that most of them allow.
     days = max(found, key=lambda read: np.isfinite(read).sum())
-    known = np.isfinite(days)
-    first, second = days[known & (outcome == 0)], days[known & (outcome == 1)]
-    if known.sum() < FEWEST or not len(first) or not len(second) or len(set(days[known].tolist())) < 2:
+    return _chance_of_order(days, outcome)
+
+
+def chance_of_numbers(values: Sequence[str], outcome: NDArray[np.int64]) -> float:
+    """The same for those of ``values`` [n] that are numbers, by their order, and ``outcome`` [n]; 1 where too few are."""
+    return _chance_of_order(np.array([_number(value) for value in values]), outcome)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return np.nan
+
+
+def _chance_of_order(values: NDArray[np.float64], outcome: NDArray[np.int64]) -> float:
+    """Mann and Whitney's, of those of ``values`` [n] that are finite, between ``outcome`` [n] 0 and 1."""
+    known = np.isfinite(values)
+    first, second = values[known & (outcome == 0)], values[known & (outcome == 1)]
+    if known.sum() < FEWEST or not len(first) or not len(second) or len(set(values[known].tolist())) < 2:
         return 1.0
     return float(mannwhitneyu(first, second).pvalue)
 
@@ -75,14 +93,19 @@ def tied(columns: Mapping[str, Sequence[str]], outcome: NDArray[np.int64]) -> It
     """Columns that the outcome goes with, and a sentence of each.
 
     Args:
-        columns: [n] texts by the column's name; those of `KINDS` and `DATES` are looked at. outcome: [n].
+        columns: [n] texts by the column's name; those of `KINDS`, `NUMBERS` and `DATES` are looked at. outcome: [n].
     """
     if len(outcome) < FEWEST:
         return
+    tests = (
+        dict.fromkeys(KINDS, chance_of_kinds)
+        | dict.fromkeys(NUMBERS, chance_of_numbers)
+        | dict.fromkeys(DATES, chance_of_dates)
+    )
     for name, values in columns.items():
-        if name not in (*KINDS, *DATES):
+        if name not in tests:
             continue
-        p = (chance_of_dates if name in DATES else chance_of_kinds)(values, outcome)
+        p = tests[name](values, outcome)
         if p < TIED_P:
             text = tr(
                 "the outcome goes with this column (p = {p:.0e}): a network may learn it instead of the patient. Match or balance the "

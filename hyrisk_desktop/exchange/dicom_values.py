@@ -48,13 +48,18 @@ def _in_bytes(value: str, limit: int) -> str:
 
 
 def person_name(value: str) -> str:
-    """PN: at most three groups (``=``) of five components (``^``), 64 characters each group."""
+    """PN: at most three groups (``=``) of five components (``^``), 64 characters each group, and bytes too."""
+    return "=".join(_in_bytes(group, _MAX_NAME_GROUP).rstrip(" ^") for group in _groups(value)).rstrip("=")
+
+
+def _groups(value: str) -> list[str]:
+    """The groups of a PN, of 64 characters each."""
     groups = []
     for group in plain(value, 4 * _MAX_NAME_GROUP).split("=")[:3]:
         parts = [part.strip() for part in group.split("^")]
         kept = "^".join([*parts[:4], " ".join(parts[4:])] if len(parts) > 5 else parts)
-        groups.append(_in_bytes(kept, _MAX_NAME_GROUP).rstrip(" ^"))
-    return "=".join(groups).rstrip("=")
+        groups.append(kept[:_MAX_NAME_GROUP])
+    return groups
 
 
 def typed_name(value: str) -> str:
@@ -66,8 +71,11 @@ def typed_name(value: str) -> str:
 
 
 def readable_name(value: str) -> str:
-    """A person's name for people: ``Last^First`` becomes ``Last, First``; the first group that says something."""
-    for group in person_name(value).split("="):
+    """A person's name for people: ``Last^First`` becomes ``Last, First``; the first group that says something.
+
+    Nobody who reads it counts bytes, as of `person_name`: half of a patronymic is another one.
+    """
+    for group in _groups(value):
         last, *others = [part.strip() for part in group.split("^")]
         rest = " ".join(part for part in others if part)
         if last or rest:

@@ -49,8 +49,16 @@ def read_outcomes(path: Path) -> dict[str, int]:
     if not rows or not {"patient_id", "outcome"} <= set(columns):
         message = tr("{name} needs the columns patient_id and outcome, and at least one row.", name=path.name)
         raise InputError("outcomes", message)
+    for column in ("patient_id", "outcome"):
+        if columns.count(column) > 1:
+            message = tr("{name}, row 1: column {column} is there twice.", name=path.name, column=column)
+            raise InputError("outcomes", message)
     outcomes: dict[str, int] = {}
     for number, cells in rows:
+        if any(cells[len(columns) :]):
+            message = tr("{name}, row {n}, column {column}: there are more cells than columns.",
+                         name=path.name, n=number, column=len(columns) + 1)  # fmt: skip
+            raise InputError("outcomes", message)
         row = named(columns, cells)
         patient, text = row["patient_id"], row["outcome"]
         if not patient:

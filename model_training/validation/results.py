@@ -10,15 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.risk.bundle import ModelBundle
-from model_training.cautions import no_better_than_chance
+from model_training.cautions import model_cautions
 from model_training.cohort_table import Case
 from model_training.dataset import CohortData
 from model_training.evaluation import auc_or_none, decision_curve, difference
 from model_training.metrics import bootstrap_ci, expected_auc, roc
-from model_training.seen_cases import cases_seen
-from model_training.tied import tied
 from model_training.validation.cases import OFF_MM, CaseRead
 from model_training.validation.statistics import judged, share
 
@@ -40,7 +37,7 @@ def conclude(data: CohortData, cases: Sequence[Case], reads: Sequence[CaseRead],
     risks = shown_risks(reads)
     groups = np.unique(data.groups, return_inverse=True)[1].astype(np.int64)
     columns = {**risks, **data.scores()}
-    found = {
+    found: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "synthetic": data.synthetic,
         "n": len(data),
@@ -66,7 +63,7 @@ def conclude(data: CohortData, cases: Sequence[Case], reads: Sequence[CaseRead],
         "guard": _guard(reads, data, risks, groups),
         "interval": _interval(reads),
     }
-    return found | {"cautions": _cautions(found, data, bundle)}
+    return found | {"cautions": model_cautions(found["discrimination"], data, bundle)}
 
 
 def shown_risks(reads: Sequence[CaseRead]) -> dict[str, F64]:
@@ -165,27 +162,3 @@ def _interval(reads: Sequence[CaseRead]) -> dict[str, Any]:
         "mean_width": round(float(widths.mean()), 4),
         "holds_other_clicks": share(sum(n for n, _ in clicks), sum(of for _, of in clicks)),
     }
-
-
-def _cautions(found: dict[str, Any], data: CohortData, bundle: ModelBundle) -> list[str]:
-    """What the numbers must not be read without, the gravest first."""
-    said = []
-    if seen := cases_seen(bundle, data):
-        said.append(trn("{n} of these {all} exams has trained this model: the results are no validation, and look better than they are.", "{n} of these {all} exams have trained this model: the results are no validation, and look better than they are.", seen, all=len(data)))  # fmt: skip
-    said += no_better_than_chance(found["discrimination"])
-    rarer = min(int(data.outcome.sum()), int((1 - data.outcome).sum()))
-    if rarer < 100:
-        said.append(tr("Only {n} cases of the rarer outcome: validation wants 100 or more (Vergouwe 2005), so mind the intervals.", n=rarer))  # fmt: skip
-    for column, text in tied({"kernel": data.kernel}, data.outcome):
-        said.append(f"{column}: {text}")
-    if data.copies:
-        said.append(
-            trn(
-                "{n} exam is a copy of another patient's exam; check the table.",
-                "{n} exams are copies of another patient's exam; check the table.",
-                data.copies,
-            )
-        )
-    if bundle.demonstration and not data.synthetic:
-        said.append(tr("The model has only seen synthetic phantoms before."))
-    return said

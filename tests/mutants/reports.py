@@ -12,6 +12,12 @@ _SEG = "tests/unit/exchange/test_outlines.py tests/unit/exchange/test_segmentati
 
 REPORTS = [
     *mutants(
+        "hyrisk_desktop/exchange/dicom_values.py",
+        "tests/unit/exchange/test_exports.py",
+        ("    for group in _groups(value):\n", '    for group in person_name(value).split("="):\n'),
+        ("groups.append(kept[:_MAX_NAME_GROUP])", "groups.append(kept)"),
+    ),
+    *mutants(
         "hyrisk_desktop/exchange/reports/outline.py",
         _OUTLINES,
         ("points = np.asarray(corners, np.float64) - 1.5", "points = np.asarray(corners, np.float64) - 1.0"),

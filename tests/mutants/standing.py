@@ -268,6 +268,21 @@ STANDING = [
         ('score == "agatston" and 0 < len(without) < len(self.cases)', 'score == "agatston" and len(without) == len(self.cases)'),
     ),
     *mutants(
+        "model_training/cohort_table.py",
+        "tests/training/test_cohort_table.py",
+        ("for line, cells in rows if any(cells[len(columns) :])", "for line, cells in rows if False"),
+        ("elif not found and nameless:", "elif False:"),
+        ("len(cases) >= FEWEST", "len(cases) > FEWEST"),
+        ("max(alive) < min(dead) or max(dead) < min(alive)", "max(alive) < min(dead)"),
+        ('len(set(extra.get("horizon", ()))) > 1', 'len(set(extra.get("horizon", ()))) > 2'),
+    ),
+    *mutants(
+        "hyrisk_desktop/worklist/cohort.py",
+        "tests/unit/worklist/test_cohort.py",
+        ("columns.count(column) > 1", "columns.count(column) > 2"),
+        ("if any(cells[len(columns) :])", "if False"),
+    ),
+    *mutants(
         "model_training/export.py",
         "tests/training/test_fed_score.py",
         ("lowest=math.floor(float(score.min()) * 1e5)", "lowest=math.ceil(float(score.min()) * 1e5)"),
@@ -279,7 +294,8 @@ STANDING = [
         ("FEWEST = 20", "FEWEST = 21"),
         ("FEWEST = 20", "FEWEST = 19"),
         ("counts[value] >= _RARE else", "counts[value] >= 0 else"),
-        ("name not in (*KINDS, *DATES)", "False"),
+        ("name not in tests:", "name in ():"),
+        ("| dict.fromkeys(NUMBERS, chance_of_numbers)", ""),
         ("mannwhitneyu(first, second).pvalue", "mannwhitneyu(first, first).pvalue"),
     ),
     *mutants(

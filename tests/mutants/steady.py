@@ -155,7 +155,12 @@ STEADY = [
         ("if all(read.hyrisknet is not None for read in reads):", "if any(read.hyrisknet is not None for read in reads):"),
         ("_auc(risk, data, groups, ~withheld)", "_auc(risk, data, groups, withheld)"),
         ("for reason in read.reasons[:1])", "for reason in read.reasons)"),
-        ("if seen := cases_seen(bundle, data):", "if seen := 0:"),
+    ),
+    *mutants("model_training/cautions.py", _VALIDATE, ("if seen := cases_seen(bundle, data):", "if seen := 0:")),
+    *mutants(
+        "model_training/compare.py",
+        "tests/training/test_run.py -k evaluate_prints",
+        ('"cautions": model_cautions(heads, data, scored.bundle)', '"cautions": []'),
     ),
     *mutants(
         "model_training/validation/cases.py",
@@ -169,8 +174,10 @@ STEADY = [
         "tests/training/test_exam_check.py",
         ("if case.patient != first.patient:", "if True:"),
         ("hashlib.file_digest(stream, \"sha256\").hexdigest()", "str(path.stat().st_size)"),
-        ("        if name not in table.columns\n", ""),
+        (" if name not in table.columns}", "}"),
         ("    if record.headers:\n", "    if False:\n"),
+        ('"pixel_mm": [_pixel_mm(record)', '"pixel_mm": [""'),
+        ("f\"{record.increment_mm or ''}\"", '""'),
     ),
     *mutants(
         "hyrisk_desktop/risk/model_summary.py",

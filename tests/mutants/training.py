@@ -117,6 +117,7 @@ TRAINING = [
         ("        if left[outcome]:\n", "        if True:\n"),
         ("    if count % 2:\n", "    if False:\n"),
     ),
+    *mutants("model_training/nlst.py", "tests/training/test_nlst.py", ("value if math.isfinite(value) else None", "value")),
     *mutants(
         "model_training/dataset.py",
         _EVALUATION,

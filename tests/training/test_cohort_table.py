@@ -127,6 +127,58 @@ def test_without_patients_each_exam_is_one_and_that_is_said(tmp_path: Path) -> N
     assert (None, "patient_id", "warning") in complaints(path)
 
 
+def test_empty_cells_of_patients_are_said_as_a_missing_column_is(tmp_path: Path) -> None:
+    nobody = [row.rpartition(",")[0] + "," for row in GOOD]
+    assert (None, "patient_id", "warning") in complaints(write(tmp_path, *nobody))
+    assert complaints(write(tmp_path, *GOOD[:2], *nobody[2:])) == {(4, "patient_id", "warning")}
+
+
+def test_a_comma_without_quotes_is_an_error_and_no_other_outcome(tmp_path: Path) -> None:
+    header = "exam,x,y,z,grade,outcome"
+    rows = [f"{exam}.nrrd,80,80,2,1,{outcome}" for exam, outcome in zip("abcd", (0, 1, 0, 1), strict=True)]
+    assert read_table(write(tmp_path, *rows, header=header)).ready
+    # Grade 1,0 of a non-survivor: read by the cell, a survivor of grade 1.
+    table = read_table(write(tmp_path, *rows, "a.nrrd,80,80,2,1,0,1", header=header))
+    assert not table.ready
+    assert [(p.row, p.column, p.severity) for p in table.problems if p.severity == "error"] == [(6, "7", "error")]
+    assert read_table(write(tmp_path, *(f"{row},," for row in rows), header=header)).ready, "empty cells shift nothing"
+
+
+def test_horizons_that_differ_are_said(tmp_path: Path) -> None:
+    def problems(*said: str) -> set[tuple[int | None, str, str]]:
+        rows = [f"{row},{time}" for row, time in zip(GOOD, said, strict=True)]
+        return complaints(write(tmp_path, *rows, header=f"{HEADER},horizon"))
+
+    assert problems(*["6 years"] * 4) == set()
+    assert problems("6 years", "6 years", "2 years", "6 years") == {(None, "horizon", "warning")}
+    assert problems("6 years", "", "6 years", "6 years") == {(None, "horizon", "warning")}
+
+
+@pytest.mark.parametrize("column", ["grade", "agatston"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_score_that_was_made_from_the_outcome_is_said(tmp_path: Path, column: str, turned: bool) -> None:
+    def table(count: int, swapped: int = 0) -> set[tuple[int | None, str, str]]:
+        rows = []
+        for n in range(count):
+            leak = ((n % 2) != (n < swapped)) != turned
+            other = n % 4 // 2
+            cells = (leak, other) if column == "grade" else (other, leak)
+            rows.append(f"a.nrrd,80,80,{n},{int(cells[0])},{int(cells[1])},{n % 2},p{n}")
+        return {found for found in complaints(write(tmp_path, *rows)) if found[1] != "exam" and found[2] == "warning"}
+
+    assert table(20) == {(None, column, "warning")}
+    assert table(19) == set(), "too few to say"
+    assert table(20, swapped=1) == set()
+
+
+@pytest.mark.parametrize("unit", ["ns", "us"])
+def test_parquet_with_a_day_that_no_calendar_has_is_one_sentence(tmp_path: Path, unit: str) -> None:
+    times = pa.array([2**60 + 1] * 2, pa.timestamp(unit))
+    pq.write_table(pa.table({"exam": ["a", "b"], "seen": times}), tmp_path / "cohort.parquet")
+    with pytest.raises(InputError, match="no readable Parquet table"):
+        read_table(tmp_path / "cohort.parquet")
+
+
 def test_parquet_is_read_like_csv(tmp_path: Path) -> None:
     path = write(tmp_path, *GOOD)
     rows = list(csv.DictReader(path.read_text().splitlines()))

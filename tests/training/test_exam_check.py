@@ -118,3 +118,20 @@ def test_headers_that_the_outcome_goes_with_are_named(
     # A table that names it has been asked already.
     named = [{**row, column: "same"} for row in plain]
     assert found(written(tmp_path / "d.csv", named)) == []
+
+
+@pytest.mark.parametrize("column", ["pixel_mm", "increment_mm"])
+def test_voxels_in_the_headers_that_the_outcome_goes_with_are_named(
+    column: str, rows: list[dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unnamed = [{k: v for k, v in row.items() if k not in ("pixel_mm", "increment_mm")} for row in rows]
+    exams = {}
+    for outcome, mm in enumerate((0.5, 0.75)):
+        sizes = {"pixel": (mm, mm)} if column == "pixel_mm" else {"increment": 2 + mm}
+        slices = dicom_series.slices(11, 40, 40, **sizes)  # type: ignore[arg-type]
+        exams[outcome] = find_series(dicom_series.write(slices, tmp_path / str(outcome)))[0]
+    monkeypatch.setattr(exam_check, "series_of", lambda case: exams[case.outcome])
+    said = [(p.row, p.column) for p in found(written(tmp_path / "c.csv", unnamed)) if p.row is None]
+    assert said == [(None, column)]
+    named = [{**row, column: "1"} for row in unnamed]
+    assert [p for p in found(written(tmp_path / "d.csv", named)) if p.row is None] == []

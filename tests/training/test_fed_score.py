@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from hyrisk_desktop.errors import InputError
-from model_training.cautions import cautions
+from model_training.cautions import cautions, tied_headers
 from model_training.cohort_table import MOST_AGATSTON, read_table
 from model_training.dataset import GIVEN, CohortData, joined, load_cohort
 from model_training.export import platt_calibration
 from model_training.folds import make_folds, patient_overlap
 from model_training.phantom.cohort import write_cohort
-from model_training.tied import chance_of_dates, chance_of_kinds, tied
+from model_training.tied import chance_of_dates, chance_of_kinds, chance_of_numbers, tied
 from model_training.units import Settings, Unit, fold_of, score_rule
 
 
@@ -218,6 +218,22 @@ def test_chance_is_that_of_the_tables() -> None:
     ]
     assert list(tied({"kernel": tied_to[:19]}, outcome[:19])) == [], "too few"
     assert len(list(tied({"kernel": tied_to[:20]}, outcome[:20]))) == 1
+
+
+def test_voxels_that_the_outcome_goes_with_are_said(folder: Path, tmp_path: Path) -> None:
+    outcome = np.array([0, 1] * 15)
+    sizes = [f"{0.6 + 0.1 * dead + 0.001 * n}" for n, dead in enumerate(outcome)]
+    assert chance_of_numbers(sizes, outcome) < 1e-5
+    assert chance_of_numbers(["0.7"] * 30, outcome) == 1.0
+    assert chance_of_numbers([*sizes[:19], *["unknown"] * 11], outcome) == 1.0
+    assert [name for name, _ in tied({"pixel_mm": sizes, "age": sizes}, outcome)] == ["pixel_mm"]
+    data = data_of(table(folder, tmp_path), tmp_path)
+    many = replace(data, outcome=np.tile([0, 1], 15), kernel=("",) * 30, patches=np.repeat(data.patches[:1], 30, 0))
+    wide = np.where(many.outcome == 1, 0.8, 0.7)
+    for column in ("pixel_mm", "increment_mm"):
+        other = {"pixel_mm": np.ones(30), "increment_mm": np.ones(30)} | {column: wide}
+        (said,) = tied_headers(replace(many, **other))  # type: ignore[arg-type]
+        assert said.startswith(f"{column}: the outcome goes with this column")
 
 
 def results(low: float) -> dict[str, object]:

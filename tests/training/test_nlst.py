@@ -112,6 +112,24 @@ def test_who_is_missing_what_is_said(tmp_path: Path, files: tuple[Path, Path]) -
         assert word in reason
 
 
+@pytest.mark.parametrize("no_number", ["nan", "NaN", "inf"])
+def test_nan_is_a_missing_value_and_no_death(tmp_path: Path, files: tuple[Path, Path], no_number: str) -> None:
+    """Other programs write so what is not there: nobody has died for it, has cancer for it, or was screened for it."""
+    rows = [
+        person(1, 110, died=False, death_days=no_number),
+        person(2, no_number, died=True),
+        person(3, 110, died=True, candx_days=no_number),
+        person(4, 110, died=False, death_days=no_number, fup_days=no_number),
+    ]
+    people, missing = read_participants(write(tmp_path / "few.csv", PEOPLE, rows))
+    assert [(p.pid, p.outcome) for p in people] == [("1", 0)]
+    assert [pid for pid, _ in missing] == ["2", "4"]
+    header = ("pid", "SeriesInstanceUID", "study_yr", "reconthickness", "numimages")
+    (record, _), *_ = read_series(write(tmp_path / "list.csv", header, [(7, "1.2.1", 0, no_number, no_number)]))["7"]
+    assert record.suitable
+    assert record.thickness_mm is None
+
+
 def test_public_files_without_survival_say_where_it_is(tmp_path: Path, files: tuple[Path, Path]) -> None:
     header = tuple(name for name in PEOPLE if name not in ("death_days", "fup_days"))
     public = write(tmp_path / "public.csv", header, [(1, 110, 400, 12, 61)])

@@ -196,6 +196,8 @@ def test_evaluate_prints_the_contract(finished: Path, cohort: Path, cache: Path)
     assert set(found["baselines"]) == {"grade", "agatston", "category", "volume", "sqrt_volume"}
     assert 0 <= found["risknet_auc"] <= 1
     assert 0 <= found["hyrisknet_auc"] <= 1
+    # The cohort that it was trained on: no figure of it may stand there alone.
+    assert found["cautions"][0].startswith("24 of these 24 exams have trained this model")
 
 
 def test_imagenet_out_of_reach_is_one_sentence(

@@ -111,6 +111,7 @@ def test_the_figures_are_those_of_the_same_model_on_the_same_cases(
     assert found["hyrisknet"]["auc"] == pytest.approx(known["hyrisknet_auc"], abs=1e-9)
     assert {name: found[name]["auc"] for name in known["baselines"]} == known["baselines"]
     assert found["hyrisknet"]["ci"] == known["ci"]["hyrisknet"]
+    assert results["cautions"] == known["cautions"] != []
     assert (results["n"], results["non_survivors"]) == (len(data), int(data.outcome.sum()))
     assert results["model"]["bundle_sha256"] == read_description(model).bundle_sha256
     assert [(d["a"], d["b"]) for d in results["differences"]][:2] == [("hyrisknet", "risknet"), ("hyrisknet", "grade")]

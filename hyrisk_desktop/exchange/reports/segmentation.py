@@ -104,8 +104,9 @@ def segmentation(report: Report, source: SourceImages) -> Dataset:
             ),
             plane_orientation=highdicom.PlaneOrientationSequence("PATIENT", source.orientation),
             plane_positions=[highdicom.PlanePositionSequence("PATIENT", source.slices[z].position_mm) for z in slices],
-            # An empty frame of a segment says nothing; a segment without any is still described.
-            omit_empty_frames=True,
+            # An empty frame of a segment says nothing; a segment without any is still described. Without a single lesion
+            # highdicom keeps all frames, and would tell the terminal that it does.
+            omit_empty_frames=any(mask.any() for mask in every.values()),
         )
     return _sealed(made)
 

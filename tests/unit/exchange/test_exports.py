@@ -278,6 +278,13 @@ def test_neutral_values_keep_the_rules(value: str) -> None:
     assert v.readable_name(value).isprintable()
 
 
+def test_people_read_the_whole_of_a_name_that_is_cut_by_bytes_in_dicom() -> None:
+    name = "Виноградова^Екатерина^Константиновна"
+    assert v.readable_name(name) == "Виноградова, Екатерина Константиновна"
+    assert len(v.person_name(name).encode()) <= 64
+    assert v.readable_name("ж" * 70) == "ж" * 64
+
+
 @given(st.floats(-1e300, 1e300))
 def test_decimal_strings_fit(value: float) -> None:
     assert len(decimal(value)) <= 16

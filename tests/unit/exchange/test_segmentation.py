@@ -113,7 +113,7 @@ def test_excluded_lesions_are_not_in_it(reading: Report, tmp_path: Path) -> None
     assert not counted[7].any()
 
 
-def test_a_reading_without_calcium(tmp_path: Path, judge: Judge) -> None:
+def test_a_reading_without_calcium(tmp_path: Path, judge: Judge, caplog: pytest.LogCaptureFixture) -> None:
     exam = dicom_series.write(dicom_series.slices(10, 80, 80), tmp_path / "exam")
     report = readings.report_of(exam, centre=(40, 40, 5))
     assert report.measurement.scores.agatston == 0
@@ -121,6 +121,7 @@ def test_a_reading_without_calcium(tmp_path: Path, judge: Judge) -> None:
     assert judge(path) == []
     back = read_segmentation(path).masks(source_images(report.record, report.volume))
     assert {kind: int(mask.sum()) for kind, mask in back.items()} == {COUNTED: 0}
+    assert [record.message for record in caplog.records] == [], "the terminal would show what highdicom says"
 
 
 def _pixel(ds: Dataset) -> None:

@@ -66,6 +66,9 @@ def test_the_cohort_is_one_that_training_accepts(tmp_path: Path) -> None:
         ("patient_id,outcome\n", "at least one row"),
         ("patient_id,outcome\nP1,1\n,0\n", "row 3: patient_id is empty"),
         ("patient_id,outcome\nP1,alive\n", "row 2: outcome must be 0 or 1"),
+        ("patient_id,outcome,outcome\nP1,1,0\n", "row 1: column outcome is there twice"),
+        ("patient_id,outcome,patient_id\nP1,1,P2\n", "row 1: column patient_id is there twice"),
+        ("patient_id,outcome\nP2,0,,\nP1,1,0\n", "row 3, column 3: there are more cells than columns"),
         ("patient_id,outcome\nP1,1\nP1,0\n", "row 3: this patient has another outcome"),
     ],
 )
