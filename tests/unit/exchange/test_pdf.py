@@ -27,6 +27,7 @@ from hyrisk_desktop.exchange.reports.source_images import source_images
 from hyrisk_desktop.exchange.reports.template import PageTemplate
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.imaging.registration import Registration
+from hyrisk_desktop.wide_font import legible
 from tests.helpers import dicom_series, readings
 from tests.helpers.hearts import heart_of
 from tests.helpers.languages import speaking
@@ -236,7 +237,9 @@ def test_a_map_that_is_the_mean_of_several_heights_says_so_in_full(
     heat = np.zeros((161, 161), np.float32)
     with speaking(language):
         one, three = (dataclasses.replace(reading, heat=heat, levels_mm=mm) for mm in ((), (-6.0, 0.0, 6.0)))
-        said = [heat_caption(report) for report in (one, three)]
+        # In English, as the page, on a machine without a font for the language.
+        with legible():
+            said = [heat_caption(report) for report in (one, three)]
         assert ["−6" in caption for caption in said] == [False, True]
         for report, caption in zip((one, three), said, strict=True):
             # Lines may break between Chinese signs.
