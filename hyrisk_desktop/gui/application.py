@@ -32,6 +32,8 @@ from hyrisk_desktop.settings import Settings, store_place
 from hyrisk_desktop.unfinished import sweep
 
 _log = logging.getLogger(__name__)
+QT_LATER = ("QtOpenGL", "QtOpenGLWidgets", "QtPrintSupport", "QtSvg", "QtTest")
+"""Libraries of Qt's that `SEEN_LATER` and pyqtgraph bring along."""
 SEEN_LATER = (
     "dialogs.about",
     "dialogs.manual",
@@ -116,6 +118,7 @@ class Services:
 
     def get_rest_ready(self) -> None:
         """Import what is seen later, so that no first look at it waits."""
+        qt_ahead()
         job = Job("importing the other windows", lambda _: _import_rest(), lambda _: None, lambda _: None)
         self.runner.run_background(job)
 
@@ -151,6 +154,15 @@ class Services:
 def _import_what_scores() -> None:
     """The window's own thread scores; its first exam stood still for 0.3 s while this was imported there (measured)."""
     _import_ahead("scipy.ndimage")
+
+
+def qt_ahead() -> None:
+    """Load what of Qt only windows seen later need, in the window's own thread (9 ms).
+
+    PySide ended the program (seen once) where another thread brought the printer's along while a dialog was made in this one.
+    """
+    for name in QT_LATER:
+        importlib.import_module(f"PySide6.{name}")
 
 
 def _import_rest() -> None:

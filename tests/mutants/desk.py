@@ -132,6 +132,11 @@ DESK = [
         ("len(str(place).encode()) <= _LONGEST", "True"),
     ),
     *mutants(
+        "hyrisk_desktop/gui/application.py",
+        "tests/unit/cli/test_score.py -k library_of_qts",
+        ("        qt_ahead()\n", ""),
+    ),
+    *mutants(
         "hyrisk_desktop/demonstration.py",
         _START,
         (

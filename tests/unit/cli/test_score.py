@@ -342,6 +342,18 @@ def test_the_window_is_up_before_torch() -> None:
     assert out.strip() == "[]"
 
 
+def test_no_other_thread_loads_a_library_of_qts() -> None:
+    """PySide ended the program where the printer's came along with what is seen later, while the window made a dialog."""
+    code = (
+        "import sys; from types import SimpleNamespace as Stub; from hyrisk_desktop.gui import application\n"
+        "def qt(): return {m for m in sys.modules if m.startswith('PySide6.')}\n"
+        "application.Services.get_rest_ready(Stub(runner=Stub(run_background=lambda job: None)))\n"
+        "there = qt(); application._import_rest(); print(sorted(qt() - there))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "[]"
+
+
 def test_what_is_seen_later_is_imported_without_a_search_for_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
     """One over all that the imports made would keep the window waiting, and the thread that does it stands back for others."""
     from hyrisk_desktop.gui import application
