@@ -22,15 +22,14 @@ def strokes(image: F32, grid: Grid, rows: F64, hu: float, inside: F32 | None = N
         image, grid: drawn into, and where it lies. rows: [n, 8], start xyz, end xyz, start and end radius, mm.
         hu: of the tubes. inside: share of each pixel [z, y, x] that they may cover; None for all.
     """
-    # Most lie in other slices.
-    beyond = rows[:, 6:].max(axis=1) + 1.5 + 0.5 * grid.increment_mm
-    rows = rows[
-        (np.maximum(rows[:, 2], rows[:, 5]) + beyond >= grid.z[0])
-        & (np.minimum(rows[:, 2], rows[:, 5]) - beyond <= grid.z[-1])
-    ]
-    low, high = np.minimum(rows[:, :3], rows[:, 3:6]), np.maximum(rows[:, :3], rows[:, 3:6])
     reach = rows[:, 6:].max(axis=1) + 1.5
     slice_reach = reach + 0.5 * grid.increment_mm
+    # Most lie in other slices.
+    here = (np.maximum(rows[:, 2], rows[:, 5]) + slice_reach >= grid.z[0]) & (
+        np.minimum(rows[:, 2], rows[:, 5]) - slice_reach <= grid.z[-1]
+    )
+    rows, reach, slice_reach = rows[here], reach[here], slice_reach[here]
+    low, high = np.minimum(rows[:, :3], rows[:, 3:6]), np.maximum(rows[:, :3], rows[:, 3:6])
     bounds, near = [], np.ones(len(rows), bool)
     for axis, index, margin in ((grid.z, 2, slice_reach), (grid.y, 1, reach), (grid.x, 0, reach)):
         first = np.searchsorted(axis, low[:, index] - margin)
