@@ -371,4 +371,7 @@ def test_what_scores_is_imported_ahead_and_not_by_the_window(ready: Program, mon
     ready.services.start()
     ready.wait(lambda: ("scipy.ndimage", "hyrisk-model_0") in imported)
     ready.wait(lambda: not ready.services.runner.busy)
-    assert threading.current_thread().name not in {thread for _, thread in imported}
+    own = threading.current_thread().name
+    by_window = {name for name, thread in imported if thread == own}
+    # Qt's libraries are for this thread, as soon as the model is there; that may be in this test or before it.
+    assert by_window <= {f"PySide6.{name}" for name in application.QT_LATER}
