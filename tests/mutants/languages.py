@@ -87,6 +87,9 @@ LANGUAGES = [
         "hyrisk_desktop/exchange/reports/pdf_canvas.py",
         "tests/unit/exchange/test_languages.py",
         ("            self.pdf.current_font_is_set_on_page = False", "            pass"),
+        ("        self.lacking |= shown != plain\n", ""),
+        ("shown != plain", "shown == plain"),
+        ("self.lacking |= shown", "self.lacking = shown"),
     ),
     *mutants(
         "hyrisk_desktop/wide_font.py",

@@ -1,7 +1,7 @@
 """A reading on one page, as PDF/A-2u: what a referring physician reads, and an archive keeps.
 
 Fonts are embedded (DejaVu Sans, as matplotlib brings it), colours are sRGB with its profile, nothing is transparent, and every
-text can be copied and is in the structure tree. Scripts that the font lacks show as question marks.
+text can be copied and is in the structure tree. Signs that the fonts lack show as question marks, and the page's foot says so.
 """
 
 from __future__ import annotations
@@ -372,7 +372,10 @@ class ReadingPage(Canvas):
         centre = " ".join(map(str, self.report.measurement.centre))
         where = tr("Heart centre (column row slice) {c} of series {s}", c=centre, s=self.report.volume.series_uid)
         self.text(LEFT, y + 1.5, 110, tr("Reader: {r}. Read: {t}.", r=reader, t=moment), 8)
-        self.text(LEFT, y + 5.5, 180, where, 6.5, colour=SOFT)
+        self.text(LEFT, y + 5.2, 180, where, 6.5, colour=SOFT)
+        if self.lacking:
+            lacking = tr("“?”: a sign that no font here has. Go by the patient ID; Noto Sans CJK has East Asian signs.")
+            self.text(LEFT, y + 8.0, 180, lacking, 6.5, colour=ALERT)
         self.text(125, y + 1.5, 70, tr("Research use only"), 8.5, bold=True, colour=ALERT, align="R")
 
 

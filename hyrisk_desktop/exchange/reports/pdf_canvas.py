@@ -41,7 +41,7 @@ def font_folder() -> Path:
 
 
 class Canvas:
-    """Draws from top to bottom; ``y`` is where the next block begins, in mm.
+    """Draws from top to bottom; ``y`` is where the next block begins, in mm; ``lacking``, whether a sign became a question mark.
 
     Args:
         report: what is drawn. loose: by how much lines lie further apart than they have to, 1 for not at all.
@@ -64,7 +64,7 @@ class Canvas:
         self.pdf.set_creation_date(report.read_at)
         self.pdf.add_page()
         self.y = TOP
-        self._in_paragraph, self._begun = False, False
+        self._in_paragraph, self._begun, self.lacking = False, False, False
 
     def _take_fonts(self, other: Canvas | None) -> None:
         if other is None:
@@ -108,7 +108,10 @@ class Canvas:
     def known(self, text: str) -> str:
         """``text`` without signs that the font lacks: they would be boxes, and no PDF/A."""
         glyphs, wide = self.pdf.fonts[FONT.lower()].cmap, self._wide_signs(text)  # type: ignore[union-attr]
-        return "".join(sign if ord(sign) in glyphs or ord(sign) in wide else "?" for sign in v.plain(text))
+        plain = v.plain(text)
+        shown = "".join(sign if ord(sign) in glyphs or ord(sign) in wide else "?" for sign in plain)
+        self.lacking |= shown != plain
+        return shown
 
     def _wide_signs(self, text: str) -> Collection[int]:
         """The signs of the system's font for East Asian scripts, which is read as soon as a text wants it: that takes half a second."""

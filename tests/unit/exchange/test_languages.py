@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 from hyrisk_desktop import wide_font
 from hyrisk_desktop.calcium import HeartMarks
 from hyrisk_desktop.comparison import Comparison
+from hyrisk_desktop.exchange import dicom_values as v
 from hyrisk_desktop.exchange.deidentified.export import write_deidentified
 from hyrisk_desktop.exchange.deidentified.folder import FHIR, READING, SEG, SR
 from hyrisk_desktop.exchange.exports import Targets, report_of, write_exports
@@ -174,6 +175,17 @@ def test_a_page_without_chinese_signs_is_english_to_its_last_line(
         page = text_of(pdf_report(replace(report, comparison=compared)), tmp_path)
     assert "??" not in page
     assert all(english(line) in page for line in report.model_lines)
+
+
+@pytest.mark.parametrize(("reader", "lacking"), [("王^小东", True), ("Wáng^Őrs", False), ("What^?", False)])
+def test_a_page_says_what_its_question_marks_are(
+    reader: str, lacking: bool, reading: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pdf_canvas, "wide_font", lambda: None)
+    page = text_of(pdf_report(replace(reading, reader=reader)), tmp_path)
+    assert (v.readable_name(reader) in page) is not lacking
+    assert ("Reader: ?, ??" in page) is lacking
+    assert ("Go by the patient ID" in page) is lacking
 
 
 def test_a_line_after_a_chinese_one_keeps_its_letters(reading: Report, tmp_path: Path) -> None:
