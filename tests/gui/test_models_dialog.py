@@ -108,8 +108,9 @@ def test_the_table_says_what_each_model_is(two: Program) -> None:
     assert "in use" in dialog.state("Second")
     assert dialog.state("Tiny") == "good"
     bundled = [dialog.table.item(0, column).text() for column in range(8)]
-    assert bundled[2:5] == ["HyRiskNet-34", "grade", "42500 synthetic phantoms"]
-    aucs = read_description(bundled_model_dir()).training["results"]["auc"]
+    training = read_description(bundled_model_dir()).training
+    assert bundled[2:5] == ["HyRiskNet-34", "grade", f"{training['n']} synthetic phantoms"]
+    aucs = training["results"]["auc"]
     assert bundled[6] == f"{aucs['risknet']['auc']:.2f} / {aucs['hyrisknet']['auc']:.2f} (synthetic)"
     assert len(bundled[7]) == 12
     dialog.select("Tiny")
