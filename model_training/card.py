@@ -285,7 +285,16 @@ def _clicked_twice(stage_two: dict[str, Any]) -> str:
     )
     return (
         f" Where {stage_two['clicked_twice']} of these phantoms were clicked once more, as another reader could have (3 px, 5 mm in z),\n"
-        f"the squared difference of the log odds counted {stage_two['still']:g}.{levels}"
+        f"the squared difference of the log odds counted {stage_two['still']:g}.{_scanned_again(stage_two)}{levels}"
+    )
+
+
+def _scanned_again(stage_two: dict[str, Any]) -> str:
+    if "level" not in stage_two:
+        return ""
+    return (
+        f" {stage_two['scanned_again']} of them were scanned again with another kernel, pixel size\n"
+        f"and increment; the squared log odds that each of these changes made in the mean counted {stage_two['level']:g}."
     )
 
 

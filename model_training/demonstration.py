@@ -35,12 +35,13 @@ from model_training.card import demonstration_card
 from model_training.config import Phase, TrainConfig
 from model_training.dataset import CohortData, load_cohort, score_inputs, with_statistics
 from model_training.export import finish, novelty_statistics, platt_calibration, round_to_half
-from model_training.fuse import fit_fused_head, fit_image_head
-from model_training.looks import AGAIN, LOOK, SEEN, Kind, features_of_seeds
+from model_training.fuse import Still, fit_fused_head, fit_image_head
+from model_training.looks import AGAIN, LOOK, RESCANNED, SEEN, Kind, features_of_seeds
 from model_training.metrics import auc, auc_over_draws, bootstrap_ci, expected_auc
 from model_training.phantom.cohort import write_cohort
 from model_training.phantom.subject import make_subject
 from model_training.ranges import PARTS, RESERVED, STEADY, Part, check_parts, claim, earlier_facts, open_start, parts_of
+from model_training.stability import mean_moves, rescans
 from model_training.steady import hold_still
 from model_training.train import Fit, Watch, fit
 from model_training.twins import visible_risk
@@ -54,6 +55,9 @@ LEVELS_MM = (-6.0, 0.0, 6.0)
 """Where a reading looks: what a click's height decides by chance is averaged out (measured; see CONTRIBUTING)."""
 CLICKED_TWICE, STILL = 1600, 0.3
 """Phantoms of stage two that are clicked once more, and what the mean squared difference of their log odds counts."""
+SCANNED_AGAIN, LEVEL = 100, 3.0
+"""Phantoms of stage two that are scanned again with another kernel, pixel size or increment, and what the mean square of the log odds counts
+that each of these makes in the mean: features that tell scanners apart are left to say little, at no loss of AUC (measured; see CONTRIBUTING)."""
 OUTCOME_DRAWS = 60
 NAME = "HyRiskNet-34 demonstration"
 
@@ -235,7 +239,8 @@ def export_demonstration(
 def _features(
     work: Path, model: HyRiskNet, preprocessing: Preprocessing, parts: tuple[Part, ...]
 ) -> dict[str, torch.Tensor]:
-    """Features [n, F] of the reserved parts' phantoms as the program computes them; of stage two's also `LOOK` and `AGAIN`.
+    """Features [n, F] of the reserved parts' phantoms as the program computes them; of stage two's also `LOOK` and `AGAIN`,
+    and as `RESCANNED` [k, F] by how much another scan moves them in the mean.
 
     Args:
         work: folder of the parts. model, preprocessing: of the reading. parts: with the reserved ones.
@@ -253,6 +258,10 @@ def _features(
     second = reserved["stage-two"]
     seen[LOOK] = see(LOOK, second, second.count, "look")
     seen[AGAIN] = see(AGAIN, second, min(CLICKED_TWICE, second.count), "second look")
+    again = min(SCANNED_AGAIN, second.count)
+    seen[RESCANNED] = torch.from_numpy(
+        mean_moves(rescans(trunk, work / SEEN, second.first_seed, again)).astype(np.float32)
+    )
     return seen
 
 
@@ -277,15 +286,18 @@ def _fit_heads(
     features = seen[LOOK]
     target = _stage_two_target(second, next(p for p in parts if p.name == "stage-two"), config, steady)
     twice = seen[AGAIN] - features[: len(seen[AGAIN])]
-    image_pull = fit_image_head(model, features, target, twice=twice, still=STILL)
-    with_agatston = _agatston_odds(model, (second, features, target), (test, seen["test"]), twice)
+    still = ((twice, STILL), (seen[RESCANNED], LEVEL))
+    image_pull = fit_image_head(model, features, target, still=still)
+    with_agatston = _agatston_odds(model, (second, features, target), (test, seen["test"]), still)
     scores = score_inputs(second, ScoreInput("grade"))
-    fused = fit_fused_head(model, features, scores, target, twice=twice, still=STILL)
+    fused = fit_fused_head(model, features, scores, target, still=still)
     told = {
         "pull": fused.pull,
         "image_pull": image_pull,
         "clicked_twice": len(twice),
         "still": STILL,
+        "scanned_again": min(SCANNED_AGAIN, len(features)),
+        "level": LEVEL,
         "levels_mm": list(LEVELS_MM),
         "score_weight": round(fused.score_weight, 4),
     }
@@ -319,12 +331,12 @@ def _agatston_odds(
     model: HyRiskNet,
     second: tuple[CohortData, torch.Tensor, torch.Tensor],
     test: tuple[CohortData, torch.Tensor],
-    twice: torch.Tensor,
+    still: Still,
 ) -> F64:
     """HyRiskNet fed with the region Agatston instead of the grade, for comparison; the head is fitted anew afterwards."""
     rule = ScoreInput("agatston")
     data, features, target = second
-    fit_fused_head(model, features, score_inputs(data, rule), target, twice=twice, still=STILL)
+    fit_fused_head(model, features, score_inputs(data, rule), target, still=still)
     return _odds(model, test[0], test[1], rule)["hyrisknet"]
 
 

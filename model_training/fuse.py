@@ -9,6 +9,7 @@ beside its trunk lags behind what the features tell in the end.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,11 @@ from model_training.optimisers import LBFGS
 PULLS = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0, 10.0)
 """Strengths of the pull towards RiskNet's head that are tried, in units of the mean loss; the last leaves little
 but the score's own weight."""
+
+
+Still = Sequence[tuple[Tensor, float]]
+"""Moves [m, F] of the features that are nothing of the patient's (another click, another scan of the same body), and what the mean square of
+the log odds that they make counts beside the mean loss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +59,7 @@ def fit_fused_head(
     target: Tensor,
     seed: int = 0,
     *,
-    twice: Tensor | None = None,
-    still: float = 0.0,
+    still: Still = (),
 ) -> FusedFit:
     """Fit ``model.fused_head`` in place.
 
@@ -62,10 +67,9 @@ def fit_fused_head(
         features: [n, F] trunk features of reserved cases. score: [n] score inputs in [-1, 1].
         target: [n] outcome, or expected risk where the run learns soft targets.
         seed: of the inner split (a third is held out to choose the pull).
-        twice: [m, F] by how much the features of m cases differ that were clicked twice; still: what their mean squared
-            difference of the log odds counts.
+        still: moves that the log odds should not follow.
     """
-    line, best, losses = _best_line(model, features, score, target, seed, twice=twice, still=still)
+    line, best, losses = _best_line(model, features, score, target, seed, still=still)
     _install(model.fused_head, torch.cat([line.weight, line.score_weight[None]]), line.bias)
     return FusedFit(best, losses, float(line.score_weight))
 
@@ -76,18 +80,17 @@ def fit_image_head(
     target: Tensor,
     seed: int = 0,
     *,
-    twice: Tensor | None = None,
-    still: float = 0.0,
+    still: Still = (),
 ) -> float:
     """Fit ``model.image_head`` in place; returns the pull that was chosen.
 
     Args:
         model: whose head. features: [n, F] trunk features of reserved cases. target: [n] in 0 to 1.
-        seed, twice, still: as of `fit_fused_head`.
+        seed, still: as of `fit_fused_head`.
     """
     forget_image_head(model)
     none = torch.zeros(len(target))
-    line, best, _ = _best_line(model, features, none, target, seed, twice=twice, still=still)
+    line, best, _ = _best_line(model, features, none, target, seed, still=still)
     _install(model.image_head, line.weight, line.bias)
     return best
 
@@ -106,23 +109,22 @@ def _best_line(
     target: Tensor,
     seed: int,
     *,
-    twice: Tensor | None,
-    still: float,
+    still: Still,
 ) -> tuple[LinearHead, float, dict[float, float]]:
     """The head of all cases, its pull, and by pull the loss on a third of the cases of a head fitted on the others.
 
     Args:
-        model, features, score, target, seed, twice, still: as of `fit_fused_head`.
+        model, features, score, target, seed, still: as of `fit_fused_head`.
     """
     order = torch.from_numpy(np.random.default_rng(seed).permutation(len(target)))
     held, kept = order[: len(order) // 3], order[len(order) // 3 :]
     losses = {}
     for pull in PULLS:
-        line = fit_linear(model, features[kept], score[kept], target[kept], pull, twice=twice, still=still)
+        line = fit_linear(model, features[kept], score[kept], target[kept], pull, still=still)
         odds = line.log_odds(features[held].double(), score[held].double())
         losses[pull] = float(binary_cross_entropy_with_logits(odds, target[held].double()))
     best = min(losses, key=lambda pull: losses[pull])
-    return fit_linear(model, features, score, target, best, twice=twice, still=still), best, losses
+    return fit_linear(model, features, score, target, best, still=still), best, losses
 
 
 def fit_linear(
@@ -132,17 +134,16 @@ def fit_linear(
     target: Tensor,
     pull: float,
     *,
-    twice: Tensor | None = None,
-    still: float = 0.0,
+    still: Still = (),
 ) -> LinearHead:
     """Minimise the cross-entropy plus ``pull`` times the squared, feature-scaled distance from RiskNet's head.
 
     Args:
         model: whose image head is pulled to. features: [n, F]. score: [n] inputs. target: [n] in 0 to 1.
-        pull: as said. twice, still: as of `fit_fused_head`.
+        pull: as said. still: as of `fit_fused_head`.
     """
     x, s, y = features.double(), score.double(), target.double()
-    moved = None if twice is None else twice.double()
+    moves = [(moved.double(), counts) for moved, counts in still]
     head, other = model.image_head.weight.detach().double(), 1 - NON_SURVIVOR
     start = head[NON_SURVIVOR] - head[other]
     offset = model.image_head.bias.detach().double()
@@ -157,8 +158,8 @@ def fit_linear(
         weight = start + change / spread
         odds = x @ weight + s * score_weight + bias
         loss = binary_cross_entropy_with_logits(odds, y) + pull * (change**2).sum()
-        if moved is not None:
-            loss = loss + still * (moved @ weight).square().mean()
+        for moved, counts in moves:
+            loss = loss + counts * (moved @ weight).square().mean()
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 

@@ -27,8 +27,8 @@ Int16 = NDArray[np.int16]
 Click = tuple[int, int, int]
 """Shift (x, y, z) in voxels from where the phantom's reader clicks."""
 USUAL: Click = (0, 0, 0)
-SEEN, LOOK, AGAIN = "seen", "stage-two-look", "stage-two-again"
-"""Folder of such features below that of a training, and in it those of stage two's single looks and second clicks."""
+SEEN, LOOK, AGAIN, RESCANNED = "seen", "stage-two-look", "stage-two-again", "stage-two-rescanned"
+"""Folder of such features below that of a training, and in it those of stage two's single looks, second clicks and other scans."""
 Kind = Literal["reading", "look", "second look"]
 """Features as a reading has them, at the usual click; those of its own height alone; and these at the click of another reader, see `twins`."""
 _PER_FILE = 100

@@ -28,7 +28,7 @@ from model_training.card import SPREAD_LINE, exchange_line, exchange_section, sp
 from model_training.fuse import fit_linear, forget_image_head
 from model_training.looks import AGAIN, LOOK, SEEN, features_of_seeds
 from model_training.phantom.subject import make_subject
-from model_training.stability import Takes, gather
+from model_training.stability import Takes, gather, mean_moves, rescans
 from model_training.twins import visible_risk
 
 F64 = NDArray[np.float64]
@@ -51,14 +51,17 @@ _VIEWS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Cases:
-    """What stage two's heads were fitted on: features [n, F], score inputs [n], targets [n], and how far the first m cases' features
-    moved [m, F] with a second click, the mean squared change of whose log odds counted ``still``."""
+    """What stage two's heads were fitted on: features [n, F], score inputs [n], targets [n], how far the first m cases' features
+    moved [m, F] with a second click, the mean squared change of whose log odds counted ``still``, and how far other scans moved them
+    in the mean [k, F], which counted ``level``."""
 
     features: F64
     score: F64
     target: F64
     twice: F64
     still: float
+    rescanned: F64
+    level: float
 
     def drawn(self, numbers: NDArray[np.int64]) -> Cases:
         """These cases, some more than once; a case's second click goes with it.
@@ -109,10 +112,12 @@ def resampled_heads(model: HyRiskNet, cases: Cases, pull: float) -> NDArray[np.f
     heads = []
     for _ in range(RESAMPLED):
         drawn = cases.drawn(rng.integers(0, len(cases.target), len(cases.target)))
-        x, s, y, twice = (
-            torch.from_numpy(a.astype(np.float32)) for a in (drawn.features, drawn.score, drawn.target, drawn.twice)
+        x, s, y, twice, rescanned = (
+            torch.from_numpy(a.astype(np.float32))
+            for a in (drawn.features, drawn.score, drawn.target, drawn.twice, drawn.rescanned)
         )
-        line = fit_linear(model, x, s, y, pull, twice=twice if len(twice) else None, still=drawn.still)
+        moves = ((twice, drawn.still), (rescanned, drawn.level))
+        line = fit_linear(model, x, s, y, pull, still=[(moved, counts) for moved, counts in moves if len(moved)])
         heads.append(np.concatenate([line.weight.numpy(), [float(line.score_weight), float(line.bias)]]))
     found = np.array(heads)
     centred: NDArray[np.float32] = (found - found.mean(axis=0)).astype(np.float32)
@@ -221,11 +226,15 @@ def stage_two_cases(
     if again := int(told.get("clicked_twice", 0)):
         seen = features_of_seeds(directory, work / AGAIN, first, again, workers, progress, kind="second look")
         twice = seen - features[:again]
+    rescanned = np.zeros((0, features.shape[1]))
+    if again := int(told.get("scanned_again", 0)):
+        rescanned = mean_moves(rescans(directory, work, first, again, workers))
     subjects = [make_subject(seed) for seed in range(first, last + 1)]
     score = np.array([bundle.score_rule.value(float(subject.grade)) for subject in subjects])
     steady = "steady_config" in bundle.training
     target = np.array([visible_risk(subject) if steady else subject.expected_risk for subject in subjects])
-    return Cases(features, score, target, twice, float(told.get("still", 0.0)))
+    still, level = (float(told.get(name, 0.0)) for name in ("still", "level"))
+    return Cases(features, score, target, twice, still, rescanned, level)
 
 
 def add_spread(

@@ -5,8 +5,10 @@ Each change keeps the subject: the HU scale, the pixel size, the kernel with its
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ from hyrisk_desktop.jobs import Progress, no_progress
 from hyrisk_desktop.risk.network import HyRiskNet
 from hyrisk_desktop.risk.preprocessing import Preprocessing, prepare
 from hyrisk_desktop.risk.uncertainty import CLICK_SHIFT_PX, CLICK_SHIFT_SLICES, interval_views
-from model_training.looks import USUAL, features_at, patches_at, ready, write_part
+from model_training.looks import RESCANNED, USUAL, features_at, patches_at, ready, write_part
 from model_training.parts import Task, in_parts
 from model_training.phantom.render import Phantom, make_phantom
 from model_training.phantom.scanner import KERNELS, Kernel
@@ -25,6 +27,8 @@ from model_training.phantom.scanner import KERNELS, Kernel
 F64 = NDArray[np.float64]
 
 PIXELS_MM, INCREMENTS_MM = (0.55, 0.86), (1.25, 3.2)
+SCANS = ("pixel", "kernel", "increment")
+"""How the names of changes begin that are another scan of the same body."""
 Z_MM = 5.0
 _PER_FILE = 10
 
@@ -69,18 +73,20 @@ def _with_kernel(phantom: Phantom, kernel: Kernel) -> Phantom:
 
 
 @torch.inference_mode()
-def features_of(model: HyRiskNet, p: Preprocessing, phantom: Phantom) -> tuple[F64, F64, list[str]]:
+def features_of(
+    model: HyRiskNet, p: Preprocessing, phantom: Phantom, only: tuple[str, ...] = ("",)
+) -> tuple[F64, F64, list[str]]:
     """Features [views, F] of the reading and its interval's views, [changes, F] of the reading after each change, and their names.
 
     Args:
-        model, p: of the bundle. phantom: who is scanned.
+        model, p: of the bundle. phantom: who is scanned. only: how the names of the changes begin that are wanted.
     """
     views = interval_views(p, phantom.scanner.pixel_mm)[1:]
     levels = dict(zip((-1, 0, 1), patches_at(phantom, [(0, 0, -1), USUAL, (0, 0, 1)], p.patch_xyz[0]), strict=True))
     patches = torch.from_numpy(np.stack([levels[view.slice_shift] for view in views]).astype(np.float32))
     batch = prepare(patches, [view.crop for view in views], p).contiguous(memory_format=torch.channels_last)
     others: F64 = model.features(batch).double().numpy()
-    changes = list(changes_of(phantom))
+    changes = [change for change in changes_of(phantom) if change.name.startswith(only)]
     changed = [features_at(model, p, change.phantom, [change.shift], change.hu) for change in changes]
     own = features_at(model, p, phantom)
     return np.concatenate([own, others]), np.concatenate(changed), [change.name for change in changes]
@@ -103,12 +109,12 @@ class Takes:
     expected_risk: F64
 
 
-def _draw(task: Task) -> None:
+def _draw(only: tuple[str, ...], task: Task) -> None:
     """Some subjects into a file; runs in a process of its own."""
     directory, path, first, stop = task
     model, p = ready(directory)
     phantoms = [make_phantom(seed) for seed in range(first, stop)]
-    parts = [features_of(model, p, phantom) for phantom in phantoms]
+    parts = [features_of(model, p, phantom, only) for phantom in phantoms]
     write_part(
         path,
         views=np.stack([views for views, _, _ in parts]).astype(np.float16),
@@ -121,15 +127,39 @@ def _draw(task: Task) -> None:
 
 
 def gather(
-    directory: Path, work: Path, first: int, count: int, workers: int, progress: Progress = no_progress
+    directory: Path,
+    work: Path,
+    first: int,
+    count: int,
+    workers: int,
+    progress: Progress = no_progress,
+    *,
+    only: tuple[str, ...] = ("",),
 ) -> Takes:
     """``count`` subjects from seed ``first`` on, as the bundle in ``directory`` sees them; continues what is in ``work``.
 
     Args:
         directory, work, first, count: as said. workers: processes. progress: called with subjects done and in all.
+        only: how the names of the changes begin that are wanted; another folder for each choice.
     """
-    seeds_ = range(first, first + count)
-    parts = [np.load(path) for path in in_parts(_draw, directory, work, seeds_, _PER_FILE, workers, progress)]
+    seeds_, draw = range(first, first + count), partial(_draw, only)
+    parts = [np.load(path) for path in in_parts(draw, directory, work, seeds_, _PER_FILE, workers, progress)]
     keys = ("views", "changed", "names", "seeds", "grades", "expected_risk")
     views, changed, names, seeds, grades, expected = (np.concatenate([part[key] for part in parts]) for key in keys)
     return Takes(views.astype(float), changed.astype(float), names, seeds, grades, expected)
+
+
+def rescans(directory: Path, work: Path, first: int, count: int, workers: int | None = None) -> Takes:
+    """Stage two's first ``count`` phantoms scanned again with another kernel, pixel size and increment.
+
+    Args:
+        directory: of the bundle. work: folder of the parts by kind. first: seed. workers: processes; None for one a core.
+    """
+    return gather(directory, work / RESCANNED, first, count, workers or os.cpu_count() or 1, only=SCANS)
+
+
+def mean_moves(takes: Takes) -> F64:
+    """By how much the features move in the mean with each change of ``takes``: [changes, F], by their names."""
+    own = np.broadcast_to(takes.views[:, :1], takes.changed.shape)
+    moved = takes.changed - own
+    return np.array([moved[takes.names == name].mean(axis=0) for name in sorted(set(takes.names.ravel().tolist()))])

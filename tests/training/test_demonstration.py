@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,7 +20,9 @@ from model_training import __main__ as command
 from model_training import ranges
 from model_training.config import Phase, TrainConfig, demonstration_config, steady_config
 from model_training.demonstration import STEADY_PHASES, build_demonstration
+from model_training.looks import SEEN
 from model_training.ranges import STEADY, Part, check_parts, claim, earlier_facts, open_start, parts_of
+from model_training.stability import mean_moves, rescans
 from tests.helpers.bundles import write_tiny_bundle
 
 PARTS = (
@@ -31,9 +34,15 @@ PARTS = (
 )
 
 
+@pytest.fixture(autouse=True)
+def few_scans(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model_training.demonstration.SCANNED_AGAIN", 3)
+
+
 def test_from_nothing_to_a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Processes of their own would each import torch for a handful of phantoms.
     monkeypatch.setattr("os.cpu_count", lambda: 1)
+    monkeypatch.setattr("model_training.demonstration.LEVEL", 1e4)
     steady = steady_config((Phase(48, 1.0),), depth=18, batch=4, bfloat16=False)
     config = demonstration_config((Phase(32, 1.0), Phase(48, 1.0)), depth=18, batch=8, bfloat16=False)
     arguments = (tmp_path / "work", tmp_path / "bundle", config, torch.device("cpu"))
@@ -56,7 +65,19 @@ def test_from_nothing_to_a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     )
     assert "- A reading is of the features' mean at −6, 0, +6 mm along z from the click." in card
     assert "1 x all cases at 48 px; peak rate" in card
-    assert "counted 0.3.\nHeads learned from looks at the click's own height; a reading is their mean." in card
+    assert (
+        "counted 0.3. 3 of them were scanned again with another kernel, pixel size\n"
+        "and increment; the squared log odds that each of these changes made in the mean counted 10000.\n"
+        "Heads learned from looks at the click's own height; a reading is their mean."
+    ) in card
+    # What a scanner moves in the mean says nothing to heads that this counts for so much.
+    scans = rescans(tmp_path / "bundle", tmp_path / "work" / SEEN, 5_110_100, 3)
+    assert {name.split()[0] for name in scans.names.ravel()} == {"pixel", "kernel", "increment"}
+    moves = mean_moves(scans)
+    for weights in (head.weight.detach().double().numpy() for head in heads_of(tmp_path / "bundle")):
+        weight = (weights[1] - weights[0])[: moves.shape[1]]
+        by_chance = np.linalg.norm(moves) * np.linalg.norm(weight) / len(weight) ** 0.5
+        assert np.linalg.norm(moves @ weight) < 0.25 * by_chance
     # Started once more, nothing is trained again, and the weights are the same.
     again = build_demonstration(*arguments, steady=steady, parts=PARTS, inner=8, notes="A test.")
     assert again.sha256 == bundle.sha256
@@ -80,6 +101,11 @@ def told(*parts: Part, steady: TrainConfig | None = None, **more: Any) -> dict[s
         "cohorts": {part.name: {"generator_version": "1.2", "first_seed": part.first_seed} for part in parts},
         **more,
     }
+
+
+def heads_of(folder: Path) -> tuple[torch.nn.Linear, torch.nn.Linear]:
+    _, model = load_bundle(folder)
+    return model.image_head, model.fused_head
 
 
 def start_bundle(folder: Path, training: dict[str, Any]) -> ModelBundle:

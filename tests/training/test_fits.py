@@ -171,8 +171,8 @@ def test_heads_count_by_how_much_the_log_odds_of_two_clicks_differ() -> None:
 
     def heads(still: float) -> list[tuple[float, float]]:
         model = HyRiskNet(18)
-        fit_image_head(model, features, target, twice=twice, still=still)
-        fit_fused_head(model, features, torch.zeros(1200), target, twice=twice, still=still)
+        fit_image_head(model, features, target, still=[(twice, still)])
+        fit_fused_head(model, features, torch.zeros(1200), target, still=[(twice, still)])
         found = [(head.weight[1] - head.weight[0]).detach() for head in (model.image_head, model.fused_head)]
         return [(float(weight[0]), float(weight[1])) for weight in found]
 
@@ -181,10 +181,12 @@ def test_heads_count_by_how_much_the_log_odds_of_two_clicks_differ() -> None:
         assert 0 < held[1] < held[0] / 2
     model = HyRiskNet(18)
     none = torch.zeros(1200)
-    lines = [fit_linear(model, features, none, target, 0.1, twice=twice, still=still) for still in (0.3, 0.6)]
-    double = fit_linear(model, features, none, target, 0.1, twice=twice * 2**0.5, still=0.3)
+    lines = [fit_linear(model, features, none, target, 0.1, still=[(twice, still)]) for still in (0.3, 0.6)]
+    double = fit_linear(model, features, none, target, 0.1, still=[(twice * 2**0.5, 0.3)])
     assert torch.allclose(double.weight, lines[1].weight, atol=1e-4)
     assert not torch.allclose(lines[0].weight, lines[1].weight, atol=1e-3)
+    both = fit_linear(model, features, none, target, 0.1, still=[(twice, 0.2), (twice[:, [1, 0, *range(2, 512)]], 0.6)])
+    assert 0 < both.weight[0] < both.weight[1], "each counts by its own"
 
 
 def test_agatston_is_scaled_by_its_rule() -> None:

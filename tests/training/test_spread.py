@@ -100,7 +100,7 @@ def test_resampled_heads_differ_where_the_cases_are_few(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     features, score = rng.normal(size=(400, 512)), rng.uniform(-1, 1, 400)
     target = 1 / (1 + np.exp(-2 * score))
-    cases = Cases(features, score, target, np.zeros((0, 512)), 0.25)
+    cases = Cases(features, score, target, np.zeros((0, 512)), 0.25, np.zeros((0, 512)), 0.0)
     few, many = (resampled_heads(model, cases.drawn(np.arange(n)), 0.1) for n in (40, 400))
     assert few.shape == many.shape == (12, 514)
     np.testing.assert_allclose(few.mean(axis=0), 0, atol=1e-5)
@@ -115,17 +115,29 @@ def test_resampled_heads_are_held_as_still_as_the_head_they_doubt(tmp_path: Path
     rng = np.random.default_rng(4)
     features, moved = rng.normal(size=(200, 512)), np.zeros((50, 512))
     moved[:, 7] = 3.0
-    cases = Cases(features, np.zeros(200), rng.uniform(size=200), moved, 0.25)
+    cases = Cases(features, np.zeros(200), rng.uniform(size=200), moved, 0.25, np.zeros((0, 512)), 0.0)
     loose, held_still = (np.abs(resampled_heads(model, replace(cases, still=s), 0.01)[:, 7]).max() for s in (0.0, 0.25))
     assert held_still < loose / 3, "what a second click moves has a head of less weight"
+    scanned = replace(cases, still=0.0, rescanned=np.eye(512)[7:8] * 3, level=0.25)
+    level = np.abs(resampled_heads(model, scanned, 0.01)[:, 7]).max()
+    assert level < loose / 3, "and so has what another scan moves"
 
 
 def test_a_drawn_case_brings_its_second_click_and_no_others() -> None:
-    cases = Cases(np.arange(4.0)[:, None], np.arange(4.0) + 10, np.arange(4.0) + 20, np.arange(2.0)[:, None] + 30, 0.5)
+    cases = Cases(
+        np.arange(4.0)[:, None],
+        np.arange(4.0) + 10,
+        np.arange(4.0) + 20,
+        np.arange(2.0)[:, None] + 30,
+        0.5,
+        np.ones((1, 1)),
+        2.0,
+    )
     drawn = cases.drawn(np.array([3, 1, 1, 0]))
     assert drawn.features[:, 0].tolist() == [3, 1, 1, 0]
     assert (drawn.score.tolist(), drawn.target.tolist()) == ([13, 11, 11, 10], [23, 21, 21, 20])
     assert (drawn.twice[:, 0].tolist(), drawn.still) == ([31, 31, 30], 0.5)
+    assert (drawn.rescanned.tolist(), drawn.level) == ([[1.0]], 2.0)
 
 
 @pytest.mark.parametrize("steady", [False, True])
@@ -141,16 +153,34 @@ def test_cases_are_those_of_stage_two_as_it_saw_them(
     monkeypatch.setattr("model_training.spread.features_of_seeds", features_of_seeds)
     write_tiny_bundle(tmp_path / "tiny")
     bundle, _ = load_bundle(tmp_path / "tiny")
-    told = {"seeds": {"stage-two": [2_000_000, 2_000_003]}, "stage_two": {"clicked_twice": 2, "still": 0.25}}
+
+    def rescans(directory: Path, work: Path, first: int, count: int, workers: int) -> Takes:
+        asked["rescans"] = (work, first, count)
+        return rescanned
+
+    views, changed = np.array([[[1.0, 0, 0]], [[3.0, 0, 0]]]), np.zeros((2, 2, 3))
+    changed[:, :, 0] = [[2, 5], [6, 9]]
+    names = np.array([["kernel A", "kernel B"], ["kernel B", "kernel C"]])
+    rescanned = Takes(views, changed, names, np.arange(2), np.zeros(2), np.zeros(2))
+    monkeypatch.setattr("model_training.spread.rescans", rescans)
+    stage_two = {"clicked_twice": 2, "still": 0.25, "scanned_again": 2, "level": 3.0}
+    told = {"seeds": {"stage-two": [2_000_000, 2_000_003]}, "stage_two": stage_two}
     bundle = replace(bundle, training=told | ({"steady_config": {}} if steady else {}))
     cases = stage_two_cases(tmp_path, bundle, tmp_path, 1)
-    assert asked == {"look": ("stage-two-look", 2_000_000, 4), "second look": ("stage-two-again", 2_000_000, 2)}
+    assert asked == {
+        "look": ("stage-two-look", 2_000_000, 4),
+        "second look": ("stage-two-again", 2_000_000, 2),
+        "rescans": (tmp_path, 2_000_000, 2),
+    }
+    assert cases.rescanned.tolist() == [[1, 0, 0], [3.5, 0, 0], [6, 0, 0]], "A moved 1, B 4 and 3, C 6"
+    assert cases.level == 3.0
     assert (cases.twice.tolist(), cases.still) == ([[3.0] * 3] * 2, 0.25)
     subjects = [make_subject(seed) for seed in range(2_000_000, 2_000_004)]
     assert cases.target.tolist() == [visible_risk(s) if steady else s.expected_risk for s in subjects]
     assert cases.score.tolist() == [bundle.score_rule.value(float(s.grade)) for s in subjects]
     loose = stage_two_cases(tmp_path, replace(bundle, training=told | {"stage_two": {}}), tmp_path, 1)
     assert (loose.twice.shape, loose.still) == ((0, 3), 0.0)
+    assert (loose.rescanned.shape, loose.level) == ((0, 3), 0.0)
 
 
 def test_heads_are_resampled_from_where_stage_two_began(tmp_path: Path) -> None:
