@@ -8,6 +8,7 @@ _REPORTS = "tests/unit/exchange/"
 _IMAGING = "tests/unit/imaging/"
 _SESSION = "tests/gui/test_session.py"
 _VALIDATE = "tests/training/test_validate.py"
+_HERE = "tests/unit/risk/test_bundle.py::test_the_folder_that_one_stands_in_is_a_bundle"
 
 EDGES = [
     *mutants(
@@ -138,4 +139,42 @@ EDGES = [
         f"{_REPORTS}pacs/test_queries.py::test_without_the_libraries_it_is_said_what_to_install",
         ("    require_pacs()\n", ""),
     ),
+    *mutants(
+        "hyrisk_desktop/files.py",
+        "tests/unit/test_files.py",
+        ("    if target.exists() and not target.is_file():\n", "    if False:\n"),
+        ("    if target.is_dir():\n        raise", "    if False:\n        raise"),
+        ("        parts.append((_part_of(place), place))", "        parts.append((part_beside(place), place))"),
+        ("if not target.exists() and (previous_of(target) / needed)", "if (previous_of(target) / needed)", _HERE),
+    ),
+    *mutants("hyrisk_desktop/risk/bundle.py", _HERE, ("    directory = directory.absolute()  # “.” has no name\n", "")),
+    *mutants(
+        "hyrisk_desktop/worklist/store_file.py",
+        "tests/unit/worklist/test_store_identity.py",
+        ("if self._size and self._is_foreign():", "if False:"),
+        ('bool(tables) and "alembic_version" not in tables', '"alembic_version" not in tables'),
+    ),
+    *mutants(
+        "hyrisk_desktop/worklist/database.py",
+        "tests/unit/worklist/test_database.py::test_a_bad_address_is_one_sentence",
+        ("    except ValueError as e:  # a port", "    except KeyError as e:  # a port"),
+        ('not in ("sqlite", "postgresql"):', 'not in ("sqlite", "postgresql", "mysql"):'),
+    ),
+    *mutants(
+        "hyrisk_desktop/worklist/store_errors.py",
+        "tests/unit/worklist/test_database.py",
+        ("isinstance(original, OSError) and original.errno in nowhere", "False"),
+    ),
+    *mutants(
+        "hyrisk_desktop/cli/worklist.py",
+        "tests/unit/cli/test_worklist.py",
+        ("    with staged(out) as stream:", '    with open(out, "wb") as stream:'),
+    ),
+    *mutants(
+        "hyrisk_desktop/dask_client.py",
+        "tests/unit/cli/test_batch.py::test_what_is_no_address_of_a_scheduler_makes_no_client",
+        ("            get_address_host_port(self.address)\n", ""),
+    ),
+    *mutants("hyrisk_desktop/tables.py", "tests/unit/batch/test_reads_file.py", (' and "_" not in text', "")),
+    *mutants("model_training/nlst.py", "tests/training/test_nlst.py", ("with staged(path) as stream", 'with open(path, "wb") as stream')),
 ]  # fmt: skip
