@@ -149,6 +149,22 @@ EDGES = [
     ),
     *mutants("hyrisk_desktop/risk/bundle.py", _HERE, ("    directory = directory.absolute()  # “.” has no name\n", "")),
     *mutants(
+        "hyrisk_desktop/measurement.py",
+        "tests/unit/exchange/test_reading_document.py",
+        ("    told = _without_withheld_scores(unique.values())", "    told = unique.values()"),
+        ("    if whole_heart_standing(findings).withheld:\n        words", "    if scores_standing(findings).withheld:\n        words"),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/panels/risk_panel.py",
+        "tests/gui/test_withheld.py::test_what_a_model_reads_is_told_only_where_it_is_not_withheld",
+        ("            if self._session.hides(self._session.scores_standing):", "            if False:"),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/heart/commands.py",
+        "tests/gui/test_whole_heart.py::test_the_menu_of_a_plaque_whose_score_is_withheld_tells_none",
+        ("self._window, hidden=hidden)", "self._window)"),
+    ),
+    *mutants(
         "hyrisk_desktop/worklist/store_file.py",
         "tests/unit/worklist/test_store_identity.py",
         ("if self._size and self._is_foreign():", "if False:"),

@@ -65,6 +65,7 @@ def test_round_trip(folder: Path) -> None:
 
 def test_the_folder_that_one_stands_in_is_a_bundle(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
+    files.recover_folder(Path(), "model.json")
     assert load_bundle(Path())[0].name == load_bundle(folder)[0].name
     edit_description(folder, schema_version=99)
     with pytest.raises(BundleError, match="“tiny”"):
