@@ -192,5 +192,10 @@ EDGES = [
         ("            get_address_host_port(self.address)\n", ""),
     ),
     *mutants("hyrisk_desktop/tables.py", "tests/unit/batch/test_reads_file.py", (' and "_" not in text', "")),
+    *mutants(
+        "model_training/phantom/cohort.py",
+        "tests/training/test_full_disk.py",
+        ("    replace_file(mark, json.dumps(record).encode())", '    mark.write_text(json.dumps(record), encoding="utf-8")'),
+    ),
     *mutants("model_training/nlst.py", "tests/training/test_nlst.py", ("with staged(path) as stream", 'with open(path, "wb") as stream')),
 ]  # fmt: skip
