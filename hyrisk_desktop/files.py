@@ -96,6 +96,8 @@ def replacing(path: Path, opener: Opener | None = None, *, durable: bool = True)
     Raises:
         OSError: the system refuses; the old file is then as it was.
     """
+    # What a link names is replaced, and not the link.
+    path = path.resolve()
     part = _part_of(path)
     try:
         with open(part, "xb", opener=opener) as stream:

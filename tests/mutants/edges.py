@@ -144,10 +144,16 @@ EDGES = [
         "tests/unit/test_files.py",
         ("    if target.exists() and not target.is_file():\n", "    if False:\n"),
         ("    if target.is_dir():\n        raise", "    if False:\n        raise"),
+        ("    path = path.resolve()\n    part", "    part"),
         ("        parts.append((_part_of(place), place))", "        parts.append((part_beside(place), place))"),
         ("if not target.exists() and (previous_of(target) / needed)", "if (previous_of(target) / needed)", _HERE),
     ),
     *mutants("hyrisk_desktop/risk/bundle.py", _HERE, ("    directory = directory.absolute()  # “.” has no name\n", "")),
+    *mutants(
+        "hyrisk_desktop/settings.py",
+        "tests/unit/test_settings_shared.py",
+        ("            self.problem = tr(\"The settings can't be read,", "            _ = tr(\"The settings can't be read,"),
+    ),
     *mutants(
         "hyrisk_desktop/measurement.py",
         "tests/unit/exchange/test_reading_document.py",

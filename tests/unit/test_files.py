@@ -33,6 +33,17 @@ def test_a_device_or_pipe_is_not_replaced_by_a_file(tmp_path: Path, write: Calla
     assert [path.name for path in tmp_path.iterdir()] == ["null"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need a right of their own")
+@pytest.mark.parametrize("write", [write_one, write_several])
+def test_what_a_link_names_is_replaced_and_not_the_link(tmp_path: Path, write: Callable[[Path], None]) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to(tmp_path / "kept" / "real")
+    write(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "kept" / "real").read_bytes() == b"new"
+
+
 @pytest.mark.parametrize("name", [".", "", "folder"])
 def test_a_folder_is_not_written(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "folder").mkdir()
