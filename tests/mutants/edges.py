@@ -150,6 +150,11 @@ EDGES = [
     ),
     *mutants("hyrisk_desktop/risk/bundle.py", _HERE, ("    directory = directory.absolute()  # “.” has no name\n", "")),
     *mutants(
+        "hyrisk_desktop/batch/table.py",
+        "tests/unit/batch/test_table.py",
+        ('        raise InputError("unwritable_cache", message) from e', "        raise unwritable(path, e) from e"),
+    ),
+    *mutants(
         "hyrisk_desktop/settings.py",
         "tests/unit/test_settings_shared.py",
         ("            self.problem = tr(\"The settings can't be read,", "            _ = tr(\"The settings can't be read,"),
