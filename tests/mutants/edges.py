@@ -155,6 +155,13 @@ EDGES = [
         ('        raise InputError("unwritable_cache", message) from e', "        raise unwritable(path, e) from e"),
     ),
     *mutants(
+        "hyrisk_desktop/exchange/restoring.py",
+        f"{_REPORTS}test_withheld.py",
+        ("        and not m.scores_standing.withheld\n", ""),
+        ("    if standing.withheld or _same_risks", "    if _same_risks"),
+        (" or m.whole_heart_standing.withheld:", ":", f"{_REPORTS}test_shown_elsewhere.py -k whole_heart_of_an_earlier"),
+    ),
+    *mutants(
         "hyrisk_desktop/settings.py",
         "tests/unit/test_settings_shared.py",
         ("            self.problem = tr(\"The settings can't be read,", "            _ = tr(\"The settings can't be read,"),
