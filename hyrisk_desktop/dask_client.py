@@ -38,6 +38,7 @@ class Cluster:
         """
         try:
             from distributed import Client, Security
+            from distributed.comm import get_address_host_port
         except ImportError as e:
             raise InputError("no_dask", tr("--scheduler needs dask.distributed; install the extra [cluster].")) from e
         files = (self.tls_ca, self.tls_cert, self.tls_key)
@@ -53,6 +54,8 @@ class Cluster:
             ca, cert, key = map(str, files)
             security = Security(tls_ca_file=ca, tls_client_cert=cert, tls_client_key=key, require_encryption=True)
         try:
+            # A client of an address without a port would go on for 20 s after it has failed, and end with a traceback.
+            get_address_host_port(self.address)
             return Client(self.address, timeout=_ANSWER_S, set_as_default=False, security=security)
         except (OSError, ValueError, RuntimeError, TypeError) as e:
             raise InputError("no_scheduler", tr("No Dask scheduler answers at “{where}”.", where=self.address)) from e

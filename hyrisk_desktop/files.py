@@ -7,6 +7,7 @@ deletes what a killed run left (see `unfinished`).
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import time
@@ -95,7 +96,9 @@ def replacing(path: Path, opener: Opener | None = None, *, durable: bool = True)
     Raises:
         OSError: the system refuses; the old file is then as it was.
     """
-    part = part_beside(path)
+    # What a link names is replaced, and not the link.
+    path = path.resolve()
+    part = _part_of(path)
     try:
         with open(part, "xb", opener=opener) as stream:
             yield stream
@@ -139,6 +142,15 @@ def staged(path: Path) -> Iterator[BufferedWriter]:
         raise unwritable(path, e) from e
 
 
+def _part_of(target: Path) -> Path:
+    """`part_beside` for what may be put in ``target``'s place: who may do it would make a file of /dev/null for the whole machine."""
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if target.exists() and not target.is_file():
+        raise OSError(errno.EINVAL, tr("it is a device or a pipe, and no file"))
+    return part_beside(target)
+
+
 def _to_disk(stream: BufferedWriter) -> None:
     stream.flush()
     os.fsync(stream.fileno())
@@ -167,7 +179,7 @@ def replace_files(
                 check()
                 # What a link names is replaced, and not the link.
                 place = target.resolve()
-                parts.append((part_beside(place), place))
+                parts.append((_part_of(place), place))
                 write_new(parts[-1][0], data, export_opener)
             check()
             for (part, place), target in zip(parts, contents, strict=True):
@@ -244,11 +256,11 @@ def recover_folder(target: Path, needed: str) -> None:
         target: the folder that should be there.
         needed: file that the old folder must hold to be worth it.
     """
-    previous = previous_of(target)
-    if not target.exists() and (previous / needed).is_file():
+    # Where one stands in the folder it is “.”, which has no name and is there.
+    if not target.exists() and (previous_of(target) / needed).is_file():
         # A read-only disk leaves it where it is; the caller then reports what is missing.
         with contextlib.suppress(OSError):
-            move(previous, target)
+            move(previous_of(target), target)
 
 
 def replace_folder(staging: Path, target: Path) -> None:
@@ -284,7 +296,7 @@ def one_sentence() -> Iterator[None]:
     try:
         yield
     except OSError as e:
-        reason = os.strerror(e.errno) if e.errno else type(e).__name__
+        reason = e.strerror or type(e).__name__
         raise HyRiskError("not_written", tr("The report can't be written: {reason}.", reason=reason)) from e
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from hyrisk_desktop.calcium import (
 from hyrisk_desktop.calcium.doubts import Doubt
 from hyrisk_desktop.calcium.grading import consistency_findings
 from hyrisk_desktop.findings import Finding, Severity
+from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import CTVolume, Voxel, check_centre, check_volume
 from hyrisk_desktop.risk.risk_reading import RiskReading
 from hyrisk_desktop.standing import Standing, decisive_first, risk_standing, scores_standing, whole_heart_standing
@@ -246,7 +247,27 @@ def collect_findings(
     unique: dict[str, Finding] = {}
     for finding in found:
         unique.setdefault(finding.code, finding)
-    return decisive_first(sorted(unique.values(), key=lambda finding: _ORDER[finding.severity]))
+    told = _without_withheld_scores(unique.values())
+    return decisive_first(sorted(told, key=lambda finding: _ORDER[finding.severity]))
+
+
+def _without_withheld_scores(findings: Collection[Finding]) -> Iterator[Finding]:
+    """``findings``; those that tell an Agatston score say the same without it where such scores are withheld."""
+    words = {}
+    if scores_standing(findings).withheld:
+        words["grade_disagrees"] = tr(
+            "The grade does not fit the calcium that is found: check the grade and the centre."
+        )
+        words["calcium_nearby"] = tr(
+            "Just outside the score region lies calcium that is not counted: check the centre."
+        )
+    if whole_heart_standing(findings).withheld:
+        words["heart_doubted"] = tr(
+            "Calcium lies at the aortic root, a valve or inside the heart and is not counted in the whole-heart score. Take "
+            "what is coronary."
+        )
+    for finding in findings:
+        yield replace(finding, message=words.get(finding.code, finding.message))
 
 
 def calcium_numbers(scores: CalciumScores) -> dict[str, Any]:

@@ -191,7 +191,7 @@ class Settings:
         site: a file of the same form that an administrator owns; it is never written. None for none.
 
     Attributes:
-        problem: one sentence where the file was damaged, "" otherwise. tell: called with it where that shows only later.
+        problem: one sentence where the file was damaged or can't be read, "" otherwise. tell: called with it where that shows only later.
     """
 
     def __init__(self, path: Path | None, site: Path | None = None) -> None:
@@ -209,6 +209,7 @@ class Settings:
         try:
             stored = _read(path)
         except OSError:
+            self.problem = tr("The settings can't be read, so the program's own are used: {path}.", path=path)
             _log.warning("The settings file can't be read; defaults are used.")
         except ValueError:
             self._keep_damaged(path)

@@ -117,6 +117,14 @@ def read_csv(
     return header, rows
 
 
+def number_in(text: str) -> float:
+    """The number in a cell, NaN where it is none: also for what only Python takes for one (“1_5”, digits of other scripts)."""
+    try:
+        return float(text) if text.isascii() and "_" not in text else math.nan
+    except ValueError:
+        return math.nan
+
+
 def read_parquet(path: Path, code: str) -> tuple[tuple[str, ...], list[tuple[int, list[str]]]]:
     """A Parquet table as `read_csv` gives one: its rows are numbered from 2, and what is missing is "".
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import sys
@@ -158,7 +157,7 @@ def _active_model() -> Path:
 
 
 def _nlst(arguments: argparse.Namespace) -> None:
-    from model_training.nlst import build_nlst, parse_stages, write_reading_list
+    from model_training.nlst import build_nlst, parse_stages, write_reading_list, write_table
 
     cohort = build_nlst(
         arguments.participants, arguments.series, stages=parse_stages(arguments.stages), seed=arguments.seed
@@ -168,8 +167,7 @@ def _nlst(arguments: argparse.Namespace) -> None:
     for stage, (survivors, others) in cohort.counts.items():
         print(f"stage {stage}: {survivors} survivors and {others} non-survivors to choose from")
     if arguments.missing:
-        with open(arguments.missing, "w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([("pid", "reason"), *cohort.missing])
+        write_table(arguments.missing, [("pid", "reason"), *cohort.missing])
     print(
         f"{len(cohort.missing)} participants with lung cancer can't be used{'' if arguments.missing else '; --missing FILE lists them'}"
     )

@@ -19,7 +19,7 @@ from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.imaging.volume import Voxel
 from hyrisk_desktop.risk.bundle import LONGEST_HORIZON
-from hyrisk_desktop.tables import named, read_csv, read_parquet
+from hyrisk_desktop.tables import named, number_in, read_csv, read_parquet
 from model_training.tied import FEWEST, tied
 
 TABLE = "cohort.csv"
@@ -260,10 +260,7 @@ def _case(folder: Path, line: int, cells: dict[str, str]) -> tuple[Case | None, 
             if required:
                 complain(column, tr("it is empty; {what}.", what=what))
             return None
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
+        value = number_in(text)
         if not (math.isfinite(value) and check(value)):
             complain(column, tr("“{text}” won't do; {what}.", text=text[:40], what=what))
             return None

@@ -12,20 +12,22 @@ The project takes these as I / II / III; ``--stages`` says otherwise.
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from hyrisk_desktop.errors import InputError
+from hyrisk_desktop.files import staged
 from hyrisk_desktop.i18n import tr, trn
 from hyrisk_desktop.imaging.choice import rank
 from hyrisk_desktop.imaging.headers.kinds import Kind
 from hyrisk_desktop.imaging.records import SeriesRecord
-from hyrisk_desktop.tables import named, read_csv
+from hyrisk_desktop.tables import named, number_in, read_csv
 
 STAGES = {"I": (110, 120), "II": (210, 220), "III": (310, 320), "IV": (400,)}
 PAPER_STAGES = {"I": 49, "II": 19, "III": 22}
@@ -209,12 +211,19 @@ def _record(cell: Mapping[str, str]) -> SeriesRecord:
 def write_reading_list(path: Path, cohort: NLSTCohort, root: Path | None = None) -> None:
     """The cohort as a table that a reader completes with x, y, z and grade, and training then takes."""
     header = ("exam", "series_uid", "x", "y", "z", "grade", "outcome", "patient_id", "stage")
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        for person, record, folder in cohort.chosen:
-            exam = str((root or Path()) / folder.replace("\\", "/")) if folder else str(root or "")
-            writer.writerow([exam, record.series_uid, "", "", "", "", person.outcome, person.pid, person.stage])
+    rows: list[Sequence[object]] = [header]
+    for person, record, folder in cohort.chosen:
+        exam = str((root or Path()) / folder.replace("\\", "/")) if folder else str(root or "")
+        rows.append((exam, record.series_uid, "", "", "", "", person.outcome, person.pid, person.stage))
+    write_table(path, rows)
+
+
+def write_table(path: Path, rows: Iterable[Sequence[object]]) -> None:
+    """A whole table that goes on to programs, cells as they are; or nothing. Raises InputError where it can't be written."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    with staged(path) as stream:
+        stream.write(text.getvalue().encode())
 
 
 def parse_stages(text: str) -> dict[str, int]:
@@ -239,8 +248,5 @@ def _read(path: Path) -> tuple[Sequence[str], list[dict[str, str]]]:
 
 def _number(text: str) -> float | None:
     """A cell's number; NLST's special missing values (".N", ".M", ...), empty cells and "nan" or "inf" are none."""
-    try:
-        value = float(text)
-    except ValueError:
-        return None
+    value = number_in(text)
     return value if math.isfinite(value) else None

@@ -11,7 +11,7 @@ from hyrisk_desktop.calcium import Region
 from hyrisk_desktop.errors import InputError
 from hyrisk_desktop.i18n import tr
 from hyrisk_desktop.imaging import Voxel
-from hyrisk_desktop.tables import named, read_csv
+from hyrisk_desktop.tables import named, number_in, read_csv
 
 _NEEDED = ("series_uid", "x", "y", "z", "grade")
 _MAX_VOXEL = 1_000_000
@@ -119,16 +119,9 @@ class _Row:
             raise self.wrong(empty[0], tr("the cell is empty; a heart centre needs x, y and z"))
         return self._voxel("x"), self._voxel("y"), self._voxel("z")
 
-    def _number(self, column: str) -> float:
-        text = self._cells[column]
-        try:
-            return float(text) if text.isascii() else float("nan")
-        except ValueError:
-            return float("nan")
-
     def _voxel(self, column: str) -> int:
         # Tables with gaps are often written with decimals: 123.0 is a voxel, 123.4 is none.
-        value = self._number(column)
+        value = number_in(self._cells[column])
         if not (0 <= value <= _MAX_VOXEL and value.is_integer()):
             what = tr("“{text}” is no voxel; write a whole number from 0", text=self._cells[column][:20])
             raise self.wrong(column, what)
@@ -137,7 +130,7 @@ class _Row:
     def _grade(self) -> float | None:
         if not self._cells.get("grade", ""):
             return None
-        value = self._number("grade")
+        value = number_in(self._cells["grade"])
         if not 0 <= value <= 3:
             what = tr("“{text}” is no grade; write a number from 0 to 3", text=self._cells["grade"][:20])
             raise self.wrong("grade", what)

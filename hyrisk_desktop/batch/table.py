@@ -290,5 +290,12 @@ def _lock(path: Path) -> FileLock:
         message = tr("Another run is writing to {name}; wait for its end, or choose another --out.", name=path.name)
         raise InputError("table_in_use", message) from e
     except OSError as e:
-        raise unwritable(path, e) from e
+        # Not the table is what can't be written.
+        message = tr(
+            "The program's own folder {folder} can't be written, which a run needs: {why}. Allow it, or name another one in "
+            "HYRISK_HOME.",
+            folder=folder,
+            why=e.strerror or type(e).__name__,
+        )
+        raise InputError("unwritable_cache", message) from e
     return lock

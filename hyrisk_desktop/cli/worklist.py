@@ -140,17 +140,15 @@ def audit(
 
 
 def _write_trail(trail: Iterator[AuditEntry], out: Path | None) -> None:
-    from hyrisk_desktop.files import export_opener
+    lines = (json.dumps(asdict(entry)) + "\n" for entry in trail)
+    if out is None:
+        sys.stdout.writelines(lines)
+        return
+    from hyrisk_desktop.files import staged
 
-    if out is not None:
-        use_export_settings()
-    stream = sys.stdout if out is None else open(out, "w", encoding="utf-8", newline="\n", opener=export_opener)  # noqa: SIM115  closed below
-    try:
-        for entry in trail:
-            stream.write(json.dumps(asdict(entry)) + "\n")
-    finally:
-        if out is not None:
-            stream.close()
+    use_export_settings()
+    with staged(out) as stream:
+        stream.writelines(line.encode("ascii") for line in lines)
 
 
 def agreement(

@@ -16,7 +16,6 @@ import numpy as np
 
 from hyrisk_desktop.calcium import (
     NO_MARKS,
-    CalciumScores,
     HeartMarks,
     HeartRegion,
     Region,
@@ -40,6 +39,7 @@ from hyrisk_desktop.imaging.records import dicom_series_uid
 from hyrisk_desktop.jobs import Check, no_check
 from hyrisk_desktop.measurement import Measurement, calcium_numbers, conclude, measure_heart, risk_numbers, survey
 from hyrisk_desktop.risk.risk_reading import RiskReading
+from hyrisk_desktop.standing import SHOWN, Standing
 
 # Another device or another number of threads changes the last digits; no display shows so many.
 _SAME_RISK = 1e-4
@@ -113,7 +113,7 @@ def restore(
     found = _reading(path, report, volume)
     m = _measured(found, volume, {} if outlines is None else outlines)
     check()
-    notes = [*_region_notes(report, found), *_differences(report, m.scores), *_heart_notes(report, m)]
+    notes = [*_region_notes(report, found), *_differences(report, m), *_heart_notes(report, m)]
     notes += _segmentation_notes(path, report, report_of(record, volume, m, None), check)
     profile = get_profile(found.profile)
     left_out = [component_voxels(volume, lesion, profile) for lesion in m.scores.lesions if lesion.excluded]
@@ -178,9 +178,9 @@ def _region_notes(report: ReadBack, found: Restored) -> list[str]:
     ]  # fmt: skip
 
 
-def _differences(report: ReadBack, scores: CalciumScores) -> list[str]:
+def _differences(report: ReadBack, m: Measurement) -> list[str]:
     """Scores that are not the report's any more."""
-    now = calcium_numbers(scores)
+    scores, now = m.scores, calcium_numbers(m.scores)
     words = {
         "agatston": tr("Agatston score"),
         "volume_mm3": tr("volume score"),
@@ -194,8 +194,9 @@ def _differences(report: ReadBack, scores: CalciumScores) -> list[str]:
             then=report.calcium[key],
         )
         for key, word in words.items()
-        # Of what was withheld there is no number to compare with.
+        # Of what was withheld there is no number to compare with, and what is withheld is not told.
         if report.calcium[key] is not None
+        and not m.scores_standing.withheld
         and not math.isclose(now[key], report.calcium[key], rel_tol=1e-9, abs_tol=1e-9)
     ]
     if {lesion.peak for lesion in scores.lesions} != {lesion.peak for lesion in report.lesions}:
@@ -213,7 +214,7 @@ def _differences(report: ReadBack, scores: CalciumScores) -> list[str]:
 def _heart_notes(report: ReadBack, m: Measurement) -> list[str]:
     """A whole-heart score that is not the report's, and why that may be."""
     then, now = report.whole_heart, m.whole_heart
-    if then is None or now is None or then.agatston is None:
+    if then is None or now is None or then.agatston is None or m.whole_heart_standing.withheld:
         return []
     if math.isclose(now.agatston, then.agatston, rel_tol=1e-9, abs_tol=1e-9):
         return []
@@ -271,8 +272,12 @@ def model_notes(report: ReadBack, model: tuple[str, str] | None) -> list[str]:
     ]  # fmt: skip
 
 
-def risk_notes(report: ReadBack, reading: RiskReading) -> list[str]:
-    """What to say where the same model gives another risk than the report's."""
+def risk_notes(report: ReadBack, reading: RiskReading, standing: Standing = SHOWN) -> list[str]:
+    """What to say where the same model gives another risk than the report's.
+
+    Args:
+        reading, standing: the risk of now, and whether it may be told.
+    """
     then = report.risk
     if then is None or then["bundle_sha256"] != reading.bundle_sha256 or then["risknet"] is None:
         return []
@@ -281,7 +286,7 @@ def risk_notes(report: ReadBack, reading: RiskReading) -> list[str]:
             tr("The report's risk assumed a prevalence of {then}, the risk shown assumes {now}.",
                then=percent(then["prevalence"], 1), now=percent(reading.prevalence, 1))
         ]  # fmt: skip
-    if _same_risks(then, risk_numbers(reading)):
+    if standing.withheld or _same_risks(then, risk_numbers(reading)):
         return []
     was = then["risknet"] if then["hyrisknet"] is None else then["hyrisknet"]
     return [

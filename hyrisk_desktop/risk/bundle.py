@@ -257,6 +257,7 @@ def _to_json(bundle: ModelBundle, digest: str) -> dict[str, Any]:
 
 def read_sealed(directory: Path) -> dict[str, Any]:
     """``model.json``, whose seal matches; raises BundleError."""
+    directory = directory.absolute()  # “.” has no name
     data = _read_json(directory)
     if data.get(_SEAL) != _description_sha256(data):
         raise BundleError(
@@ -271,6 +272,7 @@ def read_sealed(directory: Path) -> dict[str, Any]:
 
 def read_weights(directory: Path, data: dict[str, Any]) -> bytes:
     """The weights' file, whose hash is the one in ``data``; raises BundleError."""
+    directory = directory.absolute()
     try:
         weights = read_regular(directory / WEIGHTS, MOST_WEIGHTS_BYTES)
     except (OSError, ValueError) as e:
@@ -292,9 +294,8 @@ def read_weights(directory: Path, data: dict[str, Any]) -> bytes:
 
 def _read_json(directory: Path) -> dict[str, Any]:
     recover_folder(directory, DESCRIPTION)
-    path = directory / DESCRIPTION
     try:
-        data = read_json(path, _MAX_DESCRIPTION_BYTES)
+        data = read_json(directory / DESCRIPTION, _MAX_DESCRIPTION_BYTES)
     except OSError as e:
         raise BundleError(
             "bundle_missing",
@@ -387,6 +388,7 @@ def _risks(values: object) -> NDArray[np.float64]:
 
 def malformed(directory: Path) -> BundleError:
     """The refusal of a bundle whose files say what no bundle says."""
+    directory = directory.absolute()
     return BundleError(
         "bundle_malformed",
         tr("The model “{name}” can't be read (its files are malformed); install it again.", name=directory.name),

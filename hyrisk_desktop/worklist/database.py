@@ -29,7 +29,7 @@ from hyrisk_desktop.worklist import changes
 from hyrisk_desktop.worklist.backups import backups_of, copy_sqlite, damage_in, refuse_emptied_file
 from hyrisk_desktop.worklist.models import AuditHeadRow, AuditRow
 from hyrisk_desktop.worklist.presence import Presence, alone
-from hyrisk_desktop.worklist.store_errors import explained
+from hyrisk_desktop.worklist.store_errors import bad_address, explained
 from hyrisk_desktop.worklist.store_file import StoreFile
 
 _MIGRATIONS = Path(__file__).resolve().parent / "migrations"
@@ -208,11 +208,11 @@ class Database:
         scripts = ScriptDirectory.from_config(config)
         head = scripts.get_current_head()
         with self.engine.connect() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
-        if current == head:
+            current = set(MigrationContext.configure(connection).get_current_heads())
+        if current == {head}:
             return
-        if current is not None:
-            if current not in {s.revision for s in scripts.walk_revisions()}:
+        if current:
+            if not current <= {s.revision for s in scripts.walk_revisions()}:
                 raise StoreError(
                     "store_newer",
                     tr("The worklist was made by a newer version of this program. Update this program to open it."),
@@ -269,9 +269,14 @@ def _tip_of(session: Session) -> tuple[int, str] | None:
 
 
 def _url(where: str) -> URL:
-    url = make_url(where)
+    try:
+        url = make_url(where)
+    except ValueError as e:  # a port that is no number
+        raise bad_address() from e
     if url.drivername in ("postgresql", "postgres"):
         url = url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() not in ("sqlite", "postgresql"):
+        raise bad_address()
     return url
 
 

@@ -55,16 +55,27 @@ def explain(error: Exception, path: Path | None) -> StoreError:
         ):
             return _damaged(path)
     if isinstance(error, (ArgumentError, NoSuchModuleError)):
-        return StoreError(
-            "store_url", tr("The worklist's address is not understood; it must look like postgresql://host/name.")
-        )
+        return bad_address()
     if path is None and type(original).__name__ in ("OperationalError", "InterfaceError"):
         return StoreError(
             "store_unreachable",
             tr("The worklist's server does not answer, so this is not saved yet. Check the network."),
         )
+    nowhere = _errnos("ENOENT", "ENOTDIR", "EEXIST", "EISDIR", "ENAMETOOLONG", "ELOOP")
+    if isinstance(original, OSError) and original.errno in nowhere:
+        return StoreError(
+            "store_place",
+            tr("The worklist can't be kept there: {reason}. Choose another place for it.", reason=original.strerror),
+        )
     _log.error("The worklist failed: %s (%s)", type(error).__name__, type(original).__name__)
     return StoreError("store_failed", tr("The worklist could not be read or written; see the log."))
+
+
+def bad_address() -> StoreError:
+    """The refusal of what is neither a file nor the address of a server."""
+    return StoreError(
+        "store_url", tr("The worklist's address is not understood; it must look like postgresql://host/name.")
+    )
 
 
 def _damaged(path: Path | None) -> StoreError:

@@ -45,7 +45,7 @@ class StoreFile:
         path: made, empty and private, where it is missing.
 
     Raises:
-        sqlite3.DatabaseError: it is no SQLite file. OSError: it can't be made or read.
+        sqlite3.DatabaseError: it is no SQLite file. OSError: it can't be made or read. StoreError: it is another program's.
     """
 
     def __init__(self, path: Path) -> None:
@@ -62,12 +62,20 @@ class StoreFile:
             if self._size and _read_header(self._descriptor)[:16] != _MAGIC:
                 # SQLite would say so only at the first query.
                 raise sqlite3.DatabaseError("file is not a database")
+            if self._size and self._is_foreign():
+                raise _not_a_worklist()
             for name in self._companions():
                 tighten(name)
             tighten(self._real)
         except BaseException:
             self.release()
             raise
+
+    def _is_foreign(self) -> bool:
+        """Whether it is another program's; asked before a first connection of ours changes how its journal is kept."""
+        with contextlib.closing(self.connect()) as connection:
+            tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return bool(tables) and "alembic_version" not in tables
 
     def _companions(self) -> tuple[Path, ...]:
         return tuple(self._real.with_name(self._real.name + end) for end in ("-wal", "-shm", "-journal"))
@@ -142,6 +150,13 @@ class StoreFile:
         return True
 
 
+def _not_a_worklist() -> StoreError:
+    """The refusal of what is another program's."""
+    return StoreError(
+        "store_foreign", tr("This is no worklist, so it is left as it is. Choose another file for the worklist.")
+    )
+
+
 def _moved() -> StoreError:
     return StoreError(
         "store_moved",
@@ -164,7 +179,7 @@ def _make(path: Path) -> None:
     except FileExistsError:
         if not stat.S_ISREG(path.stat().st_mode):
             # A pipe would keep the program waiting for ever.
-            raise sqlite3.DatabaseError("file is not a database") from None
+            raise _not_a_worklist() from None
         return
     with contextlib.closing(sqlite3.connect(sqlite_uri(path, "rw"), uri=True)) as connection:
         connection.execute(f"PRAGMA user_version = {secrets.randbelow(2**31 - 1) + 1}")

@@ -177,7 +177,7 @@ def _resume(directory: Path, record: dict[str, object]) -> dict[int, Row]:
         raise InputError(
             "cohort_exists", tr("“{name}” holds another cohort; choose an empty folder.", name=directory.name)
         )
-    mark.write_text(json.dumps(record), encoding="utf-8")
+    replace_file(mark, json.dumps(record).encode())
     log = directory / "rows.jsonl"
     rows = {}
     for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else ():

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hyrisk_desktop.files import replace_file
 from model_training.phantom.render import make_phantom, render
 
 GRADE_SEEDS = (50817, 54728, 58429, 91543)
@@ -37,7 +38,7 @@ def write_grades(directory: Path) -> None:
     """Write ``grade0.png`` to ``grade3.png``."""
     directory.mkdir(parents=True, exist_ok=True)
     for grade, seed in enumerate(GRADE_SEEDS):
-        (directory / f"grade{grade}.png").write_bytes(png_bytes(grade_picture(seed)))
+        replace_file(directory / f"grade{grade}.png", png_bytes(grade_picture(seed)))
 
 
 def png_bytes(grey: NDArray[np.uint8]) -> bytes:

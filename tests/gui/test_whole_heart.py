@@ -182,6 +182,16 @@ def test_a_right_click_on_a_plaque_offers_what_the_keys_do(scored: Program) -> N
     assert not [m for m in scored.window.findChildren(QMenu, "plaqueMenu") if m.isVisible()], "a drag zooms"
 
 
+def test_the_menu_of_a_plaque_whose_score_is_withheld_tells_none(scored: Program) -> None:
+    first = counted(scored)[0]
+    scored.session.undo()
+    assert scored.text("wholeHeartValue") == "Withheld"
+    scored.session.set_view(position=first.id)
+    menu = menu_at(scored, axial(scored).position_of(first.id).toPoint(), axial(scored).viewport())
+    assert menu.actions()[0].text() == f"Plaque, {first.suggested.replace('LCX', 'LCx')} ?"
+    menu.close()
+
+
 def test_the_menu_of_the_table_is_of_all_that_are_selected(scored: Program) -> None:
     table = scored.window.heart_panel.table
     wanted = counted(scored)[:2]

@@ -10,10 +10,11 @@ from PySide6.QtCore import QRect, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QListWidget, QPushButton, QTableView
 
+from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.gui.export.writer import readiness
 from hyrisk_desktop.gui.models.comparison import _risk_texts
 from hyrisk_desktop.gui.panels.caption import Note
-from hyrisk_desktop.gui.panels.risk_panel import ByGradeStrip
+from hyrisk_desktop.gui.panels.risk_panel import ByGradeStrip, RiskPanel
 from hyrisk_desktop.gui.results import results_text
 from hyrisk_desktop.gui.state import ReadState
 from hyrisk_desktop.gui.worklist.columns import columns
@@ -120,6 +121,27 @@ def test_nothing_of_it_reaches_the_clipboard(withheld: Program) -> None:
     assert "Risk: withheld, contrast agent" in text
     assert "%" not in text.split("The scan was made")[0]
     assert f"{session.scores.agatston:.1f}" not in text
+
+
+def test_what_a_model_reads_is_told_only_where_it_is_not_withheld(ready: Program) -> None:
+    ready.show(block_volume([(box(HEART_CENTRE, (4, 4, 1)), 420)]))
+    ready.session.place_centre(HEART_CENTRE)
+    ready.wait_for_risk()
+    session, panel = ready.session, ready.window.findChild(RiskPanel)
+    assert session.risk is not None
+    assert session.exam is not None
+    answer = dataclasses.replace(session.risk, score_input="agatston", agatston=4321.0)
+    panel._show_reading(answer)
+    assert any("Reads the region Agatston (4321), not the grade." in note.text() for note in panel.findChildren(Note))
+    bone = Finding("bone_counted", Severity.WARNING, "Bone is counted.")
+    session.complete(dataclasses.replace(session.exam, findings=(bone,)))
+    session.place_centre(HEART_CENTRE)
+    ready.wait_for_risk()
+    assert ready.text("agatstonValue") == "Withheld"
+    panel._show_reading(answer)
+    notes = [note.text() for note in panel.findChildren(Note)]
+    assert any("Reads the region Agatston, not the grade." in text for text in notes)
+    assert not any("4321" in text for text in notes)
 
 
 def test_it_is_not_explained_either(withheld: Program) -> None:

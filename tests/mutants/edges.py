@@ -8,6 +8,7 @@ _REPORTS = "tests/unit/exchange/"
 _IMAGING = "tests/unit/imaging/"
 _SESSION = "tests/gui/test_session.py"
 _VALIDATE = "tests/training/test_validate.py"
+_HERE = "tests/unit/risk/test_bundle.py::test_the_folder_that_one_stands_in_is_a_bundle"
 
 EDGES = [
     *mutants(
@@ -138,4 +139,81 @@ EDGES = [
         f"{_REPORTS}pacs/test_queries.py::test_without_the_libraries_it_is_said_what_to_install",
         ("    require_pacs()\n", ""),
     ),
+    *mutants(
+        "hyrisk_desktop/files.py",
+        "tests/unit/test_files.py",
+        ("    if target.exists() and not target.is_file():\n", "    if False:\n"),
+        ("    if target.is_dir():\n        raise", "    if False:\n        raise"),
+        ("    path = path.resolve()\n    part", "    part"),
+        ("        parts.append((_part_of(place), place))", "        parts.append((part_beside(place), place))"),
+        ("if not target.exists() and (previous_of(target) / needed)", "if (previous_of(target) / needed)", _HERE),
+    ),
+    *mutants("hyrisk_desktop/risk/bundle.py", _HERE, ("    directory = directory.absolute()  # “.” has no name\n", "")),
+    *mutants(
+        "hyrisk_desktop/batch/table.py",
+        "tests/unit/batch/test_table.py",
+        ('        raise InputError("unwritable_cache", message) from e', "        raise unwritable(path, e) from e"),
+    ),
+    *mutants(
+        "hyrisk_desktop/exchange/restoring.py",
+        f"{_REPORTS}test_withheld.py",
+        ("        and not m.scores_standing.withheld\n", ""),
+        ("    if standing.withheld or _same_risks", "    if _same_risks"),
+        (" or m.whole_heart_standing.withheld:", ":", f"{_REPORTS}test_shown_elsewhere.py -k whole_heart_of_an_earlier"),
+    ),
+    *mutants(
+        "hyrisk_desktop/settings.py",
+        "tests/unit/test_settings_shared.py",
+        ("            self.problem = tr(\"The settings can't be read,", "            _ = tr(\"The settings can't be read,"),
+    ),
+    *mutants(
+        "hyrisk_desktop/measurement.py",
+        "tests/unit/exchange/test_reading_document.py",
+        ("    told = _without_withheld_scores(unique.values())", "    told = unique.values()"),
+        ("    if whole_heart_standing(findings).withheld:\n        words", "    if scores_standing(findings).withheld:\n        words"),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/panels/risk_panel.py",
+        "tests/gui/test_withheld.py::test_what_a_model_reads_is_told_only_where_it_is_not_withheld",
+        ("            if self._session.hides(self._session.scores_standing):", "            if False:"),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/heart/commands.py",
+        "tests/gui/test_whole_heart.py::test_the_menu_of_a_plaque_whose_score_is_withheld_tells_none",
+        ("self._window, hidden=hidden)", "self._window)"),
+    ),
+    *mutants(
+        "hyrisk_desktop/worklist/store_file.py",
+        "tests/unit/worklist/test_store_identity.py",
+        ("if self._size and self._is_foreign():", "if False:"),
+        ('bool(tables) and "alembic_version" not in tables', '"alembic_version" not in tables'),
+    ),
+    *mutants(
+        "hyrisk_desktop/worklist/database.py",
+        "tests/unit/worklist/test_database.py::test_a_bad_address_is_one_sentence",
+        ("    except ValueError as e:  # a port", "    except KeyError as e:  # a port"),
+        ('not in ("sqlite", "postgresql"):', 'not in ("sqlite", "postgresql", "mysql"):'),
+    ),
+    *mutants(
+        "hyrisk_desktop/worklist/store_errors.py",
+        "tests/unit/worklist/test_database.py",
+        ("isinstance(original, OSError) and original.errno in nowhere", "False"),
+    ),
+    *mutants(
+        "hyrisk_desktop/cli/worklist.py",
+        "tests/unit/cli/test_worklist.py",
+        ("    with staged(out) as stream:", '    with open(out, "wb") as stream:'),
+    ),
+    *mutants(
+        "hyrisk_desktop/dask_client.py",
+        "tests/unit/cli/test_batch.py::test_what_is_no_address_of_a_scheduler_makes_no_client",
+        ("            get_address_host_port(self.address)\n", ""),
+    ),
+    *mutants("hyrisk_desktop/tables.py", "tests/unit/batch/test_reads_file.py", (' and "_" not in text', "")),
+    *mutants(
+        "model_training/phantom/cohort.py",
+        "tests/training/test_full_disk.py",
+        ("    replace_file(mark, json.dumps(record).encode())", '    mark.write_text(json.dumps(record), encoding="utf-8")'),
+    ),
+    *mutants("model_training/nlst.py", "tests/training/test_nlst.py", ("with staged(path) as stream", 'with open(path, "wb") as stream')),
 ]  # fmt: skip

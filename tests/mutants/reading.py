@@ -68,7 +68,7 @@ READING = [
         ("            # Once more: what was taken away just before the commit is no longer taken for saved.\n            self._check_file(tip)", "            pass"),
         ("                if (trouble := damage_in(staged)) is not None:", "                if (trouble := damage_in(staged)) == \"\":"),
         ("with explained(path), alone(path):", "with explained(path):", _IDENTITY),
-        ("if current not in {s.revision for s in scripts.walk_revisions()}:", "if False:", _DATABASE),
+        ("if not current <= {s.revision for s in scripts.walk_revisions()}:", "if False:", _DATABASE),
     ),
     *mutants(
         "hyrisk_desktop/worklist/backups.py",

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from hyrisk_desktop.files import replace_file
+from model_training.phantom.cohort import write_cohort
+from model_training.phantom.grades import write_grades
 from model_training.run_folder import RunFolder
 from tests.helpers.training_runs import train_here
 
@@ -54,6 +56,23 @@ def test_half_a_file_is_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         replace_file(tmp_path / "x", b"newer")
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
     assert (tmp_path / "x").read_bytes() == b"old"
+
+
+def test_a_cohort_that_found_no_room_goes_on_once_there_is_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hyrisk_desktop.files._to_disk", full)
+        with pytest.raises(OSError):
+            write_cohort(tmp_path, 1, 900, workers=1)
+        with pytest.raises(OSError):
+            write_grades(tmp_path)
+    assert not list(tmp_path.iterdir())
+    write_cohort(tmp_path, 1, 900, workers=1)
+    assert (tmp_path / "cohort.csv").is_file()
 
 
 def test_failing_to_say_that_it_failed_is_no_second_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import errno
+import os
 import random
 from collections import Counter
 from pathlib import Path
@@ -82,6 +84,20 @@ def test_ninety_pairs_matched_by_stage(files: tuple[Path, Path], tmp_path: Path)
     first = cohort.chosen[0][0]
     assert Path(rows[0]["exam"]) == tmp_path / "NLST" / first.pid / f"1.2.{first.pid}.2"
     assert (rows[0]["grade"], rows[0]["patient_id"]) == ("", first.pid)
+
+
+def test_a_list_that_can_not_be_written_leaves_the_one_that_was_there(
+    files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / "list.csv").write_text("with a reader's grades")
+    cohort = build_nlst(*files)
+    monkeypatch.setattr("hyrisk_desktop.files._to_disk", full)
+    with pytest.raises(InputError, match=r"list\.csv can't be written: No space left on device"):
+        write_reading_list(tmp_path / "list.csv", cohort)
+    assert (tmp_path / "list.csv").read_text() == "with a reader's grades"
 
 
 def test_the_draw_follows_the_seed_and_not_the_order_of_the_file(files: tuple[Path, Path]) -> None:

@@ -190,6 +190,13 @@ def test_a_pipe_for_a_settings_file_does_not_hang(path: Path) -> None:
     assert Settings(path)["overlay_level"] == 2
 
 
+def test_settings_that_can_not_be_read_are_told(path: Path) -> None:
+    path.mkdir()
+    settings = Settings(path)
+    assert settings["overlay_level"] == 2
+    assert settings.problem == f"The settings can't be read, so the program's own are used: {path}."
+
+
 # --- JSON of others
 
 

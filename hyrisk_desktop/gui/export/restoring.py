@@ -261,7 +261,7 @@ class Restoring(QObject):
             from hyrisk_desktop.exchange.restoring import risk_notes
 
             self._check = None
-            self._remark(found, tuple(risk_notes(found.report, session.risk)))
+            self._remark(found, tuple(risk_notes(found.report, session.risk, session.risk_standing)))
         elif session.risk_status in (RiskStatus.NO_MODEL, RiskStatus.FAILED):
             self._check = None
             self._remark(found, ())

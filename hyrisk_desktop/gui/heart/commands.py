@@ -113,7 +113,8 @@ class HeartCommands(QObject):
     def show_menu(self, place: QPoint) -> None:
         """The menu of the plaques that are selected, at ``place`` on the screen."""
         if plaques := self._wanted():
-            plaque_menu(plaques, partial(self._count, plaques), self._window).popup(place)
+            hidden = self._session.hides(self._session.whole_heart_standing)
+            plaque_menu(plaques, partial(self._count, plaques), self._window, hidden=hidden).popup(place)
 
     def _count(self, plaques: tuple[Plaque, ...], *_: object) -> None:
         """Leave all out, or count all, as the first one's menu says; one step of undo."""

@@ -15,11 +15,14 @@ from hyrisk_desktop.i18n import tr
 VESSEL_KEYS = tuple(f"vessel_{digit}" for digit in range(1, 6))
 
 
-def plaque_menu(plaques: tuple[Plaque, ...], toggle: Callable[[], object], window: QWidget) -> QMenu:
+def plaque_menu(
+    plaques: tuple[Plaque, ...], toggle: Callable[[], object], window: QWidget, *, hidden: bool = False
+) -> QMenu:
     """The menu for ``plaques``, of which there is at least one.
 
     Args:
         plaques: what it is about. toggle: counts them or leaves them out. window: whose actions the others are.
+        hidden: their scores are withheld.
     """
     menu = QMenu(window)
     menu.setObjectName("plaqueMenu")
@@ -30,6 +33,8 @@ def plaque_menu(plaques: tuple[Plaque, ...], toggle: Callable[[], object], windo
     else:
         vessel = vessel_name(first.vessel) if first.vessel else tr("{vessel} ?", vessel=vessel_name(first.suggested))
         title = tr("Plaque, {vessel}, Agatston {agatston:.1f}", vessel=vessel, agatston=first.agatston)
+        if hidden:
+            title = tr("Plaque, {vessel}", vessel=vessel)
     menu.addAction(title).setEnabled(False)
     menu.addSeparator()
     for key in (*VESSEL_KEYS, "take_suggested", "vessel_0"):

@@ -262,7 +262,10 @@ class RiskPanel(QGroupBox):
         if self._session.risk_is_another_models:
             head = tr("NOT the model in use. ") + head
         if reading.score_input == "agatston" and reading.agatston is not None:
-            head = tr("Reads the region Agatston ({a:.0f}), not the grade. ", a=reading.agatston)
+            if self._session.hides(self._session.scores_standing):
+                head = tr("Reads the region Agatston, not the grade. ")
+            else:
+                head = tr("Reads the region Agatston ({a:.0f}), not the grade. ", a=reading.agatston)
         text = tr(
             "{model} ({sha}), {kind}, assumes a prevalence of {prevalence:.0f} %.",
             model=reading.model,

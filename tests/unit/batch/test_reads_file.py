@@ -48,6 +48,8 @@ def test_semicolons_and_decimal_commas(tmp_path: Path) -> None:
         ("series_uid,x,y,z,grade\n,1,2,3,1\n", "row 2, column series_uid: the cell is empty"),
         ("series_uid,x,y,z,grade\n1.2,1,2,3,4\n", "row 2, column grade: “4” is no grade"),
         ("series_uid,x,y,z,grade\n1.2,1,2,3,nan\n", "row 2, column grade"),
+        ("series_uid,x,y,z,grade\n1.2,1_2,2,3,1\n", "row 2, column x: “1_2” is no voxel"),
+        ("series_uid,x,y,z,grade\n1.2,1,2,3,0_1\n", "row 2, column grade: “0_1” is no grade"),
         ("series_uid,x,y,z,grade\n1.2,1,2,3,1,Ann\n", "row 2, column 6: there are more cells"),
         ("series_uid,x,y,z,grade\n1.2,1,2\n", "row 2, column z: the cell is empty"),
         ("series_uid,x,y,z,grade\n1.2,1,2,3,1\n1.2,1,2,3,1\n", "row 3, column series_uid"),

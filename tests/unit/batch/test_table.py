@@ -153,6 +153,19 @@ def test_two_runs_do_not_share_a_table(path: Path) -> None:
         pass
 
 
+def test_a_home_that_can_not_be_written_is_not_taken_for_the_table(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").touch()
+    monkeypatch.setenv("HYRISK_HOME", str(tmp_path / "home"))
+    with pytest.raises(
+        InputError, match=r"^The program's own folder .*batch can't be written, .* HYRISK_HOME"
+    ) as caught:
+        open_table(path, ["a-1"])
+    assert caught.value.code == "unwritable_cache"
+    assert not path.exists()
+
+
 def test_other_endings_and_folders_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"\.csv or \.parquet"):
         open_table(tmp_path / "out.xlsx", IDS)

@@ -301,3 +301,14 @@ def test_without_dask_a_sentence_names_the_extra(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(InputError, match=r"\[cluster\]"):
         Cluster("tcp://127.0.0.1:1").connect()
+
+
+@pytest.mark.parametrize("address", ["host", "host:port", "http://host:8786"])
+def test_what_is_no_address_of_a_scheduler_makes_no_client(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hyrisk_desktop.dask_client import Cluster
+
+    made: list[object] = []
+    monkeypatch.setattr("distributed.Client", lambda *arguments, **_: made.append(arguments))
+    with pytest.raises(InputError, match=f"^No Dask scheduler answers at “{address}”\\.$"):
+        Cluster(address).connect()
+    assert not made

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -118,6 +120,21 @@ def test_the_audit_trail_is_exported_and_checked(hyrisk: Command, read_id: int, 
     done = hyrisk("audit")
     assert done.returncode == 3
     assert "from row 2 on" in done.stderr
+
+
+def test_a_trail_that_can_not_be_written_leaves_the_file_that_was_there(
+    hyrisk: Command, read_id: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "trail.jsonl"
+    out.write_text("the one before")
+
+    def full(_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("hyrisk_desktop.files._to_disk", full)
+    done = hyrisk("audit", "--out", str(out))
+    assert (done.returncode, done.stderr) == (2, "trail.jsonl can't be written: No space left on device.\n")
+    assert [(path.name, path.read_text()) for path in tmp_path.glob("*trail*")] == [(out.name, "the one before")]
 
 
 def test_backup_and_restore(hyrisk: Command, read_id: int) -> None:

@@ -50,3 +50,22 @@ def test_a_drawn_box_is_called_by_its_name() -> None:
     findings = collect_findings((), (region_outside,), scores, 0, None)
     assert {f.code for f in findings} == {"lesion_cut", "grade_disagrees"}
     assert all("whole-heart box" in f.message for f in findings)
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("contrast", {"grade_disagrees": False, "calcium_nearby": False, "heart_doubted": False}),
+        # Bone in the score region takes nothing from the whole heart.
+        ("bone_counted", {"grade_disagrees": False, "calcium_nearby": False, "heart_doubted": True}),
+        ("noise", {"grade_disagrees": True, "calcium_nearby": True, "heart_doubted": True}),
+    ],
+)
+def test_no_sentence_tells_a_score_that_is_withheld(code: str, told: dict[str, bool]) -> None:
+    volume = block_volume([(box((CX, CY, CZ), (4, 4, 1)), 350), (box((CX + 40, CY, CZ), (4, 4, 1)), 350)])
+    scores = score_region(volume, HEART_CENTRE)
+    doubted = Finding("heart_doubted", Severity.WARNING, "Calcium with an Agatston score of 8 lies at the aortic root.")
+    severity = Severity.UNFIT if code == "contrast" else Severity.WARNING
+    findings = collect_findings((Finding(code, severity, code), doubted), (), scores, 0, None)
+    found = {f.code: any(c.isdigit() for c in f.message) for f in findings if f.code != code}
+    assert found == told

@@ -312,3 +312,6 @@ def test_a_whole_heart_of_an_earlier_version_says_that_its_marks_are_not_kept(re
     (note,) = found.notes
     assert note.startswith("The whole-heart score is 0.00 now; the report says 119.60.")
     assert note.endswith("say it again.")
+    attributes = {**reading.volume.attributes, "ContrastBolusAgent": "Omnipaque"}
+    withheld = dataclasses.replace(reading.volume, attributes=attributes)
+    assert restore(tmp_path / "heart.sr.dcm", reading.record, withheld).notes == (), "what is withheld now is not told"

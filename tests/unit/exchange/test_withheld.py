@@ -194,3 +194,26 @@ def test_what_was_withheld_comes_back_without_a_comparison(
     assert risk_notes(back, m.risk) == []
     moved = dataclasses.replace(m.risk, hyrisknet=0.9)
     assert (risk_notes(back, moved) == []) is no_risk
+
+
+def test_a_score_that_is_withheld_by_now_is_not_told_beside_the_reports(reading: Report, tmp_path: Path) -> None:
+    m = reading.measurement
+    scores = dataclasses.replace(m.scores, agatston=m.scores.agatston + 1)
+    write_exports(Targets(sr=tmp_path / "r.dcm"), reading.record, reading.volume, dataclasses.replace(m, scores=scores))
+    (note,) = restore(tmp_path / "r.dcm", reading.record, reading.volume).notes
+    assert note.startswith("The Agatston score is ")
+    attributes = {**reading.volume.attributes, "ContrastBolusAgent": "Omnipaque"}
+    assert (
+        restore(tmp_path / "r.dcm", reading.record, dataclasses.replace(reading.volume, attributes=attributes)).notes
+        == ()
+    )
+
+
+def test_a_risk_that_is_withheld_by_now_is_not_told_beside_the_reports(reading: Report, tmp_path: Path) -> None:
+    m = reading.measurement
+    assert m.risk is not None
+    write_exports(Targets(sr=tmp_path / "r.dcm"), reading.record, reading.volume, m)
+    moved, back = dataclasses.replace(m.risk, hyrisknet=0.9), read_report(tmp_path / "r.dcm")
+    (note,) = risk_notes(back, moved, m.risk_standing)
+    assert "90.00 %" in note
+    assert risk_notes(back, moved, with_finding(reading, UNLIKE).measurement.risk_standing) == []

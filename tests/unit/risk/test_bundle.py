@@ -63,6 +63,18 @@ def test_round_trip(folder: Path) -> None:
     assert read_description(folder).bundle_sha256 == bundle.bundle_sha256
 
 
+def test_the_folder_that_one_stands_in_is_a_bundle(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    files.recover_folder(Path(), "model.json")
+    assert load_bundle(Path())[0].name == load_bundle(folder)[0].name
+    edit_description(folder, schema_version=99)
+    with pytest.raises(BundleError, match="“tiny”"):
+        read_description(Path())
+    (folder / "model.json").write_text("{")
+    with pytest.raises(BundleError, match="“tiny”"):
+        read_description(Path())
+
+
 def test_reference_risks_are_sorted_whatever_their_order(folder: Path) -> None:
     edit_description(folder, reference={"risknet": [0.9, 0.1, 0.5], "hyrisknet": [0.2]})
     assert read_description(folder).reference["risknet"].tolist() == [0.1, 0.5, 0.9]

@@ -190,10 +190,18 @@ def test_one_backup_a_day_seven_kept_and_a_damaged_database_makes_none(path: Pat
     assert not [p for p in (path.parent / "backups").iterdir() if "damaged" in p.name or p.name.startswith(".")]
 
 
-def test_a_worklist_of_a_newer_version_is_left_alone(path: Path) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE alembic_version SET version_num = '9999'",
+        # A newer version may have brought two branches of changes.
+        "INSERT INTO alembic_version VALUES ('9999')",
+    ],
+)
+def test_a_worklist_of_a_newer_version_is_left_alone(path: Path, change: str) -> None:
     filled(path).close()
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute(change)
     connection.close()
     before = path.read_bytes()
     with pytest.raises(StoreError) as caught:
@@ -208,12 +216,21 @@ def test_a_worklist_of_a_newer_version_is_left_alone(path: Path) -> None:
         ("postgresql://hyrisk@127.0.0.1:1/none", "store_unreachable"),
         ("nonsense://host/name", "store_url"),
         ("no url at all", "store_url"),
+        ("postgresql://host:port/name", "store_url"),
+        ("mysql://host/name", "store_url"),
     ],
 )
 def test_a_bad_address_is_one_sentence(url: str, code: str) -> None:
     with pytest.raises(StoreError) as caught:
         Database(url)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize("name", ["file/worklist.sqlite", "x" * 300])
+def test_a_place_where_no_worklist_can_be_is_one_sentence(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match=r"^The worklist can't be kept there: .*\. Choose another place for it\.$"):
+        Database(tmp_path / name)
 
 
 # --- schema

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -223,8 +224,19 @@ def test_an_emptied_file_with_backups_is_damage_and_no_new_worklist(path: Path) 
 def test_a_pipe_is_no_store(path: Path) -> None:
     path.parent.mkdir()
     os.mkfifo(path)
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreError, match="This is no worklist"):
         Store(path)
+
+
+def test_another_programs_database_is_left_as_it_is(path: Path) -> None:
+    path.parent.mkdir()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE cookies (name TEXT)")
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="This is no worklist") as caught:
+        Store(path)
+    assert caught.value.code == "store_foreign"
+    assert path.read_bytes() == before
 
 
 # --- two windows
