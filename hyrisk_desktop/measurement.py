@@ -76,6 +76,7 @@ class Survey:
         centre: (x, y, z) in voxels, None where only a box was drawn. grade: 0 to 3.
         scores: of the region around the centre, or of the box.
         region_agatston: of the region that models are trained on, whatever is scored; 0 without a centre.
+        region_withheld: whether that score is withheld for what is in that region.
         scan, around: findings of the whole scan, and of the surroundings of the centre.
         whole_heart: the whole-heart score, None unless it was asked for.
     """
@@ -87,6 +88,7 @@ class Survey:
     scan: tuple[Finding, ...]
     around: tuple[Finding, ...]
     whole_heart: WholeHeartScores | None = None
+    region_withheld: bool = False
 
 
 def survey(
@@ -122,11 +124,11 @@ def survey(
     else:
         raise ValueError("a survey needs a centre or a box")
     # The region that models are trained on, whatever is shown.
-    agatston = 0.0
-    if box is None and (profile, region) == (STANDARD, REGION_SIZE_XYZ):
-        agatston = scores.agatston
-    elif centre is not None and volume.contains(centre):
-        agatston = score_region(volume, centre, excluded=excluded).agatston
+    agatston, withheld = 0.0, False
+    if centre is not None and volume.contains(centre):
+        usual = box is None and (profile, region) == (STANDARD, REGION_SIZE_XYZ)
+        fed = scores if usual else score_region(volume, centre, excluded=excluded)
+        agatston, withheld = fed.agatston, scores_standing(fed.findings).withheld
     if scan is None:
         scan = (*volume.findings, *check_volume(volume, pixels=whole))
     around = () if centre is None else check_centre(volume, centre, region=region)
@@ -135,7 +137,7 @@ def survey(
         if centre is None:
             raise ValueError("a whole heart needs a centre")
         hearts = measure_heart(volume, centre, profile=profile, marks=heart, excluded=excluded)
-    return Survey(centre, grade, scores, agatston, (*scan, *also), around, hearts)
+    return Survey(centre, grade, scores, agatston, (*scan, *also), around, hearts, withheld)
 
 
 def measure_heart(
@@ -178,7 +180,9 @@ def conclude(surveyed: Survey, risk: RiskReading | None) -> Measurement:
     """The measurement that a survey at a centre and the model's answer make."""
     s = surveyed
     assert s.centre is not None
-    findings = collect_findings(s.scan, s.around, s.scores, s.grade, risk, s.whole_heart)
+    findings = collect_findings(
+        s.scan, s.around, s.scores, s.grade, risk, s.whole_heart, region_withheld=s.region_withheld
+    )
     return Measurement(s.centre, s.grade, s.scores, risk, findings, s.whole_heart)
 
 
@@ -226,12 +230,15 @@ def collect_findings(
     grade: float | None,
     risk: RiskReading | None,
     whole_heart: WholeHeartScores | None = None,
+    *,
+    region_withheld: bool = False,
 ) -> tuple[Finding, ...]:
     """Everything that qualifies the numbers, one finding per code: what withholds a number first, then the worst first.
 
     Args:
         scan, centre: findings of the whole scan and around the heart centre.
         scores, grade, risk, whole_heart: what else is there; None where it is not.
+        region_withheld: as of `Survey`.
     """
     found = [*scan, *centre]
     if scores is not None:
@@ -242,6 +249,8 @@ def collect_findings(
         found += consistency_findings(grade, scores.agatston, drawn=scores.drawn)
     if risk is not None:
         found += risk.findings
+        if region_withheld and risk.score_input == "agatston" and risk.agatston is not None:
+            found.append(_fed_a_withheld_score())
     if whole_heart is not None:
         found += whole_heart.findings
     unique: dict[str, Finding] = {}
@@ -249,6 +258,13 @@ def collect_findings(
         unique.setdefault(finding.code, finding)
     told = _without_withheld_scores(unique.values())
     return decisive_first(sorted(told, key=lambda finding: _ORDER[finding.severity]))
+
+
+def _fed_a_withheld_score() -> Finding:
+    message = tr(
+        "This model reads the region Agatston, which is withheld here: exclude what is no coronary calcium, or use a model that reads the grade."
+    )
+    return Finding("fed_score_withheld", Severity.WARNING, message)
 
 
 def _without_withheld_scores(findings: Collection[Finding]) -> Iterator[Finding]:

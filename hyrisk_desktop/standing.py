@@ -12,7 +12,7 @@ from hyrisk_desktop.i18n import said, tr
 
 _NO_NUMBER = ("not_hu", "contrast", "contrast_suspected", "not_heart")
 """What takes the ground from under risk and scores alike, decisive first; so does every finding that says UNFIT."""
-_NO_RISK = ("unlike_training", "pixel_outside_training", "increment_outside_training")
+_NO_RISK = ("unlike_training", "pixel_outside_training", "increment_outside_training", "fed_score_withheld")
 _NO_SCORES = ("beyond_heart", "bone_counted")
 OF_THE_RISK = frozenset(
     {*_NO_RISK, "patch_outside", "model_fallback", "grade_disagrees", "beyond_calibration", "other_score"}
@@ -124,6 +124,7 @@ def _words() -> dict[str, str]:
         "unlike_training": tr("unlike the training data"),
         "pixel_outside_training": tr("pixel spacing outside the training range"),
         "increment_outside_training": tr("slice increment outside the training range"),
+        "fed_score_withheld": tr("the score that it reads is withheld"),
         "beyond_heart": tr("the region is larger than a heart"),
         "bone_counted": tr("bone in the region"),
     }

@@ -313,7 +313,10 @@ class Measured(QObject):
         """All findings that would stand beside ``risk`` here, what withholds a number first."""
         scan = (*self.exam.findings, *self._kept.get(self.exam.exam_id, _Kept()).findings) if self.exam else ()
         scan = (*scan, *self.model_findings, *self._other_model_finding())
-        found = collect_findings(scan, self._around, self.scores, self.read.grade, risk, self.whole_heart)
+        found = collect_findings(
+            scan, self._around, self.scores, self.read.grade, risk, self.whole_heart,
+            region_withheld=self.survey is not None and self.survey.region_withheld,
+        )  # fmt: skip
         withheld = risk_standing(found).withheld or scores_standing(found).withheld
         return (*found, _shown_anyway()) if self.read.shown_anyway and withheld else found
 

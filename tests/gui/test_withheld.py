@@ -144,6 +144,18 @@ def test_what_a_model_reads_is_told_only_where_it_is_not_withheld(ready: Program
     assert not any("4321" in text for text in notes)
 
 
+def test_a_risk_that_reads_a_withheld_score_is_withheld_in_the_window_too(ready: Program) -> None:
+    x, y, z = HEART_CENTRE
+    ready.show(block_volume([(box((x - 25, y - 15, z), (42, 25, 1)), 300)], spacing=(1.0, 1.0, 2.5)))
+    ready.session.place_centre(HEART_CENTRE)
+    ready.wait_for_risk()
+    assert ready.session.risk is not None
+    answer = dataclasses.replace(ready.session.risk, score_input="agatston", agatston=4321.0)
+    codes = [f.code for f in ready.session.findings_with(answer)]
+    assert "fed_score_withheld" in codes
+    assert "fed_score_withheld" not in [f.code for f in ready.session.findings]
+
+
 def test_it_is_not_explained_either(withheld: Program) -> None:
     told: list[str] = []
     withheld.session.told.connect(told.append)

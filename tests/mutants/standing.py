@@ -11,11 +11,24 @@ _LOOKS = "tests/training/test_looks.py"
 
 STANDING = [
     *mutants(
+        "hyrisk_desktop/measurement.py",
+        "tests/unit/test_standing.py -k reads_a_withheld_score",
+        ("scores_standing(fed.findings).withheld", "scores_standing(scores.findings).withheld"),
+        ('risk.score_input == "agatston" and risk.agatston is not None', 'risk.score_input == "agatston"'),
+        ('region_withheld and risk.score_input == "agatston" and', "region_withheld and"),
+        ("risk, s.whole_heart, region_withheld=s.region_withheld", "risk, s.whole_heart"),
+    ),
+    *mutants(
+        "hyrisk_desktop/gui/measured.py",
+        "tests/gui/test_withheld.py -k reads_a_withheld_score",
+        ("region_withheld=self.survey is not None and self.survey.region_withheld", "region_withheld=False"),
+    ),
+    *mutants(
         "hyrisk_desktop/standing.py",
         _RULES,
         ('_NO_NUMBER = ("not_hu", "contrast", "contrast_suspected", "not_heart")', '_NO_NUMBER = ("not_hu", "contrast", "not_heart")'),
         ('_NO_NUMBER = ("not_hu", "contrast", "contrast_suspected", "not_heart")', '_NO_NUMBER = ("not_heart", "not_hu", "contrast", "contrast_suspected")'),
-        ('_NO_RISK = ("unlike_training", "pixel_outside_training", "increment_outside_training")', '_NO_RISK = ("unlike_training", "pixel_outside_training")'),
+        ('"pixel_outside_training", "increment_outside_training", "fed_score_withheld")', '"pixel_outside_training")'),
         ("    {*_NO_RISK, ", "    {"),
         ('OF_NO_RISK = ("bundle_", "no_known_answer", "other_answer")', 'OF_NO_RISK = ("bundle_", "no_known_answer")'),
         ('frozenset({SHOWN_ANYWAY, "no_segmentation"})', "frozenset({SHOWN_ANYWAY})"),

@@ -13,7 +13,7 @@ from hyrisk_desktop.cli.score import _print_readout
 from hyrisk_desktop.exchange.reports.document import score_document
 from hyrisk_desktop.findings import Finding, Severity
 from hyrisk_desktop.imaging import CTVolume
-from hyrisk_desktop.measurement import Measurement, measure
+from hyrisk_desktop.measurement import Measurement, conclude, measure, survey
 from hyrisk_desktop.risk import Predictor
 from hyrisk_desktop.standing import State, decisive_first, reason_words, risk_standing, scores_standing
 from hyrisk_desktop.worklist.records import ExamEntry, ReadSummary, Status
@@ -38,6 +38,7 @@ def said(code: str, severity: Severity = WARNING) -> Finding:
         ("unlike_training", WARNING, WITHHELD, SHOWN),
         ("pixel_outside_training", WARNING, WITHHELD, SHOWN),
         ("increment_outside_training", WARNING, WITHHELD, SHOWN),
+        ("fed_score_withheld", WARNING, WITHHELD, SHOWN),
         ("beyond_heart", WARNING, SHOWN, WITHHELD),
         ("bone_counted", WARNING, SHOWN, WITHHELD),
         ("something_new", UNFIT, WITHHELD, WITHHELD),
@@ -83,7 +84,7 @@ def test_the_decisive_finding_stands_first_and_the_others_keep_their_order() -> 
 def test_the_order_in_which_reasons_decide_is_fixed() -> None:
     """What a number is not at all comes before what it is not fit for, however the findings were collected."""
     ground = ["not_hu", "contrast", "contrast_suspected", "not_heart"]
-    risk = [*ground, "unlike_training", "pixel_outside_training", "increment_outside_training"]
+    risk = [*ground, "unlike_training", "pixel_outside_training", "increment_outside_training", "fed_score_withheld"]
     scores = [*ground, "beyond_heart", "bone_counted"]
     for codes in (risk, risk[::-1]):
         assert list(risk_standing([said(code) for code in codes]).codes) == risk
@@ -208,3 +209,24 @@ def test_a_box_around_the_whole_chest_is_no_heart() -> None:
     scores = score_box(volume, Region((5, 5, 1), (141, 141, 8)))
     assert scores.agatston > 10_000
     assert scores_standing(scores.findings).codes[:2] == ("beyond_heart", "bone_counted")
+
+
+@pytest.mark.parametrize("small", [False, True])
+@pytest.mark.parametrize(("score_input", "fed"), [("agatston", True), ("agatston", False), ("grade", True)])
+def test_a_risk_that_reads_a_withheld_score_is_withheld_with_it(
+    tmp_path: Path, score_input: str, *, fed: bool, small: bool
+) -> None:
+    """Bone in the region that the model reads counts, whatever region is on screen; a model of the grade does not look at it."""
+    write_tiny_bundle(tmp_path / "tiny")
+    x, y, z = HEART_CENTRE
+    volume = block_volume([(box((x - 25, y - 15, z), (42, 25, 1)), 300)], spacing=(1.0, 1.0, 2.5))
+    risk = Predictor(tmp_path / "tiny", "cpu").predict(volume, HEART_CENTRE, 2)
+    risk = dataclasses.replace(risk, score_input=score_input, agatston=9000.0 if fed else None, findings=())
+    shown = Region((x + 20, y + 20, z), (x + 24, y + 24, z + 1)) if small else None
+    measured = conclude(survey(volume, HEART_CENTRE, 2, box=shown), risk)
+    assert measured.scores_standing.withheld is not small
+    of_bone = score_input == "agatston" and fed
+    assert measured.risk_standing.withheld is of_bone
+    assert ("fed_score_withheld" in measured.risk_standing.codes) is of_bone
+    left = conclude(survey(volume, HEART_CENTRE, 2, excluded={(x, y, z)}, box=shown), risk)
+    assert not left.risk_standing.withheld, "what does not count can't be wrong"

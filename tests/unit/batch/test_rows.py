@@ -152,10 +152,15 @@ def test_a_model_is_asked_with_the_region_and_not_with_the_box(exam: Path) -> No
     assert asked.agatston == survey(volume, CENTRE, 1.0).scores.agatston != m.scores.agatston
 
 
-def test_a_row_of_a_model_that_takes_the_agatston_score(exam: Path, tmp_path: Path) -> None:
+def test_a_row_of_a_model_that_takes_the_agatston_score(
+    exam: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_tiny_bundle(tmp_path)
     edit_description(tmp_path, score_input="agatston", agatston_scale=1000.0)
     model, read = Predictor(tmp_path, "cpu"), READS["box"]
+    (row,) = rows_of(exam, model, read)
+    assert (row.hyrisknet, row.risk_state) == (None, "withheld"), "its region is larger than a heart, if the box is not"
+    monkeypatch.setattr("hyrisk_desktop.calcium.scores.MAX_REGION_MM", 1e6)
     (row,) = rows_of(exam, model, read)
     m = measure(read_volume(find_series(exam)[0]), CENTRE, read.grade, model, box=read.box)
     assert m.risk is not None

@@ -41,6 +41,8 @@ def test_findings_are_said_once_and_worst_first() -> None:
         Finding(c, s, c) for c, s in zip("abc", (Severity.INFO, Severity.WARNING, Severity.UNFIT), strict=True)
     )
     assert collect_findings((info, warning), (unfit, info), None, None, None) == (unfit, warning, info)
+    no_model = Finding("bundle_missing", Severity.UNFIT, "It withholds nothing, and stands before what is less bad.")
+    assert collect_findings((warning, no_model), (), None, None, None) == (no_model, warning)
 
 
 def test_a_drawn_box_is_called_by_its_name() -> None:
