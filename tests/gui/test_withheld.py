@@ -309,3 +309,24 @@ def test_before_they_are_written_the_files_say_what_they_withhold(withheld: Prog
     withheld.session.place_centre(HEART_CENTRE)
     withheld.wait_for_risk()
     assert not any("withhold" in line for line in readiness(withheld.session).warnings)
+
+
+def test_a_finding_is_never_cut(ready: Program) -> None:
+    """A sentence that just filled its last line ended in "…" on a real exam, before what to do: so try every length."""
+    findings = tuple(
+        Finding(f"code{n}", Severity.WARNING, "i" * n + " outside lies calcium: check the centre.")
+        for n in range(1, 121)
+    )
+    ready.session.complete(dataclasses.replace(ready.show(block_volume()), findings=findings))
+    rows = ready.window.findChild(QListWidget, "findingsList")
+    assert rows is not None
+    ready.wait(lambda: rows.count() >= len(findings) and rows.verticalScrollBar().isVisible())
+    flags = Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignLeft
+    # A text is painted with 6 px free on either side, as its picture shows.
+    painted = QRect(0, 0, rows.viewport().width() - 12, 10_000)
+    cut = [
+        item.text()
+        for item in (rows.item(row) for row in range(rows.count()))
+        if rows.visualItemRect(item).height() < rows.fontMetrics().boundingRect(painted, flags, item.text()).height()
+    ]
+    assert cut == []

@@ -11,6 +11,12 @@ _LOOKS = "tests/training/test_looks.py"
 
 STANDING = [
     *mutants(
+        "hyrisk_desktop/gui/panels/findings_panel.py",
+        "tests/gui/test_withheld.py -k never_cut",
+        ("        self._list.setItemDelegate(_WholeSentences(self._list))\n", ""),
+        ("option.rect.width() - _MARGIN_PX", "option.rect.width()"),
+    ),
+    *mutants(
         "hyrisk_desktop/measurement.py",
         "tests/unit/test_standing.py -k reads_a_withheld_score",
         ("scores_standing(fed.findings).withheld", "scores_standing(scores.findings).withheld"),

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Slot
-from PySide6.QtWidgets import QGroupBox, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QSize, Qt, Slot
+from PySide6.QtWidgets import (
+    QGroupBox,
+    QListWidget,
+    QListWidgetItem,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QVBoxLayout,
+    QWidget,
+)
 
 from hyrisk_desktop.findings import Severity
 from hyrisk_desktop.gui.appearance import colour, scaled
@@ -11,7 +19,17 @@ from hyrisk_desktop.gui.session import Session
 from hyrisk_desktop.i18n import tr
 
 _COLOURS = {Severity.UNFIT: "bad", Severity.WARNING: "warning", Severity.INFO: "quiet"}
+_MARGIN_PX = 16
 _SIGNS = {Severity.UNFIT: "✖", Severity.WARNING: "▲", Severity.INFO: "•"}
+
+
+class _WholeSentences(QStyledItemDelegate):
+    """Rows as high as their sentences need: Qt measures them a little wider than it paints them, and one that just fits ended in “…”."""
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
+        narrower = QStyleOptionViewItem(option)
+        narrower.rect.setWidth(option.rect.width() - _MARGIN_PX)
+        return super().sizeHint(narrower, index)
 
 
 class FindingsPanel(QGroupBox):
@@ -24,6 +42,7 @@ class FindingsPanel(QGroupBox):
         self._list.setObjectName("findingsList")
         self._list.setAccessibleName(tr("Findings"))
         self._list.setWordWrap(True)
+        self._list.setItemDelegate(_WholeSentences(self._list))
         self._list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._list.setSelectionMode(QListWidget.SelectionMode.NoSelection)
         self._list.setMinimumHeight(scaled(56))
